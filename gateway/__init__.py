@@ -1,0 +1,15 @@
+"""What the rotation scripts share, installed on the host of the Keeper Gateway.
+
+Keeper's *Gateway* is a process that Keeper runs; this package called ``gateway`` is only a library on its host.
+
+The way through a run, one file per step::
+
+    stdin ── run.py ──> params.py ──> vault.py ──> admin.py ──> rotation.py ──> exit code, one JSON line
+             errors     both base64   the record   who signs    the order,
+             to codes   layers        in Keeper    in to Azure  once
+
+``rules.py`` holds the decisions without any input or output, ``minting.py`` and ``saving.py`` what to do when the two
+dangerous calls break, ``http.py`` the one HTTP client, ``entra.py`` and ``graph.py`` one Azure API each.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,32 @@
+"""Something begun now and asked for later, so that waiting for one service overlaps with waiting for another."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Aside(Generic[T]):
+    """``call`` runs in a thread of its own from now on; the thread never keeps the process alive."""
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        self._call = call
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._result = self._call()
+        except Exception as error:
+            self._error = error
+
+    def result(self) -> T:
+        """What ``call`` returned; waits for it, and raises what it raised."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return self._result

@@ -1,0 +1,102 @@
+"""Doing by hand what the Gateway does: fetch the records, build the line for stdin, run the script, show the outcome.
+
+Source of the line's form:
+https://docs.keeper.io/en/keeperpam/privileged-access-manager/password-rotation/post-rotation-scripts/parameters
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterable
+
+import click
+
+from gateway.deadline import Deadline
+from gateway.errors import Failed
+from gateway.http import Http
+from gateway.ksm_config import find_ksm_config
+from gateway.settings import read_settings
+from gateway.vault import Vault, VaultRecord
+
+MEANING = {
+    0: "done",
+    1: "failed; the record, and what it publishes, are as before",
+    2: "the new secret is saved and works; the next run finishes what is left over",
+    3: "unknown; look at what the error and the hint say",
+}
+
+
+def run_script(script: str, record_uid: str, attached: Iterable[str], configuration_uid: str) -> int:
+    """Run ``script`` for a record; its exit code.
+
+    Raises:
+        Failed: a record cannot be read, or it is not clear which PAM configuration is meant.
+        CallError
+    """
+    settings = read_settings()
+    http = Http(settings.request_timeout, Deadline(settings.deadline, settings.retry_base))
+    vault = Vault(find_ksm_config(), http)
+    line = gateway_line(vault, record_uid, list(attached), configuration_uid)
+    http.session.close()
+    # On stdin only: a command line and an environment can be read by others.
+    code = subprocess.run([sys.executable, script], input=line, check=False).returncode  # noqa: S603
+    click.echo(f"exit {code}: {MEANING.get(code, 'the script was killed')}", err=True)
+    return code
+
+
+def gateway_line(vault: Vault, record_uid: str, attached: list[str], configuration_uid: str) -> bytes:
+    """The line that the Gateway pipes into a script attached to this record.
+
+    Raises:
+        Failed, CallError
+    """
+    visible = vault.read([])
+    record = _wanted(visible, record_uid)
+    configuration = _configuration(visible, configuration_uid)
+    extra = [_wanted(visible, uid) for uid in dict.fromkeys((*record.attached_to_scripts(), *attached))]
+    records = [*([configuration] if configuration else []), *extra, record]
+    params = {
+        "providerRecordUid": configuration.uid if configuration else None,
+        "resourceRecordUid": None,
+        "userRecordUid": record.uid,
+        "newPassword": secrets.token_urlsafe(24),
+        "oldPassword": record.value_of_type("password"),
+        "user": record.value_of_type("login"),
+        "records": _encoded([_flat(each) for each in records]),
+    }
+    return _encoded(params).encode() + b"\n"
+
+
+def _wanted(visible: dict[str, VaultRecord], uid: str) -> VaultRecord:
+    if uid not in visible:
+        raise Failed(f"record {uid} cannot be read", "share its folder with the application of this host")
+    return visible[uid]
+
+
+def _configuration(visible: dict[str, VaultRecord], uid: str) -> VaultRecord | None:
+    if uid:
+        return _wanted(visible, uid)
+    found = [record for record in visible.values() if record.kind.startswith("pam") and "Configuration" in record.kind]
+    if len(found) > 1:
+        names = ", ".join(f"{record.uid} ({record.title})" for record in found)
+        raise Failed(f"several PAM configurations can be read: {names}", "name one with --config=UID")
+    return found[0] if found else None
+
+
+def _encoded(value: object) -> str:
+    return base64.b64encode(json.dumps(value).encode()).decode()
+
+
+def _flat(record: VaultRecord) -> dict[str, object]:
+    """A record as the Gateway hands it over: labels, else types, as keys; a key that is taken gets a number."""
+    flat: dict[str, object] = {"uid": record.uid, "title": record.title}
+    for label, value in record.fields_in_order():
+        key, number = label, 2
+        while key in flat:
+            key, number = f"{label}{number}", number + 1
+        flat[key] = value
+    return flat

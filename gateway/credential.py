@@ -1,0 +1,75 @@
+"""What a service holds and what we make there: the nouns that the rules and the engine talk about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from gateway.secret import Secret
+
+# After a marker's deadline, this long must pass on the service's clock before another host calls it an orphan.
+GRACE = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class LiveCredential:
+    """A credential that the service lists. ``name`` is its display name, ``hint`` the start of its value."""
+
+    key_id: str
+    name: str
+    hint: str
+    ends: datetime
+
+
+@dataclass(frozen=True)
+class Minted:
+    """A credential that we have just made: the only time at which its value is known."""
+
+    key_id: str
+    value: Secret
+    ends: datetime
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is rotated. ``most_live`` is how many credentials it may have at a time, None where that is no concern."""
+
+    object_id: str
+    client_id: str
+    name: str
+    created: str
+    most_live: int | None
+    can_sign_in: bool
+
+
+@dataclass(frozen=True)
+class Marker:
+    """What the display name of our credentials says: for which record, by which host and run, and until when.
+
+    As text: ``keeper:<record uid>:<lock id>:<run id>:<the run's deadline, seconds since 1970>``.
+    """
+
+    record_uid: str
+    lock_id: str
+    run_id: str
+    deadline: datetime
+
+    def __str__(self) -> str:
+        return f"keeper:{self.record_uid}:{self.lock_id}:{self.run_id}:{int(self.deadline.timestamp())}"
+
+    def is_past(self, now: datetime) -> bool:
+        """Whether the run that made it is surely over."""
+        return now > self.deadline + GRACE
+
+
+def read_marker(name: str) -> Marker | None:
+    """The marker in a display name; None where it is not one of ours."""
+    parts = name.split(":")
+    if len(parts) != 5 or parts[0] != "keeper" or not parts[4].isdigit() or len(parts[4]) > 11:
+        return None
+    return Marker(parts[1], parts[2], parts[3], datetime.fromtimestamp(int(parts[4]), UTC))
+
+
+def stamp(moment: datetime) -> str:
+    """``2026-11-22T10:00:00Z``: the form that Graph takes and that we write into records."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,99 @@
+"""Errors, split by the state in which they leave the world.
+
+::
+
+    RotationError
+    ├── Failed        exit 1   the record, and what it publishes, are as before
+    ├── Incomplete    exit 2   the new secret is saved and works; the next run does the rest
+    └── Unknown       exit 3   somebody has to look; the message says where
+
+    CallError                  one call to the outside broke; the engine decides what it means
+    ├── NotSent                the request never left this host: nothing happened there
+    ├── Refused                the service said no: nothing happened there
+    └── Unclear                no answer, or a broken one: it may have happened
+
+A `CallError` that nobody handles becomes `Failed` before the first write and `Unknown` after it (``run.py``).
+"""
+
+from __future__ import annotations
+
+
+class RotationError(Exception):
+    """A run that did not do all it should; ``exit_code`` and ``result`` are what the Gateway and the JSON line get."""
+
+    exit_code = 1
+    result = "failed"
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class Failed(RotationError):
+    """Nothing that anyone relies on has changed; run again once the cause is fixed."""
+
+
+class Incomplete(RotationError):
+    """The new secret is saved and works, but something is left over for the next run."""
+
+    exit_code = 2
+    result = "incomplete"
+
+
+class Unknown(RotationError):
+    """What happened cannot be told from here."""
+
+    exit_code = 3
+    result = "unknown"
+
+
+class CallError(Exception):
+    """One call to a service failed. ``place`` names the service and the call, never a value."""
+
+    def __init__(self, place: str, what: str, hint: str = "") -> None:
+        super().__init__(f"{place}: {what}")
+        self.place = place
+        self.what = what
+        self.hint = hint
+
+    def worth_another_try(self) -> bool:
+        """Whether the same call may go through a little later."""
+        return True
+
+
+class NotSent(CallError):
+    """The request never left this host."""
+
+
+class Unclear(CallError):
+    """The request left, and no usable answer came: it may have taken effect."""
+
+
+class Refused(CallError):
+    """The service answered with an error.
+
+    ``status`` is the HTTP status, ``code`` the service's own error code, ``retry_after`` seconds or None.
+    """
+
+    def __init__(
+        self,
+        place: str,
+        status: int,
+        code: str = "",
+        message: str = "",
+        *,
+        throttled: bool = False,
+        retry_after: float | None = None,
+        hint: str = "",
+    ) -> None:
+        said = " ".join(part for part in (code, message) if part)
+        super().__init__(place, f"HTTP {status} {said}".rstrip(), hint)
+        self.status = status
+        self.code = code
+        self.throttled = throttled
+        self.retry_after = retry_after
+
+    def worth_another_try(self) -> bool:
+        """Only throttling goes away by itself."""
+        return self.throttled

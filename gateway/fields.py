@@ -1,0 +1,46 @@
+"""The fields of a PAM User record, once: their labels, types, defaults and meaning.
+
+The templates and the table in ``docs/fields.md`` are checked against `FIELDS` by a test.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Field:
+    """A custom field. ``kind`` is Keeper's field type; ``written`` fields are filled in by a rotation."""
+
+    label: str
+    kind: str
+    meaning: str
+    default: str = ""
+    written: bool = False
+
+
+FIELDS = (
+    Field("application_object_id", "text", "the app to rotate: its object id or its application (client) id"),
+    Field("client_secret_id", "text", "key id of the published client secret", written=True),
+    Field("client_secret", "secret", "the published client secret", written=True),
+    Field("expires", "text", "when the published client secret expires, UTC", written=True),
+    Field("NOOP", "text", "tells the Gateway to run only the attached script", "True"),
+    Field("Private Key Type", "text", "second field of Keeper's recipe for NOOP", "rsa-ssh"),
+    Field("rotation_enabled", "text", "`False`: the script touches nothing and exits 0", "True"),
+    Field("secret_lifetime_days", "text", "how long a new secret lives, in days", "365"),
+    Field("rotate_before_hours", "text", "rotate only when `expires` is nearer than this; empty: at every run"),
+    Field(
+        "remove_old",
+        "text",
+        "`all`: every other secret of the app is removed; `replaced`: only what this record published before; `none`",
+        "all",
+    ),
+    Field("overlap_hours", "text", "old secrets are removed by the first run after this many hours", "0"),
+    Field("azure_cloud", "text", "`AzureCloud`, `AzureUSGovernment` or `AzureChinaCloud`", "AzureCloud"),
+    Field("created", "text", "when the app was created, UTC", written=True),
+    Field("last_rotated", "text", "when the published client secret was saved, UTC", written=True),
+    Field("rotation_state", "text", "what is to be removed, and when, as JSON; no secret in it", written=True),
+)
+
+DEFAULTS = {field.label: field.default for field in FIELDS}
+KINDS = {field.label: field.kind for field in FIELDS}

@@ -1,0 +1,190 @@
+"""Applications and their client secrets in Microsoft Graph.
+
+Permission: ``Application.ReadWrite.OwnedBy``, and the rotating application's service principal is an owner of the app.
+Source: https://learn.microsoft.com/graph/api/resources/application
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from gateway.credential import LiveCredential, Minted, stamp
+from gateway.errors import CallError, Failed, Refused, Unclear
+from gateway.http import Answer, Http
+from gateway.secret import Secret
+
+_SELECT = "$select=id,appId,displayName,createdDateTime,signInAudience,passwordCredentials"
+T = TypeVar("T")
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_OWNER_HINT = (
+    "give the rotating application Application.ReadWrite.OwnedBy with admin consent, and make its service principal "
+    "an owner of the app; a new permission takes some minutes"
+)
+_HINTS = {
+    "Authorization_RequestDenied": _OWNER_HINT,
+    "InvalidAuthenticationToken": "the token was not accepted: check that azure_cloud names the right cloud",
+    "CredentialInvalidLifetimeAsPerAppPolicy": "the tenant's app management policy allows only shorter lifetimes: "
+    "lower secret_lifetime_days",
+    "CredentialTypeNotAllowedAsPerAppPolicy": "the tenant's app management policy forbids client secrets on this app: "
+    "use a certificate or workload identity federation, or ask for an exemption",
+}
+
+
+@dataclass(frozen=True)
+class Application:
+    """An app registration, as it was when it was read."""
+
+    object_id: str
+    client_id: str
+    name: str
+    created: str
+    audience: str
+    passwords: tuple[LiveCredential, ...]
+
+
+class Graph:
+    """Microsoft Graph v1.0 in one cloud.
+
+    Args:
+        http: the session of the run.
+        root: ``https://graph.microsoft.com`` or that of another cloud.
+        token: of the rotating application; may be replaced (`gateway.rotation`, an app that rotates itself).
+    """
+
+    def __init__(self, http: Http, root: str, token: Secret) -> None:
+        self._http = http
+        self._root = f"{root}/v1.0"
+        self.token = token
+
+    def find_application(self, given: str) -> Application:
+        """The application that ``given`` names: by object id, client id, or its service principal's object id.
+
+        Raises:
+            Failed: no application, or not ours to read; the message says what was looked for.
+            CallError
+        """
+        if not _GUID.fullmatch(given) or not given.strip("0-"):
+            raise Failed(
+                f"application_object_id: {given!r} is not an id",
+                "copy the Object ID or the Application (client) ID from the app registration's overview",
+            )
+        found = self._absent_is_none(lambda: self.application(given))
+        found = found or self._absent_is_none(lambda: self._application(f"/applications(appId='{given}')"))
+        if not found and (client_id := self._absent_is_none(lambda: self._client_id_of_principal(given))):
+            found = self._absent_is_none(lambda: self._application(f"/applications(appId='{client_id}')"))
+            if not found:
+                raise Failed(
+                    f"application_object_id: {given} is an enterprise application whose registration is elsewhere",
+                    "its secrets can be rotated only in the tenant where the app is registered",
+                )
+        if not found:
+            raise Failed(
+                f"application_object_id: no application {given} in this tenant, by object id or by client id",
+                "check the id, the tenant of the admin credential, and that the app was not deleted",
+            )
+        return found
+
+    def application(self, object_id: str) -> Application:
+        """The application with this object id.
+
+        Raises:
+            CallError
+        """
+        return self._application(f"/applications/{object_id}")
+
+    def add_password(self, object_id: str, name: str, ends: datetime) -> Minted:
+        """A new client secret. Asked for once: after an `Unclear` there may be one, and nobody knows its value.
+
+        Raises:
+            CallError
+        """
+        wish = {"displayName": name, "endDateTime": stamp(ends)}
+        path = f"/applications/{object_id}/addPassword"
+        body = self._send("addPassword", "POST", path, {"passwordCredential": wish}).body
+        try:
+            return Minted(str(body["keyId"]), Secret(body["secretText"]), _moment(body["endDateTime"]))
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise Unclear("Graph addPassword", "an answer without the secret") from None
+
+    def remove_password(self, object_id: str, key_id: str) -> bool:
+        """Remove a client secret; False where Graph does not know (or not yet) a secret with this key id.
+
+        Raises:
+            CallError
+        """
+        try:
+            self._send("removePassword", "POST", f"/applications/{object_id}/removePassword", {"keyId": key_id})
+        except Refused as error:
+            if error.status == 400 and error.code == "Request_BadRequest":
+                return False
+            raise
+        return True
+
+    def can_sign_in(self, client_id: str) -> bool | None:
+        """Whether the application has an enabled service principal here; None where we may not know.
+
+        Raises:
+            CallError
+        """
+        path = f"/servicePrincipals(appId='{client_id}')?$select=id,accountEnabled"
+        try:
+            answer = self._http.patiently(lambda: self._send("service principal", "GET", path))
+        except Refused as error:
+            return False if error.status == 404 else None
+        return answer.body.get("accountEnabled") is not False
+
+    def _client_id_of_principal(self, object_id: str) -> str:
+        path = f"/servicePrincipals/{object_id}?$select=appId"
+        return str(self._http.patiently(lambda: self._send("service principal", "GET", path)).body.get("appId", ""))
+
+    def _application(self, path: str) -> Application:
+        return self._http.patiently(lambda: _application(self._send("application", "GET", f"{path}?{_SELECT}")))
+
+    def _absent_is_none(self, call: Callable[[], T]) -> T | None:
+        try:
+            return call()
+        except Refused as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def _send(self, what: str, method: str, path: str, payload: dict[str, Any] | None = None) -> Answer:
+        token = self.token.reveal()
+        try:
+            return self._http.send(f"Graph {what}", method, self._root + path, token=token, payload=payload)
+        except CallError as error:
+            if isinstance(error, Refused):
+                error.hint = error.hint or _HINTS.get(error.code, "")
+            raise
+
+
+def _application(answer: Answer) -> Application:
+    body = answer.body
+    try:
+        return Application(
+            object_id=str(body["id"]),
+            client_id=str(body["appId"]),
+            name=str(body.get("displayName") or ""),
+            created=str(body.get("createdDateTime") or ""),
+            audience=str(body.get("signInAudience") or ""),
+            passwords=tuple(_live(password) for password in body["passwordCredentials"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise Unclear("Graph application", "an answer that lacks what was asked for") from None
+
+
+def _live(password: dict[str, Any]) -> LiveCredential:
+    return LiveCredential(
+        key_id=str(password["keyId"]),
+        name=str(password.get("displayName") or ""),
+        hint=str(password.get("hint") or ""),
+        ends=_moment(password["endDateTime"]),
+    )
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)

@@ -1,0 +1,151 @@
+"""The one HTTP client: one session, a timeout on everything, and answers sorted into three kinds of failure.
+
+Nothing here retries by itself. `Http.patiently` repeats a call that may be repeated; a call that makes something
+(``addPassword``) is never given to it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from time import monotonic
+from typing import Any, TypeVar
+
+import requests
+from urllib3.exceptions import NewConnectionError, ProxyError
+
+from gateway.deadline import Deadline
+from gateway.errors import CallError, NotSent, Refused, Unclear
+
+log = logging.getLogger("gateway")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a service answered: the JSON object of the body, empty where the body was."""
+
+    status: int
+    body: dict[str, Any]
+
+
+class Http:
+    """The session of a run, shared by Keeper, Entra and Graph.
+
+    Args:
+        request_timeout: seconds for one request.
+        deadline: the end of the run; no request outlives it.
+    """
+
+    def __init__(self, request_timeout: float, deadline: Deadline) -> None:
+        self.session = requests.Session()
+        # Without this, requests would replace our token by what ~/.netrc says about the host.
+        self.session.auth = lambda request: request
+        self._request_timeout = request_timeout
+        self.deadline = deadline
+        self._server_time: datetime | None = None
+        self._read_at = 0.0
+
+    def timeout(self) -> float:
+        """Seconds that the next request may take."""
+        return max(0.1, min(self._request_timeout, self.deadline.remaining()))
+
+    def raw(self, place: str, method: str, url: str, **arguments: Any) -> requests.Response:
+        """One request, once, whatever its status. Redirects are not followed: a token goes nowhere else.
+
+        Raises:
+            NotSent, Unclear
+        """
+        try:
+            return self.session.request(method, url, timeout=self.timeout(), allow_redirects=False, **arguments)
+        except requests.RequestException as error:
+            raise _no_answer(place, error) from None
+
+    def send(
+        self, place: str, method: str, url: str, *, token: str = "", payload: Mapping[str, Any] | None = None
+    ) -> Answer:
+        """One JSON request, once, to a service that reports errors as ``{"error": {"code", "message"}}``.
+
+        Raises:
+            NotSent, Refused, Unclear
+        """
+        response = self.raw(place, method, url, json=payload, headers={"Authorization": f"Bearer {token}"})
+        self._note_time(response)
+        body = json_object(response)
+        if response.status_code == 204 or (response.ok and body is not None):
+            return Answer(response.status_code, body or {})
+        raise _failure(place, response, body)
+
+    def patiently(self, call: Callable[[], T], *, repeat_unclear: bool = True) -> T:
+        """``call`` until it goes through. For a call that must not happen twice: ``repeat_unclear=False``.
+
+        Raises:
+            CallError: of the last try.
+        """
+        attempt = 1
+        while True:
+            try:
+                return call()
+            except CallError as error:
+                log.info("%s (try %d)", error, attempt)
+                if isinstance(error, Unclear) and not repeat_unclear:
+                    raise
+                if not self.deadline.wait_before_retry(error, attempt):
+                    raise
+            attempt += 1
+
+    def now(self) -> datetime:
+        """The time of day by the service asked last, UTC; by this host only where none has answered yet."""
+        if self._server_time is None:
+            return datetime.now(UTC)
+        return self._server_time + timedelta(seconds=monotonic() - self._read_at)
+
+    def _note_time(self, response: requests.Response) -> None:
+        try:
+            self._server_time = parsedate_to_datetime(response.headers["Date"]).astimezone(UTC)
+        except (KeyError, ValueError):
+            return
+        self._read_at = monotonic()
+
+
+def json_object(response: requests.Response) -> dict[str, Any] | None:
+    """The body where it is a JSON object, else None."""
+    try:
+        body = json.loads(response.content)
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def retry_after(response: requests.Response) -> float | None:
+    """Seconds that the service wants to be left alone, or None."""
+    text = response.headers.get("Retry-After", "")
+    return float(text) if text.isdigit() else None
+
+
+def _no_answer(place: str, error: requests.RequestException) -> CallError:
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    if isinstance(error, requests.ConnectTimeout) or isinstance(reason, (NewConnectionError, ProxyError)):
+        return NotSent(place, "no connection", "check network, DNS, firewall and HTTPS_PROXY of this host")
+    # Any other TLS error may come in the middle of an answer.
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return NotSent(
+            place, "TLS certificate not trusted", "where a proxy opens TLS, name its CA in REQUESTS_CA_BUNDLE"
+        )
+    if isinstance(error, requests.Timeout):
+        return Unclear(place, "no answer in time")
+    return Unclear(place, "connection broken")
+
+
+def _failure(place: str, response: requests.Response, body: dict[str, Any] | None) -> CallError:
+    status = response.status_code
+    if status >= 500 or (response.ok and body is None):
+        return Unclear(place, f"HTTP {status}" if status >= 500 else "an answer that is not JSON")
+    error = (body or {}).get("error")
+    code, message = (str(error.get("code", "")), str(error.get("message", ""))) if isinstance(error, dict) else ("", "")
+    throttled = status == 429 or code == "Directory_ConcurrencyViolation"
+    return Refused(place, status, code, message, throttled=throttled, retry_after=retry_after(response))

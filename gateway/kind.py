@@ -1,0 +1,75 @@
+"""The shape of a script: one kind of credential, as a few calls. When each is made is not its affair."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+from gateway.admin import AdminCredential
+from gateway.clouds import Cloud
+from gateway.credential import LiveCredential, Minted, Target
+from gateway.errors import CallError
+from gateway.http import Http
+from gateway.secret import Secret
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The labels of the fields that a rotation writes."""
+
+    key_id: str
+    value: str
+    expires: str
+
+
+class Rotation(ABC):
+    """One kind of credential. ``target`` is the label of the field that names what is rotated.
+
+    Args:
+        http: the session of the run.
+        cloud: the record's Azure cloud.
+        admin: who signs in; the constructor does.
+
+    Raises:
+        Failed, CallError: no sign-in.
+    """
+
+    target: ClassVar[str]
+    outputs: ClassVar[Outputs]
+
+    @abstractmethod
+    def __init__(self, http: Http, cloud: Cloud, admin: AdminCredential) -> None: ...
+
+    @abstractmethod
+    def find(self, given: str) -> tuple[Target, tuple[LiveCredential, ...]]:
+        """What ``given`` names, and what is live there. Raises Failed, CallError."""
+
+    @abstractmethod
+    def live(self) -> tuple[LiveCredential, ...]:
+        """What is live now. Raises CallError."""
+
+    @abstractmethod
+    def mint(self, name: str, ends: datetime) -> Minted:
+        """Make a new one, asked for once. Raises CallError."""
+
+    @abstractmethod
+    def prove(self, minted: Minted) -> None:
+        """Ask once whether the new one is accepted now. Raises CallError where it is not."""
+
+    @abstractmethod
+    def cannot_sign_in(self, error: CallError) -> bool:
+        """Whether ``error``, from `prove`, means that no secret would ever be accepted. Raises CallError."""
+
+    @abstractmethod
+    def retire(self, key_id: str) -> bool:
+        """Remove one; False where it is not there. Raises CallError."""
+
+    @abstractmethod
+    def rotates_itself(self, admin: AdminCredential) -> bool:
+        """Whether the admin credential belongs to the target."""
+
+    @abstractmethod
+    def sign_in_again(self, value: Secret) -> None:
+        """Sign in with the target's own new secret. Raises CallError."""

@@ -1,0 +1,81 @@
+"""Where the Keeper Secrets Manager configuration of this host is.
+
+We read it ourselves and hand the SDK a copy in memory: given a path, the SDK creates the file where it is missing,
+prints warnings about its mode, and deletes it when a first call fails.
+Source: https://docs.keeper.io/en/keeperpam/secrets-manager/about/secrets-manager-configuration
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from gateway.errors import Failed
+
+# The first that is there is used. A place that is there but cannot be used is an error, not a reason to go on.
+VARIABLES = ("KSM_CONFIG", "KSM_CONFIG_FILE", "GATEWAY_CONFIG")
+PATHS = (
+    "/etc/keeper-gateway/gateway-config.json",
+    "~/.keeper/gateway-config.json",
+    r"C:\ProgramData\KeeperGateway\config\gateway-config.json",
+    r"C:\ProgramData\KeeperGatewayPrivate\gateway-config.json",
+)
+_NEEDED = ("clientId", "privateKey", "appKey")
+
+
+def find_ksm_config(environment: Mapping[str, str] = os.environ) -> str:
+    """The configuration as JSON text.
+
+    Raises:
+        Failed: there is none, or the first one found is broken.
+    """
+    for variable in VARIABLES:
+        if content := environment.get(variable, "").strip():
+            if variable == "KSM_CONFIG_FILE":
+                return _checked(variable, _read(Path(content), variable))
+            return _checked(variable, content)
+    for path in map(Path, PATHS):
+        if _is_there(path.expanduser()):
+            return _checked(str(path), _read(path.expanduser(), str(path)))
+    raise Failed(
+        f"Keeper configuration: none found (looked at {', '.join(VARIABLES + PATHS)})",
+        "name the file of the Gateway, or of a device of the same application, in KSM_CONFIG_FILE",
+    )
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return True  # it is there, and reading it says why it cannot be used
+
+
+def _read(path: Path, place: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a text file"
+        raise Failed(
+            f"Keeper configuration {place}: cannot read {path}: {reason}",
+            "give the user of the Gateway the right to it",
+        ) from None
+
+
+def _checked(place: str, content: str) -> str:
+    """``content`` (JSON, or JSON in base64) as JSON, if it is a configuration that is bound to a device."""
+    try:
+        text = content if content.lstrip().startswith("{") else base64.b64decode(content, validate=True).decode()
+        config = json.loads(text)
+    except ValueError:
+        config = None
+    if not isinstance(config, dict):
+        raise Failed(f"Keeper configuration {place}: neither JSON nor JSON in base64", "copy it again, whole")
+    if missing := [key for key in _NEEDED if not config.get(key)]:
+        raise Failed(
+            f"Keeper configuration {place}: without {', '.join(missing)}",
+            "this device was never bound: start the Gateway once, or make a new device for the application",
+        )
+    return text

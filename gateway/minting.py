@@ -1,0 +1,182 @@
+"""Making a new credential, proving it, and taking it back: what to do when one of these calls breaks half-way."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from datetime import datetime, timedelta
+
+from gateway.credential import LiveCredential, Marker, Minted, Target
+from gateway.deadline import Deadline
+from gateway.errors import CallError, Failed, Refused, Unclear, Unknown
+from gateway.http import Http
+from gateway.kind import Rotation
+from gateway.settings import Settings
+
+log = logging.getLogger("gateway")
+
+# Graph's replicas disagree for a while: "not there" is believed when it was said this many times in a row.
+READS = 3
+
+
+class Mint:
+    """Makes credentials of one kind for one record.
+
+    Args:
+        kind: the kind, opened.
+        target: what is rotated.
+        record_uid, lock_id: what the marker in the display name says.
+    """
+
+    def __init__(
+        self, kind: Rotation, target: Target, http: Http, settings: Settings, record_uid: str, lock_id: str
+    ) -> None:
+        self._kind = kind
+        self._target = target
+        self._http = http
+        self._deadline: Deadline = http.deadline
+        self._settings = settings
+        self._record_uid = record_uid
+        self._lock_id = lock_id
+
+    def make(self, lifetime: timedelta) -> Minted:
+        """A new credential, asked for at most twice.
+
+        Raises:
+            Failed: there is none.
+            Unknown: there may be one that nobody knows the value of, and it could not be removed.
+        """
+        name = self._marker()
+        try:
+            return self._kind.mint(name, self._http.now() + lifetime)
+        except CallError as error:
+            log.warning("%s; looking whether it was made all the same", error)
+            self._clean_up(name, error)
+            if isinstance(error, Refused) and not error.throttled:
+                raise Failed(f"no new secret: {error}", error.hint) from None
+        return self._second(lifetime)
+
+    def _second(self, lifetime: timedelta) -> Minted:
+        limit = self._target.most_live
+        if limit and len(self._read()) >= limit:
+            raise Failed("no new secret: the first try failed and the app is full", "run again in a few minutes")
+        self._deadline.check()
+        name = self._marker()
+        try:
+            return self._kind.mint(name, self._http.now() + lifetime)
+        except CallError as error:
+            self._clean_up(name, error)
+            raise Failed(f"no new secret, twice: {error}", error.hint or "run again later") from None
+
+    def _marker(self) -> str:
+        deadline: datetime = self._http.now() + timedelta(seconds=self._deadline.remaining())
+        return str(Marker(self._record_uid, self._lock_id, secrets.token_hex(4), deadline))
+
+    def _clean_up(self, name: str, error: CallError) -> None:
+        """After a mint that broke: remove what it may have made, whose value nobody will ever know."""
+        try:
+            made = self._find(name)
+            if made:
+                self.remove(made.key_id, now_made=True)
+        except CallError as second:
+            raise Unknown(
+                f"the new secret may have been made or not ({error}), and that could not be looked up: {second}",
+                f"the next run removes it; by hand: the secret named {name}",
+            ) from None
+
+    def _find(self, name: str) -> LiveCredential | None:
+        for attempt in range(READS):
+            if attempt:
+                self._deadline.pause(self._settings.retry_base)
+            for credential in self._read():
+                if credential.name == name:
+                    return credential
+        return None
+
+    def _read(self) -> tuple[LiveCredential, ...]:
+        return self._kind.live()
+
+    def prove(self, minted: Minted) -> str:
+        """Prove that the new credential works: ``sign-in``, or ``listed`` where the application cannot sign in at all.
+
+        Raises:
+            Failed: it was not accepted in time.
+        """
+        until = min(self._settings.prove_timeout, self._deadline.for_work())
+        began, told, last, in_a_row, barred = self._deadline.remaining(), False, "", 0, 0
+        while self._target.can_sign_in and barred < self._settings.prove_successes:
+            self._deadline.check()
+            try:
+                self._kind.prove(minted)
+                in_a_row += 1
+            except CallError as error:
+                in_a_row, last = 0, str(error)
+                barred = barred + 1 if self._kind.cannot_sign_in(error) else 0
+            if in_a_row >= self._settings.prove_successes:
+                return "sign-in"
+            waited = began - self._deadline.remaining()
+            if waited >= until:
+                raise Failed(f"the new secret was not accepted within {until:.0f} s: {last}", "run again later")
+            if waited > 2 and not told:
+                log.info("waiting up to %.0f s for the new secret to be accepted everywhere", until)
+                told = True
+            self._deadline.pause(self._settings.prove_interval if in_a_row else self._pause_after_refusal())
+        if not self.is_shown(minted, self._settings.prove_successes):
+            raise Failed(f"the app does not show the new secret {minted.key_id}", "run again in a few minutes")
+        return "listed"
+
+    def _pause_after_refusal(self) -> float:
+        return max(self._settings.prove_interval, self._settings.retry_base)
+
+    def is_shown(self, minted: Minted, times: int = 1) -> bool:
+        """Read the target until it shows the new credential ``times`` times in a row; False after five reads more.
+
+        Raises:
+            CallError
+        """
+        in_a_row = 0
+        for attempt in range(times + 4):
+            if attempt and not in_a_row:
+                self._deadline.pause(self._settings.retry_base * 2 ** (attempt - 1))
+            in_a_row = in_a_row + 1 if any(key.key_id == minted.key_id for key in self._read()) else 0
+            if in_a_row == times:
+                return True
+        return False
+
+    def remove(self, key_id: str, *, now_made: bool = False) -> None:
+        """Remove a credential. "Not there" is done when it was read ``READS`` times (of one just made), else once.
+
+        Raises:
+            CallError: it may still be there.
+        """
+        for attempt in range(Deadline.TRIES):
+            if attempt:
+                self._deadline.pause(self._settings.retry_base)
+            if self._http.patiently(lambda: self._kind.retire(key_id)):
+                return
+            if self._is_absent(key_id, READS if now_made else 1):
+                return
+        raise Unclear("Graph removePassword", f"secret {key_id} is listed, but cannot be removed")
+
+    def _is_absent(self, key_id: str, reads: int) -> bool:
+        for attempt in range(reads):
+            if attempt:
+                self._deadline.pause(self._settings.retry_base)
+            if any(credential.key_id == key_id for credential in self._read()):
+                return False
+        return True
+
+    def take_back(self, minted: Minted) -> None:
+        """Remove a new credential that will not be published.
+
+        Raises:
+            Unknown: it may still be there; nobody knows its value any more.
+        """
+        self._deadline.only_take_back()
+        try:
+            self.remove(minted.key_id, now_made=True)
+        except CallError as error:
+            raise Unknown(
+                f"the new secret {minted.key_id} was not published and could not be removed again: {error}",
+                "the next run removes it; the record still holds the previous one",
+            ) from None

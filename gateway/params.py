@@ -1,0 +1,127 @@
+"""What the Gateway passes on stdin: one line of base64 JSON, with the attached records in base64 again.
+
+Both layers are undone here and nowhere else. Source:
+https://docs.keeper.io/en/keeperpam/privileged-access-manager/password-rotation/post-rotation-scripts/parameters
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+from gateway.errors import Failed
+from gateway.secret import Secret, mask
+
+# A record has at most a few hundred kilobytes; more is not the Gateway's.
+MOST_BYTES = 5_000_000
+
+_HOW = (
+    "the Keeper Gateway passes this line when the script is attached to a PAM User record; "
+    "by hand use: keeper-rotation run SCRIPT --record=UID"
+)
+
+
+@dataclass(frozen=True)
+class AttachedRecord:
+    """A record as the Gateway hands it over: flat, read-only, keys are labels (or field types, where unlabelled)."""
+
+    uid: str
+    title: str
+    values: Mapping[str, str] = field(repr=False)
+
+    def get(self, label: str) -> str:
+        """The value under ``label``, or under its first numbered duplicate (``label2``, ``label_2``); else empty."""
+        if found := self.values.get(label):
+            return found
+        numbered = re.compile(re.escape(label) + r"[ _]?\d+")
+        return next((value for key, value in self.values.items() if value and numbered.fullmatch(key)), "")
+
+
+@dataclass(frozen=True)
+class Params:
+    """One call of a script by the Gateway. ``new_password`` is a dummy in NOOP mode."""
+
+    record_uid: str
+    configuration_uid: str
+    attached: tuple[AttachedRecord, ...]
+    new_password: Secret = field(repr=False)
+
+
+def read_params(stdin: BinaryIO) -> Params:
+    """The parameters on ``stdin``.
+
+    Raises:
+        Failed: they are missing or broken; the message says in which way.
+    """
+    line = stdin.read(MOST_BYTES + 1)
+    if len(line) > MOST_BYTES:
+        raise Failed(f"stdin: more than {MOST_BYTES} bytes", _HOW)
+    if not line.strip():
+        raise Failed("stdin: empty", _HOW)
+    params = _decoded(_text(line), dict, "stdin")
+    records = params.get("records") or ""
+    if not isinstance(records, str):
+        raise Failed("stdin: 'records' is not a base64 text", _HOW)
+    for name in ("newPassword", "oldPassword"):
+        mask(_plain(params.get(name)))
+    return Params(
+        record_uid=_uid(params, "userRecordUid", required=True),
+        configuration_uid=_uid(params, "providerRecordUid", required=False),
+        attached=tuple(_attached(_decoded(records, list, "stdin: 'records'") if records else [])),
+        new_password=Secret(_plain(params.get("newPassword"))),
+    )
+
+
+def _text(line: bytes) -> str:
+    # PowerShell pipes text re-encoded: with a byte order mark, with CRLF, or as UTF-16.
+    encoding = "utf-16" if line.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    return line.decode(encoding, errors="replace").strip()
+
+
+def _decoded(text: str, shape: type, place: str) -> Any:
+    try:
+        raw = base64.b64decode("".join(text.split()), validate=True)
+    except ValueError:
+        raise Failed(f"{place}: not base64, or cut short", _HOW) from None
+    try:
+        value = json.loads(raw)
+    except ValueError:
+        raise Failed(f"{place}: not JSON inside the base64, or cut short", _HOW) from None
+    if not isinstance(value, shape):
+        raise Failed(f"{place}: a JSON {'object' if shape is dict else 'array'} is expected", _HOW)
+    return value
+
+
+def _uid(params: Mapping[str, Any], name: str, *, required: bool) -> str:
+    uid = params.get(name) or ""
+    if not isinstance(uid, str) or (required and not uid):
+        raise Failed(f"stdin: {name!r} {'is not a text' if uid else 'is missing'}", _HOW)
+    if not re.fullmatch(r"[A-Za-z0-9_-]*", uid):
+        raise Failed(f"stdin: {name!r} is not a record uid", _HOW)
+    return uid
+
+
+def _attached(records: list[Any]) -> list[AttachedRecord]:
+    attached = []
+    for number, record in enumerate(records, 1):
+        if not isinstance(record, dict):
+            raise Failed(f"stdin: record {number} of 'records' is not a JSON object", _HOW)
+        values = {str(label): _plain(value) for label, value in record.items()}
+        for label, value in values.items():
+            if re.search(r"(secret|password|key)[ _]?\d*$", label, re.IGNORECASE):
+                mask(value)
+        attached.append(AttachedRecord(values.get("uid", ""), values.get("title", ""), values))
+    return attached
+
+
+def _plain(value: Any) -> str:
+    """A field's value as text; of several the first. Shapes other than text are not documented by Keeper."""
+    if isinstance(value, list):
+        value = value[0] if value else ""
+    if value is None or isinstance(value, dict):
+        return ""
+    return str(value).strip()

@@ -1,0 +1,143 @@
+"""Step 0 of a rotation: everything is read and checked, and nothing is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from gateway import rules
+from gateway.admin import AdminCredential, Places, choose_admin, early_admin
+from gateway.aside import Aside
+from gateway.clouds import CLOUDS, Cloud
+from gateway.credential import LiveCredential, Target, read_marker
+from gateway.errors import Failed
+from gateway.http import Http
+from gateway.kind import Rotation
+from gateway.ledger import Ledger, read_ledger
+from gateway.lock import RecordLock
+from gateway.params import Params
+from gateway.policy import Policy, read_policy
+from gateway.settings import Settings
+from gateway.vault import Vault, VaultRecord
+
+
+@dataclass(frozen=True)
+class Host:
+    """What a run has at hand: the host's settings, the session, and the vault."""
+
+    settings: Settings
+    http: Http
+    vault: Vault
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that a rotation decides upon."""
+
+    kind: Rotation
+    admin: AdminCredential
+    record: VaultRecord
+    policy: Policy
+    target: Target
+    known: rules.Known
+    sorted: rules.Sorted
+
+
+class Preparation:
+    """Reads the record, signs in and reads the target; the vault and Entra are asked side by side.
+
+    Raises (all methods):
+        Failed: something is missing or wrong; the message says what to do.
+        CallError
+    """
+
+    def __init__(self, make_kind: type[Rotation], params: Params, host: Host) -> None:
+        self._make_kind = make_kind
+        self._host = host
+        self._params = params
+        self._lock = RecordLock(host.settings.lock_dir, params.record_uid)
+        self._places = Places(params, None, host.vault)
+        self._early_cloud = self._cloud_on_stdin()
+        self._early_admin = early_admin(self._places)
+        self._early = self._begin_sign_in(self._early_admin) if self._early_admin else None
+        self.record = read_record(host.vault, params.record_uid)
+        self.policy = read_policy(self.record.value)
+
+    def finish(self) -> Prepared:
+        """Check the record, sign in, and read what is to be rotated."""
+        given = self._check_record()
+        admin, kind = self._sign_in()
+        ledger = read_ledger(self.record.value("rotation_state"), self.record.uid, given)
+        target, listing = kind.find(ledger.target or given)
+        if ledger.target != target.object_id:
+            ledger = Ledger(given, target.object_id)
+        known = rules.Known(
+            record_uid=self.record.uid,
+            lock_id=self._lock.lock_id,
+            key_id=self.record.value(kind.outputs.key_id),
+            value=self.record.secret(kind.outputs.value),
+            ledger=ledger,
+            published_by_others=self._published_by_others(kind, listing),
+            now=self._host.http.now(),
+        )
+        self._check_self_rotation(kind, admin)
+        return Prepared(kind, admin, self.record, self.policy, target, known, rules.sort(listing, known))
+
+    def _cloud_on_stdin(self) -> Cloud:
+        mine = [record for record in self._params.attached if record.uid == self._params.record_uid]
+        return CLOUDS.get(mine[0].get("azure_cloud") if mine else "", CLOUDS["AzureCloud"])
+
+    def _begin_sign_in(self, admin: AdminCredential) -> Aside[Rotation]:
+        return Aside(lambda: self._make_kind(self._host.http, self._early_cloud, admin))
+
+    def _check_record(self) -> str:
+        label, uid = self._make_kind.target, self.record.uid
+        if not self.record.editable:
+            raise Failed(
+                f"record {uid} is read-only for the Gateway's application",
+                "give the application the right to edit in the shared folder",
+            )
+        given = self.record.value(label).strip()
+        if not given:
+            raise Failed(f"record {uid} has no {label}", "fill in this field in the vault")
+        return given
+
+    def _sign_in(self) -> tuple[AdminCredential, Rotation]:
+        if self._early and self._early_admin and self._early_cloud == self.policy.cloud:
+            return self._early_admin, self._early.result()
+        admin = choose_admin(replace(self._places, record=self.record))
+        return admin, self._make_kind(self._host.http, self.policy.cloud, admin)
+
+    def _check_self_rotation(self, kind: Rotation, admin: AdminCredential) -> None:
+        reaches_admin = admin.record_uid == self.record.uid or self.policy.remove_old == "none"
+        if kind.rotates_itself(admin) and not reaches_admin:
+            raise Failed(
+                f"the app would rotate its own secret, and leave a dead one in the admin credential ({admin.source})",
+                "attach the PAM User record itself to its script as the admin credential, or set remove_old to none",
+            )
+
+    def _published_by_others(self, kind: Rotation, listing: tuple[LiveCredential, ...]) -> dict[str, str]:
+        """Key ids that other records publish, with the record's uid; asked only where a marker names one."""
+        markers = ((key.key_id, read_marker(key.name)) for key in listing)
+        owners = {key_id: marker.record_uid for key_id, marker in markers if marker}
+        theirs = {key_id: uid for key_id, uid in owners.items() if uid != self.record.uid}
+        records = self._host.vault.read(set(theirs.values())) if theirs else {}
+        published = {uid: record.value(kind.outputs.key_id) for uid, record in records.items()}
+        return {key_id: uid for key_id, uid in theirs.items() if published.get(uid) == key_id}
+
+
+def read_record(vault: Vault, uid: str) -> VaultRecord:
+    """The PAM User record with this uid.
+
+    Raises:
+        Failed: it cannot be read, or is no PAM User.
+        CallError
+    """
+    record = vault.read([uid]).get(uid)
+    if record is None:
+        raise Failed(
+            f"record {uid} cannot be read",
+            "share its folder with the Gateway's application (Secrets Manager, Applications, Edit)",
+        )
+    if record.kind != "pamUser":
+        raise Failed(f"record {uid} is of type {record.kind}, not PAM User", "convert it to PAM User in the vault")
+    return record

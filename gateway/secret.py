@@ -1,0 +1,80 @@
+"""Values that must never be seen: a type that masks itself, and a net under every line of output.
+
+`Secret.reveal` is the only way to the text, so that ``grep reveal`` lists every place that handles one.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+from urllib.parse import quote, quote_plus
+
+MASK = "***"
+
+# Shorter values would turn ordinary words of a message into stars; nothing that guards an account is so short.
+_SHORTEST_MASKED = 6
+
+_forms: set[str] = set()
+
+
+class Secret:
+    """A secret text. Printing, formatting and ``repr`` show stars; what it holds is masked in all our output."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        mask(text)
+
+    def reveal(self) -> str:
+        """The text itself."""
+        return self._text
+
+    @property
+    def hint(self) -> str:
+        """The first three characters, which Entra shows next to a key id too."""
+        return self._text[:3]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and hmac.compare_digest(self._text.encode(), other._text.encode())
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __repr__(self) -> str:
+        return MASK
+
+    __str__ = __repr__
+
+
+def mask(text: str) -> None:
+    """Never let ``text`` out from now on, neither as it is nor URL-, base64- or JSON-escaped."""
+    if len(text) < _SHORTEST_MASKED:
+        return
+    raw = text.encode()
+    encoded = base64.b64encode(raw).decode()
+    _forms.update(
+        {
+            text,
+            quote(text, safe=""),
+            quote(text),
+            quote_plus(text),
+            json.dumps(text)[1:-1],
+            json.dumps(text, ensure_ascii=False)[1:-1],
+            encoded,
+            encoded.rstrip("="),
+            base64.urlsafe_b64encode(raw).decode().rstrip("="),
+        }
+    )
+
+
+def masked(text: str) -> str:
+    """``text`` with every known secret replaced by stars, longest first."""
+    for form in sorted(_forms, key=len, reverse=True):
+        if form in text:
+            text = text.replace(form, MASK)
+    return text

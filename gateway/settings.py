@@ -1,0 +1,71 @@
+"""Settings of the host: environment variables, all optional. README's table is checked against `SETTINGS`."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gateway.errors import Failed
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One environment variable that holds a number."""
+
+    name: str
+    default: float
+    least: float
+    meaning: str
+
+
+SETTINGS = (
+    Setting("ROTATION_PROVE_SUCCESSES", 3, 1, "how many sign-ins in a row prove a new secret"),
+    Setting("ROTATION_PROVE_INTERVAL_SECONDS", 2, 0, "pause between these sign-ins"),
+    Setting("ROTATION_PROVE_TIMEOUT_SECONDS", 120, 0, "how long a new secret may take to be accepted everywhere"),
+    Setting("ROTATION_REQUEST_TIMEOUT_SECONDS", 30, 0.1, "timeout of one request"),
+    Setting("ROTATION_DEADLINE_SECONDS", 600, 5, "timeout of the whole run"),
+    Setting("ROTATION_RETRY_BASE_SECONDS", 1, 0, "first pause before a call is repeated; doubles, jittered"),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The host's settings; times in seconds."""
+
+    prove_successes: int
+    prove_interval: float
+    prove_timeout: float
+    request_timeout: float
+    deadline: float
+    retry_base: float
+    lock_dir: str
+
+
+def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of this host.
+
+    Raises:
+        Failed: one or more variables are not numbers in their range; all of them are named.
+    """
+    problems: list[str] = []
+    numbers = [_number(setting, environment, problems) for setting in SETTINGS]
+    if problems:
+        raise Failed("; ".join(problems), "correct or remove these environment variables of the Gateway's service")
+    successes, interval, prove_timeout, request_timeout, deadline, retry_base = numbers
+    lock_dir = environment.get("ROTATION_LOCK_DIR", "").strip()
+    return Settings(int(successes), interval, prove_timeout, request_timeout, deadline, retry_base, lock_dir)
+
+
+def _number(setting: Setting, environment: Mapping[str, str], problems: list[str]) -> float:
+    text = environment.get(setting.name, "").strip()
+    if not text:
+        return setting.default
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not (math.isfinite(number) and number >= setting.least):
+        problems.append(f"{setting.name}={text!r} is not a number of at least {setting.least:g}")
+    return number
