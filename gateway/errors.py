@@ -51,11 +51,12 @@ class Unknown(RotationError):
 class CallError(Exception):
     """One call to a service failed. ``place`` names the service and the call, never a value."""
 
+    default_hint = "run it again later; where it stays so, check the network between this host and the service"
+
     def __init__(self, place: str, what: str, hint: str = "") -> None:
         super().__init__(f"{place}: {what}")
         self.place = place
-        self.what = what
-        self.hint = hint
+        self.hint = hint or self.default_hint
 
     def worth_another_try(self) -> bool:
         """Whether the same call may go through a little later."""
@@ -64,6 +65,8 @@ class CallError(Exception):
 
 class NotSent(CallError):
     """The request never left this host."""
+
+    default_hint = "check network, DNS, firewall and HTTPS_PROXY of this host"
 
 
 class Unclear(CallError):
@@ -88,7 +91,7 @@ class Refused(CallError):
         hint: str = "",
     ) -> None:
         said = " ".join(part for part in (code, message) if part)
-        super().__init__(place, f"HTTP {status} {said}".rstrip(), hint)
+        super().__init__(place, f"HTTP {status} {said}".rstrip(), hint or _hint(status, throttled))
         self.status = status
         self.code = code
         self.throttled = throttled
@@ -97,3 +100,11 @@ class Refused(CallError):
     def worth_another_try(self) -> bool:
         """Only throttling goes away by itself."""
         return self.throttled
+
+
+def _hint(status: int, throttled: bool) -> str:
+    if throttled:
+        return "the service limits our requests: run it again later"
+    if status in (401, 403):
+        return "check the permissions that docs/permissions.md names for this script"
+    return "look up the code of this error in the service's documentation"

@@ -158,7 +158,7 @@ class Graph:
             return self._http.send(f"Graph {what}", method, self._root + path, token=token, payload=payload)
         except CallError as error:
             if isinstance(error, Refused):
-                error.hint = error.hint or _HINTS.get(error.code, "")
+                error.hint = _HINTS.get(error.code, error.hint)
             raise
 
 

@@ -130,7 +130,7 @@ def retry_after(response: requests.Response) -> float | None:
 def _no_answer(place: str, error: requests.RequestException) -> CallError:
     reason = getattr(error.args[0], "reason", None) if error.args else None
     if isinstance(error, requests.ConnectTimeout) or isinstance(reason, (NewConnectionError, ProxyError)):
-        return NotSent(place, "no connection", "check network, DNS, firewall and HTTPS_PROXY of this host")
+        return NotSent(place, "no connection")
     # Any other TLS error may come in the middle of an answer.
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return NotSent(

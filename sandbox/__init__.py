@@ -1,0 +1,60 @@
+"""A stand-in for Keeper, Entra and Microsoft Graph on loopback, for tests, the demo and users' own tools.
+
+Never installed on a gateway host, and nothing there knows of it: a process reaches it by `HTTPS_PROXY`,
+`REQUESTS_CA_BUNDLE`, `SSL_CERT_FILE` and a Keeper configuration that names the sandbox's key.
+
+    world.py       Sandbox: everything together; furnish.py sets up what an operator would
+    server.py      the CONNECT proxy; connection.py one socket; faults.py what can go wrong
+    keeper.py      Keeper Secrets Manager over keeper_vault.py and keeper_crypto.py
+    entra.py       sign-in; identity.py managed identity; tokens.py what both hand out
+    graph.py       applications; graph_principals.py service principals and users; graph_base.py, odata.py
+    directory.py   the tenant that all of these stand on
+"""
+
+from sandbox.faults import (
+    Empty,
+    ErrorAfter,
+    Fault,
+    Hang,
+    HangAfter,
+    KillAfter,
+    KillBefore,
+    Kind,
+    Malformed,
+    Pause,
+    PauseAfter,
+    Refuse,
+    ResetAfter,
+    ResetBefore,
+    Slow,
+    Status,
+    Truncated,
+    rotated_key,
+    throttled,
+)
+from sandbox.furnish import Furnished
+from sandbox.world import Sandbox
+
+__all__ = [
+    "Empty",
+    "ErrorAfter",
+    "Fault",
+    "Furnished",
+    "Hang",
+    "HangAfter",
+    "KillAfter",
+    "KillBefore",
+    "Kind",
+    "Malformed",
+    "Pause",
+    "PauseAfter",
+    "Refuse",
+    "ResetAfter",
+    "ResetBefore",
+    "Sandbox",
+    "Slow",
+    "Status",
+    "Truncated",
+    "rotated_key",
+    "throttled",
+]

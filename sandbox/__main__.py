@@ -1,0 +1,124 @@
+"""`python -m sandbox up --env-file FILE`: a furnished sandbox for a shell, until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from sandbox.furnish import WRITE_ALL, WRITE_OWNED, Furnished
+from sandbox.world import Sandbox
+
+ROLES = (WRITE_OWNED, WRITE_ALL, "Directory.Read.All")
+MOST_SECRETS = 100
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    env_file = Path(options.env_file)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda signum, frame: _stop(stop, signum, frame))
+    with tempfile.TemporaryDirectory(prefix="sandbox-") as folder, Sandbox(latency=options.latency) as sandbox:
+        names = sandbox.furnish(old_secrets=options.old_secrets, admin_roles=options.admin_role or ROLES)
+        try:
+            _write_exports(env_file, sandbox.env(folder) | _names(names))
+        except OSError as error:
+            print(f"error: cannot write {env_file}: {error.strerror}", file=sys.stderr)
+            return 1
+        print(_welcome(sandbox, env_file), flush=True)
+        stop.wait()
+    return 0
+
+
+def _stop(stop: threading.Event, signum: int, frame: FrameType | None) -> None:
+    stop.set()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox",
+        description="A Keeper vault and an Azure tenant on loopback, to try rotations without either.",
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    up = commands.add_parser(
+        "up",
+        help="start it, and run until SIGTERM or Ctrl-C",
+        description="Start a furnished sandbox. FILE is written when it is ready: source it in the shell whose "
+        "commands shall meet the sandbox in place of Keeper and Azure. Only 127.0.0.1 is listened on.",
+        epilog="example: python -m sandbox up --env-file /tmp/sandbox.env &  then  . /tmp/sandbox.env",
+    )
+    up.add_argument("--env-file", required=True, metavar="FILE", help="where the export lines go (made 0600)")
+    up.add_argument(
+        "--old-secrets", type=_count, default=2, metavar="N",
+        help="secrets that the application has at the start; the record holds the last one (default: 2)",
+    )  # fmt: skip
+    up.add_argument(
+        "--latency", type=_seconds, default=0.0, metavar="SECONDS", help="delay of each round trip (default: 0)"
+    )
+    up.add_argument(
+        "--admin-role", action="append", metavar="ROLE",
+        help=f"Graph permission of the admin application; can be repeated (default: {', '.join(ROLES)})",
+    )  # fmt: skip
+    return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) > MOST_SECRETS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to {MOST_SECRETS}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 10:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0 to 10")
+    return seconds
+
+
+def _names(names: Furnished) -> dict[str, str]:
+    return {
+        "SANDBOX_TENANT_ID": names.tenant_id,
+        "SANDBOX_ADMIN_CLIENT_ID": names.admin_client_id,
+        "SANDBOX_ADMIN_CLIENT_SECRET": names.admin_secret,
+        "SANDBOX_SUBSCRIPTION_ID": names.subscription_id,
+        "SANDBOX_KEY_VAULT_URL": names.key_vault_url,
+        "SANDBOX_RECORD_UID": names.record_uid,
+        "SANDBOX_ADMIN_RECORD_UID": names.admin_record_uid,
+        "SANDBOX_CONFIG_RECORD_UID": names.config_record_uid,
+        "SANDBOX_RESOURCE_GROUP": names.resource_group,
+        "SANDBOX_USER_PRINCIPAL_NAME": names.user_principal_name,
+    }
+
+
+def _write_exports(path: Path, variables: dict[str, str]) -> None:
+    """All lines appear at once: whoever waits for the file never reads half of it."""
+    lines = ["export {}='{}'\n".format(name, value.replace("'", "'\\''")) for name, value in variables.items()]
+    handle, draft = tempfile.mkstemp(prefix=path.name, dir=path.parent)
+    with open(handle, "w", encoding="utf-8") as file:
+        file.writelines(lines)
+    os.replace(draft, path)
+
+
+def _welcome(sandbox: Sandbox, env_file: Path) -> str:
+    hosts = [host for service in sandbox.server.services for host in service.hosts]
+    served = [host for host in hosts if host != "127.0.0.1"]
+    return (
+        f"sandbox: ready, proxy at {sandbox.url}\n"
+        f"  answers for {', '.join(served)}; refuses every other host\n"
+        f"  . {env_file}  points a shell at it; SIGTERM or Ctrl-C stops it"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

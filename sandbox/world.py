@@ -1,0 +1,162 @@
+"""The sandbox as a whole: start it, furnish it, point a process at it, spoil its requests, look at what is left.
+
+    with Sandbox() as sandbox:
+        names = sandbox.furnish(old_secrets=2)
+        sandbox.fault("graph", "add_password", ResetAfter())
+        subprocess.run([...], env={**os.environ, **sandbox.env(tmp_path)})
+        assert sandbox.entra.secret_works(names.target_client_id, sandbox.keeper.record(names.record_uid).value(...))
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from sandbox.authority import authority
+from sandbox.clock import Clock
+from sandbox.directory import Directory, new_id
+from sandbox.entra import Entra
+from sandbox.faults import Fault, FaultBook, Kind
+from sandbox.furnish import Furnished, furnish
+from sandbox.graph import Graph
+from sandbox.identity import ManagedIdentity
+from sandbox.keeper import Keeper
+from sandbox.messages import Connect, LoggedRequest
+from sandbox.server import LOOPBACK, Server, Victim
+from sandbox.service import Service
+from sandbox.tokens import Tokens
+
+
+class Sandbox:
+    """A Keeper vault and an Azure tenant on loopback.
+
+    ``latency``: seconds per round trip (connect, TLS handshake, request). ``careless``: Entra's and Graph's errors
+    quote the secrets and tokens that they were sent. ``services``: more of them, besides the ones that are built in.
+    """
+
+    def __init__(self, latency: float = 0.0, careless: bool = False, services: Sequence[Service] = ()) -> None:
+        self.clock = Clock()
+        self.directory = Directory(self.clock)
+        self.tokens = Tokens(self.directory, self.clock)
+        self.keeper = Keeper()
+        self.entra = Entra(self.directory, self.tokens, self.clock, careless)
+        self.graph = Graph(self.directory, self.tokens, self.entra, self.clock, careless)
+        self.identity = ManagedIdentity(self.tokens, self.clock)
+        self.user = self.directory.add_user("alex")
+        self.subscription_id = new_id()
+        self.resource_group = "rotation"
+        self.key_vault_url = "https://sandbox-vault.vault.azure.net/"
+        built_in = (self.keeper, self.entra, self.graph, self.identity)
+        self.server = Server([*built_in, *services], self.clock, latency)
+
+    def start(self) -> Sandbox:
+        """Begin to answer."""
+        self.server.start()
+        return self
+
+    def close(self) -> None:
+        """Stop answering; whoever waits is let go."""
+        self.server.close()
+
+    def __enter__(self) -> Sandbox:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        """The proxy's address."""
+        return f"http://{LOOPBACK}:{self.server.port}"
+
+    @property
+    def requests(self) -> list[LoggedRequest]:
+        """Every request so far, in the order of arrival; connections are in ``connects``."""
+        return self.server.requests
+
+    @property
+    def connects(self) -> list[Connect]:
+        """Every CONNECT so far, refused ones included."""
+        return self.server.connects
+
+    @property
+    def errors(self) -> list[str]:
+        """Tracebacks of the sandbox's own mistakes; a test should find none."""
+        return self.server.errors
+
+    @property
+    def faults(self) -> FaultBook:
+        """The faults in force."""
+        return self.server.faults
+
+    @property
+    def issued(self) -> list[str]:
+        """Every client secret and token that was ever handed out."""
+        return self.directory.issued
+
+    @property
+    def latency(self) -> float:
+        """Seconds per round trip."""
+        return self.server.latency
+
+    @latency.setter
+    def latency(self, seconds: float) -> None:
+        self.server.latency = seconds
+
+    @property
+    def victim(self) -> Victim | None:
+        """The process that KillBefore and KillAfter kill: a Popen, or a callable that kills and waits."""
+        return self.server.victim
+
+    @victim.setter
+    def victim(self, victim: Victim | None) -> None:
+        self.server.victim = victim
+
+    def fault(
+        self, service: str | None, operation: str | None, kind: Kind, *, nth: int = 1, times: int | None = 1,
+        when: Callable[[LoggedRequest], bool] | None = None,
+    ) -> Fault:  # fmt: skip
+        """Put a fault in force; see Fault."""
+        return self.faults.add(Fault(service, operation, kind, nth, times, when))
+
+    def operations(self) -> list[str]:
+        """The log as ``service.operation``."""
+        return [f"{request.service}.{request.operation}" for request in self.requests]
+
+    def forget(self) -> None:
+        """Empty the log."""
+        self.requests.clear()
+        self.connects.clear()
+
+    def furnish(self, **options: Any) -> Furnished:
+        """Set up one rotation; the options are those of ``sandbox.furnish.furnish``."""
+        return furnish(self, **options)
+
+    def env(self, folder: Path | str, client_id: str | None = None) -> dict[str, str]:
+        """Write the authority and a Keeper configuration into the folder; returns the variables that lead to them."""
+        folder = Path(folder)
+        bundle, config = folder / "sandbox-ca.pem", folder / "ksm-config.json"
+        bundle.write_bytes(authority().pem)
+        _write_private(config, json.dumps(self.keeper.client_config(client_id)))
+        return {
+            "HTTPS_PROXY": self.url,
+            "REQUESTS_CA_BUNDLE": str(bundle),
+            "SSL_CERT_FILE": str(bundle),
+            "KSM_CONFIG_FILE": str(config),
+        }
+
+    def identity_env(self) -> dict[str, str]:
+        """The variables by which a host in App Service finds its managed identity; set ``identity.client_id`` too."""
+        return {"IDENTITY_ENDPOINT": f"{self.url}/msi/token", "IDENTITY_HEADER": self.identity.header}
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)

@@ -1,0 +1,194 @@
+"""A furnished sandbox and a way to run a script in it as the Keeper Gateway does, for tests, the sweep and the bench."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sandbox.world import Sandbox
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPT = ROOT / "scripts" / "azure_app_secret.py"
+NEW_PASSWORD = "dummy-Password-of-the-Gateway-9!"
+
+# Waits shortened, never removed: every path that waits still does.
+QUICK = {
+    "ROTATION_PROVE_INTERVAL_SECONDS": "0",
+    "ROTATION_PROVE_TIMEOUT_SECONDS": "2",
+    "ROTATION_REQUEST_TIMEOUT_SECONDS": "0.7",
+    "ROTATION_DEADLINE_SECONDS": "12",
+    "ROTATION_RETRY_BASE_SECONDS": "0.02",
+}
+LONGEST = 20.0  # seconds after which a run counts as hung
+
+
+@dataclass
+class Outcome:
+    """How a run of the script ended; ``code`` is None where it hung and was killed."""
+
+    code: int | None
+    stdout: str
+    stderr: str
+    report: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def result(self) -> str:
+        """The word in the JSON line."""
+        return str(self.report.get("result", ""))
+
+
+class Stage:
+    """One sandbox, one furnished rotation, and folders that the script may write to."""
+
+    def __init__(self, *, latency: float = 0.0, careless: bool = False, attach_admin: bool = True, **furnish: Any) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="rotation-"))
+        self.sandbox = Sandbox(latency=latency, careless=careless)
+        self.sandbox.start()
+        self.at = self.sandbox.furnish(**furnish)
+        self.attached = [self.at.admin_record_uid] if attach_admin else []
+        self.home = self.folder / "home"
+        self.home.mkdir()
+        keeper = self.folder / "keeper"
+        keeper.mkdir()
+        self.variables = {
+            **QUICK,
+            **self.sandbox.env(keeper),
+            "HOME": str(self.home),
+            "PATH": os.environ["PATH"],
+            "ROTATION_LOCK_DIR": str(self.home / "locks"),
+            "NO_PROXY": "",
+        }
+
+    def __enter__(self) -> Stage:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.sandbox.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # The script as the Gateway runs it
+
+    def params(self, **changes: Any) -> dict[str, Any]:
+        """What the Gateway passes, before the outer base64; ``records`` still a list."""
+        uids = [self.at.config_record_uid, *self.attached, self.at.record_uid]
+        return {
+            "providerRecordUid": self.at.config_record_uid,
+            "resourceRecordUid": None,
+            "userRecordUid": self.at.record_uid,
+            "newPassword": NEW_PASSWORD,
+            "oldPassword": None,
+            "user": "orders-api",
+            "records": [self.flat(uid) for uid in uids],
+        } | changes
+
+    def flat(self, uid: str) -> dict[str, Any]:
+        """A record as the Gateway hands it over."""
+        data = self.sandbox.keeper.record(uid).data
+        fields = [entry for entry in (*data.get("custom", []), *data.get("fields", [])) if entry["type"] != "script"]
+        values = {entry.get("label") or entry["type"]: (entry["value"] or [""])[0] for entry in fields}
+        return {"uid": uid, "title": data["title"], **values}
+
+    def line(self, **changes: Any) -> bytes:
+        """The line on stdin."""
+        params = self.params(**changes)
+        return encoded({**params, "records": encoded(params["records"]).decode()}) + b"\n"
+
+    def start(self, line: bytes | None = None, script: Path = SCRIPT, **variables: str) -> subprocess.Popen[bytes]:
+        """Start the script; it is the victim of kill faults."""
+        process = subprocess.Popen(
+            [sys.executable, str(script)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=self.variables | variables,
+            cwd=self.home,
+        )
+        self.sandbox.victim = process
+        assert process.stdin
+        try:
+            process.stdin.write(self.line() if line is None else line)
+            process.stdin.close()
+        except BrokenPipeError:
+            pass  # it may refuse to read ten megabytes
+        process.stdin = None
+        return process
+
+    def finish(self, process: subprocess.Popen[bytes], seconds: float = LONGEST) -> Outcome:
+        """Wait for it."""
+        try:
+            stdout, stderr = process.communicate(timeout=seconds)
+            code: int | None = process.returncode
+        except subprocess.TimeoutExpired:
+            process.kill()
+            stdout, stderr = process.communicate()
+            code = None
+        out = stdout.decode()
+        lines = out.splitlines()
+        report = json.loads(lines[-1]) if lines else {}
+        return Outcome(code, out, stderr.decode(), report)
+
+    def run(self, line: bytes | None = None, **variables: str) -> Outcome:
+        """Start and wait."""
+        return self.finish(self.start(line, **variables))
+
+    # The state left behind
+
+    def value(self, label: str) -> str:
+        """A field of the PAM User record."""
+        return str(self.sandbox.keeper.record(self.at.record_uid).value(label) or "")
+
+    def live(self) -> set[str]:
+        """Key ids of the target's secrets."""
+        return {password.key_id for password in self.sandbox.graph.passwords(self.at.target_object_id)}
+
+    def marked(self) -> set[str]:
+        """Those of them that this tool made."""
+        passwords = self.sandbox.graph.passwords(self.at.target_object_id)
+        return {password.key_id for password in passwords if (password.display_name or "").startswith("keeper:")}
+
+    def published_works(self) -> bool:
+        """Whether the record's secret signs in, and its key id is that secret's."""
+        works = self.sandbox.entra.secret_works(self.at.target_client_id, self.value("client_secret"))
+        key = self.sandbox.entra.key_of(self.at.target_client_id, self.value("client_secret"))
+        return works and key == self.value("client_secret_id")
+
+    def canaries(self) -> set[str]:
+        """Every value that must not be seen, in every form."""
+        config = self.sandbox.keeper.client_config()
+        plain = {*self.sandbox.issued, NEW_PASSWORD, config["privateKey"], config["appKey"]}
+        return {form for text in plain for form in forms(text)}
+
+    def leaks(self, outcomes: Iterable[Outcome]) -> list[str]:
+        """Where a canary can be seen: the outputs, and every file below the script's home."""
+        texts = {f"output of run {number}": each.stdout + each.stderr for number, each in enumerate(outcomes, 1)}
+        for path in self.home.rglob("*"):
+            if path.is_file():
+                texts[str(path.relative_to(self.home))] = path.read_bytes().decode(errors="replace")
+        canaries = self.canaries()
+        return [place for place, text in texts.items() if any(canary in text for canary in canaries)]
+
+
+def encoded(value: object) -> bytes:
+    """Base64 of JSON."""
+    return base64.b64encode(json.dumps(value).encode())
+
+
+def forms(text: str) -> set[str]:
+    """The ways in which a secret may turn up."""
+    return {
+        text,
+        quote(text, safe=""),
+        json.dumps(text)[1:-1],
+        base64.b64encode(text.encode()).decode().rstrip("="),
+        base64.urlsafe_b64encode(text.encode()).decode().rstrip("="),
+    }
