@@ -4,11 +4,12 @@ Never installed on a gateway host, and nothing there knows of it: a process reac
 `REQUESTS_CA_BUNDLE`, `SSL_CERT_FILE` and a Keeper configuration that names the sandbox's key.
 
     world.py       Sandbox: everything together; furnish.py sets up what an operator would
-    server.py      the CONNECT proxy; connection.py one socket; faults.py what can go wrong
-    keeper.py      Keeper Secrets Manager over keeper_vault.py and keeper_crypto.py
+    server.py      the CONNECT proxy: connection.py is one socket, exchanges.py one request's way, faults.py what
+                   can go wrong with it; service.py is the shape of everything below
+    keeper.py      Keeper's wire protocol, on keeper_api.py, keeper_vault.py and keeper_crypto.py
     entra.py       sign-in; identity.py managed identity; tokens.py what both hand out
-    graph.py       applications; graph_principals.py service principals and users; graph_base.py, odata.py
-    directory.py   the tenant that all of these stand on
+    graph.py       secrets, on graph_applications.py, graph_principals.py, graph_base.py and odata.py
+    directory.py   the tenant that entra.py and graph.py stand on
 """
 
 from sandbox.faults import (

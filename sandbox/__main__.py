@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import signal
 import sys
@@ -53,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         help="start it, and run until SIGTERM or Ctrl-C",
         description="Start a furnished sandbox. FILE is written when it is ready: source it in the shell whose "
         "commands shall meet the sandbox in place of Keeper and Azure. Only 127.0.0.1 is listened on.",
-        epilog="example: python -m sandbox up --env-file /tmp/sandbox.env &  then  . /tmp/sandbox.env",
+        epilog="example: python -m sandbox up --env-file sandbox.env & ... and when the file is there: . ./sandbox.env",
     )
     up.add_argument("--env-file", required=True, metavar="FILE", help="where the export lines go (made 0600)")
     up.add_argument(
@@ -103,6 +104,9 @@ def _names(names: Furnished) -> dict[str, str]:
 
 def _write_exports(path: Path, variables: dict[str, str]) -> None:
     """All lines appear at once: whoever waits for the file never reads half of it."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise OSError(errno.EINVAL, "not a plain file")  # /dev/stdout would be replaced, not written to
+    path.unlink(missing_ok=True)  # one of an earlier sandbox must not be taken for ours
     lines = ["export {}='{}'\n".format(name, value.replace("'", "'\\''")) for name, value in variables.items()]
     handle, draft = tempfile.mkstemp(prefix=path.name, dir=path.parent)
     with open(handle, "w", encoding="utf-8") as file:

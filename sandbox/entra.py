@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -57,7 +58,7 @@ class Entra(Service):
         self.clock = clock
         self.careless = careless
         self.propagation_seconds = 0.0
-        self.propagation_flaps: tuple[bool, ...] = ()
+        self.propagation_flaps: Sequence[bool] = ()
         self.federated_tokens: dict[str, str] = {}
         """Client assertions that are accepted, and the client id that each stands for."""
 

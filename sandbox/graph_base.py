@@ -81,12 +81,14 @@ class GraphBase(Service):
             response = self._error(request, error)
         except ValueError as error:
             response = self._error(request, bad_request(f"Invalid request: {error}"))
-        response.headers.update(self._common_headers(request))
+        response.headers = self._common_headers(request) | response.headers | {"Content-Type": CONTENT_TYPE}
         return response
 
     def failure(self, request: Request, status: int) -> Response:
         """Graph's form of an error."""
-        return self._error(request, GraphError(status))
+        response = self._error(request, GraphError(status))
+        response.headers = self._common_headers(request) | response.headers
+        return response
 
     def caller(self, request: Request) -> Caller:
         """Whom the request's token stands for. Raises GraphError."""
@@ -111,6 +113,11 @@ class GraphBase(Service):
         if not isinstance(content, dict):
             raise bad_request("The request payload is no object.")
         return content
+
+    @route("HEAD", API + r"/?", "connection")
+    def greet(self, request: Request, match: re.Match[str]) -> Response:
+        """Clients that open a connection early ask for the root, without a token."""
+        return Response(200, b"", {})
 
     @route("POST", API + r"/\$batch", "batch")
     def batch(self, request: Request, match: re.Match[str]) -> Response:
@@ -137,8 +144,8 @@ class GraphBase(Service):
             "request-id": request_id,
             "client-request-id": request.headers.get("client-request-id", request_id),
         }
-        message = f"{error}{self._quotation(request)}"
-        return Response.of(error.status, {"error": {"code": error.code, "message": message, "innerError": inner}})
+        content = {"code": error.code, "message": f"{error}{self._quotation(request)}", "innerError": inner}
+        return Response.of(error.status, {"error": content}, {"request-id": request_id})
 
     def _quotation(self, request: Request) -> str:
         if not self.careless:
@@ -149,7 +156,6 @@ class GraphBase(Service):
         request_id = new_id()
         return {
             "Cache-Control": "no-cache",
-            "Content-Type": CONTENT_TYPE,
             "request-id": request_id,
             "client-request-id": request.headers.get("client-request-id", request_id),
             "odata-version": "4.0",

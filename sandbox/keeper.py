@@ -11,13 +11,14 @@ import hashlib
 import hmac
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
 
 from sandbox import keeper_crypto as crypto
-from sandbox.keeper_vault import ClientApp, Field, Folder, RecordView, StoredRecord, Vault, new_uid
+from sandbox.keeper_api import KeeperApi, Payload, Refused
+from sandbox.keeper_vault import ClientApp, Field, RecordView, StoredRecord, Vault, new_uid
 from sandbox.messages import Request, Response
 from sandbox.service import STATE, Service
 
@@ -26,40 +27,18 @@ KEY_ID = "1"
 PREFIX = "/api/rest/sm/v1/"
 TOKEN_MESSAGE = b"KEEPER_SECRETS_MANAGER_CLIENT_ID"
 
-Payload = dict[str, Any]
-Endpoint = Callable[[ClientApp, Payload], Payload | None]
-
-
-class Refused(Exception):
-    """The server's refusal, as a status and Keeper's own error code."""
-
-    def __init__(self, status: int, error: str, message: str, **more: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.content = {"error": error, "message": message, **more}
-
 
 class Keeper(Service):
-    """The vault and its API. ``duplicates`` shows each record of a folder a second time, as shared directly."""
+    """The vault and its wire protocol."""
 
     name = "keeper"
     hosts = (HOST,)
 
     def __init__(self) -> None:
         self.vault = Vault()
-        self.duplicates = False
+        self.api = KeeperApi(self.vault)
         self._server_key = crypto.new_private_key()
-        self._owner_key = crypto.new_private_key()
         self._configs: dict[str, dict[str, str]] = {}
-        self._endpoints: dict[str, Endpoint] = {
-            "get_secret": self._get_secret,
-            "get_folders": self._get_folders,
-            "update_secret": self._update_secret,
-            "finalize_secret_update": self._finalize,
-            "rollback_secret_update": self._rollback,
-            "create_secret": self._create_secret,
-            "delete_secret": self._delete_secret,
-        }
         self.client_id = self.add_client()
 
     # -- for tests and the demo ---------------------------------------------------------------------------------
@@ -76,7 +55,7 @@ class Keeper(Service):
             "clientId": client_id,
             "privateKey": crypto.to_base64(crypto.private_der(private)),
             "appKey": crypto.to_base64(client.app_key),
-            "appOwnerPublicKey": crypto.to_base64(crypto.public_point(self._owner_key)),
+            "appOwnerPublicKey": crypto.to_base64(crypto.public_point(self.api.owner_key)),
             "serverPublicKeyId": KEY_ID,
             "serverPublicKey": self.server_public_key,
         }
@@ -134,17 +113,26 @@ class Keeper(Service):
         """Let the applications edit the record, or only see it."""
         self.vault.records[uid].editable = editable
 
+    @property
+    def duplicates(self) -> bool:
+        """Whether each record of a folder is shown a second time, as shared directly."""
+        return self.api.duplicates
+
+    @duplicates.setter
+    def duplicates(self, wanted: bool) -> None:
+        self.api.duplicates = wanted
+
     # -- the wire -----------------------------------------------------------------------------------------------
 
     def operation(self, request: Request) -> str:
         """The endpoint's name."""
         name = request.path.removeprefix(PREFIX)
-        return name if name in self._endpoints else "unknown"
+        return name if name in self.api.endpoints else "unknown"
 
     def handle(self, request: Request) -> Response:
         """Check, decrypt, perform and encrypt."""
         try:
-            endpoint = self._endpoints.get(self.operation(request))
+            endpoint = self.api.endpoints.get(self.operation(request))
             if request.method != "POST" or endpoint is None:
                 raise Refused(404, "not_found", "no such endpoint")
             key, payload = self._open(request)
@@ -199,133 +187,3 @@ class Keeper(Service):
             raise Refused(403, "access_denied", "Signature is invalid")
         client.public_key = public
         return client
-
-    # -- endpoints ----------------------------------------------------------------------------------------------
-
-    def _get_secret(self, client: ClientApp, payload: Payload) -> Payload:
-        wanted = set(payload.get("requestedRecords") or []) or None
-        folders = set(payload.get("requestedFolders") or []) or None
-        records = [
-            record for record in self.vault.records.values()
-            if client.sees(record) and (wanted is None or record.uid in wanted)
-            and (folders is None or record.folder_uid in folders)
-        ]  # fmt: skip
-        answer: Payload = {
-            "folders": self._shared_folders(client, records, everything=wanted is None and folders is None),
-            "records": [_wrapped(record, client.app_key) for record in records if self._direct(client, record)],
-            "appData": crypto.to_base64(crypto.encrypt(b'{"title":"Rotation","type":"rotation"}', client.app_key)),
-        }
-        if client.token is not None and payload.get("publicKey"):
-            answer["encryptedAppKey"] = crypto.to_url_base64(crypto.encrypt(client.app_key, client.token))
-            answer["appOwnerPublicKey"] = crypto.to_url_base64(crypto.public_point(self._owner_key))
-        return answer
-
-    def _direct(self, client: ClientApp, record: StoredRecord) -> bool:
-        return self.duplicates or record.uid in client.records
-
-    def _shared_folders(self, client: ClientApp, records: list[StoredRecord], everything: bool) -> list[Payload]:
-        shared = []
-        for folder in self.vault.folders.values():
-            inside = [_wrapped(record, folder.key) for record in records if record.folder_uid == folder.uid]
-            if client.sees_folder(folder.uid) and (inside or everything):
-                key = crypto.to_base64(crypto.encrypt(folder.key, client.app_key))
-                shared.append({"folderUid": folder.uid, "folderKey": key, "records": inside})
-        return shared
-
-    def _get_folders(self, client: ClientApp, payload: Payload) -> Payload:
-        seen = [folder for folder in self.vault.folders.values() if client.sees_folder(folder.uid)]
-        return {"folders": [_described(folder, client.app_key) for folder in seen]}
-
-    def _update_secret(self, client: ClientApp, payload: Payload) -> None:
-        record = self._writable(client, payload.get("recordUid"))
-        if payload.get("revision") != record.revision:
-            # Keeper publishes neither the status nor the code of this one; clients must not depend on them.
-            raise Refused(409, "out_of_sync", "the record has a newer revision")
-        data = _opened_data(payload, record.key)
-        if payload.get("transactionType") == "rotation":
-            record.before = record.data
-        record.replace(data)
-
-    def _finalize(self, client: ClientApp, payload: Payload) -> None:
-        self._in_transaction(client, payload).before = None
-
-    def _rollback(self, client: ClientApp, payload: Payload) -> None:
-        record = self._in_transaction(client, payload)
-        if record.before is not None:
-            record.replace(record.before)
-        record.before = None
-
-    def _in_transaction(self, client: ClientApp, payload: Payload) -> StoredRecord:
-        record = self._writable(client, payload.get("recordUid"))
-        if record.before is None:
-            raise Refused(400, "bad_request", "the record has no open transaction")
-        return record
-
-    def _writable(self, client: ClientApp, uid: object) -> StoredRecord:
-        record = self.vault.records.get(str(uid))
-        if record is None or not client.sees(record):
-            raise Refused(403, "access_denied", "the record is not shared with this application")
-        if not record.editable:
-            raise Refused(403, "access_denied", "the record is read-only for this application")
-        return record
-
-    def _create_secret(self, client: ClientApp, payload: Payload) -> None:
-        folder = self.vault.folders.get(str(payload.get("folderUid")))
-        uid = str(payload.get("recordUid"))
-        if folder is None or not client.sees_folder(folder.uid):
-            raise Refused(403, "access_denied", "the folder is not shared with this application")
-        if uid in self.vault.records:
-            raise Refused(400, "bad_request", "the record exists already")
-        try:
-            key = crypto.decrypt(crypto.from_base64(payload["folderKey"]), folder.key)
-            owned = crypto.unseal(crypto.from_base64(payload["recordKey"]), self._owner_key)
-        except (InvalidTag, ValueError, KeyError):
-            raise Refused(400, "bad_request", "unable to decrypt the record key") from None
-        if owned != key:
-            raise Refused(400, "bad_request", "the owner's and the folder's record key differ")
-        data = _opened_data(payload, key)
-        self.vault.records[uid] = StoredRecord(uid, data, folder.uid, key=key)
-
-    def _delete_secret(self, client: ClientApp, payload: Payload) -> Payload:
-        return {"records": [self._deleted(client, str(uid)) for uid in payload.get("recordUids") or []]}
-
-    def _deleted(self, client: ClientApp, uid: str) -> Payload:
-        try:
-            self._writable(client, uid)
-        except Refused as refusal:
-            return {"recordUid": uid, "responseCode": "access_denied", "errorMessage": str(refusal)}
-        del self.vault.records[uid]
-        return {"recordUid": uid, "responseCode": "ok", "errorMessage": ""}
-
-
-def _described(folder: Folder, app_key: bytes) -> Payload:
-    name = json.dumps({"name": folder.name}).encode()
-    return {
-        "folderUid": folder.uid,
-        "folderKey": crypto.to_base64(crypto.encrypt(folder.key, app_key)),
-        "data": crypto.to_base64(crypto.encrypt_cbc(name, folder.key)),
-        "parent": None,
-    }
-
-
-def _wrapped(record: StoredRecord, key: bytes) -> Payload:
-    """A record as it travels, its own key under ``key``."""
-    return {
-        "recordUid": record.uid,
-        "recordKey": crypto.to_base64(crypto.encrypt(record.key, key)),
-        "data": crypto.to_base64(crypto.encrypt(json.dumps(record.data).encode(), record.key)),
-        "revision": record.revision,
-        "isEditable": record.editable,
-        "innerFolderUid": None,
-        "files": None,
-    }
-
-
-def _opened_data(payload: Payload, key: bytes) -> dict[str, Any]:
-    try:
-        data = json.loads(crypto.decrypt(crypto.from_base64(payload["data"]), key))
-    except (InvalidTag, ValueError, KeyError):
-        raise Refused(400, "bad_request", "unable to decrypt the record") from None
-    if not isinstance(data, dict):
-        raise Refused(400, "bad_request", "the record is no object")
-    return data

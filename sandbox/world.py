@@ -20,13 +20,14 @@ from sandbox.authority import authority
 from sandbox.clock import Clock
 from sandbox.directory import Directory, new_id
 from sandbox.entra import Entra
+from sandbox.exchanges import Victim
 from sandbox.faults import Fault, FaultBook, Kind
 from sandbox.furnish import Furnished, furnish
 from sandbox.graph import Graph
 from sandbox.identity import ManagedIdentity
 from sandbox.keeper import Keeper
 from sandbox.messages import Connect, LoggedRequest
-from sandbox.server import LOOPBACK, Server, Victim
+from sandbox.server import LOOPBACK, Server
 from sandbox.service import Service
 from sandbox.tokens import Tokens
 

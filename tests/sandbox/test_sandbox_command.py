@@ -90,7 +90,10 @@ def test_bad_usage_is_explained(arguments: list[str], said: str) -> None:
     assert outcome.returncode == 2 and said in outcome.stderr and "Traceback" not in outcome.stderr
 
 
-def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
-    command = [*COMMAND, "up", "--env-file", str(tmp_path / "no" / "where")]
+@pytest.mark.parametrize("path", ["no/where", "folder", "link"])
+def test_a_file_that_cannot_be_written(tmp_path: Path, path: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("folder")
+    command = [*COMMAND, "up", "--env-file", str(tmp_path / path)]
     outcome = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=10)
     assert outcome.returncode == 1 and outcome.stderr.startswith("error: cannot write")

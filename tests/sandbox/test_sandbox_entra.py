@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import msal
 import pytest
 import requests
-from azure.identity import ClientSecretCredential, ManagedIdentityCredential
-from conftest import GRAPH, session_for
+from azure.identity import ClientSecretCredential, ManagedIdentityCredential, WorkloadIdentityCredential
 
 from sandbox import Furnished, Sandbox
+from tests.sandbox.conftest import GRAPH, session_for
 
 SignIn = Callable[..., requests.Response]
 SCOPE = "https://graph.microsoft.com/.default"
@@ -105,6 +106,15 @@ def test_a_federated_token_signs_in(sandbox: Sandbox, names: Furnished, sign_in:
     answer = sign_in(names.admin_client_id, None, client_assertion="from-the-cluster", client_assertion_type=kind)
     assert answer.status_code == 200
     assert (sandbox.requests[-1].client_id, sandbox.requests[-1].by_secret) == (names.admin_client_id, False)
+
+
+def test_a_workload_identity_signs_in(sandbox: Sandbox, names: Furnished, tmp_path: Path) -> None:
+    sandbox.entra.federated_tokens["from-the-cluster"] = names.admin_client_id
+    (tmp_path / "token").write_text("from-the-cluster")
+    credential = WorkloadIdentityCredential(
+        tenant_id=names.tenant_id, client_id=names.admin_client_id, token_file_path=str(tmp_path / "token")
+    )
+    assert credential.get_token(SCOPE).expires_on > sandbox.clock.now()
 
 
 def test_a_new_secret_propagates(

@@ -9,7 +9,6 @@ import time
 
 import pytest
 import requests
-from conftest import GRAPH
 
 from sandbox import (
     Empty,
@@ -31,6 +30,7 @@ from sandbox import (
     Status,
     Truncated,
 )
+from tests.sandbox.conftest import GRAPH
 
 ERRORS = requests.exceptions
 

@@ -6,11 +6,11 @@ import re
 
 import pytest
 import requests
-from conftest import GRAPH, session_for
 
 from sandbox import Furnished, Sandbox
 from sandbox.directory import Policy
 from sandbox.furnish import READ_ALL, WRITE_ALL, WRITE_OWNED
+from tests.sandbox.conftest import GRAPH, session_for
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 PASSWORD = {"customKeyIdentifier", "displayName", "endDateTime", "hint", "keyId", "secretText", "startDateTime"}
@@ -32,6 +32,7 @@ def everything(sandbox: Sandbox) -> requests.Session:
 def error(response: requests.Response) -> tuple[int, str]:
     content = response.json()["error"]
     assert set(content) == {"code", "message", "innerError"}
+    assert response.headers["request-id"] == content["innerError"]["request-id"]
     return response.status_code, content["code"]
 
 

@@ -1,0 +1,170 @@
+"""What each endpoint of Keeper Secrets Manager does to the vault, once a request is decrypted and its sender known."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+
+from sandbox import keeper_crypto as crypto
+from sandbox.keeper_vault import ClientApp, Folder, StoredRecord, Vault
+
+Payload = dict[str, Any]
+Endpoint = Callable[[ClientApp, Payload], Payload | None]
+
+
+class Refused(Exception):
+    """The server's refusal, as a status and Keeper's own error code."""
+
+    def __init__(self, status: int, error: str, message: str, **more: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.content = {"error": error, "message": message, **more}
+
+
+class KeeperApi:
+    """The endpoints. ``duplicates`` shows each record of a folder a second time, as shared directly."""
+
+    def __init__(self, vault: Vault) -> None:
+        self.vault = vault
+        self.duplicates = False
+        self.owner_key = crypto.new_private_key()
+        self.endpoints: dict[str, Endpoint] = {
+            "get_secret": self._get_secret,
+            "get_folders": self._get_folders,
+            "update_secret": self._update_secret,
+            "finalize_secret_update": self._finalize,
+            "rollback_secret_update": self._rollback,
+            "create_secret": self._create_secret,
+            "delete_secret": self._delete_secret,
+        }
+
+    def _get_secret(self, client: ClientApp, payload: Payload) -> Payload:
+        wanted = set(payload.get("requestedRecords") or []) or None
+        folders = set(payload.get("requestedFolders") or []) or None
+        records = [
+            record for record in self.vault.records.values()
+            if client.sees(record) and (wanted is None or record.uid in wanted)
+            and (folders is None or record.folder_uid in folders)
+        ]  # fmt: skip
+        answer: Payload = {
+            "folders": self._shared_folders(client, records, everything=wanted is None and folders is None),
+            "records": [_wrapped(record, client.app_key) for record in records if self._direct(client, record)],
+            "appData": crypto.to_base64(crypto.encrypt(b'{"title":"Rotation","type":"rotation"}', client.app_key)),
+        }
+        if client.token is not None and payload.get("publicKey"):
+            answer["encryptedAppKey"] = crypto.to_url_base64(crypto.encrypt(client.app_key, client.token))
+            answer["appOwnerPublicKey"] = crypto.to_url_base64(crypto.public_point(self.owner_key))
+        return answer
+
+    def _direct(self, client: ClientApp, record: StoredRecord) -> bool:
+        return self.duplicates or record.uid in client.records
+
+    def _shared_folders(self, client: ClientApp, records: list[StoredRecord], everything: bool) -> list[Payload]:
+        shared = []
+        for folder in self.vault.folders.values():
+            inside = [_wrapped(record, folder.key) for record in records if record.folder_uid == folder.uid]
+            if client.sees_folder(folder.uid) and (inside or everything):
+                key = crypto.to_base64(crypto.encrypt(folder.key, client.app_key))
+                shared.append({"folderUid": folder.uid, "folderKey": key, "records": inside})
+        return shared
+
+    def _get_folders(self, client: ClientApp, payload: Payload) -> Payload:
+        seen = [folder for folder in self.vault.folders.values() if client.sees_folder(folder.uid)]
+        return {"folders": [_described(folder, client.app_key) for folder in seen]}
+
+    def _update_secret(self, client: ClientApp, payload: Payload) -> None:
+        record = self._writable(client, payload.get("recordUid"))
+        if payload.get("revision") != record.revision:
+            # Keeper publishes neither the status nor the code of this one; clients must not depend on them.
+            raise Refused(409, "out_of_sync", "the record has a newer revision")
+        data = _opened_data(payload, record.key)
+        if payload.get("transactionType") == "rotation":
+            record.before = record.data
+        record.replace(data)
+
+    def _finalize(self, client: ClientApp, payload: Payload) -> None:
+        self._in_transaction(client, payload).before = None
+
+    def _rollback(self, client: ClientApp, payload: Payload) -> None:
+        record = self._in_transaction(client, payload)
+        if record.before is not None:
+            record.replace(record.before)
+        record.before = None
+
+    def _in_transaction(self, client: ClientApp, payload: Payload) -> StoredRecord:
+        record = self._writable(client, payload.get("recordUid"))
+        if record.before is None:
+            raise Refused(400, "bad_request", "the record has no open transaction")
+        return record
+
+    def _writable(self, client: ClientApp, uid: object) -> StoredRecord:
+        record = self.vault.records.get(str(uid))
+        if record is None or not client.sees(record):
+            raise Refused(403, "access_denied", "the record is not shared with this application")
+        if not record.editable:
+            raise Refused(403, "access_denied", "the record is read-only for this application")
+        return record
+
+    def _create_secret(self, client: ClientApp, payload: Payload) -> None:
+        folder = self.vault.folders.get(str(payload.get("folderUid")))
+        uid = str(payload.get("recordUid"))
+        if folder is None or not client.sees_folder(folder.uid):
+            raise Refused(403, "access_denied", "the folder is not shared with this application")
+        if uid in self.vault.records:
+            raise Refused(400, "bad_request", "the record exists already")
+        try:
+            key = crypto.decrypt(crypto.from_base64(payload["folderKey"]), folder.key)
+            owned = crypto.unseal(crypto.from_base64(payload["recordKey"]), self.owner_key)
+        except (InvalidTag, ValueError, KeyError):
+            raise Refused(400, "bad_request", "unable to decrypt the record key") from None
+        if owned != key:
+            raise Refused(400, "bad_request", "the owner's and the folder's record key differ")
+        data = _opened_data(payload, key)
+        self.vault.records[uid] = StoredRecord(uid, data, folder.uid, key=key)
+
+    def _delete_secret(self, client: ClientApp, payload: Payload) -> Payload:
+        return {"records": [self._deleted(client, str(uid)) for uid in payload.get("recordUids") or []]}
+
+    def _deleted(self, client: ClientApp, uid: str) -> Payload:
+        try:
+            self._writable(client, uid)
+        except Refused as refusal:
+            return {"recordUid": uid, "responseCode": "access_denied", "errorMessage": str(refusal)}
+        del self.vault.records[uid]
+        return {"recordUid": uid, "responseCode": "ok", "errorMessage": ""}
+
+
+def _described(folder: Folder, app_key: bytes) -> Payload:
+    name = json.dumps({"name": folder.name}).encode()
+    return {
+        "folderUid": folder.uid,
+        "folderKey": crypto.to_base64(crypto.encrypt(folder.key, app_key)),
+        "data": crypto.to_base64(crypto.encrypt_cbc(name, folder.key)),
+        "parent": None,
+    }
+
+
+def _wrapped(record: StoredRecord, key: bytes) -> Payload:
+    """A record as it travels, its own key under ``key``."""
+    return {
+        "recordUid": record.uid,
+        "recordKey": crypto.to_base64(crypto.encrypt(record.key, key)),
+        "data": crypto.to_base64(crypto.encrypt(json.dumps(record.data).encode(), record.key)),
+        "revision": record.revision,
+        "isEditable": record.editable,
+        "innerFolderUid": None,
+        "files": None,
+    }
+
+
+def _opened_data(payload: Payload, key: bytes) -> dict[str, Any]:
+    try:
+        data = json.loads(crypto.decrypt(crypto.from_base64(payload["data"]), key))
+    except (InvalidTag, ValueError, KeyError):
+        raise Refused(400, "bad_request", "unable to decrypt the record") from None
+    if not isinstance(data, dict):
+        raise Refused(400, "bad_request", "the record is no object")
+    return data

@@ -1,0 +1,29 @@
+"""What the tests share. Nothing here reaches past loopback: the scripts see only the sandbox's proxy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from tests.stage import Stage
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    """Two old secrets, one of which is published, and an admin record attached to the script."""
+    with Stage() as made:
+        yield made
+
+
+@pytest.fixture
+def make_stage() -> Iterator[Callable[..., Stage]]:
+    """Stages with other furniture; all are cleared away at the end."""
+    with ExitStack() as stack:
+
+        def make(**furnish: Any) -> Stage:
+            return stack.enter_context(Stage(**furnish))
+
+        yield make
