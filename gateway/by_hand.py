@@ -30,8 +30,8 @@ MEANING = {
 }
 
 
-def run_script(script: str, record_uid: str, attached: Iterable[str], configuration_uid: str) -> int:
-    """Run ``script`` for a record; its exit code.
+def run_script(script: str, record_uid: str, attached: Iterable[str], configuration_uid: str, as_json: bool) -> int:
+    """Run ``script`` for a record and show its outcome, as the script's own JSON line or for people; its exit code.
 
     Raises:
         Failed: a record cannot be read, or it is not clear which PAM configuration is meant.
@@ -43,9 +43,26 @@ def run_script(script: str, record_uid: str, attached: Iterable[str], configurat
     line = gateway_line(vault, record_uid, list(attached), configuration_uid)
     http.session.close()
     # On stdin only: a command line and an environment can be read by others.
-    code = subprocess.run([sys.executable, script], input=line, check=False).returncode  # noqa: S603
-    click.echo(f"exit {code}: {MEANING.get(code, 'the script was killed')}", err=True)
-    return code
+    process = subprocess.run([sys.executable, script], input=line, stdout=subprocess.PIPE, check=False)  # noqa: S603
+    output = process.stdout.decode(errors="replace")
+    click.echo(output if as_json else _readable(output), nl=False)
+    click.echo(f"exit {process.returncode}: {MEANING.get(process.returncode, 'the script was killed')}", err=True)
+    return process.returncode
+
+
+def _readable(output: str) -> str:
+    """The keys of the JSON line that say something, one a line; lists one entry a line."""
+    try:
+        report = json.loads(output)
+    except ValueError:
+        return output
+    lines = []
+    for key, value in report.items():
+        for entry in value if isinstance(value, list) else [value]:
+            text = "  ".join(map(str, entry.values())) if isinstance(entry, dict) else str(entry)
+            if text and key not in ("error", "hint"):  # these two are on stderr already
+                lines.append(f"{key:12} {text}\n")
+    return "".join(lines)
 
 
 def gateway_line(vault: Vault, record_uid: str, attached: list[str], configuration_uid: str) -> bytes:

@@ -92,7 +92,7 @@ class Entra:
         )
         try:
             return Secret(credential.get_token(self._scope).token)
-        except (ClientAuthenticationError, ValueError):
+        except (ClientAuthenticationError, ValueError, OSError):
             raise Failed(
                 "Entra sign-in: the configuration has no client secret, and no managed or workload identity answered",
                 "fill in the client secret of the PAM configuration, or give this host an identity",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from time import monotonic
 from typing import Any, TypeVar
 
 import requests
+from requests.adapters import HTTPAdapter
 from urllib3.exceptions import NewConnectionError, ProxyError
 
 from gateway.deadline import Deadline
@@ -33,6 +35,14 @@ class Answer:
     body: dict[str, Any]
 
 
+class _NoDelay(HTTPAdapter):
+    """Sends at once behind a proxy too, where urllib3 leaves Nagle's algorithm on: 40 ms for each POST."""
+
+    def proxy_manager_for(self, proxy: Any, **options: Any) -> Any:
+        """As the base class, with the socket option that urllib3 sets without a proxy."""
+        return super().proxy_manager_for(proxy, socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)], **options)
+
+
 class Http:
     """The session of a run, shared by Keeper, Entra and Graph.
 
@@ -43,6 +53,7 @@ class Http:
 
     def __init__(self, request_timeout: float, deadline: Deadline) -> None:
         self.session = requests.Session()
+        self.session.mount("https://", _NoDelay())
         # Without this, requests would replace our token by what ~/.netrc says about the host.
         self.session.auth = lambda request: request
         self._request_timeout = request_timeout
@@ -128,8 +139,7 @@ def retry_after(response: requests.Response) -> float | None:
 
 
 def _no_answer(place: str, error: requests.RequestException) -> CallError:
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    if isinstance(error, requests.ConnectTimeout) or isinstance(reason, (NewConnectionError, ProxyError)):
+    if _never_left(error):
         return NotSent(place, "no connection")
     # Any other TLS error may come in the middle of an answer.
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
@@ -139,6 +149,16 @@ def _no_answer(place: str, error: requests.RequestException) -> CallError:
     if isinstance(error, requests.Timeout):
         return Unclear(place, "no answer in time")
     return Unclear(place, "connection broken")
+
+
+def _never_left(error: requests.RequestException) -> bool:
+    if isinstance(error, requests.ConnectTimeout):
+        return True
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    if isinstance(reason, ProxyError):
+        # Raised behind a proxy for any broken connection, a request that arrived included: look at the cause.
+        reason = reason.original_error
+    return isinstance(reason, NewConnectionError) or str(reason).startswith("Tunnel connection failed")
 
 
 def _failure(place: str, response: requests.Response, body: dict[str, Any] | None) -> CallError:

@@ -145,6 +145,8 @@ class Engine:
         except Failed:
             self._mint.take_back(minted)
             raise
+        except Unknown as error:
+            raise Unknown(f"{error}; the new secret {minted.key_id} was left alive", error.hint) from None
         if saved is Saved.OURS:
             self.report.key_id, self.report.expires = minted.key_id, stamp(minted.ends)
         return saved is Saved.OURS

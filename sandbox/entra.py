@@ -88,9 +88,7 @@ class Entra(Service):
     @route("GET", r"/common/discovery/instance", "discovery")
     def discovery(self, request: Request, match: re.Match[str]) -> Response:
         """Which hosts are Entra's."""
-        metadata = [
-            {"preferred_network": host, "preferred_cache": host, "aliases": [host]} for host in self.hosts
-        ]
+        metadata = [{"preferred_network": host, "preferred_cache": host, "aliases": [host]} for host in self.hosts]
         endpoint = f"https://{request.host}/{self.directory.tenant_id}/v2.0/.well-known/openid-configuration"
         content = {"tenant_discovery_endpoint": endpoint, "api-version": "1.1", "metadata": metadata}
         return Response.of(200, content)

@@ -155,9 +155,7 @@ def _secrets(sandbox: Sandbox, target: Application, old: int, foreign: int) -> _
         sandbox.graph.add_password(target, f"old {number}", expires_in_days=30 + number, age_days=100 - number)
         for number in range(old)
     ]
-    return _Secrets(
-        tuple(key for key, _ in made), tuple(text for _, text in made), tuple(key for key, _ in by_hand)
-    )
+    return _Secrets(tuple(key for key, _ in made), tuple(text for _, text in made), tuple(key for key, _ in by_hand))
 
 
 def _own_credential(sandbox: Sandbox, admin: Application) -> dict[str, str]:

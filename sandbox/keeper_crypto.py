@@ -58,9 +58,7 @@ def private_der(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 def public_point(key: ec.EllipticCurvePrivateKey) -> bytes:
     """The public key as an uncompressed point of 65 bytes."""
-    return key.public_key().public_bytes(
-        serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
-    )
+    return key.public_key().public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
 
 
 def from_point(point: bytes) -> ec.EllipticCurvePublicKey:

@@ -116,9 +116,7 @@ class Server(Exchanges):
             return False
         return self.before(connection, service, Request("CONNECT", host, "/", {}), asked, fault)
 
-    def _keep_alive(
-        self, connection: Connection, service: Service, host: str, request: Request | None = None
-    ) -> None:
+    def _keep_alive(self, connection: Connection, service: Service, host: str, request: Request | None = None) -> None:
         if request is not None:
             request = Request(request.method, host, request.target, request.headers, request.body)
         while request := request or connection.read(host):

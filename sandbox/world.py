@@ -1,10 +1,10 @@
 """The sandbox as a whole: start it, furnish it, point a process at it, spoil its requests, look at what is left.
 
-    with Sandbox() as sandbox:
-        names = sandbox.furnish(old_secrets=2)
-        sandbox.fault("graph", "add_password", ResetAfter())
-        subprocess.run([...], env={**os.environ, **sandbox.env(tmp_path)})
-        assert sandbox.entra.secret_works(names.target_client_id, sandbox.keeper.record(names.record_uid).value(...))
+with Sandbox() as sandbox:
+    names = sandbox.furnish(old_secrets=2)
+    sandbox.fault("graph", "add_password", ResetAfter())
+    subprocess.run([...], env={**os.environ, **sandbox.env(tmp_path)})
+    assert sandbox.entra.secret_works(names.target_client_id, sandbox.keeper.record(names.record_uid).value(...))
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A furnished sandbox and a way to run a script in it as the Keeper Gateway does, for tests, the sweep and the bench."""
+"""A furnished sandbox, and a way to run a script in it as the Keeper Gateway does: for tests, sweep and bench."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ class Outcome:
 class Stage:
     """One sandbox, one furnished rotation, and folders that the script may write to."""
 
-    def __init__(self, *, latency: float = 0.0, careless: bool = False, attach_admin: bool = True, **furnish: Any) -> None:
+    def __init__(
+        self, *, latency: float = 0.0, careless: bool = False, attach_admin: bool = True, **furnish: Any
+    ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="rotation-"))
         self.sandbox = Sandbox(latency=latency, careless=careless)
         self.sandbox.start()
@@ -142,6 +144,10 @@ class Stage:
         return self.finish(self.start(line, **variables))
 
     # The state left behind
+
+    def stored(self) -> dict[str, Any]:
+        """The PAM User record as the vault keeps it: what is changed here is changed there, and no revision moves."""
+        return self.sandbox.keeper.vault.records[self.at.record_uid].data
 
     def value(self, label: str) -> str:
         """A field of the PAM User record."""

@@ -74,14 +74,6 @@ def test_the_targets_own_record_is_no_admin_credential_unless_it_is_attached(sta
     assert signed_in(stage) == [stage.at.admin_client_id]
 
 
-def attach_own_record(stage: Stage) -> None:
-    """What the vault writes when a record is its own script's rotation credential."""
-    value = [{"fileRef": "F" * 22, "recordRef": [stage.at.record_uid], "command": "python3"}]
-    record = stage.sandbox.keeper.record(stage.at.record_uid)
-    record.data["fields"].append({"type": "script", "label": "rotationScripts", "value": value})
-    stage.sandbox.keeper.edit(stage.at.record_uid, "Notes", "attached")
-
-
 @pytest.mark.parametrize("handed", ["once, and the vault says that it is attached", "twice"])
 def test_an_app_that_rotates_itself(handed: str, make_stage: Callable[..., Stage]) -> None:
     stage = make_stage(old_secrets=1, self_rotation=True, attach_admin=False)
@@ -89,10 +81,8 @@ def test_an_app_that_rotates_itself(handed: str, make_stage: Callable[..., Stage
     if handed == "twice":
         given = line(stage, own, providerRecordUid=None)
     else:
-        fields = stage.sandbox.keeper.record(stage.at.record_uid).data["fields"]
-        fields.append(script_field(stage.at.record_uid))
         given = line(stage, providerRecordUid=None)
-        stage.sandbox.keeper.replace(stage.at.record_uid, fields=fields)
+        stage.stored()["fields"].append(script_field(stage.at.record_uid))
     outcome = stage.run(given)
     assert outcome.code == 0, outcome
     assert stage.live() == {stage.value("client_secret_id")}
@@ -101,7 +91,8 @@ def test_an_app_that_rotates_itself(handed: str, make_stage: Callable[..., Stage
     removals = [number for number, name in enumerate(stage.sandbox.operations()) if name == "graph.remove_password"]
     tokens = [number for number, name in enumerate(stage.sandbox.operations()) if name == "entra.token"]
     assert len(tokens) == 5 and max(tokens) < min(removals)
-    again = stage.run(line(stage, *([stage.flat(stage.at.record_uid)] if handed == "twice" else []), providerRecordUid=None))
+    own = stage.flat(stage.at.record_uid)
+    again = stage.run(line(stage, *([own] if handed == "twice" else []), providerRecordUid=None))
     assert again.code == 0, again
 
 

@@ -100,7 +100,9 @@ def test_two_records_on_one_app(operation: str, nth: int, two_records: tuple[Sta
 
     def works(uid: str) -> bool:
         secret = keeper.record(uid).value("client_secret")
-        return stage.sandbox.entra.key_of(stage.at.target_client_id, secret) == keeper.record(uid).value("client_secret_id")
+        return stage.sandbox.entra.key_of(stage.at.target_client_id, secret) == keeper.record(uid).value(
+            "client_secret_id"
+        )
 
     assert works(stage.at.record_uid), "P1 of the first record"
     assert works(second), "P1 of the second record"

@@ -47,9 +47,7 @@ def test_msal_signs_in_and_graph_accepts_the_token(sandbox: Sandbox, names: Furn
 def test_azure_identity_signs_in_to_each_cloud(
     sandbox: Sandbox, names: Furnished, authority: str, host: str, graph: str
 ) -> None:
-    credential = ClientSecretCredential(
-        names.tenant_id, names.admin_client_id, names.admin_secret, authority=authority
-    )
+    credential = ClientSecretCredential(names.tenant_id, names.admin_client_id, names.admin_secret, authority=authority)
     token = credential.get_token(f"https://{graph}/.default").token
     answer = requests.get(
         f"https://{graph}/v1.0/applications/{names.target_object_id}",
@@ -59,9 +57,7 @@ def test_azure_identity_signs_in_to_each_cloud(
     assert host in {request.host for request in sandbox.requests}
 
 
-def test_a_host_has_a_managed_identity(
-    sandbox: Sandbox, names: Furnished, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_host_has_a_managed_identity(sandbox: Sandbox, names: Furnished, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in sandbox.identity_env().items():
         monkeypatch.setenv(name, value)
     sandbox.identity.client_id = names.admin_client_id
@@ -117,9 +113,7 @@ def test_a_workload_identity_signs_in(sandbox: Sandbox, names: Furnished, tmp_pa
     assert credential.get_token(SCOPE).expires_on > sandbox.clock.now()
 
 
-def test_a_new_secret_propagates(
-    sandbox: Sandbox, names: Furnished, graph: requests.Session, sign_in: SignIn
-) -> None:
+def test_a_new_secret_propagates(sandbox: Sandbox, names: Furnished, graph: requests.Session, sign_in: SignIn) -> None:
     sandbox.entra.propagation_seconds = 10
     sandbox.entra.propagation_flaps = (True, False)
     text = graph.post(f"{GRAPH}/applications/{names.target_object_id}/addPassword", json={}).json()["secretText"]

@@ -172,9 +172,7 @@ def test_service_principals(everything: requests.Session, graph: requests.Sessio
         ((), True, 403, 403, 403),
     ],
 )
-def test_permissions(
-    sandbox: Sandbox, roles: tuple[str, ...], owned: bool, read: int, write: int, listed: int
-) -> None:
+def test_permissions(sandbox: Sandbox, roles: tuple[str, ...], owned: bool, read: int, write: int, listed: int) -> None:
     names = sandbox.furnish(admin_roles=roles, owned=owned)
     session, target = session_for(sandbox, names.admin_client_id), f"{GRAPH}/applications/{names.target_object_id}"
     minted, found = session.post(f"{target}/addPassword", json={}), session.get(f"{GRAPH}/applications")
@@ -185,7 +183,11 @@ def test_permissions(
 
 
 def test_a_token_that_is_not_for_graph(sandbox: Sandbox, names: Furnished, target: str) -> None:
-    for header in ("", "Bearer x.y.z", "Bearer " + sandbox.tokens.issue(names.admin_client_id, "https://vault.azure.net")):
+    for header in (
+        "",
+        "Bearer x.y.z",
+        "Bearer " + sandbox.tokens.issue(names.admin_client_id, "https://vault.azure.net"),
+    ):
         answer = requests.get(target, headers={"Authorization": header}, timeout=10)
         assert error(answer) == (401, "InvalidAuthenticationToken")
 
