@@ -7,10 +7,9 @@ Source: https://learn.microsoft.com/graph/api/resources/application
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from gateway.credential import LiveCredential, Minted, stamp
 from gateway.errors import CallError, Failed, Refused, Unclear
@@ -18,7 +17,6 @@ from gateway.http import Answer, Http
 from gateway.secret import Secret
 
 _SELECT = "$select=id,appId,displayName,createdDateTime,signInAudience,passwordCredentials"
-T = TypeVar("T")
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _OWNER_HINT = (
     "give the rotating application Application.ReadWrite.OwnedBy with admin consent, and make its service principal "
@@ -72,21 +70,18 @@ class Graph:
                 f"application_object_id: {given!r} is not an id",
                 "copy the Object ID or the Application (client) ID from the app registration's overview",
             )
-        found = self._absent_is_none(lambda: self.application(given))
-        found = found or self._absent_is_none(lambda: self._application(f"/applications(appId='{given}')"))
-        if not found and (client_id := self._absent_is_none(lambda: self._client_id_of_principal(given))):
-            found = self._absent_is_none(lambda: self._application(f"/applications(appId='{client_id}')"))
-            if not found:
-                raise Failed(
-                    f"application_object_id: {given} is an enterprise application whose registration is elsewhere",
-                    "its secrets can be rotated only in the tenant where the app is registered",
-                )
-        if not found:
-            raise Failed(
-                f"application_object_id: no application {given} in this tenant, by object id or by client id",
-                "check the id, the tenant of the admin credential, and that the app was not deleted",
-            )
-        return found
+        denied: Refused | None = None
+        for lookup in (self.application, self._by_client_id, self._by_principal):
+            try:
+                return lookup(given)
+            except Refused as error:
+                if error.status not in (403, 404):
+                    raise
+                denied = denied or (error if error.status == 403 and lookup != self._by_principal else None)
+        raise denied or Failed(
+            f"application_object_id: no application {given} in this tenant, by object id or by client id",
+            "check the id, the tenant of the admin credential, and that the app was not deleted",
+        )
 
     def application(self, object_id: str) -> Application:
         """The application with this object id.
@@ -137,20 +132,24 @@ class Graph:
             return False if error.status == 404 else None
         return answer.body.get("accountEnabled") is not False
 
-    def _client_id_of_principal(self, object_id: str) -> str:
+    def _by_client_id(self, client_id: str) -> Application:
+        return self._application(f"/applications(appId='{client_id}')")
+
+    def _by_principal(self, object_id: str) -> Application:
         path = f"/servicePrincipals/{object_id}?$select=appId"
-        return str(self._http.patiently(lambda: self._send("service principal", "GET", path)).body.get("appId", ""))
+        answer = self._http.patiently(lambda: self._send("service principal", "GET", path))
+        try:
+            return self._by_client_id(str(answer.body.get("appId", "")))
+        except Refused as error:
+            if error.status != 404:
+                raise
+        raise Failed(
+            f"application_object_id: {object_id} is an enterprise application whose registration is elsewhere",
+            "its secrets can be rotated only in the tenant where the app is registered",
+        )
 
     def _application(self, path: str) -> Application:
         return self._http.patiently(lambda: _application(self._send("application", "GET", f"{path}?{_SELECT}")))
-
-    def _absent_is_none(self, call: Callable[[], T]) -> T | None:
-        try:
-            return call()
-        except Refused as error:
-            if error.status == 404:
-                return None
-            raise
 
     def _send(self, what: str, method: str, path: str, payload: dict[str, Any] | None = None) -> Answer:
         token = self.token.reveal()

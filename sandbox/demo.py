@@ -39,8 +39,8 @@ class Demo:
         say("  Entra app      'orders-api', its client secrets")
         for password in self.sandbox.graph.passwords(self.at.target_object_id):
             mark = "<- the record publishes it" if password.key_id == record.value("client_secret_id") else ""
-            name = (password.display_name or "")[:24]
-            say(f"    {password.key_id}  {password.text[:3]}…  {name:24}  until {iso(password.end)[:10]}  {mark}".rstrip())
+            name, until = (password.display_name or "")[:24], iso(password.end)[:10]
+            say(f"    {password.key_id}  {password.text[:3]}…  {name:24}  until {until}  {mark}".rstrip())
 
     def rotate(self) -> int:
         """What the Keeper Gateway does on its schedule."""
@@ -76,7 +76,9 @@ def main() -> int:
     """Rotate, then kill a rotation at its worst moment and let the next one heal it."""
     with tempfile.TemporaryDirectory() as folder, Sandbox() as sandbox:
         demo = Demo(sandbox, Path(folder))
-        say("A stand-in Keeper vault and Entra tenant run on this machine. A PAM User record in the vault publishes the")
+        say(
+            "A stand-in Keeper vault and Entra tenant run on this machine. A PAM User record in the vault publishes the"
+        )
         say("client secret of the app 'orders-api'. Two more secrets are on the app; nobody remembers why.\n")
         say("1. Before")
         demo.show()

@@ -87,7 +87,9 @@ def table(latency: float, scripts: dict[str, Path]) -> None:
     print(f"\r{OLD} old secrets, {latency * 1000:.0f} ms per round trip, medians of {RUNS}")
     print(f"  {'':10} {'wall s':>8} {'cpu s':>8} {'MB':>6} {'requests':>9} {'round trips':>12}")
     for name, rows in costs.items():
-        wall, cpu, memory = (statistics.median(getattr(row, what) for row in rows) for what in ("wall", "cpu", "memory"))
+        wall, cpu, memory = (
+            statistics.median(getattr(row, what) for row in rows) for what in ("wall", "cpu", "memory")
+        )
         last = rows[-1]
         print(f"  {name:10} {wall:8.3f} {cpu:8.3f} {memory:6.1f} {last.requests:9} {last.round_trips:12}")
     if "reference" in costs:

@@ -1,0 +1,71 @@
+# Each target sets up what it needs: .venv is a gateway host's environment, .venv-demo has the sandbox too,
+# .venv-dev everything that a developer needs.
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check sweep bench bundle lock clean
+
+# The first Python that is new enough.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+DEV := .venv-dev/bin/python
+
+help:             ## show these targets
+	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: .venv/ready          ## .venv: what a gateway host needs, with pins and hashes, and nothing else
+
+demo: .venv-demo/ready        ## the main job, shown in a stand-in vault and tenant on this machine
+	@.venv-demo/bin/python -m sandbox.demo
+
+test: .venv-dev/ready         ## all tests
+	$(DEV) -m pytest -n auto
+
+check: .venv-dev/ready        ## lint and types
+	$(DEV) -m ruff check .
+	$(DEV) -m ruff format --check .
+	$(DEV) -m mypy
+
+sweep: .venv-dev/ready        ## every request of a rotation with every fault: half an hour
+	$(DEV) -m tests.sweep
+
+bench: .venv-dev/ready        ## what a rotation costs; REFERENCE_SCRIPT=FILE compares
+	$(DEV) -m tests.bench
+
+bundle: .venv-dev/ready       ## dist/: the package, the scripts and the templates for a gateway host
+	rm -rf dist
+	$(DEV) -m pip --quiet wheel --no-deps --wheel-dir dist .
+	cp -r scripts templates pam_user_template.csv requirements.txt dist/
+	find dist -name __pycache__ -prune -exec rm -r {} +
+
+lock: .venv-dev/ready         ## renew the pins
+	$(DEV) -m uv --quiet pip compile --universal --generate-hashes --python-version 3.11 --no-annotate --no-header \
+		--upgrade -o requirements.txt pyproject.toml
+	$(DEV) -m uv --quiet pip compile --universal --python-version 3.11 --no-annotate --no-header \
+		--upgrade --extra dev -o requirements-dev.txt pyproject.toml
+
+clean:            ## remove what the other targets made
+	rm -rf .venv .venv-demo .venv-dev dist build *.egg-info .mypy_cache .ruff_cache
+
+.venv/ready: requirements.txt pyproject.toml gateway/__init__.py
+	$(call venv,.venv)
+	.venv/bin/python -m pip --quiet install --require-hashes -r requirements.txt
+	.venv/bin/python -m pip --quiet install --no-deps .
+	@touch $@
+
+.venv-demo/ready: requirements-dev.txt pyproject.toml
+	$(call venv,.venv-demo)
+	.venv-demo/bin/python -m pip --quiet install --constraint requirements-dev.txt --editable '.[sandbox]'
+	@touch $@
+
+.venv-dev/ready: requirements-dev.txt pyproject.toml
+	$(call venv,.venv-dev)
+	$(DEV) -m pip --quiet install -r requirements-dev.txt
+	$(DEV) -m pip --quiet install --no-deps --editable .
+	@touch $@
+
+# Debian's python3 comes without venv.
+define venv
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or newer was found; name one: make PYTHON=/path/to/python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { apt-get -qq update && apt-get -qq install -y python3-venv; }
+	$(PYTHON) -m venv --clear $(1)
+endef

@@ -1,0 +1,225 @@
+"""The import templates and docs/fields.md: what Keeper Commander makes of them, and whether the records rotate."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from keepercommander.importer.csv.csv import KeeperCsvImporter
+from keepercommander.importer.imp_exp import _construct_record_v3_data, prepare_record_add_or_update
+from keepercommander.importer.importer import Record, SharedFolder
+from keepercommander.importer.json.json import KeeperJsonImporter
+
+from gateway.fields import DEFAULTS, FIELDS, KINDS
+from gateway.policy import read_policy
+from tests.stage import ROOT, Stage
+
+ZERO = "00000000-0000-0000-0000-000000000000"
+PENDING = "pending-first-rotation"
+FOLDER = "Azure Rotation"
+
+SIX = {
+    "application_object_id": ZERO,
+    "client_secret_id": PENDING,
+    "client_secret": PENDING,
+    "expires": PENDING,
+    "NOOP": "True",
+    "Private Key Type": "rsa-ssh",
+}
+CAREFUL = {"remove_old": "replaced", "overlap_hours": "24"}
+ADMIN = {"application_client_id": ZERO, "client_secret": "paste-the-client-secret-here", "tenant_id": ZERO}
+
+WEB_VAULT = {"pam_user_template.csv": SIX, "templates/azure_admin.csv": ADMIN}
+APPS = {
+    "pam_user_template.csv": SIX,
+    "templates/azure_app_secret.commander.csv": SIX | CAREFUL,
+    "templates/azure_app_secret.json": DEFAULTS | CAREFUL | {"application_object_id": ZERO},
+}
+ADMINS = {
+    "templates/azure_admin.csv": ADMIN,
+    "templates/azure_admin.commander.csv": ADMIN,
+    "templates/azure_admin.json": ADMIN | {"client_secret": ""},
+}
+TEMPLATES = APPS | ADMINS
+COMMANDER = [path for path in TEMPLATES if path not in WEB_VAULT]
+
+# The fields of a record type as the vault's server describes them to Commander; it puts login and password there.
+STANDARD = [{"$ref": "login"}, {"$ref": "password"}]
+SERVER = SimpleNamespace(
+    record_cache={},
+    record_type_cache={kind: json.dumps({"$id": kind, "fields": STANDARD}) for kind in ("login", "pamUser")},
+)
+
+
+def imported(path: str) -> list[Any]:
+    """What Commander's importer finds in a template."""
+    importer = KeeperJsonImporter() if path.endswith(".json") else KeeperCsvImporter()
+    return list(importer.execute(str(ROOT / path)))
+
+
+def only_record(path: str) -> Record:
+    """The template's one record. Commander, like the web vault at worst, takes the header for a record as well."""
+    records = [item for item in imported(path) if isinstance(item, Record)]
+    if path in WEB_VAULT:
+        assert records.pop(0).title == "Title"
+    (record,) = records
+    return record
+
+
+def saved(path: str) -> dict[str, Any]:
+    """The template's record as Commander saves it."""
+    (record,), _, _ = prepare_record_add_or_update(False, True, SERVER, [only_record(path)])
+    return _construct_record_v3_data(record)
+
+
+def put(stage: Stage, data: dict[str, Any], type_: str, values: dict[str, str]) -> str:
+    """The record in the sandbox's vault, as an operator leaves it: of the right type, with the ids filled in."""
+    uid = stage.sandbox.keeper.add_record(data["title"], type_, data["fields"], data["custom"])
+    for label, value in values.items():
+        stage.sandbox.keeper.edit(uid, label, value)
+    return uid
+
+
+# What Commander makes of them
+
+
+@pytest.mark.parametrize("path", TEMPLATES)
+def test_commander_reads_every_field_and_value(path: str) -> None:
+    fields = {field.label: field.value for field in only_record(path).fields}
+    assert fields == TEMPLATES[path]
+    assert len(only_record(path).fields) == len(fields), "a label that comes twice"
+
+
+@pytest.mark.parametrize("path", TEMPLATES)
+def test_what_commander_saves(path: str) -> None:
+    data = saved(path)
+    assert data["title"] == ("Azure app secret - EXAMPLE" if path in APPS else "Azure rotation admin")
+    assert data["type"] == ("pamUser" if path in APPS and path not in WEB_VAULT else "login")
+    assert [field["type"] for field in data["fields"] if field["value"]] == ["login", "password"]
+    hidden = [field["label"] for field in data["custom"] if field["type"] == "secret"]
+    assert hidden == ([] if path in WEB_VAULT else ["client_secret"])
+    assert {field["type"] for field in data["custom"]} <= {"text", "secret"}
+    values = {field["label"]: field["value"] for field in data["custom"]}
+    assert values == {label: [value] if value else [] for label, value in TEMPLATES[path].items()}
+
+
+@pytest.mark.parametrize("path", TEMPLATES)
+def test_the_record_goes_into_the_shared_folder(path: str) -> None:
+    (folder,) = only_record(path).folders
+    assert (folder.domain, folder.path or "") == (FOLDER, "")
+    assert bool(folder.can_edit) == (path in COMMANDER)
+    assert not folder.can_share
+
+
+@pytest.mark.parametrize("path", [path for path in TEMPLATES if path.endswith(".json")])
+def test_a_new_shared_folder_lets_its_records_be_edited_and_nothing_else(path: str) -> None:
+    (folder,) = [item for item in imported(path) if isinstance(item, SharedFolder)]
+    assert (folder.path, folder.can_edit) == (FOLDER, True)
+    assert not (folder.can_share or folder.manage_users or folder.manage_records)
+
+
+# The CSV files, column by column
+
+
+@pytest.mark.parametrize("path", WEB_VAULT)
+def test_a_web_vault_csv_has_a_header_and_one_full_row(path: str) -> None:
+    header, row = csv.reader((ROOT / path).open(newline="", encoding="utf-8"))
+    numbers = range(1, len(WEB_VAULT[path]) + 1)
+    pairs = [f"Custom Field {number} {part}" for number in numbers for part in ("Name", "Value")]
+    columns = ["Folder", "Title", "Login", "Password", "Website Address", "Notes", "Shared Folder", *pairs]
+    assert header == columns
+    assert len(row) == len(header)
+    assert [name for name, value in zip(header, row, strict=True) if not value] == ["Folder", "Website Address"]
+    assert row[6] == FOLDER
+    assert not [value for value in row if value.startswith("$")], "the web vault knows no $types"
+    assert dict(zip(row[7::2], row[8::2], strict=True)) == WEB_VAULT[path]
+
+
+@pytest.mark.parametrize("path", [path for path in COMMANDER if path.endswith(".csv")])
+def test_a_commander_csv_has_no_header_and_loses_no_blank_value(path: str) -> None:
+    (row,) = csv.reader((ROOT / path).open(newline="", encoding="utf-8"))
+    assert row[7] == "$type"
+    assert all(row[7:]) and len(row[7:]) % 2 == 0
+
+
+# The table of fields
+
+
+@pytest.mark.parametrize("path", APPS)
+def test_an_app_template_has_only_labels_and_types_that_are_in_the_table(path: str) -> None:
+    kinds = {field["label"]: field["type"] for field in saved(path)["custom"]}
+    assert kinds == {label: "text" if path in WEB_VAULT else KINDS[label] for label in kinds}
+
+
+@pytest.mark.parametrize("path", APPS)
+def test_what_an_app_template_asks_for_is_valid(path: str) -> None:
+    policy = read_policy(lambda label: APPS[path].get(label, ""))
+    assert policy.enabled and policy.rotate_before is None and policy.lifetime.days == 365
+    hours = policy.overlap.total_seconds() / 3600
+    assert (policy.remove_old, hours) == (("all", 0) if path in WEB_VAULT else ("replaced", 24))
+
+
+def test_every_template_is_in_this_test_and_in_the_documentation() -> None:
+    found = {str(path.relative_to(ROOT)) for folder in (ROOT, ROOT / "templates") for path in folder.glob("*.csv")}
+    assert found == {path for path in TEMPLATES if path.endswith(".csv")}
+    assert all(f"| `{path}` |" in documentation() for path in TEMPLATES)
+
+
+def test_the_documentation_has_one_row_for_each_field() -> None:
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in documentation().splitlines()]
+    of_fields = [row for row in rows if len(row) == 5 and row[0].startswith("`")]
+    assert of_fields == [
+        [
+            f"`{field.label}`",
+            field.kind,
+            f"`{field.default}`" if field.default else "",
+            field.meaning,
+            "yes" if field.written else "",
+        ]
+        for field in FIELDS
+    ]
+
+
+def test_the_documentation_names_every_optional_field_as_such() -> None:
+    (paragraph,) = re.findall(r"^\*\*Optional\.\*\*(.*?)\bmay be missing", documentation(), re.DOTALL | re.MULTILINE)
+    optional = {field.label for field in FIELDS if not field.written} - SIX.keys()
+    assert set(re.findall("`([^`]+)`", paragraph)) == optional
+
+
+def documentation() -> str:
+    """The page for operators."""
+    return (ROOT / "docs" / "fields.md").read_text(encoding="utf-8")
+
+
+# From the template to a rotated secret
+
+
+@pytest.mark.parametrize("path", APPS)
+def test_a_record_made_from_an_app_template_rotates(path: str, make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(old_secrets=0, foreign=1)
+    uid = put(stage, saved(path), "pamUser", {"application_object_id": stage.at.target_object_id})
+    stage.at = replace(stage.at, record_uid=uid)
+    outcome = stage.run(stage.line(userRecordUid=uid))
+    assert (outcome.code, outcome.result, outcome.report["record"]) == (0, "rotated", uid), outcome
+    assert stage.published_works()
+    assert not stage.leaks([outcome])
+    assert stage.sandbox.keeper.record(uid).field("client_secret")["type"] == "secret"
+    spared = set() if path in WEB_VAULT else set(stage.at.foreign_key_ids)
+    assert stage.live() == {stage.value("client_secret_id")} | spared
+
+
+@pytest.mark.parametrize("path", ADMINS)
+def test_a_record_made_from_an_admin_template_is_the_credential(path: str, make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(config_has_secret=False)
+    values = (stage.at.admin_client_id, stage.at.admin_secret, stage.at.tenant_id)
+    stage.attached = [put(stage, saved(path), "login", dict(zip(ADMIN, values, strict=True)))]
+    outcome = stage.run()
+    assert (outcome.code, outcome.result) == (0, "rotated"), outcome
+    assert stage.published_works()
+    assert not stage.leaks([outcome])
