@@ -45,12 +45,15 @@ class Places:
 
 def attached_record(places: Places) -> AdminCredential | None:
     """A record attached to the script: ``application_client_id``, ``client_secret``, ``tenant_id``."""
-    for attached in places.params.attached:
-        if attached.uid == places.params.configuration_uid or places.is_target(attached):
-            continue
-        if found := _by_labels(attached.get, f"attached record {attached.uid}", attached.uid):
-            return found
+    for attached in attached_credentials(places.params):
+        return _by_labels(attached.get, f"attached record {attached.uid}", attached.uid)
     return None
+
+
+def attached_credentials(params: Params) -> list[AttachedRecord]:
+    """The attached records that are meant as admin credentials; the first is used."""
+    others = (record for record in params.attached if record.uid not in (params.record_uid, params.configuration_uid))
+    return [record for record in others if record.get("application_client_id") or record.get("tenant_id")]
 
 
 def own_record(places: Places) -> AdminCredential | None:

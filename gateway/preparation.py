@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from gateway import rules
-from gateway.admin import AdminCredential, Places, choose_admin, early_admin
+from gateway.admin import AdminCredential, Places, attached_credentials, choose_admin, early_admin
 from gateway.aside import Aside
 from gateway.clouds import CLOUDS, Cloud
 from gateway.credential import LiveCredential, Target, read_marker
@@ -61,6 +61,14 @@ class Preparation:
         self._early = self._begin_sign_in(self._early_admin) if self._early_admin else None
         self.record = read_record(host.vault, params.record_uid)
         self.policy = read_policy(self.record.value)
+
+    def warnings(self) -> list[str]:
+        """What is odd, and does not stop the run."""
+        found = [f"the record has several fields {label}; the first counts" for label in self.record.repeated_labels()]
+        credentials = [record.uid for record in attached_credentials(self._params)]
+        if len(credentials) > 1:
+            found.append(f"several admin credentials are attached ({', '.join(credentials)}); the first is used")
+        return found
 
     def finish(self) -> Prepared:
         """Check the record, sign in, and read what is to be rotated."""

@@ -67,6 +67,7 @@ class _Run:
         host = Host(settings, http, Vault(find_ksm_config(), http))
         self._report.record = params.record_uid
         preparation = Preparation(self._kind, params, host)
+        self._report.warnings += preparation.warnings()
         if not preparation.policy.enabled:
             self._report.result = "disabled"
             return

@@ -62,6 +62,11 @@ class VaultRecord:
                 mask(_first(field.get("value")))
         return [(field.get("label") or field.get("type") or "", _first(field.get("value"))) for field in fields]
 
+    def repeated_labels(self) -> list[str]:
+        """Those of our labels that stand on more than one field; the first field is the one that counts."""
+        labels = [field.get("label") for field in self._fields()]
+        return [label for label in KINDS if labels.count(label) > 1]
+
     def labelled(self) -> dict[str, str]:
         """The values of `fields_in_order` by label; the first wins."""
         return dict(reversed(self.fields_in_order()))

@@ -36,6 +36,14 @@ def test_an_attached_record_comes_before_the_configuration(stage: Stage) -> None
     assert signed_in(stage) == [stage.at.admin_client_id]
 
 
+def test_several_attached_credentials_are_named_and_the_first_is_used(stage: Stage) -> None:
+    first = stage.flat(stage.at.admin_record_uid)
+    outcome = stage.run(line(stage, first, first | {"uid": "B" * 22, "client_secret": "another"}))
+    assert outcome.code == 0
+    (warning,) = outcome.report["warnings"]
+    assert first["uid"] in warning and "B" * 22 in warning
+
+
 SPELLINGS = {
     "the vault's": ("clientId", "clientSecret", "tenantId"),
     "Commander's labels": ("Client ID", "Client Secret", "Tenant Id"),

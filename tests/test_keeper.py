@@ -142,6 +142,14 @@ def test_a_record_that_is_shared_twice(stage: Stage) -> None:
     assert stage.published_works()
 
 
+def test_a_label_that_stands_twice(stage: Stage) -> None:
+    stage.stored()["custom"].append({"type": "text", "label": "client_secret_id", "value": ["another"]})
+    outcome = stage.run()
+    assert outcome.code == 0
+    assert "several fields client_secret_id" in outcome.report["warnings"][0]
+    assert stage.published_works()
+
+
 def test_a_uid_that_begins_with_a_dash(make_stage: Callable[..., Stage]) -> None:
     stage = make_stage(uid="-AAAAAAAAAAAAAAAAAAAAA")
     assert stage.run().code == 0

@@ -1,0 +1,117 @@
+"""``keeper-rotation run``: the same as the Gateway does, and what a person sees of it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from gateway.settings import SETTINGS
+from tests.stage import ROOT, SCRIPT, Stage
+
+
+def command(stage: Stage, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The operator's command; no secret in what it prints."""
+    process = subprocess.run(
+        [sys.executable, "-m", "gateway", *arguments],
+        env=stage.variables,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    shown = process.stdout + process.stderr
+    assert not [canary for canary in stage.canaries() if canary in shown]
+    return process
+
+
+@pytest.mark.parametrize("uid", [None, "-AAAAAAAAAAAAAAAAAAAAA", "--AAAAAAAAAAAAAAAAAAAA"])
+def test_it_rotates_a_record(uid: str | None, make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(uid=uid)
+    process = command(stage, "run", str(SCRIPT), f"--record={stage.at.record_uid}")
+    assert process.returncode == 0, process
+    assert stage.published_works()
+    assert "exit 0: done" in process.stderr
+    assert f"{'key_id':12} {stage.value('client_secret_id')}" in process.stdout
+
+
+def test_the_attached_record_is_the_one_that_signs_in(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(config_has_secret=False)
+    arguments = (
+        "run",
+        str(SCRIPT),
+        f"--record={stage.at.record_uid}",
+        f"--attach={stage.at.admin_record_uid}",
+        "--json",
+    )
+    process = command(stage, *arguments)
+    assert process.returncode == 0, process
+    assert json.loads(process.stdout)["result"] == "rotated"
+
+
+def test_what_is_attached_in_the_vault_is_attached_here(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(config_has_secret=False)
+    value = [{"fileRef": "F" * 22, "recordRef": [stage.at.admin_record_uid], "command": "python3"}]
+    stage.stored()["fields"].append({"type": "script", "label": "rotationScripts", "value": value})
+    assert command(stage, "run", str(SCRIPT), f"--record={stage.at.record_uid}").returncode == 0
+
+
+def test_the_line_is_the_gateways(stage: Stage) -> None:
+    """A script that shows what it was given gets what `Stage.line` gives, which follows Keeper's documentation."""
+    echo = stage.folder / "echo.py"
+    echo.write_text("import sys; sys.stdout.write(sys.stdin.read())")
+    process = subprocess.run(
+        [sys.executable, "-m", "gateway", "run", echo, f"--record={stage.at.record_uid}", "--json",
+         f"--attach={stage.at.admin_record_uid}"],
+        env=stage.variables, cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    params = json.loads(base64.b64decode(process.stdout))
+    records = json.loads(base64.b64decode(params["records"]))
+    expected = stage.params()
+    assert params["userRecordUid"] == expected["userRecordUid"]
+    assert params["providerRecordUid"] == expected["providerRecordUid"]
+    assert params.keys() == expected.keys()
+    assert records == expected["records"]
+
+
+def test_several_configurations_must_be_told_apart(stage: Stage) -> None:
+    second = stage.sandbox.keeper.add_record("second", "pamAzureConfiguration")
+    process = command(stage, "run", str(SCRIPT), f"--record={stage.at.record_uid}")
+    assert process.returncode == 1
+    assert "--config=UID" in process.stderr and second in process.stderr
+    chosen = f"--config={stage.at.config_record_uid}"
+    assert command(stage, "run", str(SCRIPT), f"--record={stage.at.record_uid}", chosen).returncode == 0
+
+
+BAD = {
+    "no record": (["run", str(SCRIPT)], "Missing option '--record'"),
+    "no script": (["run", "nothing.py", "--record=x"], "does not exist"),
+    "no such command": (["rotate"], "No such command"),
+    "unknown record": (["run", str(SCRIPT), "--record=AAAAAAAAAAAAAAAAAAAAAA"], "cannot be read"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_usage(what: str, stage: Stage) -> None:
+    arguments, message = BAD[what]
+    process = command(stage, *arguments)
+    assert process.returncode == 1
+    assert message in process.stderr
+
+
+def test_the_failure_of_a_script_is_handed_on(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(editable=False)
+    process = command(stage, "run", str(SCRIPT), f"--record={stage.at.record_uid}")
+    assert process.returncode == 1
+    assert "error: record" in process.stderr and "hint: give the application" in process.stderr
+    assert "exit 1: failed" in process.stderr
+
+
+def test_readme_names_every_setting_with_its_default_and_meaning() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for setting in SETTINGS:
+        assert f"| `{setting.name}` | {setting.default:g} | {setting.meaning} |" in readme
