@@ -145,8 +145,8 @@ def operations(scene: Scene) -> list[tuple[str, int]]:
             seen[operation] += 1
             if seen[operation] <= MOST_OF_ONE:
                 found.append((operation, seen[operation]))
-        connects = [(f"{name}.connect", 1) for name in dict.fromkeys(o.split(".")[0] for o, _ in found)]
-        return sorted(found) + connects
+        connects = {(operation.split(".")[0] + ".connect", 1) for operation, _ in found}
+        return sorted({*found, *connects})
 
 
 def cases(scenes: list[str], chosen: tuple[str, ...] = tuple(FAULTS)) -> Iterator[Case]:
