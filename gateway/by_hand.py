@@ -12,6 +12,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Iterable
+from typing import Any
 
 import click
 
@@ -45,17 +46,31 @@ def run_script(script: str, record_uid: str, attached: Iterable[str], configurat
     # On stdin only: a command line and an environment can be read by others.
     process = subprocess.run([sys.executable, script], input=line, stdout=subprocess.PIPE, check=False)  # noqa: S603
     output = process.stdout.decode(errors="replace")
-    click.echo(output if as_json else _readable(output), nl=False)
-    click.echo(f"exit {process.returncode}: {MEANING.get(process.returncode, 'the script was killed')}", err=True)
+    report = _report(output)
+    click.echo(output if as_json or not report else _readable(report), nl=False)
+    click.echo(f"exit {process.returncode}: {_meaning(process.returncode, report)}", err=True)
     return process.returncode
 
 
-def _readable(output: str) -> str:
-    """The keys of the JSON line that say something, one a line; lists one entry a line."""
+def _report(output: str) -> dict[str, Any]:
+    """The JSON line of a script; empty where there is none."""
     try:
         report = json.loads(output)
     except ValueError:
-        return output
+        return {}
+    return report if isinstance(report, dict) and "result" in report else {}
+
+
+def _meaning(code: int, report: dict[str, Any]) -> str:
+    if code < 0:
+        return "the script was killed"
+    if not report:
+        return "the script ended without an outcome; is it one of this bundle?"
+    return MEANING.get(code, "not a code of these scripts")
+
+
+def _readable(report: dict[str, Any]) -> str:
+    """The keys of the JSON line that say something, one a line; lists one entry a line."""
     lines = []
     for key, value in report.items():
         for entry in value if isinstance(value, list) else [value]:
@@ -90,14 +105,19 @@ def gateway_line(vault: Vault, record_uid: str, attached: list[str], configurati
 
 def _wanted(visible: dict[str, VaultRecord], uid: str) -> VaultRecord:
     if uid not in visible:
-        raise Failed(f"record {uid} cannot be read", "share its folder with the application of this host")
+        hint = "check the uid (22 characters), and share its folder with the application of this host"
+        raise Failed(f"record {uid!r} cannot be read", hint)
     return visible[uid]
 
 
 def _configuration(visible: dict[str, VaultRecord], uid: str) -> VaultRecord | None:
-    if uid:
-        return _wanted(visible, uid)
     found = [record for record in visible.values() if record.kind.startswith("pam") and "Configuration" in record.kind]
+    if uid:
+        if (record := _wanted(visible, uid)) not in found:
+            raise Failed(
+                f"record {uid} is of type {record.kind}, not a PAM configuration", "name one with --config=UID"
+            )
+        return record
     if len(found) > 1:
         names = ", ".join(f"{record.uid} ({record.title})" for record in found)
         raise Failed(f"several PAM configurations can be read: {names}", "name one with --config=UID")

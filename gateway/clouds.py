@@ -11,18 +11,46 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Cloud:
-    """One Azure cloud: where to sign in, and where Microsoft Graph is."""
+    """One Azure cloud: where to sign in, Microsoft Graph, Resource Manager, and how hosts of Key Vault end."""
 
     name: str
     login: str
     graph: str
+    arm: str
+    key_vault: str
+    portal: str
+
+    def vault_scope(self) -> str:
+        """What a token for Key Vault is asked for."""
+        return f"https://{self.key_vault}/.default"
 
 
 CLOUDS = {
     cloud.name: cloud
     for cloud in (
-        Cloud("AzureCloud", "https://login.microsoftonline.com", "https://graph.microsoft.com"),
-        Cloud("AzureUSGovernment", "https://login.microsoftonline.us", "https://graph.microsoft.us"),
-        Cloud("AzureChinaCloud", "https://login.partner.microsoftonline.cn", "https://microsoftgraph.chinacloudapi.cn"),
+        Cloud(
+            name="AzureCloud",
+            login="https://login.microsoftonline.com",
+            graph="https://graph.microsoft.com",
+            arm="https://management.azure.com",
+            key_vault="vault.azure.net",
+            portal="portal.azure.com",
+        ),
+        Cloud(
+            name="AzureUSGovernment",
+            login="https://login.microsoftonline.us",
+            graph="https://graph.microsoft.us",
+            arm="https://management.usgovcloudapi.net",
+            key_vault="vault.usgovcloudapi.net",
+            portal="portal.azure.us",
+        ),
+        Cloud(
+            name="AzureChinaCloud",
+            login="https://login.partner.microsoftonline.cn",
+            graph="https://microsoftgraph.chinacloudapi.cn",
+            arm="https://management.chinacloudapi.cn",
+            key_vault="vault.azure.cn",
+            portal="portal.azure.cn",
+        ),
     )
 }

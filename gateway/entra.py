@@ -25,7 +25,7 @@ CANNOT_SIGN_IN = frozenset({700016, 7000229, 7000112, 9002331})
 ACCEPTED_BUT_BLOCKED = frozenset({53003, 530034, 530035})
 
 _HINTS = {
-    WRONG_SECRET: "the client secret is wrong; the record needs the secret's Value, not its Secret ID",
+    WRONG_SECRET: "the client secret is wrong; Keeper needs the Value of the secret, not its Secret ID",
     7000222: "this client secret has expired: make a new one in the Azure portal and put it into the record",
     700016: "no such application in this tenant: check the client id and the tenant id",
     7000229: "the application has no enterprise application (service principal) in this tenant",

@@ -66,10 +66,9 @@ class Graph:
             CallError
         """
         if not _GUID.fullmatch(given) or not given.strip("0-"):
-            raise Failed(
-                f"application_object_id: {given!r} is not an id",
-                "copy the Object ID or the Application (client) ID from the app registration's overview",
-            )
+            what = "is still the template's placeholder" if _GUID.fullmatch(given) else "is not an id"
+            hint = "copy the Object ID or the Application (client) ID from the app registration's overview"
+            raise Failed(f"application_object_id: {given!r} {what}", hint)
         denied: Refused | None = None
         for lookup in (self.application, self._by_client_id, self._by_principal):
             try:

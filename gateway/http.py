@@ -75,6 +75,9 @@ class Http:
             return self.session.request(method, url, timeout=self.timeout(), allow_redirects=False, **arguments)
         except requests.RequestException as error:
             raise _no_answer(place, error) from None
+        except OSError:
+            what = "the certificate authorities of this host cannot be read"
+            raise NotSent(place, what, "correct REQUESTS_CA_BUNDLE: it names no file") from None
 
     def send(
         self, place: str, method: str, url: str, *, token: str = "", payload: Mapping[str, Any] | None = None
@@ -102,11 +105,11 @@ class Http:
             try:
                 return call()
             except CallError as error:
-                log.info("%s (try %d)", error, attempt)
                 if isinstance(error, Unclear) and not repeat_unclear:
                     raise
                 if not self.deadline.wait_before_retry(error, attempt):
                     raise
+                log.info("%s; asking again", error)
             attempt += 1
 
     def now(self) -> datetime:

@@ -35,7 +35,7 @@ def find_ksm_config(environment: Mapping[str, str] = os.environ) -> str:
     for variable in VARIABLES:
         if content := environment.get(variable, "").strip():
             if variable == "KSM_CONFIG_FILE":
-                return _checked(variable, _read(Path(content), variable))
+                return _checked(f"{variable} ({content})", _read(Path(content), variable))
             return _checked(variable, content)
     for path in map(Path, PATHS):
         if _is_there(path.expanduser()):
@@ -58,10 +58,12 @@ def _read(path: Path, place: str) -> str:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a text file"
-        raise Failed(
-            f"Keeper configuration {place}: cannot read {path}: {reason}",
-            "give the user of the Gateway the right to it",
-        ) from None
+        hint = (
+            "correct the path"
+            if isinstance(error, FileNotFoundError)
+            else "give the user of the Gateway the right to it"
+        )
+        raise Failed(f"Keeper configuration {place}: cannot read {path}: {reason}", hint) from None
 
 
 def _checked(place: str, content: str) -> str:

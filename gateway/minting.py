@@ -58,7 +58,7 @@ class Mint:
 
     def _second(self, lifetime: timedelta) -> Minted:
         limit = self._target.most_live
-        if limit and len(self._read()) >= limit:
+        if limit and len(self._kind.live()) >= limit:
             raise Failed("no new secret: the first try failed and the app is full", "run again in a few minutes")
         self._deadline.check()
         name = self._marker()
@@ -88,13 +88,10 @@ class Mint:
         for attempt in range(READS):
             if attempt:
                 self._deadline.pause(self._settings.retry_base)
-            for credential in self._read():
+            for credential in self._kind.live():
                 if credential.name == name:
                     return credential
         return None
-
-    def _read(self) -> tuple[LiveCredential, ...]:
-        return self._kind.live()
 
     def prove(self, minted: Minted) -> str:
         """Prove that the new credential works: ``sign-in``, or ``listed`` where the application cannot sign in at all.
@@ -121,15 +118,15 @@ class Mint:
                 log.info("waiting up to %.0f s for the new secret to be accepted everywhere", until)
                 told = True
             self._deadline.pause(self._settings.prove_interval if in_a_row else self._pause_after_refusal())
-        if not self.is_shown(minted, self._settings.prove_successes):
+        if not self.shown(minted, self._settings.prove_successes):
             raise Failed(f"the app does not show the new secret {minted.key_id}", "run again in a few minutes")
         return "listed"
 
     def _pause_after_refusal(self) -> float:
         return max(self._settings.prove_interval, self._settings.retry_base)
 
-    def is_shown(self, minted: Minted, times: int = 1) -> bool:
-        """Read the target until it shows the new credential ``times`` times in a row; False after five reads more.
+    def shown(self, minted: Minted, times: int = 1) -> tuple[LiveCredential, ...]:
+        """The listing that shows the new credential, ``times`` times in a row; empty after four reads more.
 
         Raises:
             CallError
@@ -138,13 +135,16 @@ class Mint:
         for attempt in range(times + 4):
             if attempt and not in_a_row:
                 self._deadline.pause(self._settings.retry_base * 2 ** (attempt - 1))
-            in_a_row = in_a_row + 1 if any(key.key_id == minted.key_id for key in self._read()) else 0
+            listing = self._kind.live()
+            in_a_row = in_a_row + 1 if any(key.key_id == minted.key_id for key in listing) else 0
             if in_a_row == times:
-                return True
-        return False
+                return listing
+        return ()
 
-    def remove(self, key_id: str, *, now_made: bool = False) -> None:
-        """Remove a credential. "Not there" is done when it was read ``READS`` times (of one just made), else once.
+    def remove(self, key_id: str, *, now_made: bool = False) -> bool:
+        """Remove a credential; False where it was gone already.
+
+        "Not there" is believed when the listing says so too: ``READS`` times of one just made, else once.
 
         Raises:
             CallError: it may still be there.
@@ -153,16 +153,16 @@ class Mint:
             if attempt:
                 self._deadline.pause(self._settings.retry_base)
             if self._http.patiently(lambda: self._kind.retire(key_id)):
-                return
+                return True
             if self._is_absent(key_id, READS if now_made else 1):
-                return
+                return False
         raise Unclear("Graph removePassword", f"secret {key_id} is listed, but cannot be removed")
 
     def _is_absent(self, key_id: str, reads: int) -> bool:
         for attempt in range(reads):
             if attempt:
                 self._deadline.pause(self._settings.retry_base)
-            if any(credential.key_id == key_id for credential in self._read()):
+            if any(credential.key_id == key_id for credential in self._kind.live()):
                 return False
         return True
 

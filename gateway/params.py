@@ -57,6 +57,8 @@ def read_params(stdin: BinaryIO) -> Params:
     Raises:
         Failed: they are missing or broken; the message says in which way.
     """
+    if stdin.isatty():
+        raise Failed("stdin: a terminal, where the Gateway's line is expected", _HOW)
     line = stdin.read(MOST_BYTES + 1)
     if len(line) > MOST_BYTES:
         raise Failed(f"stdin: more than {MOST_BYTES} bytes", _HOW)

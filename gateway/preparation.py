@@ -9,7 +9,7 @@ from gateway.admin import AdminCredential, Places, attached_credentials, choose_
 from gateway.aside import Aside
 from gateway.clouds import CLOUDS, Cloud
 from gateway.credential import LiveCredential, Target, read_marker
-from gateway.errors import Failed
+from gateway.errors import CallError, Failed
 from gateway.http import Http
 from gateway.kind import Rotation
 from gateway.ledger import Ledger, read_ledger
@@ -60,6 +60,7 @@ class Preparation:
         self._early_admin = early_admin(self._places)
         self._early = self._begin_sign_in(self._early_admin) if self._early_admin else None
         self.record = read_record(host.vault, params.record_uid)
+        self._check_labels()
         self.policy = read_policy(self.record.value)
 
     def warnings(self) -> list[str]:
@@ -97,6 +98,12 @@ class Preparation:
     def _begin_sign_in(self, admin: AdminCredential) -> Aside[Rotation]:
         return Aside(lambda: self._make_kind(self._host.http, self._early_cloud, admin))
 
+    def _check_labels(self) -> None:
+        """A wish that is misspelt must not be passed over: it may be the one that spares a secret."""
+        if wrong := self.record.misspelt_labels():
+            named = ", ".join(f"{label!r} is not {right!r}" for label, right in wrong.items())
+            raise Failed(f"field labels: {named}", "labels are matched exactly: rename these fields in the vault")
+
     def _check_record(self) -> str:
         label, uid = self._make_kind.target, self.record.uid
         if not self.record.editable:
@@ -111,9 +118,14 @@ class Preparation:
 
     def _sign_in(self) -> tuple[AdminCredential, Rotation]:
         if self._early and self._early_admin and self._early_cloud == self.policy.cloud:
-            return self._early_admin, self._early.result()
-        admin = choose_admin(replace(self._places, record=self.record))
-        return admin, self._make_kind(self._host.http, self.policy.cloud, admin)
+            admin, begun = self._early_admin, self._early
+        else:
+            admin = choose_admin(replace(self._places, record=self.record))
+            begun = Aside(lambda: self._make_kind(self._host.http, self.policy.cloud, admin))
+        try:
+            return admin, begun.result()
+        except CallError as error:
+            raise Failed(f"admin credential, {admin.source}: {error}", error.hint) from None
 
     def _check_self_rotation(self, kind: Rotation, admin: AdminCredential) -> None:
         reaches_admin = admin.record_uid == self.record.uid or self.policy.remove_old == "none"
@@ -147,5 +159,6 @@ def read_record(vault: Vault, uid: str) -> VaultRecord:
             "share its folder with the Gateway's application (Secrets Manager, Applications, Edit)",
         )
     if record.kind != "pamUser":
-        raise Failed(f"record {uid} is of type {record.kind}, not PAM User", "convert it to PAM User in the vault")
+        hint = "convert it to PAM User in the vault, or name the PAM User record"
+        raise Failed(f"record {uid} is of type {record.kind}, not PAM User", hint)
     return record

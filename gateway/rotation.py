@@ -21,9 +21,9 @@ from __future__ import annotations
 import logging
 
 from gateway import rules
-from gateway.credential import Minted, stamp
+from gateway.credential import Minted, read_marker, stamp
 from gateway.errors import CallError, Failed, Incomplete, RotationError, Unknown
-from gateway.ledger import Ledger
+from gateway.ledger import Entry, Ledger
 from gateway.minting import Mint
 from gateway.preparation import Host, Prepared
 from gateway.report import Report
@@ -44,6 +44,7 @@ class Engine:
             prepared.kind, prepared.target, host.http, host.settings, prepared.known.record_uid, prepared.known.lock_id
         )
         self._before = {label: prepared.record.value(label) for label in self._written_labels()}
+        self._entries: dict[str, Entry] = {}
         self._left_over: list[tuple[str, str]] = []
         self.report = report
         self.has_written = False
@@ -61,7 +62,7 @@ class Engine:
             return self._ended("not_due")
         self._make_room()
         minted = self._make()
-        entries = rules.retirements(at.sorted, at.policy, at.known, self.report.removed)
+        self._entries = entries = rules.retirements(at.sorted, at.policy, at.known, self.report.removed)
         if self._save(minted, Ledger(at.known.ledger.named, at.target.object_id, minted.key_id, entries)):
             return self._ended(self._retire(minted, *rules.split_by_time(entries, at.known.now)))
         self._mint.take_back(minted)
@@ -96,13 +97,15 @@ class Engine:
 
     def _remove(self, key_id: str, why: str) -> None:
         try:
-            self._mint.remove(key_id)
+            was_there = self._mint.remove(key_id)
         except CallError as error:
             self.report.keep(key_id, f"{why}, but could not be removed")
             self._left_over.append((f"secret {key_id} could not be removed: {error}", error.hint))
             return
-        log.info("removed secret %s: %s", key_id, why)
-        self.report.removed.append(key_id)
+        if was_there:
+            names = [key.name for key in self._at.sorted.all() if key.key_id == key_id and not read_marker(key.name)]
+            log.info("removed secret %s%s: %s", key_id, f" {names[0]!r}" if names else "", why)
+            self.report.removed.append(key_id)
 
     def _make_room(self) -> None:
         at = self._at
@@ -117,6 +120,11 @@ class Engine:
         minted = self._mint.make(self._at.policy.lifetime)
         try:
             self.report.proved = self._mint.prove(minted)
+            if self.report.proved == "listed":
+                self.report.warnings.append(
+                    "the app cannot sign in at all (no enterprise application, disabled, or for personal accounts "
+                    "only): the new secret was proved by Graph's listing"
+                )
             self._deadline.check()
         except (RotationError, CallError) as error:
             self._mint.take_back(minted)
@@ -159,22 +167,35 @@ class Engine:
         return Save(self._host.vault, self._deadline, record, values, kind.outputs.key_id, kind.target, is_live).run()
 
     def _retire(self, minted: Minted, now: list[str], later: list[str]) -> str:
+        at = self._at
         for key_id in later:
             self.report.keep(key_id, "its overlap_hours are not over")
         try:
-            if not self._mint.is_shown(minted):
+            listing = self._mint.shown(minted)
+            if not listing:
                 return self._put_back(minted)
-            if now and self._at.kind.rotates_itself(self._at.admin):
-                self._at.kind.sign_in_again(minted.value)
+            if now and at.kind.rotates_itself(at.admin):
+                at.kind.sign_in_again(minted.value)
         except CallError as error:
             self._left_over.append((f"the old secrets are not removed yet: {error}", error.hint))
             return "rotated"
-        for key_id in now:
+        orphans = rules.late_orphans(listing, at.sorted, at.known, minted.key_id)
+        for key_id in (*now, *orphans):
             if reason := self._deadline.over():
                 self._left_over.append((f"secret {key_id} is not removed yet: {reason}", ""))
             else:
-                self._remove(key_id, "replaced")
+                self._remove(key_id, self._why(key_id))
         return "rotated"
+
+    def _why(self, key_id: str) -> str:
+        entry = self._entries.get(key_id)
+        if entry is None:
+            return "orphan of an earlier run"
+        return (
+            "this record published it before"
+            if entry.published
+            else "this record never published it (remove_old is all)"
+        )
 
     def _put_back(self, minted: Minted) -> str:
         """The app does not show the new credential: publish the previous one again, if it lives."""

@@ -101,11 +101,20 @@ def is_due(published: LiveCredential | None, known: Known, policy: Policy) -> bo
     return not fits or published.ends - known.now < policy.rotate_before
 
 
-def may_go(sorted_: Sorted, policy: Policy) -> dict[str, bool]:
+def may_go(sorted_: Sorted, policy: Policy, known: Known) -> dict[str, bool]:
     """Key ids that the policy lets a rotation retire, each with whether this record ever published it."""
-    replaced = (*sorted_.former, *([sorted_.published] if sorted_.published else []))
+    replaced = [credential.key_id for credential in sorted_.former]
+    # What we published last goes even where a lagging replica does not list it yet.
+    if sorted_.published or known.key_id == known.ledger.key_id != "":
+        replaced.append(known.key_id)
     everyone = (*sorted_.foreign, *sorted_.others) if policy.remove_old == "all" else ()
-    return {credential.key_id: True for credential in replaced} | {credential.key_id: False for credential in everyone}
+    return dict.fromkeys(replaced, True) | {credential.key_id: False for credential in everyone}
+
+
+def late_orphans(listing: Iterable[LiveCredential], seen: Sorted, known: Known, new: str) -> list[str]:
+    """Orphans of this host's own dead runs that only a later listing showed; anything else that is new is not ours."""
+    earlier = {credential.key_id for credential in seen.all()} | {new}
+    return [credential.key_id for credential in sort(listing, known).orphans if credential.key_id not in earlier]
 
 
 def retirements(sorted_: Sorted, policy: Policy, known: Known, gone: Iterable[str]) -> dict[str, Entry]:
@@ -114,7 +123,7 @@ def retirements(sorted_: Sorted, policy: Policy, known: Known, gone: Iterable[st
     A date that was set before is never put off, or frequent runs would keep an old secret for ever.
     """
     chosen: dict[str, Entry] = {}
-    for key_id, published in may_go(sorted_, policy).items():
+    for key_id, published in may_go(sorted_, policy, known).items():
         after: datetime | None = None
         if policy.remove_old != "none":
             after = known.now + policy.overlap
@@ -128,7 +137,7 @@ def retirements(sorted_: Sorted, policy: Policy, known: Known, gone: Iterable[st
 
 def overdue(sorted_: Sorted, policy: Policy, known: Known) -> list[str]:
     """Dated entries of the ledger whose time has come, that still live and that today's policy lets go."""
-    allowed = may_go(sorted_, policy) if policy.remove_old != "none" else {}
+    allowed = may_go(sorted_, policy, known) if policy.remove_old != "none" else {}
     return [
         key_id
         for key_id, entry in known.ledger.entries.items()

@@ -35,7 +35,10 @@ def run(kind: type[Rotation], arguments: list[str] | None = None) -> int:
     try:
         if arguments := sys.argv[1:] if arguments is None else arguments:
             what = f"usage: the script takes no arguments, {len(arguments)} given"
-            raise Failed(what, "remove them from the script command in the vault")
+            hint = (
+                "remove them from the script command in the vault; by hand use: keeper-rotation run SCRIPT --record=UID"
+            )
+            raise Failed(what, hint)
         run_.rotate()
     except RotationError as error:
         return report.close(error)

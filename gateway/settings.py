@@ -54,6 +54,12 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     if problems:
         raise Failed("; ".join(problems), "correct or remove these environment variables of the Gateway's service")
     successes, interval, prove_timeout, request_timeout, deadline, retry_base = numbers
+    if prove_timeout <= (successes - 1) * interval:
+        raise Failed(
+            "ROTATION_PROVE_TIMEOUT_SECONDS is too short for ROTATION_PROVE_SUCCESSES sign-ins "
+            "ROTATION_PROVE_INTERVAL_SECONDS apart",
+            "make it longer, or the interval shorter",
+        )
     lock_dir = environment.get("ROTATION_LOCK_DIR", "").strip()
     return Settings(int(successes), interval, prove_timeout, request_timeout, deadline, retry_base, lock_dir)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,7 +18,7 @@ from keeper_secrets_manager_core.dto.payload import KSMHttpResponse
 from keeper_secrets_manager_core.storage import InMemoryKeyValueStorage
 
 from gateway.errors import CallError, Refused, Unclear
-from gateway.fields import KINDS
+from gateway.fields import FIELDS, KINDS
 from gateway.http import Http, json_object, retry_after
 from gateway.secret import Secret, mask
 
@@ -66,6 +67,13 @@ class VaultRecord:
         """Those of our labels that stand on more than one field; the first field is the one that counts."""
         labels = [field.get("label") for field in self._fields()]
         return [label for label in KINDS if labels.count(label) > 1]
+
+    def misspelt_labels(self) -> dict[str, str]:
+        """Labels that are one of those we read but for case, spaces, dashes and underscores, with the right one."""
+        ours = {_letters(field.label): field.label for field in FIELDS if not field.written and field.label != "NOOP"}
+        labels = [str(field.get("label") or "") for field in self._fields()]
+        meant = {label: ours[_letters(label)] for label in labels if _letters(label) in ours}
+        return {label: right for label, right in meant.items() if label != right}
 
     def labelled(self) -> dict[str, str]:
         """The values of `fields_in_order` by label; the first wins."""
@@ -179,6 +187,10 @@ def _first(value: Any) -> str:
     """The first of a field's values as text."""
     first = value[0] if isinstance(value, list) and value else value
     return first if isinstance(first, str) else "" if first is None or isinstance(first, (list, dict)) else str(first)
+
+
+def _letters(label: str) -> str:
+    return re.sub(r"[\s_-]", "", label).lower()
 
 
 def _number(value: Any) -> float | None:

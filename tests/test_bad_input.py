@@ -111,7 +111,7 @@ def admin(stage: Stage, **changes: str) -> bytes:
 
 def test_wrong_admin_secret(stage: Stage) -> None:
     error, hint = refused(stage, admin(stage, client_secret="not-the-right-secret"))
-    assert "AADSTS7000215" in error and "Value, not its Secret ID" in hint
+    assert "AADSTS7000215" in error and "Value of the secret, not its Secret ID" in hint
 
 
 def test_secret_id_instead_of_the_secret(stage: Stage) -> None:
@@ -147,7 +147,7 @@ def test_admin_that_does_not_own_the_app(make_stage: Callable[..., Stage]) -> No
 
 TARGETS = {
     "no such app": ("11111111-1111-1111-1111-111111111111", "no application 11111111"),
-    "the template's placeholder": ("00000000-0000-0000-0000-000000000000", "is not an id"),
+    "the template's placeholder": ("00000000-0000-0000-0000-000000000000", "still the template's placeholder"),
     "a name": ("orders-api", "is not an id"),
     "empty": ("", "has no application_object_id"),
 }
@@ -188,6 +188,13 @@ def test_policy_with(name: str, make_stage: Callable[..., Stage]) -> None:
         assert message in error
 
 
+@pytest.mark.parametrize("label", ["Remove_Old", "remove old", "removeold", "Overlap-Hours"])
+def test_label_that_is_nearly_right(label: str, stage: Stage) -> None:
+    stage.sandbox.keeper.edit(stage.at.record_uid, label, "replaced")
+    error, hint = refused(stage)
+    assert label in error and "matched exactly" in hint
+
+
 def test_app_that_rotates_itself_with_a_foreign_copy_of_its_secret(make_stage: Callable[..., Stage]) -> None:
     stage = make_stage(self_rotation=True, attach_admin=False)
     error, hint = refused(stage)
@@ -198,6 +205,15 @@ def test_app_that_rotates_itself_with_a_foreign_copy_of_its_secret(make_stage: C
 def test_setting_that_is_no_number(name: str, stage: Stage) -> None:
     error, hint = refused(stage, **{name: "soon"})
     assert name in error and "environment variables" in hint
+
+
+def test_settings_that_contradict_each_other(stage: Stage) -> None:
+    error, _ = refused(stage, ROTATION_PROVE_TIMEOUT_SECONDS="1", ROTATION_PROVE_INTERVAL_SECONDS="2")
+    assert "too short" in error
+
+
+def test_certificate_authorities_that_are_not_there(stage: Stage) -> None:
+    assert "REQUESTS_CA_BUNDLE" in refused(stage, REQUESTS_CA_BUNDLE="/nonexistent/ca.pem")[1]
 
 
 def test_lock_directory_that_cannot_be_made(stage: Stage) -> None:

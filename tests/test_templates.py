@@ -35,9 +35,14 @@ SIX = {
 CAREFUL = {"remove_old": "replaced", "overlap_hours": "24"}
 ADMIN = {"application_client_id": ZERO, "client_secret": "paste-the-client-secret-here", "tenant_id": ZERO}
 
-WEB_VAULT = {"pam_user_template.csv": SIX, "templates/azure_admin.csv": ADMIN}
+WEB_VAULT = {
+    "pam_user_template.csv": SIX,
+    "templates/azure_app_secret.csv": SIX | CAREFUL,
+    "templates/azure_admin.csv": ADMIN,
+}
 APPS = {
     "pam_user_template.csv": SIX,
+    "templates/azure_app_secret.csv": SIX | CAREFUL,
     "templates/azure_app_secret.commander.csv": SIX | CAREFUL,
     "templates/azure_app_secret.json": DEFAULTS | CAREFUL | {"application_object_id": ZERO},
 }
@@ -162,7 +167,7 @@ def test_what_an_app_template_asks_for_is_valid(path: str) -> None:
     policy = read_policy(lambda label: APPS[path].get(label, ""))
     assert policy.enabled and policy.rotate_before is None and policy.lifetime.days == 365
     hours = policy.overlap.total_seconds() / 3600
-    assert (policy.remove_old, hours) == (("all", 0) if path in WEB_VAULT else ("replaced", 24))
+    assert (policy.remove_old, hours) == (("all", 0) if path == "pam_user_template.csv" else ("replaced", 24))
 
 
 def test_every_template_is_in_this_test_and_in_the_documentation() -> None:
@@ -210,7 +215,7 @@ def test_a_record_made_from_an_app_template_rotates(path: str, make_stage: Calla
     assert stage.published_works()
     assert not stage.leaks([outcome])
     assert stage.sandbox.keeper.record(uid).field("client_secret")["type"] == "secret"
-    spared = set() if path in WEB_VAULT else set(stage.at.foreign_key_ids)
+    spared = set() if path == "pam_user_template.csv" else set(stage.at.foreign_key_ids)
     assert stage.live() == {stage.value("client_secret_id")} | spared
 
 
