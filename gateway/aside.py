@@ -24,9 +24,15 @@ class Aside(Generic[T]):
         except Exception as error:
             self._error = error
 
-    def result(self) -> T:
-        """What ``call`` returned; waits for it, and raises what it raised."""
-        self._thread.join()
+    def result(self, seconds: float | None = None) -> T:
+        """What ``call`` returned; waits for it, and raises what it raised.
+
+        Raises:
+            TimeoutError: it is not done after so many seconds.
+        """
+        self._thread.join(seconds)
+        if self._thread.is_alive():
+            raise TimeoutError
         if self._error is not None:
             raise self._error
         return self._result

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import time
+from typing import TYPE_CHECKING, Any
 
 from gateway.admin import AdminCredential
+from gateway.arm import Arm
 from gateway.aside import Aside
 from gateway.clouds import Cloud
 from gateway.entra import Entra
@@ -12,6 +15,9 @@ from gateway.errors import CallError
 from gateway.graph import Graph
 from gateway.http import Http
 from gateway.secret import Secret
+
+if TYPE_CHECKING:
+    from azure.core.credentials import AccessToken
 
 
 class Azure:
@@ -23,15 +29,22 @@ class Azure:
 
     def __init__(self, http: Http, cloud: Cloud, admin: AdminCredential) -> None:
         self.cloud = cloud
-        self.admin = admin
-        self.entra = Entra(http, cloud, admin.tenant_id)
+        self.entra = Entra(http, cloud, admin.tenant_id, admin.client_id, admin.client_secret)
+        self.tenant_id = admin.tenant_id
         Aside(lambda: _open_connection(http, cloud.graph))
-        self.graph = Graph(http, cloud.graph, self._token(admin.client_secret))
+        self.graph = Graph(http, cloud.graph, self._graph_token())
+        self.arm = Arm(http, cloud.arm, lambda: self.token(f"{cloud.arm}/.default"))
 
-    def _token(self, client_secret: Secret | None) -> Secret:
-        if client_secret is None:
-            return self.entra.sign_in_with_identity(self.admin.client_id)
-        return self.entra.sign_in(self.admin.client_id, client_secret)
+    def _graph_token(self) -> Secret:
+        return self.token(f"{self.cloud.graph}/.default")
+
+    def token(self, scope: str) -> Secret:
+        """An access token for another service. Raises Failed, CallError."""
+        return self.entra.token(scope)
+
+    def credential(self) -> Credential:
+        """This sign-in in the shape that Microsoft's clients ask for."""
+        return Credential(self)
 
     def sign_in_again(self, client_secret: Secret) -> None:
         """Go on with a new secret of the admin's own application.
@@ -39,7 +52,21 @@ class Azure:
         Raises:
             CallError: it is not accepted.
         """
-        self.graph.token = self._token(client_secret)
+        self.entra.use(client_secret)
+        self.graph.token = self._graph_token()
+
+
+class Credential:
+    """An ``azure.core.credentials.TokenCredential`` on our own sign-in."""
+
+    def __init__(self, azure: Azure) -> None:
+        self._azure = azure
+
+    def get_token(self, *scopes: str, **_: Any) -> AccessToken:
+        """A token for one scope; it outlives every run."""
+        from azure.core.credentials import AccessToken
+
+        return AccessToken(self._azure.token(scopes[0]).reveal(), int(time.time()) + 3000)
 
 
 def _open_connection(http: Http, root: str) -> None:

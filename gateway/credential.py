@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -65,7 +66,7 @@ class Marker:
 def read_marker(name: str) -> Marker | None:
     """The marker in a display name; None where it is not one of ours."""
     parts = name.split(":")
-    if len(parts) != 5 or parts[0] != "keeper" or not parts[4].isdigit() or len(parts[4]) > 11:
+    if len(parts) != 5 or parts[0] != "keeper" or not re.fullmatch(r"[0-9]{1,11}", parts[4]):
         return None
     return Marker(parts[1], parts[2], parts[3], datetime.fromtimestamp(int(parts[4]), UTC))
 

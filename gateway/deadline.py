@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from gateway.errors import CallError, Failed, Refused
@@ -31,14 +33,15 @@ class Deadline:
         self._end = _seconds() + seconds
         self._reserve = seconds / 10
         self.retry_base = retry_base
-        self._stop = False
+        self._told_to_stop = False
+        self._taking_back = False
 
     def stop_on_sigterm(self) -> None:
         """From now on SIGTERM ends the run at its next step; the request under way is finished."""
-        signal.signal(signal.SIGTERM, self._stopped)
+        signal.signal(signal.SIGTERM, self._stop)
 
-    def _stopped(self, _signal: int, _frame: FrameType | None) -> None:
-        self._stop = True
+    def _stop(self, _signal: int, _frame: FrameType | None) -> None:
+        self._told_to_stop = True
 
     def remaining(self) -> float:
         """Seconds until the run must be over, taking back included."""
@@ -46,11 +49,11 @@ class Deadline:
 
     def for_work(self) -> float:
         """Seconds until waiting and proving must end."""
-        return max(0.0, self.remaining() - self._reserve)
+        return self.remaining() if self._taking_back else max(0.0, self.remaining() - self._reserve)
 
     def over(self) -> str:
         """Why no further step should be begun; empty while there is no reason."""
-        if self._stop:
+        if self._told_to_stop and not self._taking_back:
             return "the run was told to stop (SIGTERM)"
         return "" if self.for_work() else "the run's time is over (ROTATION_DEADLINE_SECONDS)"
 
@@ -63,24 +66,28 @@ class Deadline:
         if reason := self.over():
             raise Failed(reason, "run it again")
 
-    def only_take_back(self) -> None:
-        """From now on the reserve may be used, and SIGTERM is not heeded: what was made is being taken back."""
-        self._reserve = 0
-        self._stop = False
+    @contextmanager
+    def taking_back(self) -> Iterator[None]:
+        """While what was made is taken back, the reserve may be used and SIGTERM has to wait."""
+        before, self._taking_back = self._taking_back, True
+        try:
+            yield
+        finally:
+            self._taking_back = before
 
     def pause(self, seconds: float) -> None:
         """Wait, but not past the end and not after SIGTERM."""
         # In slices: a signal handler that sets a threading.Event can deadlock with a wait on it.
         until = _seconds() + min(seconds, self.remaining())
-        while not self._stop and (left := until - _seconds()) > 0:
+        while (self._taking_back or not self._told_to_stop) and (left := until - _seconds()) > 0:
             time.sleep(min(left, 0.2))
 
     def wait_before_retry(self, error: CallError, attempt: int) -> bool:
         """Wait before try number ``attempt`` + 1 of a call; False where another try makes no sense.
 
-        The pause doubles from the setting's base, with full jitter, or is what the service asked for (Retry-After).
+        The pause doubles from the setting's base, with jitter, or is what the service asked for (Retry-After).
         """
-        if not error.worth_another_try() or attempt >= self.TRIES or self._stop:
+        if not error.worth_another_try() or attempt >= self.TRIES or self.over():
             return False
         seconds = self.retry_base * 2 ** (attempt - 1) * random.uniform(0.5, 1.0)  # noqa: S311 (jitter)
         if isinstance(error, Refused) and error.retry_after is not None:

@@ -7,6 +7,7 @@ and https://learn.microsoft.com/entra/identity-platform/reference-error-codes
 from __future__ import annotations
 
 import os
+import threading
 from typing import Any
 
 import requests
@@ -37,52 +38,67 @@ _HINTS = {
 
 
 class Entra:
-    """The token endpoint of one tenant in one cloud.
+    """The token endpoint of one tenant in one cloud, for one application.
 
     Args:
         http: the session of the run.
         cloud: where to sign in.
         tenant_id: the tenant's id or one of its domains.
+        client_id: of the application that signs in; empty for a host's only managed identity.
+        client_secret: None where the host's managed or workload identity signs in.
     """
 
-    def __init__(self, http: Http, cloud: Cloud, tenant_id: str) -> None:
+    def __init__(self, http: Http, cloud: Cloud, tenant_id: str, client_id: str, client_secret: Secret | None) -> None:
         self._http = http
         self._cloud = cloud
         self._tenant_id = tenant_id
+        self._client_id = client_id
+        self._lock = threading.Lock()
+        self.use(client_secret)
 
-    def sign_in(self, client_id: str, client_secret: Secret) -> Secret:
-        """An access token for Graph. Each try is a new msal object: msal replays errors from its cache.
+    def use(self, client_secret: Secret | None) -> None:
+        """Sign in with this from now on."""
+        self._client_secret = client_secret
+        self._application: Any = None
+        self._tokens: dict[str, Secret] = {}
+
+    def token(self, scope: str) -> Secret:
+        """An access token, asked for once in a run.
 
         Raises:
+            Failed: no identity answered.
             CallError
         """
-        return self._http.patiently(lambda: self._sign_in_once(client_id, client_secret))
+        with self._lock:
+            if scope not in self._tokens:
+                by_secret = self._client_secret is not None
+                self._tokens[scope] = (
+                    self._http.patiently(lambda: self._by_secret(scope)) if by_secret else self._by_identity(scope)
+                )
+            return self._tokens[scope]
 
-    def _sign_in_once(self, client_id: str, client_secret: Secret) -> Secret:
+    def _by_secret(self, scope: str) -> Secret:
         import msal
 
-        application = msal.ConfidentialClientApplication(
-            client_id,
-            client_credential=client_secret.reveal(),
-            authority=f"{self._cloud.login}/{self._tenant_id}",
-            http_client=_MsalHttp(self._http),
-            instance_discovery=False,
-        )
-        answer = application.acquire_token_for_client([self._scope])
+        # One object for all scopes: it asks once where the endpoint is. What fails is raised past its cache.
+        if self._application is None:
+            self._application = msal.ConfidentialClientApplication(
+                self._client_id,
+                client_credential=self._client_secret.reveal() if self._client_secret else "",
+                authority=f"{self._cloud.login}/{self._tenant_id}",
+                http_client=_MsalHttp(self._http),
+                instance_discovery=False,
+            )
+        answer = self._application.acquire_token_for_client([scope])
         if "access_token" not in answer:
             raise Unclear(PLACE, "an answer without a token")
         return Secret(answer["access_token"])
 
-    def sign_in_with_identity(self, client_id: str) -> Secret:
-        """An access token for Graph by workload identity where the host has one, else by managed identity.
-
-        Raises:
-            Failed: no identity answered.
-        """
+    def _by_identity(self, scope: str) -> Secret:
         from azure.core.exceptions import ClientAuthenticationError
         from azure.identity import ManagedIdentityCredential, WorkloadIdentityCredential
 
-        options: dict[str, Any] = {"client_id": client_id} if client_id else {}
+        options: dict[str, Any] = {"client_id": self._client_id} if self._client_id else {}
         seconds = self._http.timeout()
         timeouts: dict[str, Any] = {"connection_timeout": seconds, "read_timeout": seconds, "retry_total": 2}
         credential = (
@@ -91,7 +107,7 @@ class Entra:
             else ManagedIdentityCredential(**options, **timeouts)
         )
         try:
-            return Secret(credential.get_token(self._scope).token)
+            return Secret(credential.get_token(scope).token)
         except (ClientAuthenticationError, ValueError, OSError):
             raise Failed(
                 "Entra sign-in: the configuration has no client secret, and no managed or workload identity answered",
@@ -107,19 +123,17 @@ class Entra:
         form = {
             "client_id": client_id,
             "client_secret": client_secret.reveal(),
-            "scope": self._scope,
+            "scope": f"{self._cloud.graph}/.default",
             "grant_type": "client_credentials",
         }
         url = f"{self._cloud.login}/{self._tenant_id}/oauth2/v2.0/token"
         try:
-            checked(self._http.raw(PLACE, "POST", url, data=form))
+            answer = json_object(checked(self._http.raw(PLACE, "POST", url, data=form)))
+            if not answer or "access_token" not in answer:
+                raise Unclear(PLACE, "an answer without a token")
         except Refused as error:
             if aadsts(error) not in ACCEPTED_BUT_BLOCKED:
                 raise
-
-    @property
-    def _scope(self) -> str:
-        return f"{self._cloud.graph}/.default"
 
 
 class _MsalHttp:

@@ -36,10 +36,20 @@ FIELDS = (
         "all",
     ),
     Field("overlap_hours", "text", "old secrets are removed by the first run after this many hours", "0"),
+    Field("deliver_to", "multiline", "who else gets the secret, one address a line; see `deliveries.md`"),
+    Field("application_owners", "multiline", "user principal names or object ids that must own the app, one a line"),
+    Field("notify", "secret", "notification URLs of Apprise, one a line; see `notifications.md`"),
+    Field(
+        "notify_on",
+        "text",
+        "`failure`: what failed, is incomplete or near its end; `expiry`: only the latter; `all`: also success",
+        "failure",
+    ),
+    Field("notify_before_days", "text", "tell when `expires` is nearer than this, and nothing was rotated"),
     Field("azure_cloud", "text", "`AzureCloud`, `AzureUSGovernment` or `AzureChinaCloud`", "AzureCloud"),
     Field("created", "text", "when the app was created, UTC", written=True),
     Field("last_rotated", "text", "when the published client secret was saved, UTC", written=True),
-    Field("rotation_state", "text", "what is to be removed, and when, as JSON; no secret in it", written=True),
+    Field("rotation_state", "text", "what is to be removed and delivered, as JSON; no secret in it", written=True),
 )
 
 DEFAULTS = {field.label: field.default for field in FIELDS}

@@ -100,7 +100,7 @@ class Graph:
         path = f"/applications/{object_id}/addPassword"
         body = self._send("addPassword", "POST", path, {"passwordCredential": wish}).body
         try:
-            return Minted(str(body["keyId"]), Secret(body["secretText"]), _moment(body["endDateTime"]))
+            return Minted(str(body["keyId"]).lower(), Secret(body["secretText"]), _moment(body["endDateTime"]))
         except (KeyError, TypeError, ValueError, AttributeError):
             raise Unclear("Graph addPassword", "an answer without the secret") from None
 
@@ -110,12 +110,15 @@ class Graph:
         Raises:
             CallError
         """
+        path = f"/applications/{object_id}/removePassword"
         try:
-            self._send("removePassword", "POST", f"/applications/{object_id}/removePassword", {"keyId": key_id})
+            answer = self._send("removePassword", "POST", path, {"keyId": key_id})
         except Refused as error:
             if error.status == 400 and error.code == "Request_BadRequest":
                 return False
             raise
+        if answer.status != 204:
+            raise Unclear("Graph removePassword", f"HTTP {answer.status}, which Graph does not answer")
         return True
 
     def can_sign_in(self, client_id: str) -> bool | None:
@@ -130,6 +133,41 @@ class Graph:
         except Refused as error:
             return False if error.status == 404 else None
         return answer.body.get("accountEnabled") is not False
+
+    def owners(self, object_id: str) -> set[str]:
+        """Object ids and user principal names of the application's owners, in lower case.
+
+        Raises:
+            CallError
+        """
+        path = f"/applications/{object_id}/owners?$select=id,userPrincipalName"
+        answer = self._http.patiently(lambda: self._send("owners", "GET", path))
+        entries = answer.body.get("value") or []
+        names = (str(entry.get(key) or "").lower() for entry in entries for key in ("id", "userPrincipalName"))
+        return set(names) - {""}
+
+    def user_id(self, name: str) -> str:
+        """The object id of a user, by user principal name (URL-escaped).
+
+        Raises:
+            CallError
+        """
+        answer = self._http.patiently(lambda: self._send("user", "GET", f"/users/{name}?$select=id"))
+        return str(answer.body.get("id") or "")
+
+    def add_owner(self, object_id: str, owner: str) -> None:
+        """Make a directory object an owner of the application; one that is an owner already is done.
+
+        Raises:
+            CallError
+        """
+        reference = {"@odata.id": f"{self._root}/directoryObjects/{owner}"}
+        path = f"/applications/{object_id}/owners/$ref"
+        try:
+            self._http.patiently(lambda: self._send("owners", "POST", path, reference))
+        except Refused as error:
+            if "already exist" not in str(error):
+                raise
 
     def _by_client_id(self, client_id: str) -> Application:
         return self._application(f"/applications(appId='{client_id}')")
@@ -160,6 +198,11 @@ class Graph:
             raise
 
 
+def is_guid(text: str) -> bool:
+    """Whether this is the id of a directory object."""
+    return bool(_GUID.fullmatch(text))
+
+
 def _application(answer: Answer) -> Application:
     body = answer.body
     try:
@@ -177,7 +220,7 @@ def _application(answer: Answer) -> Application:
 
 def _live(password: dict[str, Any]) -> LiveCredential:
     return LiveCredential(
-        key_id=str(password["keyId"]),
+        key_id=str(password["keyId"]).lower(),
         name=str(password.get("displayName") or ""),
         hint=str(password.get("hint") or ""),
         ends=_moment(password["endDateTime"]),

@@ -59,6 +59,8 @@ class Http:
         self._request_timeout = request_timeout
         self.deadline = deadline
         self._server_time: datetime | None = None
+        self.latest = datetime.min.replace(tzinfo=UTC)
+        """the latest moment that any service has named; this host's clocks may have stood still"""
         self._read_at = 0.0
 
     def timeout(self) -> float:
@@ -72,12 +74,16 @@ class Http:
             NotSent, Unclear
         """
         try:
-            return self.session.request(method, url, timeout=self.timeout(), allow_redirects=False, **arguments)
+            response = self.session.request(method, url, timeout=self.timeout(), allow_redirects=False, **arguments)
         except requests.RequestException as error:
             raise _no_answer(place, error) from None
         except OSError:
             what = "the certificate authorities of this host cannot be read"
             raise NotSent(place, what, "correct REQUESTS_CA_BUNDLE: it names no file") from None
+        except ValueError:
+            raise Unclear(place, "an answer that cannot be read") from None  # such as an address to go to that is none
+        self.latest = max(self.latest, _date(response) or self.latest)
+        return response
 
     def send(
         self, place: str, method: str, url: str, *, token: str = "", payload: Mapping[str, Any] | None = None
@@ -90,7 +96,7 @@ class Http:
         response = self.raw(place, method, url, json=payload, headers={"Authorization": f"Bearer {token}"})
         self._note_time(response)
         body = json_object(response)
-        if response.status_code == 204 or (response.ok and body is not None):
+        if response.status_code == 204 or (200 <= response.status_code < 300 and body is not None):
             return Answer(response.status_code, body or {})
         raise _failure(place, response, body)
 
@@ -119,11 +125,15 @@ class Http:
         return self._server_time + timedelta(seconds=monotonic() - self._read_at)
 
     def _note_time(self, response: requests.Response) -> None:
-        try:
-            self._server_time = parsedate_to_datetime(response.headers["Date"]).astimezone(UTC)
-        except (KeyError, ValueError):
-            return
-        self._read_at = monotonic()
+        if date := _date(response):
+            self._server_time, self._read_at = date, monotonic()
+
+
+def _date(response: requests.Response) -> datetime | None:
+    try:
+        return parsedate_to_datetime(response.headers["Date"]).astimezone(UTC)
+    except (KeyError, ValueError):
+        return None
 
 
 def json_object(response: requests.Response) -> dict[str, Any] | None:
@@ -166,6 +176,8 @@ def _never_left(error: requests.RequestException) -> bool:
 
 def _failure(place: str, response: requests.Response, body: dict[str, Any] | None) -> CallError:
     status = response.status_code
+    if 300 <= status < 400:
+        return Refused(place, status, "redirect", hint="a proxy or portal answers in place of the service")
     if status >= 500 or (response.ok and body is None):
         return Unclear(place, f"HTTP {status}" if status >= 500 else "an answer that is not JSON")
     error = (body or {}).get("error")

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from gateway.admin import AdminCredential
+from gateway.azure import Azure
 from gateway.clouds import Cloud
 from gateway.credential import LiveCredential, Minted, Target
 from gateway.errors import CallError
@@ -38,6 +39,7 @@ class Rotation(ABC):
 
     target: ClassVar[str]
     outputs: ClassVar[Outputs]
+    azure: Azure
 
     @abstractmethod
     def __init__(self, http: Http, cloud: Cloud, admin: AdminCredential) -> None: ...
@@ -69,6 +71,10 @@ class Rotation(ABC):
     @abstractmethod
     def rotates_itself(self, admin: AdminCredential) -> bool:
         """Whether the admin credential belongs to the target."""
+
+    def make_owners(self, owners: tuple[str, ...]) -> list[str]:
+        """Make these the target's owners, where the kind has owners; what could not be done, as warnings."""
+        return [f"application_owners: nothing of this kind has owners ({', '.join(owners)})"] if owners else []
 
     @abstractmethod
     def sign_in_again(self, value: Secret) -> None:

@@ -37,9 +37,9 @@ def find_ksm_config(environment: Mapping[str, str] = os.environ) -> str:
             if variable == "KSM_CONFIG_FILE":
                 return _checked(f"{variable} ({content})", _read(Path(content), variable))
             return _checked(variable, content)
-    for path in map(Path, PATHS):
-        if _is_there(path.expanduser()):
-            return _checked(str(path), _read(path.expanduser(), str(path)))
+    for path in (Path(os.path.expanduser(name)) for name in PATHS):
+        if _is_there(path):
+            return _checked(str(path), _read(path, str(path)))
     raise Failed(
         f"Keeper configuration: none found (looked at {', '.join(VARIABLES + PATHS)})",
         "name the file of the Gateway, or of a device of the same application, in KSM_CONFIG_FILE",

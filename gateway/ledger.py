@@ -1,13 +1,16 @@
-"""The field ``rotation_state``: what a record has published before, and when that is to be removed. No secret in it."""
+"""The field ``rotation_state``: what a record has published before, when that is to be removed, and what each
+destination holds. No secret in it.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from gateway.credential import stamp
+from gateway.errors import Failed
 
 VERSION = 1
 
@@ -25,16 +28,30 @@ class Entry:
 
 @dataclass(frozen=True)
 class Ledger:
-    """``named`` is the target as the record gave it, ``target`` its object id, ``key_id`` what was published last."""
+    """``named`` is the target as the record gave it, ``target`` its object id, ``key_id`` what was published last.
+
+    ``holds``: for each destination's address the key id that was last confirmed there.
+    """
 
     named: str = ""
     target: str = ""
     key_id: str = ""
     entries: dict[str, Entry] = field(default_factory=dict)
+    holds: dict[str, str] = field(default_factory=dict)
 
     def ever_published(self) -> set[str]:
         """Key ids that this record publishes or once published."""
         return {self.key_id} | {key_id for key_id, entry in self.entries.items() if entry.published}
+
+    def still_expected(self, now: datetime) -> set[str]:
+        """What this record publishes or once published, and what no run has been told to remove yet."""
+        waiting = {key_id for key_id, entry in self.entries.items() if entry.after is None or entry.after > now}
+        return (self.ever_published() & (waiting | {self.key_id})) - {""}
+
+    def publishing(self, key_id: str) -> Ledger:
+        """The ledger once the record publishes this; what it published last is remembered."""
+        former = {self.key_id: Entry(None, True)} if self.key_id not in ("", key_id) else {}
+        return replace(self, key_id=key_id, entries=former | self.entries)
 
     def text(self, record_uid: str) -> str:
         """The ledger as the record keeps it."""
@@ -43,24 +60,37 @@ class Ledger:
             for key_id, entry in self.entries.items()
         ]
         content = {"version": VERSION, "record": record_uid, "named": self.named, "target": self.target}
-        return json.dumps({**content, "key_id": self.key_id, "retire": entries}, separators=(",", ":"))
+        rest = {"key_id": self.key_id, "retire": entries, "holds": self.holds}
+        return json.dumps(content | rest, separators=(",", ":"))
 
 
-def read_ledger(text: str, record_uid: str, named: str) -> Ledger:
-    """The ledger in ``text``; an empty one where it is unreadable or speaks of another record or target.
+def read_ledger(text: str, record_uid: str) -> Ledger:
+    """The ledger in ``text``; an empty one where it speaks of another record.
 
     Records are copied by hand, with this field: what it says of another record must not be acted upon.
+
+    Raises:
+        Failed: it cannot be read. It is not taken for empty: secrets that it remembers would count as left over.
     """
+    if not text.strip():
+        return Ledger()
     try:
-        content = json.loads(text or "{}")
-        if (content["version"], content["record"], content["named"]) != (VERSION, record_uid, named):
-            return Ledger(named)
+        content = json.loads(text)
+        if content["version"] != VERSION:
+            raise ValueError
+        if content["record"] != record_uid:
+            return Ledger()
         entries = {str(row["key_id"]): _entry(row) for row in content["retire"]}
-        return Ledger(named, str(content["target"]), str(content["key_id"]), entries)
-    except (ValueError, KeyError, TypeError):
-        return Ledger(named)
+        holds = {str(address): str(key_id) for address, key_id in content["holds"].items()}
+        return Ledger(str(content["named"]), str(content["target"]), str(content["key_id"]), entries, holds)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise Failed(
+            "rotation_state cannot be read: it was edited, or written by another version of this package",
+            "put the field back from the record's history, or run the same version on all hosts; where it is emptied, "
+            "secrets that this record published before are removed as left over",
+        ) from None
 
 
 def _entry(row: dict[str, Any]) -> Entry:
-    after = row["after"]
-    return Entry(datetime.fromisoformat(after) if after else None, bool(row["published"]))
+    after = datetime.fromisoformat(row["after"]) if row["after"] else None
+    return Entry(after if after is None or after.tzinfo else after.replace(tzinfo=UTC), bool(row["published"]))

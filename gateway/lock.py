@@ -47,12 +47,12 @@ class RecordLock:
 
 def _state_directory() -> Path:
     base = os.environ.get("XDG_STATE_HOME") or os.environ.get("LOCALAPPDATA")
-    home = Path(base) if base else Path.home() / ".local" / "state"
     try:
+        home = Path(base) if base else Path.home() / ".local" / "state"
         home.mkdir(parents=True, exist_ok=True)
         if os.access(home, os.W_OK):
             return home / "keeper-rotation"
-    except OSError:
+    except (OSError, RuntimeError):  # RuntimeError: a user id that no user has
         pass
     # A service user without a home; the directory's owner is checked below.
     user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import secrets
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from gateway.credential import LiveCredential, Marker, Minted, Target
 from gateway.deadline import Deadline
-from gateway.errors import CallError, Failed, Refused, Unclear, Unknown
+from gateway.errors import CallError, Failed, Unclear, Unknown
 from gateway.http import Http
 from gateway.kind import Rotation
 from gateway.settings import Settings
@@ -38,46 +38,51 @@ class Mint:
         self._settings = settings
         self._record_uid = record_uid
         self._lock_id = lock_id
+        self.marked_until = http.now()
+        """until when no other host takes the last credential for an orphan"""
 
     def make(self, lifetime: timedelta) -> Minted:
-        """A new credential, asked for at most twice.
+        """A new credential. What is throttled is asked for again; what may have been made, only once more.
 
         Raises:
             Failed: there is none.
             Unknown: there may be one that nobody knows the value of, and it could not be removed.
         """
-        name = self._marker()
-        try:
-            return self._kind.mint(name, self._http.now() + lifetime)
-        except CallError as error:
-            log.warning("%s; looking whether it was made all the same", error)
-            self._clean_up(name, error)
-            if isinstance(error, Refused) and not error.throttled:
-                raise Failed(f"no new secret: {error}", error.hint) from None
-        return self._second(lifetime)
+        unclear = 0
+        for attempt in range(1, Deadline.TRIES + 1):
+            name = self._marker()
+            try:
+                return self._kind.mint(name, self._http.now() + lifetime)
+            except CallError as error:
+                self._clean_up(name, error)
+                last = Failed(f"no new secret: {error}", error.hint)
+                unclear += isinstance(error, Unclear)
+                if unclear > 1 or not self._deadline.wait_before_retry(error, attempt):
+                    raise last from None
+                log.warning("%s; it was not made, asking again", error)
+            self._deadline.check()
+            self._check_room(last)
+        raise last
 
-    def _second(self, lifetime: timedelta) -> Minted:
+    def _check_room(self, last: Failed) -> None:
         limit = self._target.most_live
-        if limit and len(self._kind.live()) >= limit:
-            raise Failed("no new secret: the first try failed and the app is full", "run again in a few minutes")
-        self._deadline.check()
-        name = self._marker()
         try:
-            return self._kind.mint(name, self._http.now() + lifetime)
+            if limit and len(self._kind.live()) >= limit:
+                raise Failed(f"{last}; and now the app is full", "run it again in a few minutes")
         except CallError as error:
-            self._clean_up(name, error)
-            raise Failed(f"no new secret, twice: {error}", error.hint or "run again later") from None
+            raise Failed(f"{last}; and then: {error}", error.hint) from None
 
     def _marker(self) -> str:
-        deadline: datetime = self._http.now() + timedelta(seconds=self._deadline.remaining())
-        return str(Marker(self._record_uid, self._lock_id, secrets.token_hex(4), deadline))
+        self.marked_until = self._http.now() + timedelta(seconds=self._deadline.remaining())
+        return str(Marker(self._record_uid, self._lock_id, secrets.token_hex(4), self.marked_until))
 
     def _clean_up(self, name: str, error: CallError) -> None:
         """After a mint that broke: remove what it may have made, whose value nobody will ever know."""
         try:
-            made = self._find(name)
-            if made:
-                self.remove(made.key_id, now_made=True)
+            with self._deadline.taking_back():
+                made = self._find(name)
+                if made:
+                    self.remove(made.key_id, now_made=True)
         except CallError as second:
             raise Unknown(
                 f"the new secret may have been made or not ({error}), and that could not be looked up: {second}",
@@ -118,7 +123,8 @@ class Mint:
                 log.info("waiting up to %.0f s for the new secret to be accepted everywhere", until)
                 told = True
             self._deadline.pause(self._settings.prove_interval if in_a_row else self._pause_after_refusal())
-        if not self.shown(minted, self._settings.prove_successes):
+        listing = self.shown(minted, self._settings.prove_successes)
+        if all(key.key_id != minted.key_id for key in listing):
             raise Failed(f"the app does not show the new secret {minted.key_id}", "run again in a few minutes")
         return "listed"
 
@@ -126,20 +132,22 @@ class Mint:
         return max(self._settings.prove_interval, self._settings.retry_base)
 
     def shown(self, minted: Minted, times: int = 1) -> tuple[LiveCredential, ...]:
-        """The listing that shows the new credential, ``times`` times in a row; empty after four reads more.
+        """The last listing, once it shows the new credential ``times`` times in a row, or after four reads more.
 
         Raises:
-            CallError
+            CallError: there was no time to find out, too.
         """
         in_a_row = 0
         for attempt in range(times + 4):
             if attempt and not in_a_row:
                 self._deadline.pause(self._settings.retry_base * 2 ** (attempt - 1))
+                if reason := self._deadline.over():
+                    raise Unclear("Graph application", f"the new secret is not shown yet, and {reason}")
             listing = self._kind.live()
             in_a_row = in_a_row + 1 if any(key.key_id == minted.key_id for key in listing) else 0
             if in_a_row == times:
-                return listing
-        return ()
+                break
+        return listing
 
     def remove(self, key_id: str, *, now_made: bool = False) -> bool:
         """Remove a credential; False where it was gone already.
@@ -172,9 +180,9 @@ class Mint:
         Raises:
             Unknown: it may still be there; nobody knows its value any more.
         """
-        self._deadline.only_take_back()
         try:
-            self.remove(minted.key_id, now_made=True)
+            with self._deadline.taking_back():
+                self.remove(minted.key_id, now_made=True)
         except CallError as error:
             raise Unknown(
                 f"the new secret {minted.key_id} was not published and could not be removed again: {error}",

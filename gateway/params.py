@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from gateway.errors import Failed
-from gateway.secret import Secret, mask
+from gateway.secret import mask
 
 # A record has at most a few hundred kilobytes; more is not the Gateway's.
 MOST_BYTES = 5_000_000
@@ -43,12 +43,11 @@ class AttachedRecord:
 
 @dataclass(frozen=True)
 class Params:
-    """One call of a script by the Gateway. ``new_password`` is a dummy in NOOP mode."""
+    """One call of a script by the Gateway. Its ``newPassword`` is a dummy in NOOP mode: masked, and not handed on."""
 
     record_uid: str
     configuration_uid: str
     attached: tuple[AttachedRecord, ...]
-    new_password: Secret = field(repr=False)
 
 
 def read_params(stdin: BinaryIO) -> Params:
@@ -74,7 +73,6 @@ def read_params(stdin: BinaryIO) -> Params:
         record_uid=_uid(params, "userRecordUid", required=True),
         configuration_uid=_uid(params, "providerRecordUid", required=False),
         attached=tuple(_attached(_decoded(records, list, "stdin: 'records'") if records else [])),
-        new_password=Secret(_plain(params.get("newPassword"))),
     )
 
 

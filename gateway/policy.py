@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,7 +14,11 @@ from gateway.fields import DEFAULTS
 
 REMOVE_OLD = ("all", "replaced", "none")
 LONGEST = timedelta(days=3650)
+_DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 _SWITCH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+NOTIFY_ON = ("failure", "expiry", "all")
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,16 @@ class Policy:
     remove_old: str
     overlap: timedelta
     cloud: Cloud
+    owners: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class NotifyPolicy:
+    """Who is told, and of what. ``before`` is None where nobody asks for a warning ahead of time."""
+
+    urls: tuple[str, ...]
+    on: str
+    before: timedelta | None
 
 
 def read_policy(value: Callable[[str], str]) -> Policy:
@@ -34,46 +49,76 @@ def read_policy(value: Callable[[str], str]) -> Policy:
     Raises:
         Failed: one or more fields cannot be used; all of them are named.
     """
-    problems: list[str] = []
+    read = _Reader(value)
+    policy = Policy(
+        enabled=read.switch("rotation_enabled"),
+        lifetime=read.duration("secret_lifetime_days", _DAY, 1) or LONGEST,
+        rotate_before=read.duration("rotate_before_hours", _HOUR, 0),
+        remove_old=read.choice("remove_old", REMOVE_OLD),
+        overlap=read.duration("overlap_hours", _HOUR, 0) or timedelta(),
+        cloud=CLOUDS[read.choice("azure_cloud", tuple(CLOUDS))],
+        owners=read.words("application_owners"),
+    )
+    read_notify_policy(value, read)
+    read.problems += [] if read.problems else _contradictions(policy)
+    if policy.enabled or any(problem.startswith("rotation_enabled") for problem in read.problems):
+        read.check()
+    return policy
 
-    def text(label: str) -> str:
-        return value(label).strip() or DEFAULTS[label]
 
-    def choice(label: str, choices: dict[str, object]) -> str:
-        chosen = text(label)
+def read_notify_policy(value: Callable[[str], str], read: _Reader | None = None) -> NotifyPolicy:
+    """Who is told. A wish that cannot be used falls back to its default here; `read_policy` complains about it."""
+    read = read or _Reader(value)
+    return NotifyPolicy(
+        urls=read.words("notify"),
+        on=read.choice("notify_on", NOTIFY_ON),
+        before=read.duration("notify_before_days", _DAY, 0),
+    )
+
+
+class _Reader:
+    """Reads fields, and gathers what is wrong with them."""
+
+    def __init__(self, value: Callable[[str], str]) -> None:
+        self._value = value
+        self.problems: list[str] = []
+
+    def text(self, label: str) -> str:
+        return self._value(label).strip() or DEFAULTS[label]
+
+    def words(self, label: str) -> tuple[str, ...]:
+        return tuple(re.split(r"[\s,]+", self.text(label))) if self.text(label) else ()
+
+    def switch(self, label: str) -> bool:
+        switched = _SWITCH.get(self.text(label).lower())
+        if switched is None:
+            self.problems.append(f"{label}: {self.text(label)!r} is neither True nor False")
+        return bool(switched)
+
+    def choice(self, label: str, choices: tuple[str, ...]) -> str:
+        chosen = self.text(label)
         for name in choices:
             if name.lower() == chosen.lower():
                 return name
-        problems.append(f"{label}: {chosen!r} is none of {', '.join(choices)}")
+        self.problems.append(f"{label}: {chosen!r} is none of {', '.join(choices)}")
         return DEFAULTS[label]
 
-    def duration(label: str, unit: timedelta, least: float) -> timedelta:
+    def duration(self, label: str, unit: timedelta, least: float) -> timedelta | None:
+        text = self.text(label)
+        if not text:
+            return None
         try:
-            number = float(text(label))
+            number = float(text)
         except ValueError:
             number = math.nan
-        if not least <= number <= LONGEST / unit:
-            problems.append(f"{label}: {text(label)!r} is not a number from {least:g} to {LONGEST / unit:g}")
-            return unit * least
-        return unit * number
+        if least <= number <= LONGEST / unit:
+            return unit * number
+        self.problems.append(f"{label}: {text!r} is not a number from {least:g} to {LONGEST / unit:g}")
+        return None
 
-    enabled = _SWITCH.get(text("rotation_enabled").lower())
-    if enabled is None:
-        problems.append(f"rotation_enabled: {text('rotation_enabled')!r} is neither True nor False")
-    hour = timedelta(hours=1)
-    policy = Policy(
-        enabled=bool(enabled),
-        lifetime=duration("secret_lifetime_days", timedelta(days=1), 1),
-        rotate_before=duration("rotate_before_hours", hour, 0) if text("rotate_before_hours") else None,
-        remove_old=choice("remove_old", dict.fromkeys(REMOVE_OLD)),
-        overlap=duration("overlap_hours", hour, 0),
-        cloud=CLOUDS[choice("azure_cloud", dict.fromkeys(CLOUDS))],
-    )
-    if not problems:
-        problems = _contradictions(policy)
-    if problems:
-        raise Failed("; ".join(problems), "correct these fields of the PAM User record in the vault")
-    return policy
+    def check(self) -> None:
+        if self.problems:
+            raise Failed("; ".join(self.problems), "correct these fields of the PAM User record in the vault")
 
 
 def _contradictions(policy: Policy) -> list[str]:

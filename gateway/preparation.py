@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from gateway import rules
 from gateway.admin import AdminCredential, Places, attached_credentials, choose_admin, early_admin
 from gateway.aside import Aside
 from gateway.clouds import CLOUDS, Cloud
 from gateway.credential import LiveCredential, Target, read_marker
+from gateway.deliveries.base import Destination, Reach
+from gateway.delivering import Deliveries
 from gateway.errors import CallError, Failed
 from gateway.http import Http
 from gateway.kind import Rotation
@@ -40,6 +43,8 @@ class Prepared:
     target: Target
     known: rules.Known
     sorted: rules.Sorted
+    deliveries: Deliveries
+    lock: RecordLock
 
 
 class Preparation:
@@ -60,8 +65,9 @@ class Preparation:
         self._early_admin = early_admin(self._places)
         self._early = self._begin_sign_in(self._early_admin) if self._early_admin else None
         self.record = read_record(host.vault, params.record_uid)
-        self._check_labels()
         self.policy = read_policy(self.record.value)
+        if self.policy.enabled:
+            self._check_labels()
 
     def warnings(self) -> list[str]:
         """What is odd, and does not stop the run."""
@@ -74,22 +80,26 @@ class Preparation:
     def finish(self) -> Prepared:
         """Check the record, sign in, and read what is to be rotated."""
         given = self._check_record()
+        destinations = self._destinations()
         admin, kind = self._sign_in()
-        ledger = read_ledger(self.record.value("rotation_state"), self.record.uid, given)
-        target, listing = kind.find(ledger.target or given)
-        if ledger.target != target.object_id:
-            ledger = Ledger(given, target.object_id)
+        ledger = read_ledger(self.record.value("rotation_state"), self.record.uid)
+        target, listing = kind.find(ledger.target if ledger.named == given else given)
+        ledger = replace(ledger, named=given) if ledger.target == target.object_id else Ledger(given, target.object_id)
         known = rules.Known(
             record_uid=self.record.uid,
             lock_id=self._lock.lock_id,
-            key_id=self.record.value(kind.outputs.key_id),
+            key_id=self.record.value(kind.outputs.key_id).strip().lower(),
             value=self.record.secret(kind.outputs.value),
             ledger=ledger,
             published_by_others=self._published_by_others(kind, listing),
             now=self._host.http.now(),
+            settled=self._is_settled(),
         )
-        self._check_self_rotation(kind, admin)
-        return Prepared(kind, admin, self.record, self.policy, target, known, rules.sort(listing, known))
+        self._check_self_rotation(kind, admin, destinations)
+        reach = Reach(self._host.http, kind.azure, self._host.vault, self._params.attached, self.record.uid, target)
+        deliveries = Deliveries(destinations, ledger.holds, reach)
+        groups = rules.sort(listing, known)
+        return Prepared(kind, admin, self.record, self.policy, target, known, groups, deliveries, self._lock)
 
     def _cloud_on_stdin(self) -> Cloud:
         mine = [record for record in self._params.attached if record.uid == self._params.record_uid]
@@ -97,6 +107,20 @@ class Preparation:
 
     def _begin_sign_in(self, admin: AdminCredential) -> Aside[Rotation]:
         return Aside(lambda: self._make_kind(self._host.http, self._early_cloud, admin))
+
+    def _is_settled(self) -> bool:
+        try:
+            return self._host.http.now() - datetime.fromisoformat(self.record.value("last_rotated")) > rules.LAG
+        except (ValueError, TypeError):
+            return False
+
+    def _destinations(self) -> list[Destination]:
+        text = self.record.value("deliver_to")
+        if not text.strip():
+            return []
+        from gateway.deliveries import read_destinations
+
+        return read_destinations(text, self.policy.cloud)
 
     def _check_labels(self) -> None:
         """A wish that is misspelt must not be passed over: it may be the one that spares a secret."""
@@ -127,12 +151,14 @@ class Preparation:
         except CallError as error:
             raise Failed(f"admin credential, {admin.source}: {error}", error.hint) from None
 
-    def _check_self_rotation(self, kind: Rotation, admin: AdminCredential) -> None:
-        reaches_admin = admin.record_uid == self.record.uid or self.policy.remove_old == "none"
+    def _check_self_rotation(self, kind: Rotation, admin: AdminCredential, destinations: list[Destination]) -> None:
+        fed = {each.keeper_record for each in destinations if not each.optional}
+        reaches_admin = admin.record_uid in {self.record.uid, *fed} or self.policy.remove_old == "none"
         if kind.rotates_itself(admin) and not reaches_admin:
             raise Failed(
                 f"the app would rotate its own secret, and leave a dead one in the admin credential ({admin.source})",
-                "attach the PAM User record itself to its script as the admin credential, or set remove_old to none",
+                f"add keeper:{admin.record_uid}#<label of its client secret> to deliver_to, or attach the PAM User "
+                "record itself to its script as the admin credential, or set remove_old to none",
             )
 
     def _published_by_others(self, kind: Rotation, listing: tuple[LiveCredential, ...]) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """The outcome of a run: one JSON line for machines on stdout, ``error:`` and ``hint:`` lines for people on stderr.
 
-Rules of output: everything passes through `masked`; a stream that cannot be written to changes nothing.
+Rules of output: every text passes through `masked`; a stream that cannot be written to changes nothing.
 """
 
 from __future__ import annotations
@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import threading
 import time
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from gateway.errors import RotationError
 from gateway.secret import masked
@@ -38,6 +40,7 @@ class Report:
 
     def __post_init__(self) -> None:
         self._began = time.monotonic()
+        self._closed = threading.Lock()
 
     def keep(self, key_id: str, why: str) -> None:
         """Name a credential that stays."""
@@ -45,16 +48,20 @@ class Report:
             self.kept.append({"key_id": key_id, "why": why})
 
     def close(self, outcome: RotationError | None) -> int:
-        """Write the line, and what people need to know; the exit code."""
+        """Write the line, and what people need to know, once; the exit code."""
+        if self._closed.locked():
+            return outcome.exit_code if outcome else 0
+        self._closed.acquire()
         if outcome:
             self.result, self.error, self.hint = outcome.result, outcome.message, outcome.hint
         self.seconds = round(time.monotonic() - self._began, 3)
         for warning in self.warnings:
-            _write(2, f"warning: {warning}\n")
+            _write(2, masked(f"warning: {warning}\n"))
         for name, text in (("error", self.error), ("hint", self.hint)):
             if text:
-                _write(2, f"{name}: {text}\n")
-        _write(1, json.dumps(asdict(self)) + "\n")
+                _write(2, masked(f"{name}: {text}\n"))
+        line = {key: value if key == "result" else _masked(value) for key, value in asdict(self).items()}
+        _write(1, json.dumps(line) + "\n")
         return outcome.exit_code if outcome else 0
 
 
@@ -63,12 +70,21 @@ class Stderr(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line."""
-        _write(2, f"{record.levelname.lower()}: {record.getMessage()}\n")
+        _write(2, masked(f"{record.levelname.lower()}: {record.getMessage()}\n"))
+
+
+def _masked(value: Any) -> Any:
+    """Texts masked one by one: a secret that is an ordinary word must not break the line's own form."""
+    if isinstance(value, str):
+        return masked(value)
+    if isinstance(value, list):
+        return [_masked(entry) for entry in value]
+    return {key: _masked(entry) for key, entry in value.items()} if isinstance(value, dict) else value
 
 
 def _write(stream: int, text: str) -> None:
     # Past Python's buffers: a stdout that is closed or full must not turn into an exit code of its own at the end.
-    data = masked(text).encode(errors="backslashreplace")
+    data = text.encode(errors="backslashreplace")
     try:
         while data:
             data = data[os.write(stream, data) :]

@@ -3,31 +3,36 @@
 ::
 
     0 read      everything is read and checked; nothing is written (``preparation.py``)
-    1 recover   orphans of dead runs go, and what is dated and due
+    1 recover   orphans of dead runs go, open deliveries are finished, and what is dated and due goes
     2 due?      not yet: done
     3 mint      a new credential, whose name says which run made it (``minting.py``)
     4 prove     it is accepted, several times in a row
     5 save      into the record, and read back (``saving.py``)
-    6 deliver   (no destinations yet)
+    6 deliver   to everyone else who needs it, side by side (``delivering.py``)
     7 retire    the old ones, as they were listed before the new one was made
     8 report    one JSON line and the exit code (``run.py``)
 
 Until the save nothing that anyone relies on has changed, and what was made is taken back when a step fails.
-After it the new credential is never touched: what is left over is left to the next run.
+After it the new credential stays, unless the app turns out not to know it (``confirming.py``), and what is left over is
+left to the next run.
 """
 
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
+from datetime import datetime
 
 from gateway import rules
-from gateway.credential import Minted, read_marker, stamp
+from gateway.confirming import Confirmation, Confirmed
+from gateway.credential import LiveCredential, Minted, read_marker, stamp
+from gateway.deliveries.base import Delivery
 from gateway.errors import CallError, Failed, Incomplete, RotationError, Unknown
 from gateway.ledger import Entry, Ledger
 from gateway.minting import Mint
 from gateway.preparation import Host, Prepared
 from gateway.report import Report
-from gateway.saving import Save, Saved
+from gateway.saving import Labels, Save, Saved
 from gateway.vault import VaultRecord
 
 log = logging.getLogger("gateway")
@@ -45,6 +50,8 @@ class Engine:
         )
         self._before = {label: prepared.record.value(label) for label in self._written_labels()}
         self._entries: dict[str, Entry] = {}
+        self._listing: tuple[LiveCredential, ...] = ()
+        self._is_superseded = False
         self._left_over: list[tuple[str, str]] = []
         self.report = report
         self.has_written = False
@@ -57,16 +64,37 @@ class Engine:
         """
         at = self._at
         self._note()
-        self._recover()
-        if not rules.is_due(at.sorted.published, at.known, at.policy):
-            return self._ended("not_due")
+        self._remove_orphans()
+        if result := self._without_a_new_one():
+            return self._ended(result)
+        self._check_destinations()
         self._make_room()
         minted = self._make()
-        self._entries = entries = rules.retirements(at.sorted, at.policy, at.known, self.report.removed)
-        if self._save(minted, Ledger(at.known.ledger.named, at.target.object_id, minted.key_id, entries)):
-            return self._ended(self._retire(minted, *rules.split_by_time(entries, at.known.now)))
-        self._mint.take_back(minted)
-        return "superseded"
+        self._entries = rules.retirements(at.sorted, at.policy, at.known, self.report.removed)
+        ledger = Ledger(at.known.ledger.named, at.target.object_id, minted.key_id, self._entries, at.deliveries.holds)
+        if self._save(minted, ledger) is Saved.SUPERSEDED:
+            self._mint.take_back(minted)
+            return self._ended("superseded")
+        delivery = Delivery(minted.key_id, minted.value, minted.ends)
+        if self._confirm(minted) and self._deliver(delivery, ledger):
+            self._retire(delivery)
+        return self._ended("rotated")
+
+    def _without_a_new_one(self) -> str:
+        """Finish what an earlier run left open, where the published credential is good enough; else an empty result."""
+        at, published = self._at, self._at.sorted.published
+        due = rules.is_due(published, at.known, at.policy)
+        unfinished = at.deliveries.open(at.known.key_id, required=True)
+        # Only a rotation of ours can have left something open; where there was none, the first one serves all.
+        can_finish = at.known.ledger.key_id == at.known.key_id and rules.can_finish(published, at.known, at.policy)
+        if published is None or (due and not (unfinished and can_finish)):
+            if not unfinished:
+                self._remove_overdue()
+            return ""
+        delivery = Delivery(published.key_id, at.known.value, published.ends)
+        if self._deliver(delivery, at.known.ledger.publishing(published.key_id)):
+            at.deliveries.after_retirement(delivery, self._remove_overdue())
+        return "finished" if unfinished else "not_due"
 
     def _note(self) -> None:
         report, at = self.report, self._at
@@ -77,23 +105,32 @@ class Engine:
             report.keep(key_id, f"published by record {uid}")
 
     def _ended(self, result: str) -> str:
-        if self._left_over:
-            hints = [hint for _, hint in self._left_over if hint]
-            raise Incomplete(
-                "; ".join(what for what, _ in self._left_over), hints[0] if hints else "the next run finishes it"
-            )
-        return result
-
-    def _recover(self) -> None:
         at = self._at
-        due = {key.key_id: "orphan of an earlier run" for key in at.sorted.orphans}
-        due |= dict.fromkeys(rules.overdue(at.sorted, at.policy, at.known), "its time is over")
-        for key_id, why in due.items():
+        self.report.warnings += at.deliveries.warnings
+        self.report.warnings += at.kind.make_owners(at.policy.owners)
+        # One of another run that is still young, unless that run has published it meanwhile.
+        young = [key.key_id for key in at.sorted.young if key.key_id != self.report.key_id]
+        for key_id in young:
+            self.report.keep(key_id, "another run may be about to publish it")
+            self._left_over.append((f"secret {key_id} belongs to another run that may still be at work", ""))
+        if self._left_over:
+            hints = dict.fromkeys(hint for _, hint in self._left_over if hint)
+            what = "; ".join(what for what, _ in self._left_over)
+            raise Incomplete(what, "; ".join(hints) or "the next run finishes it")
+        return "superseded" if self._is_superseded else result
+
+    def _remove_orphans(self) -> None:
+        for key in self._at.sorted.orphans:
             self._deadline.check()
-            self._remove(key_id, why)
-        for key in at.sorted.young:
-            self.report.keep(key.key_id, "another run may be about to publish it")
-            self._left_over.append((f"secret {key.key_id} belongs to another run that may still be at work", ""))
+            self._remove(key.key_id, "orphan of an earlier run")
+
+    def _remove_overdue(self) -> list[str]:
+        at = self._at
+        overdue = rules.overdue(at.sorted, at.policy, at.known)
+        for key_id in overdue:
+            self._deadline.check()
+            self._remove(key_id, "its time is over")
+        return overdue
 
     def _remove(self, key_id: str, why: str) -> None:
         try:
@@ -107,11 +144,19 @@ class Engine:
             log.info("removed secret %s%s: %s", key_id, f" {names[0]!r}" if names else "", why)
             self.report.removed.append(key_id)
 
+    def _check_destinations(self) -> None:
+        problems = self._at.deliveries.check()
+        if problems and not rules.is_pressing(self._at.sorted, self._at.known):
+            hints = dict.fromkeys(problem.hint for problem in problems if problem.hint)
+            raise Failed("; ".join(map(str, problems)), "; ".join(hints))
+        why = "rotated all the same, because the published secret is at its end"
+        self.report.warnings += [f"{problem}; {why}" for problem in problems]
+
     def _make_room(self) -> None:
         at = self._at
         left = [key for key in at.sorted.all() if key.key_id not in self.report.removed]
         if at.target.most_live and len(left) >= at.target.most_live:
-            self._remove(rules.to_free(at.sorted, at.policy, at.known), "the app is full")
+            self._remove(rules.to_free(at.sorted, at.policy, at.known, at.deliveries.held()), "the app is full")
 
     def _make(self) -> Minted:
         """A new credential that is proved; none where that fails."""
@@ -138,8 +183,8 @@ class Engine:
         outputs = self._at.kind.outputs
         return (outputs.key_id, outputs.value, outputs.expires, "created", "last_rotated", "rotation_state")
 
-    def _save(self, minted: Minted, ledger: Ledger) -> bool:
-        """Publish the new credential; False where another rotation finished meanwhile."""
+    def _save(self, minted: Minted, ledger: Ledger) -> Saved:
+        """Publish the new credential."""
         values = (
             minted.key_id,
             minted.value.reveal(),
@@ -157,35 +202,94 @@ class Engine:
             raise Unknown(f"{error}; the new secret {minted.key_id} was left alive", error.hint) from None
         if saved is Saved.OURS:
             self.report.key_id, self.report.expires = minted.key_id, stamp(minted.ends)
-        return saved is Saved.OURS
+        return saved
 
     def _save_values(self, record: VaultRecord, values: dict[str, str]) -> Saved:
         def is_live(key_id: str) -> bool:
-            return any(key.key_id == key_id for key in self._at.kind.live())
+            return any(key.key_id == key_id.strip().lower() for key in self._at.kind.live())
 
-        kind = self._at.kind
-        return Save(self._host.vault, self._deadline, record, values, kind.outputs.key_id, kind.target, is_live).run()
+        outputs = self._at.kind.outputs
+        labels = Labels(self._at.kind.target, outputs.key_id, outputs.value)
+        save = Save(self._host.vault, self._deadline, record, values, labels, is_live)
+        saved = save.run()
+        if saved is Saved.SUPERSEDED:
+            self._supersede(save.record)
+        return saved
 
-    def _retire(self, minted: Minted, now: list[str], later: list[str]) -> str:
+    def _supersede(self, record: VaultRecord) -> None:
+        outputs = self._at.kind.outputs
+        self._is_superseded = True
+        self.report.key_id, self.report.expires = record.value(outputs.key_id), record.value(outputs.expires)
+
+    def _confirm(self, minted: Minted) -> bool:
+        """The app shows the new credential, and an app that rotates itself can go on with it."""
         at = self._at
-        for key_id in later:
-            self.report.keep(key_id, "its overlap_hours are not over")
+        confirmation = Confirmation(at, self._host, self._mint, self._before)
         try:
-            listing = self._mint.shown(minted)
-            if not listing:
-                return self._put_back(minted)
-            if now and at.kind.rotates_itself(at.admin):
+            self._is_superseded = confirmation.run(minted) is Confirmed.SUPERSEDED
+            self._listing = confirmation.listing
+            if at.kind.rotates_itself(at.admin) and not self._is_superseded:
                 at.kind.sign_in_again(minted.value)
+        except Failed:
+            self._note()
+            raise
         except CallError as error:
             self._left_over.append((f"the old secrets are not removed yet: {error}", error.hint))
-            return "rotated"
-        orphans = rules.late_orphans(listing, at.sorted, at.known, minted.key_id)
+            self.report.pending += [each.address for each in at.deliveries.open(minted.key_id)]
+            return False
+        return not self._is_superseded
+
+    def _deliver(self, delivery: Delivery, ledger: Ledger) -> bool:
+        """Serve every destination that is not known to hold the secret; whether all required ones do now."""
+        deliveries, before = self._at.deliveries, dict(self._at.deliveries.holds)
+        failures = deliveries.serve(delivery, deliveries.open(delivery.key_id))
+        self.report.delivered = [address for address, key_id in deliveries.holds.items() if key_id == delivery.key_id]
+        for destination, error in failures:
+            self.report.pending.append(destination.address)
+            if destination.optional:
+                self.report.warnings.append(str(error))
+            else:
+                self._left_over.append((f"not delivered: {error}", error.hint))
+        if deliveries.holds != before:
+            self._save_ledger(replace(ledger, holds=deliveries.holds))
+        if self._is_superseded:
+            return False
+        missing = deliveries.open(delivery.key_id, required=True)
+        for key in self._at.sorted.all() if missing else []:
+            self.report.keep(key.key_id, "a destination that was not served may hold it")
+        return not missing
+
+    def _save_ledger(self, ledger: Ledger) -> None:
+        """What is delivered is noted once, after all; where that fails, the next run serves all again."""
+        try:
+            record = self._host.vault.read([self._at.record.uid])[self._at.record.uid]
+            if record.value(self._at.kind.outputs.key_id) == ledger.key_id:
+                self._save_values(record, {"rotation_state": ledger.text(record.uid)})
+            else:
+                self._supersede(record)
+                self._give_newer(record)
+        except (RotationError, CallError, KeyError) as error:
+            self._left_over.append((f"what was delivered could not be noted in the record: {error}", ""))
+
+    def _give_newer(self, record: VaultRecord) -> None:
+        """Another rotation has finished while we delivered: what we gave out may have come last, so give its secret."""
+        value = record.secret(self._at.kind.outputs.value)
+        newer = Delivery(self.report.key_id, value, datetime.fromisoformat(self.report.expires))
+        for destination, error in self._at.deliveries.serve(newer, self._at.deliveries.open(newer.key_id)):
+            self._left_over.append((f"{destination.address} may hold an older secret: {error}", error.hint))
+
+    def _retire(self, delivery: Delivery) -> None:
+        at = self._at
+        now, later = rules.split_by_time(self._entries, at.known.now)
+        for key_id in later:
+            self.report.keep(key_id, "its overlap_hours are not over")
+        orphans = rules.late_orphans(self._listing, at.sorted, at.known, delivery.key_id)
         for key_id in (*now, *orphans):
             if reason := self._deadline.over():
                 self._left_over.append((f"secret {key_id} is not removed yet: {reason}", ""))
             else:
                 self._remove(key_id, self._why(key_id))
-        return "rotated"
+        at.deliveries.after_retirement(delivery, self.report.removed)
 
     def _why(self, key_id: str) -> str:
         entry = self._entries.get(key_id)
@@ -196,19 +300,3 @@ class Engine:
             if entry.published
             else "this record never published it (remove_old is all)"
         )
-
-    def _put_back(self, minted: Minted) -> str:
-        """The app does not show the new credential: publish the previous one again, if it lives."""
-        at, label = self._at, self._at.kind.outputs.key_id
-        fresh = self._host.vault.read([at.record.uid]).get(at.record.uid)
-        if fresh is None or fresh.value(label) != minted.key_id:
-            return "superseded"  # another rotation has replaced it, and removed it
-        gone = f"the record publishes {minted.key_id}, which the app does not show"
-        if at.sorted.published is None:
-            raise Unknown(gone, "run again soon: it makes a new one")
-        try:
-            self._save_values(fresh, self._before)
-        except RotationError as error:
-            raise Unknown(f"{gone}, and the previous one could not be put back: {error}", error.hint) from None
-        self._note()
-        raise Failed(f"the app does not show the new secret {minted.key_id}: the previous one is published again")

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from gateway.credential import LiveCredential, Marker, read_marker
 from gateway.errors import Failed
 from gateway.ledger import Entry, Ledger
 from gateway.policy import Policy
 from gateway.secret import Secret
+
+A_DAY = timedelta(days=1)
+# Longer than this no replica was ever seen to lag behind.
+LAG = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,8 @@ class Known:
     published_by_others: dict[str, str]
     """key ids that other records publish, with the record's uid"""
     now: datetime
+    settled: bool
+    """whether the last rotation is so long ago that every replica knows of it"""
 
 
 @dataclass(frozen=True)
@@ -58,9 +64,14 @@ class Sorted:
 
 def sort(listing: Iterable[LiveCredential], known: Known) -> Sorted:
     """Each credential of ``listing`` into its group."""
+    listed = tuple(listing)
+    # Without a live key id in the record, whatever fits its value may be what it publishes: it must not go first.
+    adrift = all(credential.key_id != known.key_id for credential in listed)
     groups: dict[str, list[LiveCredential]] = {}
-    for credential in listing:
-        groups.setdefault(_group(credential, known), []).append(credential)
+    for credential in listed:
+        group_name = _group(credential, known)
+        fits = adrift and group_name == "orphans" and credential.hint == known.value.hint != ""
+        groups.setdefault("former" if fits else group_name, []).append(credential)
 
     def group(name: str) -> tuple[LiveCredential, ...]:
         return tuple(groups.get(name, ()))
@@ -97,18 +108,39 @@ def is_due(published: LiveCredential | None, known: Known, policy: Policy) -> bo
     """Whether to rotate now: the published secret is gone, is not the saved one, is near its end, or always."""
     if policy.rotate_before is None or published is None:
         return True
-    fits = not published.hint or published.hint == known.value.hint
-    return not fits or published.ends - known.now < policy.rotate_before
+    return not _fits(published, known) or published.ends - known.now < policy.rotate_before
+
+
+def _fits(published: LiveCredential, known: Known) -> bool:
+    return not published.hint or published.hint == known.value.hint
+
+
+def can_finish(published: LiveCredential | None, known: Known, policy: Policy) -> bool:
+    """Whether open deliveries can be finished with the published secret, instead of a new one for all."""
+    if published is None or not _fits(published, known):
+        return False
+    return published.ends - known.now >= (policy.rotate_before or A_DAY)
+
+
+def is_pressing(sorted_: Sorted, known: Known) -> bool:
+    """Whether what the record published is dead or nearly so: then a broken destination must not hold up a new one."""
+    if sorted_.published is None:
+        return known.key_id != "" and known.key_id == known.ledger.key_id
+    return sorted_.published.ends - known.now < A_DAY
 
 
 def may_go(sorted_: Sorted, policy: Policy, known: Known) -> dict[str, bool]:
     """Key ids that the policy lets a rotation retire, each with whether this record ever published it."""
-    replaced = [credential.key_id for credential in sorted_.former]
-    # What we published last goes even where a lagging replica does not list it yet.
-    if sorted_.published or known.key_id == known.ledger.key_id != "":
-        replaced.append(known.key_id)
+    ours = [credential.key_id for credential in sorted_.former]
+    ours += [sorted_.published.key_id] if sorted_.published else []
+    if not known.settled:
+        # A lagging replica may not list yet what the last rotation did; it goes, or is remembered, all the same.
+        listed = {credential.key_id for credential in sorted_.all()}
+        ours += [key_id for key_id in known.ledger.still_expected(known.now) if key_id not in listed]
     everyone = (*sorted_.foreign, *sorted_.others) if policy.remove_old == "all" else ()
-    return dict.fromkeys(replaced, True) | {credential.key_id: False for credential in everyone}
+    chosen = dict.fromkeys(ours, True) | {credential.key_id: False for credential in everyone}
+    # What another record publishes stays, also where this record is a copy of it.
+    return {key_id: published for key_id, published in chosen.items() if key_id not in known.published_by_others}
 
 
 def late_orphans(listing: Iterable[LiveCredential], seen: Sorted, known: Known, new: str) -> list[str]:
@@ -145,16 +177,17 @@ def overdue(sorted_: Sorted, policy: Policy, known: Known) -> list[str]:
     ]
 
 
-def to_free(sorted_: Sorted, policy: Policy, known: Known) -> str:
-    """The key id to remove first where the target can hold no further credential.
+def to_free(sorted_: Sorted, policy: Policy, known: Known, held: Iterable[str]) -> str:
+    """The key id to remove first where the target can hold no further credential; none that a destination holds.
 
     Raises:
         Failed: none may go; the message names all and says from when on it will work.
     """
-    rest = [*sorted_.former, *sorted_.others, *sorted_.foreign]
+    rest = [key for key in (*sorted_.former, *sorted_.others, *sorted_.foreign) if key.key_id not in held]
     expired = [credential for credential in rest if credential.ends <= known.now]
     # One more may go early where it would go right after this rotation anyway, and nobody is promised more.
-    doomed = rest if policy.remove_old == "all" and not policy.overlap and sorted_.published else []
+    works = sorted_.published is not None and sorted_.published.ends > known.now
+    doomed = rest if policy.remove_old == "all" and not policy.overlap and works else []
     for credential in (*expired, *doomed):
         return credential.key_id
     raise _full(sorted_, known)

@@ -7,6 +7,8 @@ import os
 import sys
 import threading
 import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
 
 from gateway.deadline import Deadline
 from gateway.errors import CallError, Failed, RotationError, Unknown
@@ -14,6 +16,7 @@ from gateway.http import Http
 from gateway.kind import Rotation
 from gateway.ksm_config import find_ksm_config
 from gateway.params import read_params
+from gateway.policy import read_notify_policy
 from gateway.preparation import Host, Preparation
 from gateway.report import Report, Stderr
 from gateway.rotation import Engine
@@ -30,46 +33,61 @@ def run(kind: type[Rotation], arguments: list[str] | None = None) -> int:
     0: done. 1: failed, everything is as before. 2: saved, but something is left for the next run. 3: look at it.
     """
     _quiet_libraries()
-    report = Report()
-    run_ = _Run(kind, report)
-    try:
-        if arguments := sys.argv[1:] if arguments is None else arguments:
-            what = f"usage: the script takes no arguments, {len(arguments)} given"
-            hint = (
-                "remove them from the script command in the vault; by hand use: keeper-rotation run SCRIPT --record=UID"
-            )
-            raise Failed(what, hint)
-        run_.rotate()
-    except RotationError as error:
-        return report.close(error)
-    except CallError as error:
-        return report.close(run_.told(str(error), error.hint))
-    except KeyboardInterrupt:
-        return report.close(run_.told("interrupted", "run it again"))
-    except Exception as error:
-        if os.environ.get("ROTATION_TRACEBACK"):
-            logging.getLogger("gateway").error("%s", traceback.format_exc())
-        what = f"unforeseen {type(error).__name__}"
-        return report.close(run_.told(what, "set ROTATION_TRACEBACK=1, run again, and report what it shows"))
-    return report.close(None)
+    return _Run(kind).finish(sys.argv[1:] if arguments is None else arguments)
 
 
 class _Run:
-    def __init__(self, kind: type[Rotation], report: Report) -> None:
+    def __init__(self, kind: type[Rotation]) -> None:
         self._kind = kind
-        self._report = report
+        self._report = Report()
         self._engine: Engine | None = None
+        self._watch: threading.Timer | None = None
+        self._http: Http | None = None
+        self._value: Callable[[str], str] = lambda label: ""
 
-    def rotate(self) -> None:
+    def finish(self, arguments: list[str]) -> int:
+        """Rotate, tell whoever wants to be told, and report; the exit code."""
+        outcome = self._outcome(arguments)
+        if self._watch:
+            self._watch.cancel()
+        self._notify(outcome)
+        return self._report.close(outcome)
+
+    def _outcome(self, arguments: list[str]) -> RotationError | None:
+        """None where all is done."""
+        try:
+            if arguments:
+                raise Failed(
+                    f"usage: the script takes no arguments, {len(arguments)} given",
+                    "remove them from its command in the vault; by hand use: keeper-rotation run SCRIPT --record=UID",
+                )
+            self._rotate()
+        except RotationError as error:
+            return error
+        except CallError as error:
+            return self._told(str(error), error.hint)
+        except KeyboardInterrupt:
+            return self._told("interrupted", "run it again")
+        except Exception as error:
+            if os.environ.get("ROTATION_TRACEBACK"):
+                logging.getLogger("gateway").error("%s", traceback.format_exc())
+            hint = "set ROTATION_TRACEBACK=1, run again, and report what it shows"
+            return self._told(f"unforeseen {type(error).__name__}", hint)
+        return None
+
+    def _rotate(self) -> None:
         settings = read_settings()
         deadline = Deadline(settings.deadline, settings.retry_base)
         deadline.stop_on_sigterm()
-        self._watch(settings.deadline + _GRACE_SECONDS)
+        self._begin_watch(settings.deadline + _GRACE_SECONDS)
         params = read_params(sys.stdin.buffer)
-        http = Http(settings.request_timeout, deadline)
-        host = Host(settings, http, Vault(find_ksm_config(), http))
         self._report.record = params.record_uid
+        # What the Gateway handed over says whom to tell when the vault itself cannot be reached.
+        self._value = next((each.get for each in params.attached if each.uid == params.record_uid), self._value)
+        self._http = Http(settings.request_timeout, deadline)
+        host = Host(settings, self._http, Vault(find_ksm_config(), self._http))
         preparation = Preparation(self._kind, params, host)
+        self._value = preparation.record.value
         self._report.warnings += preparation.warnings()
         if not preparation.policy.enabled:
             self._report.result = "disabled"
@@ -77,18 +95,27 @@ class _Run:
         self._engine = Engine(preparation.finish(), host, self._report)
         self._report.result = self._engine.rotate()
 
-    def told(self, what: str, hint: str) -> RotationError:
+    def _notify(self, outcome: RotationError | None) -> None:
+        if not self._value("notify"):
+            return
+        from gateway.notifying import notify
+
+        policy = read_notify_policy(self._value)
+        now = self._http.now() if self._http else datetime.now(UTC)
+        notify(policy, self._report, outcome, self._report.expires or self._value("expires"), now)
+
+    def _told(self, what: str, hint: str) -> RotationError:
         """An error that nobody handled: before the first write nothing has happened, after it nobody knows."""
         written = self._engine is not None and self._engine.has_written
         return Unknown(what, hint) if written else Failed(what, hint)
 
-    def _watch(self, seconds: float) -> None:
-        watch = threading.Timer(seconds, self._give_up)
-        watch.daemon = True
-        watch.start()
+    def _begin_watch(self, seconds: float) -> None:
+        self._watch = threading.Timer(seconds, self._give_up)
+        self._watch.daemon = True
+        self._watch.start()
 
     def _give_up(self) -> None:
-        os._exit(self._report.close(self.told("the run's time is over and a request did not end", "run it again")))
+        os._exit(self._report.close(self._told("the run's time is over and a request did not end", "run it again")))
 
 
 def _quiet_libraries() -> None:

@@ -86,6 +86,17 @@ class VaultRecord:
         ]
         return {uid for value in values if isinstance(value, dict) for uid in value.get("recordRef") or []}
 
+    def has(self, label: str) -> bool:
+        """Whether there is a field with exactly this label."""
+        return self._field(label) is not None
+
+    def replace(self, label: str, value: str) -> None:
+        """Put ``value`` into the field with this label, whatever its type. Raises KeyError where there is none."""
+        field = self._field(label)
+        if field is None:
+            raise KeyError(label)
+        field["value"] = [value]
+
     def set(self, label: str, value: str) -> None:
         """Put ``value`` under ``label``, adding the field where it is missing.
 

@@ -1,4 +1,4 @@
-"""A stand-in for Keeper, Entra and Microsoft Graph on loopback, for tests, the demo and users' own tools.
+"""A stand-in for Keeper, Entra, Microsoft Graph and Azure on loopback, for tests, the demo and users' own tools.
 
 Never installed on a gateway host, and nothing there knows of it: a process reaches it by `HTTPS_PROXY`,
 `REQUESTS_CA_BUNDLE`, `SSL_CERT_FILE` and a Keeper configuration that names the sandbox's key.
@@ -10,6 +10,8 @@ Never installed on a gateway host, and nothing there knows of it: a process reac
     entra.py       sign-in; identity.py managed identity; tokens.py what both hand out
     graph.py       secrets, on graph_applications.py, graph_principals.py, graph_base.py and odata.py
     directory.py   the tenant that entra.py and graph.py stand on
+    keyvault.py    Key Vault; arm.py Resource Manager, with automation.py, connections.py and storage.py; devops.py
+    destinations.py  one of each, as an operator would have set them up; roles.py who may do what in Azure
 """
 
 from sandbox.faults import (

@@ -29,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda signum, frame: _stop(stop, signum, frame))
     with tempfile.TemporaryDirectory(prefix="sandbox-") as folder, Sandbox(latency=options.latency) as sandbox:
         names = sandbox.furnish(old_secrets=options.old_secrets, admin_roles=options.admin_role or ROLES)
+        sandbox.arm.grant(names.admin_client_id, "Contributor", sandbox.group_id)
+        sandbox.keyvault.grant(names.admin_client_id, "Key Vault Secrets Officer", sandbox.key_vault_url)
         try:
             _write_exports(env_file, sandbox.env(folder) | _names(names))
         except OSError as error:

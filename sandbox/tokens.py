@@ -20,6 +20,14 @@ class TokenRefused(Exception):
     """The token is missing, forged, expired or meant for someone else."""
 
 
+class TokenExpired(TokenRefused):
+    """The token was good once."""
+
+
+class WrongAudience(TokenRefused):
+    """The token is good, elsewhere."""
+
+
 @dataclass(frozen=True)
 class Caller:
     """Whom a token stands for."""
@@ -60,17 +68,17 @@ class Tokens:
         self._directory.issued.append(token)
         return token
 
-    def check(self, authorization: str, audience: str) -> Caller:
-        """The caller behind an ``Authorization`` header. Raises TokenRefused."""
+    def check(self, authorization: str, *audiences: str) -> Caller:
+        """The caller behind an ``Authorization`` header, for a service of these names. Raises TokenRefused."""
         scheme, _, token = authorization.partition(" ")
         signed, _, signature = token.rpartition(".")
         if scheme.lower() != "bearer" or not hmac.compare_digest(signature.encode(), self._signature(signed).encode()):
             raise TokenRefused("Access token is empty or cannot be read.")
         claims = json.loads(_unpart(signed.split(".")[1]))
-        if claims["aud"].rstrip("/") != audience.rstrip("/"):
-            raise TokenRefused("Access token validation failure. Invalid audience.")
+        if claims["aud"].rstrip("/") not in [audience.rstrip("/") for audience in audiences]:
+            raise WrongAudience("Access token validation failure. Invalid audience.")
         if claims["exp"] <= self._clock.now():
-            raise TokenRefused("Lifetime validation failed, the token is expired.")
+            raise TokenExpired("Lifetime validation failed, the token is expired.")
         return Caller(claims["appid"], claims["oid"], frozenset(claims["roles"]))
 
     def _signature(self, signed: str) -> str:

@@ -16,8 +16,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from sandbox.arm import Arm
+from sandbox.arm_resources import ResourceManager
 from sandbox.authority import authority
+from sandbox.automation import Automation
 from sandbox.clock import Clock
+from sandbox.connections import Connections
+from sandbox.destinations import Destinations, furnish_destinations
+from sandbox.devops import DevOps
 from sandbox.directory import Directory, new_id
 from sandbox.entra import Entra
 from sandbox.exchanges import Victim
@@ -26,17 +32,20 @@ from sandbox.furnish import Furnished, furnish
 from sandbox.graph import Graph
 from sandbox.identity import ManagedIdentity
 from sandbox.keeper import Keeper
+from sandbox.keyvault import KeyVault
 from sandbox.messages import Connect, LoggedRequest
+from sandbox.roles import Roles
 from sandbox.server import LOOPBACK, Server
 from sandbox.service import Service
+from sandbox.storage import Storage
 from sandbox.tokens import Tokens
 
 
 class Sandbox:
     """A Keeper vault and an Azure tenant on loopback.
 
-    ``latency``: seconds per round trip (connect, TLS handshake, request). ``careless``: Entra's and Graph's errors
-    quote the secrets and tokens that they were sent. ``services``: more of them, besides the ones that are built in.
+    ``latency``: seconds per round trip (connect, TLS handshake, request). ``careless``: Azure's errors quote the
+    secrets and tokens that they were sent. ``services``: more of them, besides the ones that are built in.
     """
 
     def __init__(self, latency: float = 0.0, careless: bool = False, services: Sequence[Service] = ()) -> None:
@@ -50,8 +59,19 @@ class Sandbox:
         self.user = self.directory.add_user("alex")
         self.subscription_id = new_id()
         self.resource_group = "rotation"
-        self.key_vault_url = "https://sandbox-vault.vault.azure.net/"
-        built_in = (self.keeper, self.entra, self.graph, self.identity)
+        self.roles = Roles(self.clock)
+        self.arm = Arm(self.directory, self.tokens, self.roles, self.clock, self.subscription_id, careless)
+        self.resource_manager = ResourceManager(self.arm)
+        self.automation = Automation(self.arm)
+        self.storage = Storage(self.arm)
+        self.connections = Connections(self.arm, self.entra, self.storage)
+        self.keyvault = KeyVault(self.directory, self.tokens, self.roles, self.clock, self.arm.resources, careless)
+        self.devops = DevOps(self.directory, self.tokens, self.entra, self.clock, careless)
+        self.group_id = self.resource_manager.add_group(self.resource_group)
+        self.key_vault_url = f"{self.keyvault.add_vault('sandbox-vault', self.resource_group).url}/"
+        built_in = (
+            self.keeper, self.entra, self.graph, self.identity, self.keyvault, self.arm, self.devops,
+        )  # fmt: skip
         self.server = Server([*built_in, *services], self.clock, latency)
 
     def start(self) -> Sandbox:
@@ -138,6 +158,10 @@ class Sandbox:
     def furnish(self, **options: Any) -> Furnished:
         """Set up one rotation; the options are those of ``sandbox.furnish.furnish``."""
         return furnish(self, **options)
+
+    def furnish_destinations(self, at: Furnished, **options: Any) -> Destinations:
+        """Set up everything that a rotated secret can be delivered to; see ``sandbox.destinations``."""
+        return furnish_destinations(self, at, **options)
 
     def env(self, folder: Path | str, client_id: str | None = None) -> dict[str, str]:
         """Write the authority and a Keeper configuration into the folder; returns the variables that lead to them."""

@@ -40,6 +40,7 @@ from gateway.azure import Azure  # noqa: E402
 from gateway.credential import Target  # noqa: E402
 from gateway.entra import CANNOT_SIGN_IN, aadsts  # noqa: E402
 from gateway.kind import Outputs, Rotation  # noqa: E402
+from gateway.owners import make_owners  # noqa: E402
 from gateway.run import run  # noqa: E402
 
 
@@ -88,6 +89,10 @@ class AzureAppSecret(Rotation):
     def rotates_itself(self, admin):
         """The rotating application is the one that is rotated."""
         return admin.client_id.lower() == self.client_id.lower()
+
+    def make_owners(self, owners):
+        """Whoever the record names becomes an owner of the registration."""
+        return make_owners(self.azure.graph, self.object_id, owners) if owners else []
 
     def sign_in_again(self, value):
         """Before an old secret of our own goes, the new one must carry us."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from sandbox.destinations import Destinations, furnish_destinations
 from sandbox.world import Sandbox
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,6 +58,7 @@ class Stage:
         self.sandbox = Sandbox(latency=latency, careless=careless)
         self.sandbox.start()
         self.at = self.sandbox.furnish(**furnish)
+        self.destinations: Destinations | None = None
         self.attached = [self.at.admin_record_uid] if attach_admin else []
         self.home = self.folder / "home"
         self.home.mkdir()
@@ -142,6 +144,36 @@ class Stage:
     def run(self, line: bytes | None = None, **variables: str) -> Outcome:
         """Start and wait."""
         return self.finish(self.start(line, **variables))
+
+    # Destinations
+
+    def deliver(self, *only: str, optional: bool = False, **options: Any) -> Destinations:
+        """Furnish one destination of each kind, and name them (or only these fields of them) in the record."""
+        self.destinations = furnish_destinations(self.sandbox, self.at, **options)
+        addresses = [getattr(self.destinations, name) for name in only] if only else self.destinations.addresses
+        lines = [("optional " if optional else "") + address for address in addresses]
+        self.sandbox.keeper.edit(self.at.record_uid, "deliver_to", "\n".join(lines))
+        return self.destinations
+
+    def working(self) -> dict[str, bool]:
+        """Whether what each destination holds signs in."""
+        return self.destinations.working() if self.destinations else {}
+
+    def undelivered(self) -> list[str]:
+        """What is wrong after a complete run: who holds something else than the record, or has lost something."""
+        if not self.destinations:
+            return []
+        held = self.destinations.held()
+        held.pop(self.destinations.runbook_address)
+        found = [f"not delivered: {address}" for address, text in held.items() if text != self.value("client_secret")]
+        found += [
+            f"its own test fails: {address}" for address, passed in self.destinations.tested().items() if not passed
+        ]
+        jobs = self.sandbox.automation.started(self.destinations.runbook)
+        given = [job.parameters.get("SecretId", "") for job in jobs]
+        if len(given) != len(set(given)):
+            found.append("a runbook was started twice for one secret")
+        return found
 
     # The state left behind
 

@@ -80,6 +80,10 @@ def _careless(stage: Stage) -> None:
     stage.sandbox.entra.careless = stage.sandbox.graph.careless = True
 
 
+def _destinations(stage: Stage) -> None:
+    stage.deliver()
+
+
 SCENES = {
     scene.name: scene
     for scene in (
@@ -98,6 +102,8 @@ SCENES = {
         Scene("the app cannot sign in", {"old_secrets": 2, "service_principal": False}),
         Scene("full, something removable", {"old_secrets": 2, "audience": "AzureADandPersonalMicrosoftAccount"}),
         Scene("errors that quote the request", {"old_secrets": 2}, _careless),
+        Scene("delivered to everyone", {"old_secrets": 2}, _destinations),
+        Scene("delivered to everyone, foreign secrets", {"old_secrets": 1, "foreign": 1}, _destinations),
     )
 }
 
@@ -211,6 +217,8 @@ def _after_fault(stage: Stage, scene: Scene, before: Before, case: Case, outcome
         wrong.append(f"not killed, but exit {outcome.code}")
     if not killed and outcome.code not in (0, 1, 2, 3, None):
         wrong.append(f"exit {outcome.code}")
+    if dead := [address for address, working in stage.working().items() if not working]:
+        wrong.append(f"P2: holds a dead secret: {dead}")
     orphans = stage.marked() - {stage.value("client_secret_id")} - before.live
     if orphans and not killed and outcome.code != 3:
         wrong.append("P3: an orphan, and nobody was killed")
@@ -241,6 +249,7 @@ def incomplete(stage: Stage, scene: Scene, before: Before) -> list[str]:
         found.append("P4: exit 0, the replaced secret lives")
     if rest - allowed:
         found.append("P4: exit 0, something is left over")
+    found += stage.undelivered()
     if keep and before.live - rest - {published}:
         found.append("removed what should stay")
     return found
@@ -256,6 +265,7 @@ def _after_heal(stage: Stage, scene: Scene, before: Before, outcome: Outcome, ve
     policy = scene.policy
     if policy.get("remove_old", "all") == "all" and "overlap_hours" not in policy and stage.live() != {published}:
         verdict.wrong.append("healed, and something is left over")
+    verdict.wrong += stage.undelivered()
     ever = {published, before.key_id, *_remembered(stage)}
     if stage.marked() - ever:
         verdict.wrong.append("healed, and an orphan is left")
@@ -270,9 +280,10 @@ def main() -> int:
     """Run the grid, or the scenes named."""
     parser = argparse.ArgumentParser(prog="python -m tests.sweep", description=__doc__)
     parser.add_argument("scene", nargs="*", choices=[[], *SCENES], help="a scene; all when none is named")
+    parser.add_argument("--fault", action="append", choices=list(FAULTS), help="a fault; all when none is named")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2)
     options = parser.parse_args()
-    grid = list(cases(options.scene or list(SCENES)))
+    grid = list(cases(options.scene or list(SCENES), tuple(options.fault or FAULTS)))
     began, bad, codes, last = time.monotonic(), 0, Counter[str](), 0.0
     with concurrent.futures.ProcessPoolExecutor(options.jobs) as pool:
         for number, verdict in enumerate(pool.map(judge, grid), 1):

@@ -121,6 +121,8 @@ def test_saves_that_never_arrive(stage: Stage) -> None:
     outcome = stage.run()
     assert (outcome.code, stage.live()) == (1, live), outcome
     assert stage.published_works()
+    revision = stage.sandbox.keeper.record(stage.at.record_uid).revision
+    assert revision == 2, "the present content was saved over itself, as a fence"
 
 
 def test_keeper_gone_for_good_while_we_save(stage: Stage) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sandbox import faults
-from tests.stage import Stage
+from tests.stage import SCRIPT, Stage
 
 PATIENT = {"ROTATION_REQUEST_TIMEOUT_SECONDS": "10", "ROTATION_DEADLINE_SECONDS": "30"}
 
@@ -40,11 +40,23 @@ def test_no_secret_in_arguments_environment_or_children(operation: str, stage: S
     assert not any(children)
 
 
+BOOM = """
+import runpy, sys
+import gateway.rules
+def boom(published, known, policy):
+    raise RuntimeError(known.value.reveal())
+gateway.rules.is_due = boom
+runpy.run_path(sys.path[0] + "/azure_app_secret.py", run_name="__main__")
+"""
+
+
 def test_a_traceback_shows_no_secret(stage: Stage) -> None:
-    """Something that nobody foresaw, after the mint, with tracebacks asked for."""
-    stage.sandbox.fault("graph", "add_password", faults.Malformed(), times=None)
-    outcome = stage.run(ROTATION_TRACEBACK="1")
+    """Something that nobody foresaw, whose message is a secret, with tracebacks asked for."""
+    (stage.folder / "azure_app_secret.py").write_text(SCRIPT.read_text())
+    (stage.folder / "boom.py").write_text(BOOM)
+    outcome = stage.finish(stage.start(script=stage.folder / "boom.py", ROTATION_TRACEBACK="1"))
     assert outcome.code == 1, outcome
+    assert "RuntimeError" in outcome.stderr and "***" in outcome.stderr
     assert not stage.leaks([outcome])
 
 

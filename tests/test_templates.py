@@ -108,7 +108,8 @@ def test_what_commander_saves(path: str) -> None:
     assert data["type"] == ("pamUser" if path in APPS and path not in WEB_VAULT else "login")
     assert [field["type"] for field in data["fields"] if field["value"]] == ["login", "password"]
     hidden = [field["label"] for field in data["custom"] if field["type"] == "secret"]
-    assert hidden == ([] if path in WEB_VAULT else ["client_secret"])
+    notify = ["notify"] if path == "templates/azure_app_secret.json" else []
+    assert hidden == ([] if path in WEB_VAULT else ["client_secret", *notify])
     assert {field["type"] for field in data["custom"]} <= {"text", "secret"}
     values = {field["label"]: field["value"] for field in data["custom"]}
     assert values == {label: [value] if value else [] for label, value in TEMPLATES[path].items()}

@@ -1,0 +1,74 @@
+"""Azure Resource Manager: resources by their id, and what we may do there.
+
+Source: https://learn.microsoft.com/rest/api/resources
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from gateway.errors import Failed
+from gateway.http import Answer, Http
+from gateway.secret import Secret
+
+
+class Arm:
+    """Resource Manager in one cloud.
+
+    Args:
+        http: the session of the run.
+        root: ``https://management.azure.com`` or that of another cloud.
+        token: gives an access token for it.
+    """
+
+    def __init__(self, http: Http, root: str, token: Callable[[], Secret]) -> None:
+        self._http = http
+        self._root = root
+        self._token = token
+
+    def get(self, path: str, api_version: str) -> dict[str, Any]:
+        """A resource. Raises CallError."""
+        return self._http.patiently(lambda: self.send("GET", path, api_version)).body
+
+    def pages(self, path: str, api_version: str) -> Iterator[dict[str, Any]]:
+        """The entries of a list, page after page. Raises CallError."""
+        body = self.get(path, api_version)
+        while True:
+            yield from body.get("value") or []
+            following = str(body.get("nextLink") or "")
+            if not following.startswith(f"{self._root}/"):
+                return
+            path = following.removeprefix(self._root)
+            body = self.get(path, "")
+
+    def send(self, method: str, path: str, api_version: str, payload: dict[str, Any] | None = None) -> Answer:
+        """One request, once. Raises CallError."""
+        version = f"{'&' if '?' in path else '?'}api-version={api_version}" if api_version else ""
+        kind = path.split("?")[0].rstrip("/").split("/")
+        place = f"Azure {kind[-2]} {kind[-1]}" if len(kind) > 2 else "Azure"
+        url = self._root + path + version
+        return self._http.send(place, method, url, token=self._token().reveal(), payload=payload)
+
+    def require(self, scope: str, actions: list[str], role: str) -> None:
+        """Check that we may do ``actions`` on ``scope``, before anything is done.
+
+        Raises:
+            Failed: not allowed; ``role`` names the built-in role that allows it.
+            CallError
+        """
+        granted = list(self.pages(f"{scope}/providers/Microsoft.Authorization/permissions", "2022-04-01"))
+        missing = [action for action in actions if not any(_allows(entry, action) for entry in granted)]
+        if missing:
+            raise Failed(
+                f"{scope}: the rotating application may not {', '.join(missing)}",
+                f"give its service principal the role {role} there; a new role takes some minutes",
+            )
+
+
+def _allows(entry: dict[str, Any], action: str) -> bool:
+    def names(kind: str) -> bool:
+        return any(fnmatch.fnmatchcase(action.lower(), pattern.lower()) for pattern in entry.get(kind) or [])
+
+    return names("actions") and not names("notActions")

@@ -1,0 +1,149 @@
+"""An API connection of Logic Apps that signs in with the app's client id and secret.
+
+A connection is only ever replaced whole, and never shows its secrets: what it does not show and we do not hold would be
+lost, so such a connection is refused. Permission: *Logic App Contributor* on the connection or its resource group.
+Source: https://learn.microsoft.com/azure/templates/microsoft.web/connections
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from gateway.clouds import Cloud
+from gateway.deliveries.base import Delivery, Destination, Done, Reach, arm_id, refuse
+from gateway.errors import CallError, Failed, Refused, Unclear
+from gateway.http import Answer
+
+API_VERSION = "2016-06-01"
+ROLE = "Logic App Contributor"
+_ACTIONS = ["Microsoft.Web/connections/read", "Microsoft.Web/connections/write"]
+# Connectors spell these differently (token:TenantId, token:tenantId): compared without case and prefix.
+_CLIENT_ID, _CLIENT_SECRET, _TENANT, _GRANT = "clientid", "clientsecret", "tenantid", "granttype"
+
+
+class ApiConnection(Destination):
+    """One connection."""
+
+    example = "/subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.Web/connections/<name>"
+
+    def __init__(self, resource: str, optional: bool) -> None:
+        super().__init__(resource, optional)
+
+    @classmethod
+    def recognise(cls, text: str, cloud: Cloud, optional: bool) -> Destination | None:
+        """The connection's id, or its page in the portal."""
+        found = arm_id(text, cloud, "Microsoft.Web", "connections")
+        if found and not found[1]:
+            return cls(found[0], optional)
+        if "microsoft.web/" in text.lower():
+            raise refuse(text, "is not an API connection", cls.example)
+        return None
+
+    def check(self, reach: Reach) -> list[str]:
+        """It is there, we may write it, and all that it needs is known."""
+        connection = self._read(reach)
+        reach.azure.arm.require(self.address, _ACTIONS, ROLE)
+        self._complete(reach, connection, "")
+        return []
+
+    def deliver(self, reach: Reach, delivery: Delivery) -> Done:
+        """The whole connection with the new secret, then its own test."""
+        connection = self._read(reach)
+        body = self._complete(reach, connection, delivery.value.reveal())
+
+        def put() -> Answer:
+            return reach.azure.arm.send("PUT", self.address, API_VERSION, body)
+
+        # The same whole content twice is the same as once.
+        reach.http.patiently(put)
+        return Done(warnings=tuple(self._test(reach)))
+
+    def _read(self, reach: Reach) -> dict[str, Any]:
+        try:
+            return reach.azure.arm.get(self.address, API_VERSION)
+        except Refused as error:
+            if error.status == 404:
+                raise Failed(f"{self.address}: there is no such connection", f"the form is {self.example}") from None
+            raise
+
+    def _complete(self, reach: Reach, connection: dict[str, Any], secret: str) -> dict[str, Any]:
+        """The body of the PUT: what the connection shows, and the sign-in in full."""
+        shown = connection.get("properties") or {}
+        api = reach.azure.arm.get(str((shown.get("api") or {}).get("id") or ""), API_VERSION).get("properties") or {}
+        properties = {"displayName": shown.get("displayName"), "api": {"id": shown["api"]["id"]}}
+        if shown.get("customParameterValues"):
+            properties["customParameterValues"] = shown["customParameterValues"]
+        chosen = shown.get("parameterValueSet")
+        if chosen:
+            sets = (api.get("connectionParameterSets") or {}).get("values") or []
+            known = next((each.get("parameters") or {} for each in sets if each.get("name") == chosen.get("name")), {})
+            have = {name: (entry or {}).get("value") for name, entry in (chosen.get("values") or {}).items()}
+            filled = self._filled(reach, known, have, secret)
+            values = {name: {"value": value} for name, value in filled.items()}
+            properties["parameterValueSet"] = {"name": chosen.get("name"), "values": values}
+        else:
+            have = dict(shown.get("nonSecretParameterValues") or {})
+            known = api.get("connectionParameters") or {}
+            properties["parameterValues"] = self._filled(reach, known, have, secret)
+        body = {key: connection[key] for key in ("location", "kind", "tags") if connection.get(key) is not None}
+        return body | {"properties": properties}
+
+    def _filled(self, reach: Reach, known: dict[str, Any], have: dict[str, Any], secret: str) -> dict[str, Any]:
+        by_role = {_role(name): name for name in known}
+        if _CLIENT_SECRET not in by_role:
+            raise Failed(f"{self.address}: the connection has no client secret", "remove the line from deliver_to")
+        shown = {_role(name): value for name, value in have.items()}
+        owner = str(shown.get(_CLIENT_ID) or reach.target.client_id)
+        if owner.lower() != reach.target.client_id.lower():
+            raise Failed(f"{self.address}: the connection is not of the app that is rotated", f"it signs in as {owner}")
+        ours = {
+            _CLIENT_ID: reach.target.client_id,
+            _CLIENT_SECRET: secret,
+            _TENANT: shown.get(_TENANT) or reach.azure.tenant_id,
+            _GRANT: shown.get(_GRANT) or "client_credentials",
+        }
+        values = {name: value for name, value in have.items() if value is not None}
+        values |= {by_role[role]: value for role, value in ours.items() if role in by_role}
+        unknown = [name for name, about in known.items() if _is_secret(about) and name not in values]
+        if unknown:
+            raise Failed(
+                f"{self.address}: an update would lose {', '.join(unknown)}, which the connection does not show",
+                "this connection cannot be updated from outside: remove the line from deliver_to",
+            )
+        return values
+
+    def _test(self, reach: Reach) -> list[str]:
+        """Ask the connection's own test link; some connectors have none."""
+        connection = self._read(reach)
+        links = (connection.get("properties") or {}).get("testLinks") or []
+        link = urlsplit(str(links[0].get("requestUri", "")) if links else "")
+        # The token goes to Resource Manager and nowhere else; Azure writes the port out.
+        if f"https://{link.hostname}" != reach.azure.cloud.arm or link.netloc not in (
+            link.hostname,
+            f"{link.hostname}:443",
+        ):
+            return [f"{self.address}: the connection has no test, so it was not tested"]
+        path = urlunsplit(("", "", link.path, link.query, ""))
+        method = str(links[0].get("method") or "GET").upper()
+        for attempt in range(1, reach.http.deadline.TRIES + 1):
+            try:
+                reach.azure.arm.send(method, path, "")
+                return []
+            except CallError as error:
+                # What it signs in to may be a replica that does not know the secret yet.
+                if attempt == reach.http.deadline.TRIES:
+                    raise self._failed(error) from None
+                reach.http.deadline.pause(reach.http.deadline.retry_base * 2 ** (attempt - 1))
+        return []
+
+    def _failed(self, error: CallError) -> CallError:
+        return Unclear(self.address, f"its test with the new secret failed: {error}")
+
+
+def _role(name: str) -> str:
+    return name.rpartition(":")[2].replace("_", "").lower()
+
+
+def _is_secret(about: Any) -> bool:
+    return isinstance(about, dict) and str(about.get("type", "")).lower() in ("securestring", "secureobject")

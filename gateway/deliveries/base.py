@@ -1,0 +1,132 @@
+"""The shape of a destination: somebody besides the record who needs the new secret."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import ClassVar
+from urllib.parse import unquote, urlsplit
+
+from gateway.azure import Azure
+from gateway.clouds import Cloud
+from gateway.credential import Target
+from gateway.errors import Failed
+from gateway.http import Http
+from gateway.params import AttachedRecord
+from gateway.secret import Secret
+from gateway.vault import Vault
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What a destination may use: the session, the signed-in admin credential, the vault, the attached records."""
+
+    http: Http
+    azure: Azure
+    vault: Vault
+    attached: tuple[AttachedRecord, ...]
+    record_uid: str
+    target: Target
+
+
+@dataclass(frozen=True)
+class Done:
+    """A delivery that is made. ``where``: the address of what was made there, where it has one."""
+
+    where: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What is handed over. ``versions``: addresses of the Key Vault versions that hold it already."""
+
+    key_id: str
+    value: Secret
+    expires: datetime
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+class Destination(ABC):
+    """One line of ``deliver_to``.
+
+    Args:
+        address: the line in its normal form; the ledger knows the destination by it.
+        optional: a failure is a warning, and holds nothing back.
+    """
+
+    example: ClassVar[str]
+    needs_key_vault: ClassVar[bool] = False
+    """Served after the Key Vault destinations, because it hands on where the secret lies."""
+    holds_versions: ClassVar[bool] = False
+    """Its address can be handed on to whoever is to read the secret there."""
+
+    keeper_record = ""
+    """Uid of the Keeper record that it writes to, if it does."""
+
+    def __init__(self, address: str, optional: bool) -> None:
+        self.address = address
+        self.optional = optional
+
+    @classmethod
+    @abstractmethod
+    def recognise(cls, text: str, cloud: Cloud, optional: bool) -> Destination | None:
+        """The destination that ``text`` names; None where it is another kind's address.
+
+        Raises:
+            Failed: it is meant as one of this kind, and cannot be one.
+        """
+
+    @abstractmethod
+    def check(self, reach: Reach) -> list[str]:
+        """Before anything is made: it is there, may be written, and fits. Warnings.
+
+        Raises:
+            Failed, CallError
+        """
+
+    @abstractmethod
+    def deliver(self, reach: Reach, delivery: Delivery) -> Done:
+        """Hand over, unless it is there already, and verify.
+
+        Raises:
+            Failed, CallError
+        """
+
+    def after_retirement(self, reach: Reach, delivery: Delivery, removed: list[str]) -> None:  # noqa: B027
+        """The secrets with these key ids are dead now: most have nothing to do then. Raises CallError."""
+
+
+def portal_resource(text: str, cloud: Cloud) -> str:
+    """An ARM id out of what the portal's address bar or a resource's JSON view shows; ``text`` itself otherwise.
+
+    The portal writes ``https://portal.azure.com/#@<tenant>/resource/subscriptions/…/<blade>``.
+    """
+    parts = urlsplit(text)
+    if parts.scheme == "https" and parts.netloc == cloud.portal:
+        _, marker, resource = f"{parts.fragment}".partition("/resource/")
+        return unquote(f"/{resource}") if marker else text
+    return text
+
+
+def arm_id(text: str, cloud: Cloud, provider: str, *kinds: str) -> tuple[str, str] | None:
+    """The ARM id of a resource of ``provider`` (such as ``Microsoft.Web``) and the query behind it.
+
+    ``kinds`` are its types from the outside in; blades that the portal appends are cut off. None where it is another.
+    """
+    path, _, query = portal_resource(text, cloud).partition("?")
+    parts = path.strip("/").split("/")
+    lower = [part.lower() for part in parts]
+    wanted = ["subscriptions", None, "resourcegroups", None, "providers", provider.lower()]
+    for kind in kinds:
+        wanted += [kind.lower(), None]
+    if len(parts) < len(wanted) or any(want not in (None, have) for want, have in zip(wanted, lower, strict=False)):
+        return None
+    return "/" + "/".join(parts[: len(wanted)]), query
+
+
+def refuse(line: str, what: str, example: str) -> Failed:
+    """The error for a line that cannot be delivered to."""
+    return Failed(f"deliver_to: {line!r} {what}", f"the form is {example}")

@@ -1,0 +1,147 @@
+"""An Azure DevOps service connection that signs in with the app's client secret.
+
+Permission: the rotating application's service principal is a user of the organisation (Basic licence) and Administrator
+of the service connection; or a personal access token with *Service Connections (read, query, & manage)*, in the field
+``azure_devops_pat`` of an attached record. Source:
+https://learn.microsoft.com/rest/api/azure/devops/serviceendpoint/endpoints
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import re
+from typing import Any
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+from gateway.clouds import Cloud
+from gateway.deliveries.base import Delivery, Destination, Done, Reach, refuse
+from gateway.errors import Failed, Refused, Unclear
+from gateway.http import json_object, retry_after
+from gateway.secret import mask
+
+ROOT = "https://dev.azure.com"
+SCOPE = "499b84ac-1321-427f-aa17-267ca6975798/.default"
+PAT_LABEL = "azure_devops_pat"
+# https://learn.microsoft.com/azure/devops/organizations/security/namespace-reference: ServiceEndpoints, Administer
+_NAMESPACE, _ADMINISTER = "49b48001-ca20-4adc-8111-5b60c903a50c", 2
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_RIGHTS = (
+    "add the rotating application's service principal to the organisation (Basic) and make it Administrator of the "
+    "service connection"
+)
+
+
+class DevOpsConnection(Destination):
+    """One service connection of one project."""
+
+    example = "https://dev.azure.com/<organisation>/<project>/_settings/adminservices?resourceId=<connection id>"
+
+    def __init__(self, organisation: str, project: str, endpoint_id: str, optional: bool) -> None:
+        self.organisation, self.project, self.endpoint_id = organisation, project, endpoint_id
+        address = f"{ROOT}/{quote(organisation)}/{quote(project)}/_settings/adminservices?resourceId={endpoint_id}"
+        super().__init__(address, optional)
+
+    @classmethod
+    def recognise(cls, text: str, cloud: Cloud, optional: bool) -> Destination | None:
+        """The connection's page in the project's settings, also under the old ``visualstudio.com`` address."""
+        parts = urlsplit(text)
+        segments = [unquote(segment) for segment in parts.path.strip("/").split("/")]
+        if old := re.fullmatch(r"([A-Za-z0-9-]+)\.visualstudio\.com", parts.netloc):
+            segments = [old.group(1), *segments]
+        elif parts.netloc != "dev.azure.com":
+            if "_settings/adminservices" in parts.path:
+                raise refuse(text, "is not in Azure DevOps", cls.example)
+            return None
+        endpoint_id = (parse_qs(parts.query).get("resourceId") or [""])[0]
+        fits = len(segments) >= 2 and segments[2:] == ["_settings", "adminservices"] and _GUID.fullmatch(endpoint_id)
+        if parts.scheme != "https" or not fits or cloud.name != "AzureCloud":
+            raise refuse(text, "is not the page of a service connection", cls.example)
+        return cls(segments[0], segments[1], endpoint_id.lower(), optional)
+
+    def check(self, reach: Reach) -> list[str]:
+        """It is there, signs in with a client secret of our app, and we are its administrator."""
+        endpoint = self._get(reach)
+        self._check_scheme(endpoint, reach.target.client_id)
+        tokens = [
+            f"endpoints/{reference['projectReference']['id']}/{self.endpoint_id}"
+            for reference in endpoint.get("serviceEndpointProjectReferences") or []
+        ]
+        path = f"_apis/permissions/{_NAMESPACE}/{_ADMINISTER}?tokens={quote(tokens[0] if tokens else '', safe='')}"
+        answer = self._send(reach, "GET", path, version="7.1")
+        if not all(answer.get("value") or [False]):
+            raise Failed(f"{self.address}: we are not Administrator of the connection {endpoint['name']!r}", _RIGHTS)
+        return []
+
+    def _check_scheme(self, endpoint: dict[str, Any], client_id: str) -> None:
+        authorization = endpoint.get("authorization") or {}
+        parameters = authorization.get("parameters") or {}
+        name = f"{self.address}: the connection {endpoint.get('name')!r}"
+        if authorization.get("scheme") in ("WorkloadIdentityFederation", "ManagedServiceIdentity"):
+            raise Failed(f"{name} signs in without a secret", "it needs no delivery: remove the line from deliver_to")
+        if parameters.get("authenticationType") == "spnCertificate":
+            raise Failed(f"{name} signs in with a certificate", "it needs no delivery: remove the line from deliver_to")
+        if str(parameters.get("serviceprincipalid", "")).lower() != client_id.lower():
+            raise Failed(f"{name} is not of the app that is rotated", "name a connection with the app's client id")
+        if (endpoint.get("data") or {}).get("creationMode") == "Automatic":
+            raise Failed(
+                f"{name} was made automatically, and Azure DevOps refuses a key for it",
+                "make a new connection with 'App registration (manual)', or convert it to workload identity federation",
+            )
+
+    def deliver(self, reach: Reach, delivery: Delivery) -> Done:
+        """The whole connection with the new key, then its own test. The key can never be read back."""
+        endpoint = self._get(reach)
+        self._check_scheme(endpoint, reach.target.client_id)
+        changed = copy.deepcopy(endpoint)
+        changed["authorization"]["parameters"]["serviceprincipalkey"] = delivery.value.reveal()
+        # An update is of the organisation, without a project; it repeats itself without harm.
+        self._send(reach, "PUT", f"_apis/serviceendpoint/endpoints/{self.endpoint_id}", changed)
+        reach.http.patiently(lambda: self._test(reach))
+        return Done()
+
+    def _test(self, reach: Reach) -> None:
+        payload = {"dataSourceDetails": {"dataSourceName": "TestConnection"}}
+        path = f"{quote(self.project)}/_apis/serviceendpoint/endpointproxy?endpointId={self.endpoint_id}"
+        answer = self._once(reach, "POST", path, payload, "7.1")
+        if str(answer.get("statusCode", "")).lower() != "ok":
+            raise Unclear(self.address, "the connection's test with the new secret failed")
+
+    def _get(self, reach: Reach) -> dict[str, Any]:
+        path = f"{quote(self.project)}/_apis/serviceendpoint/endpoints/{self.endpoint_id}"
+        endpoint = self._send(reach, "GET", path)
+        if not endpoint:
+            raise Failed(f"{self.address}: there is no such service connection, or we may not see it", _RIGHTS)
+        return endpoint
+
+    def _send(
+        self, reach: Reach, method: str, path: str, payload: dict[str, Any] | None = None, version: str = "7.1"
+    ) -> dict[str, Any]:
+        return reach.http.patiently(lambda: self._once(reach, method, path, payload, version))
+
+    def _once(
+        self, reach: Reach, method: str, path: str, payload: dict[str, Any] | None, version: str
+    ) -> dict[str, Any]:
+        url = f"{ROOT}/{quote(self.organisation)}/{path}{'&' if '?' in path else '?'}api-version={version}"
+        headers = {"Authorization": self._authorization(reach), "X-TFS-FedAuthRedirect": "Suppress"}
+        response = reach.http.raw(self.address, method, url, json=payload, headers=headers)
+        status = response.status_code
+        if status >= 500:
+            raise Unclear(self.address, f"HTTP {status}")
+        if status in (203, 302, 401):
+            raise Refused(self.address, status, "sign-in refused", hint=_RIGHTS)
+        if status != 200:
+            code = str((json_object(response) or {}).get("typeKey", ""))
+            wait = retry_after(response)
+            raise Refused(self.address, status, code, throttled=status == 429, retry_after=wait, hint=_RIGHTS)
+        answer = json_object(response)
+        if answer is None and response.content.strip() != b"null":
+            raise Unclear(self.address, "an answer that is not JSON")
+        return answer or {}
+
+    def _authorization(self, reach: Reach) -> str:
+        for attached in reach.attached:
+            if token := attached.get(PAT_LABEL):
+                mask(token)
+                return "Basic " + base64.b64encode(f":{token}".encode()).decode()
+        return "Bearer " + reach.azure.token(SCOPE).reveal()

@@ -1,0 +1,78 @@
+"""A field of another Keeper record, such as the PAM configuration that holds the same secret.
+
+Permission: the Gateway's application may edit that record.
+"""
+
+from __future__ import annotations
+
+import re
+
+from gateway.clouds import Cloud
+from gateway.deliveries.base import Delivery, Destination, Done, Reach, refuse
+from gateway.errors import CallError, Failed, Refused, Unclear
+from gateway.vault import VaultRecord
+
+_TRIES = 4
+
+
+class KeeperField(Destination):
+    """One field, by its label, of one record."""
+
+    example = "keeper:<record uid>#<field label>"
+
+    def __init__(self, uid: str, label: str, optional: bool) -> None:
+        super().__init__(f"keeper:{uid}#{label}", optional)
+        self.keeper_record, self.label = uid, label
+
+    @classmethod
+    def recognise(cls, text: str, cloud: Cloud, optional: bool) -> Destination | None:
+        """``keeper:`` in front tells it."""
+        if not text.lower().startswith("keeper:"):
+            return None
+        found = re.fullmatch(r"keeper:(?://)?([A-Za-z0-9_-]{22})#(.+)", text, re.IGNORECASE)
+        if not found:
+            raise refuse(text, "is not a field of a Keeper record", cls.example)
+        return cls(found.group(1), found.group(2).strip(), optional)
+
+    def check(self, reach: Reach) -> list[str]:
+        """The record can be edited, and has the field."""
+        if self.keeper_record == reach.record_uid:
+            raise Failed(f"{self.address}: this is the record that is rotated", "remove the line from deliver_to")
+        record = self._read(reach)
+        if not record.editable:
+            raise Failed(
+                f"{self.address}: the record is read-only for the Gateway's application",
+                "give the application the right to edit in its folder",
+            )
+        if not record.has(self.label):
+            raise Failed(f"{self.address}: the record has no field with this label", "labels are matched exactly")
+        return []
+
+    def deliver(self, reach: Reach, delivery: Delivery) -> Done:
+        """Only this field of a fresh copy is changed; an edit of somebody else at the same time survives."""
+        wanted = delivery.value.reveal()
+        error: CallError | None = None
+        revision: int | None = None
+        for attempt in range(_TRIES):
+            if attempt:
+                reach.http.deadline.pause(reach.http.deadline.retry_base)
+            record = self._read(reach)
+            if record.value(self.label) == wanted:
+                return Done()
+            if isinstance(error, Refused) and record.revision == revision:
+                raise error
+            revision = record.revision
+            record.replace(self.label, wanted)
+            try:
+                reach.vault.save(record)
+            except CallError as failure:
+                error = failure
+        if self._read(reach).value(self.label) != wanted:
+            raise error or Unclear(self.address, "the record does not show what was saved")
+        return Done()
+
+    def _read(self, reach: Reach) -> VaultRecord:
+        record = reach.vault.read([self.keeper_record]).get(self.keeper_record)
+        if record is None:
+            raise Failed(f"{self.address}: the record cannot be read", "share it with the Gateway's application")
+        return record

@@ -1,0 +1,186 @@
+"""A Key Vault secret: each rotation sets a new version.
+
+Permission: the role *Key Vault Secrets Officer* on the vault or on the one secret (or an access policy with get, set,
+list and update of secrets). Source: https://learn.microsoft.com/azure/key-vault/secrets/about-secrets
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from gateway.clouds import Cloud
+from gateway.deliveries.base import Delivery, Destination, Done, Reach, refuse
+from gateway.errors import CallError, Failed, NotSent, Refused, Unclear
+
+if TYPE_CHECKING:
+    from azure.keyvault.secrets import KeyVaultSecret, SecretClient
+
+T = TypeVar("T")
+
+ROLE = "Key Vault Secrets Officer"
+# Tags of ours on a version; all tags can be read by whoever may list secrets.
+RECORD, KEY = "keeper-record", "keeper-key-id"
+_MOST_TAGS = 15
+
+_HINTS = {
+    "ForbiddenByRbac": f"give the rotating application's service principal the role {ROLE} on the vault or the secret; "
+    "a new role takes some minutes",
+    "AccessDenied": "give the rotating application get, set, list and update of secrets in the vault's access policies",
+    "ForbiddenByFirewall": "let this host through the vault's firewall",
+    "SecretDisabled": "the secret's current version is disabled: enable it, or name another secret",
+    "ObjectIsDeletedButRecoverable": "a deleted secret has this name: recover or purge it, or choose another name",
+}
+
+
+class KeyVaultSecretDestination(Destination):
+    """One secret of one vault."""
+
+    example = "https://<vault>.vault.azure.net/secrets/<name>"
+    holds_versions = True
+
+    def __init__(self, vault_url: str, name: str, optional: bool) -> None:
+        super().__init__(f"{vault_url}/secrets/{name}", optional)
+        self.vault_url = vault_url
+        self.name = name
+        self._replaced: list[KeyVaultSecret] = []
+
+    @classmethod
+    def recognise(cls, text: str, cloud: Cloud, optional: bool) -> Destination | None:
+        """The secret's identifier, with or without a version, or the portal's address of it."""
+        line, parts = text, urlsplit(text)
+        if parts.netloc == cloud.portal:
+            _, marker, inner = unquote(parts.fragment).partition("/Microsoft_Azure_KeyVault/Secret/")
+            if not marker:
+                return None
+            parts = urlsplit(inner)
+        if "/secrets" not in parts.path and "vault." not in parts.netloc:
+            return None
+        host = rf"[a-zA-Z0-9](?:[a-zA-Z0-9-]{{1,22}}[a-zA-Z0-9])?\.{re.escape(cloud.key_vault)}"
+        found = re.fullmatch(r"/secrets/([0-9a-zA-Z-]{1,127})(?:/[0-9a-f]{32})?/?", parts.path)
+        if parts.scheme != "https" or not re.fullmatch(host, parts.netloc) or not found or parts.query:
+            raise refuse(line, f"is not a secret of a vault in {cloud.name}", cls.example)
+        return cls(f"https://{parts.netloc.lower()}", found.group(1), optional)
+
+    def check(self, reach: Reach) -> list[str]:
+        """It can be read, or does not exist and its name is free."""
+        client = self._client(reach)
+        try:
+            self._patiently(reach, lambda: client.get_secret(self.name))
+        except Refused as error:
+            if error.status != 404:
+                raise
+            self._check_free(reach, client)
+        return []
+
+    def _check_free(self, reach: Reach, client: SecretClient) -> None:
+        try:
+            self._patiently(reach, lambda: client.get_deleted_secret(self.name))
+        except Refused:
+            return  # not there, or not ours to see: the vault says so when the secret is set
+        raise Failed(f"{self.address}: a deleted secret has this name", _HINTS["ObjectIsDeletedButRecoverable"])
+
+    def deliver(self, reach: Reach, delivery: Delivery) -> Done:
+        """A new version, read back; none where the current one holds this value already."""
+        client = self._client(reach)
+        current = self._current(reach, client)
+        if current is None or current.value != delivery.value.reveal():
+            if current is not None:
+                self._replaced.append(current)
+            current = self._set(reach, client, current, delivery)
+        if current.value != delivery.value.reveal():
+            raise Unclear(self.address, "the vault shows another value than was set")
+        return Done(str(current.id))
+
+    def _current(self, reach: Reach, client: SecretClient) -> KeyVaultSecret | None:
+        try:
+            return self._patiently(reach, lambda: client.get_secret(self.name))
+        except Refused as error:
+            # A disabled current version is replaced by an enabled one; what is not there is made.
+            if error.status == 404 or error.code == "SecretDisabled":
+                return None
+            raise
+
+    def _set(
+        self, reach: Reach, client: SecretClient, before: KeyVaultSecret | None, delivery: Delivery
+    ) -> KeyVaultSecret:
+        kept = dict(before.properties.tags or {}) if before else {}
+        tags = dict(list(kept.items())[: _MOST_TAGS - 2]) | {RECORD: reach.record_uid, KEY: delivery.key_id}
+        content_type = before.properties.content_type if before else None
+
+        def put() -> KeyVaultSecret:
+            return client.set_secret(
+                self.name, delivery.value.reveal(), tags=tags, content_type=content_type, expires_on=delivery.expires
+            )
+
+        try:
+            made = self._patiently(reach, put, repeat_unclear=False)
+        except Unclear:
+            # It may have been set: a second version would do no harm, but look first.
+            current = self._current(reach, client)
+            if current is not None and current.value == delivery.value.reveal():
+                return current
+            made = self._patiently(reach, put, repeat_unclear=False)
+        return self._patiently(reach, lambda: client.get_secret(self.name, made.properties.version))
+
+    def after_retirement(self, reach: Reach, delivery: Delivery, removed: list[str]) -> None:
+        """Disable the versions that hold a dead secret: ours by their tag, and what this run replaced."""
+        client = self._client(reach)
+        dead = {str(secret.properties.version) for secret in self._replaced}
+        listed = self._patiently(reach, lambda: list(client.list_properties_of_secret_versions(self.name)))
+        dead |= {str(each.version) for each in listed if (each.tags or {}).get(KEY) in removed}
+        for each in listed:
+            if each.enabled and each.version in dead and (each.tags or {}).get(KEY) != delivery.key_id:
+                version = str(each.version)
+                self._disable(reach, client, version)
+
+    def _disable(self, reach: Reach, client: SecretClient, version: str) -> None:
+        self._patiently(reach, lambda: client.update_secret_properties(self.name, version, enabled=False))
+
+    def _client(self, reach: Reach) -> SecretClient:
+        from azure.core.pipeline.transport import RequestsTransport
+        from azure.keyvault.secrets import SecretClient
+
+        seconds = reach.http.timeout()
+        return SecretClient(
+            self.vault_url,
+            reach.azure.credential(),
+            transport=RequestsTransport(session=reach.http.session, session_owner=False),
+            # We decide what may be repeated: azure-core would send a PUT up to four times.
+            retry_total=0,
+            connection_timeout=seconds,
+            read_timeout=seconds,
+        )
+
+    def _patiently(self, reach: Reach, call: Callable[[], T], *, repeat_unclear: bool = True) -> T:
+        return reach.http.patiently(lambda: self._translated(call), repeat_unclear=repeat_unclear)
+
+    def _translated(self, call: Callable[[], T]) -> T:
+        from azure.core import exceptions
+
+        try:
+            return call()
+        except exceptions.HttpResponseError as error:
+            raise self._refused(error) from None
+        except exceptions.ServiceRequestError:
+            raise NotSent(self.address, "no connection") from None
+        except exceptions.AzureError:
+            raise Unclear(self.address, "no usable answer") from None
+
+    def _refused(self, error: Any) -> CallError:
+        status = error.status_code or 0
+        if status >= 500 or status < 300:
+            return Unclear(self.address, f"HTTP {status}" if status >= 500 else "an answer that cannot be read")
+        inner = getattr(error.error, "innererror", None) or {}
+        code = str(inner.get("code") or getattr(error.error, "code", "") or "")
+        wait = error.response.headers.get("Retry-After", "") if error.response else ""
+        return Refused(
+            self.address,
+            status,
+            code,
+            throttled=status == 429,
+            retry_after=float(wait) if wait.isdigit() else None,
+            hint=_HINTS.get(code, ""),
+        )

@@ -1,0 +1,181 @@
+"""An Azure Automation runbook, started once after each rotation.
+
+Permission: *Automation Operator* on the automation account. A job's parameters can be read by whoever may read the job,
+so the runbook gets the address of the Key Vault version; the secret itself only where the address asks for it.
+Source: https://learn.microsoft.com/rest/api/automation/job
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from gateway.clouds import Cloud
+from gateway.deliveries.base import Delivery, Destination, Done, Reach, arm_id, refuse
+from gateway.errors import CallError, Failed, Refused, Unclear
+
+ROLE = "Automation Operator"
+_SECRET, _SECRET_ID = "ClientSecret", "SecretId"
+_OURS = ("runOn", "include_secret", "wait")
+_DONE, _BAD = ("Completed",), ("Failed", "Stopped", "Suspended")
+_NAMESPACE = uuid.UUID("6f0d4bd8-2f0c-4a2e-9e0f-7a3c3c1b5a55")
+_MOST_ATTEMPTS = 20
+_POLL_SECONDS = 5.0
+
+
+class AutomationRunbook(Destination):
+    """One runbook, with where it runs and its further parameters in the query of the address."""
+
+    example = (
+        "/subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.Automation/automationAccounts/<account>"
+        "/runbooks/<runbook>?runOn=<worker group>&<parameter>=<value>"
+    )
+    needs_key_vault = True
+
+    def __init__(self, resource: str, options: dict[str, str], optional: bool) -> None:
+        query = f"?{urlencode(options)}" if options else ""
+        super().__init__(resource + query, optional)
+        self.account, _, self.runbook = resource.rpartition("/runbooks/")
+        self.run_on = options.get("runOn", "")
+        self.include_secret = options.get("include_secret", "false").lower() == "true"
+        self.wait = options.get("wait", "true").lower() != "false"
+        self.parameters = {name: value for name, value in options.items() if name not in _OURS}
+
+    @classmethod
+    def recognise(cls, text: str, cloud: Cloud, optional: bool) -> Destination | None:
+        """The runbook's id, or its page in the portal, with a query behind it."""
+        found = arm_id(text, cloud, "Microsoft.Automation", "automationAccounts", "runbooks")
+        if not found:
+            if "microsoft.automation" in text.lower():
+                raise refuse(text, "is not a runbook", cls.example)
+            return None
+        resource, query = found
+        options = dict(parse_qsl(query, keep_blank_values=True))
+        for switch in ("include_secret", "wait"):
+            if options.get(switch, "true").lower() not in ("true", "false"):
+                raise refuse(text, f"has a {switch} that is neither true nor false", cls.example)
+        return cls(resource, options, optional)
+
+    def check(self, reach: Reach) -> list[str]:
+        """It is published, its parameters are spelled as here, the worker group exists, and we may start it."""
+        actions = ["Microsoft.Automation/automationAccounts/jobs/write"]
+        actions += ["Microsoft.Automation/automationAccounts/jobs/read"]
+        reach.azure.arm.require(self.account, actions, ROLE)
+        runbook = self._get(reach, f"{self.account}/runbooks/{self.runbook}", "2018-06-30", "runbook")
+        properties = runbook.get("properties") or {}
+        if properties.get("state") == "New":
+            raise Failed(f"{self.address}: the runbook was never published", "publish it")
+        known = properties.get("parameters") or {}
+        self._check_parameters(known)
+        if self.run_on:
+            group = f"{self.account}/hybridRunbookWorkerGroups/{self.run_on}"
+            self._get(reach, group, "2015-10-31", "hybrid worker group")
+        return self._warnings(known)
+
+    def _check_parameters(self, known: dict[str, Any]) -> None:
+        names = {name.lower(): name for name in known}
+        unknown = [name for name in self.parameters if name.lower() not in names]
+        given = {name.lower() for name in (*self.parameters, _SECRET_ID, *([_SECRET] if self.include_secret else []))}
+        missing = [
+            name for name, about in known.items() if (about or {}).get("isMandatory") and name.lower() not in given
+        ]
+        if unknown or missing:
+            what = [f"the runbook has no parameter {name}" for name in unknown]
+            what += [f"its parameter {name} is mandatory" for name in missing]
+            raise Failed(f"{self.address}: {'; '.join(what)}", f"it has: {', '.join(known) or 'none'}")
+
+    def _warnings(self, known: dict[str, Any]) -> list[str]:
+        if not self.include_secret:
+            return []
+        found = [f"{self.address}: the secret can be read in the job's parameters for 30 days (include_secret=true)"]
+        if _SECRET.lower() not in {name.lower() for name in known}:
+            found.append(f"{self.address}: the runbook has no parameter {_SECRET}, and is given one")
+        return found
+
+    def deliver(self, reach: Reach, delivery: Delivery) -> Done:
+        """Start the job of this secret, unless it was started before, and wait for its end."""
+        if not self.include_secret and not delivery.versions and self._wants_secret_id(reach):
+            raise Failed(f"{self.address}: no Key Vault version to hand on", "add a Key Vault secret to deliver_to")
+        for name in self._names(reach, delivery):
+            job = self._job(reach, name)
+            if job is None:
+                job = self._start(reach, name, delivery)
+            elif _status(job) in _BAD:
+                continue  # that attempt has failed for good: one more
+            return Done(f"{self.account}/jobs/{name}", tuple(self._await(reach, name, job) if self.wait else ()))
+        raise Failed(f"{self.address}: {_MOST_ATTEMPTS} jobs for this secret have failed", "look at the runbook's jobs")
+
+    def _wants_secret_id(self, reach: Reach) -> bool:
+        known = self._get(reach, f"{self.account}/runbooks/{self.runbook}", "2018-06-30", "runbook")
+        about = ((known.get("properties") or {}).get("parameters") or {}).get(_SECRET_ID) or {}
+        return bool(about.get("isMandatory"))
+
+    def _names(self, reach: Reach, delivery: Delivery) -> Iterator[str]:
+        # The job's name is the idempotency key: who asks again for the same secret finds the job of the first time.
+        for attempt in range(_MOST_ATTEMPTS):
+            key = f"{reach.record_uid}\n{delivery.key_id}\n{self.address}\n{attempt}"
+            yield str(uuid.uuid5(_NAMESPACE, key))
+
+    def _job(self, reach: Reach, name: str) -> dict[str, Any] | None:
+        try:
+            return reach.azure.arm.get(f"{self.account}/jobs/{name}", "2019-06-01")
+        except Refused as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def _start(self, reach: Reach, name: str, delivery: Delivery) -> dict[str, Any]:
+        parameters = dict(self.parameters)
+        if self.include_secret:
+            parameters[_SECRET] = delivery.value.reveal()
+        elif delivery.versions:
+            parameters[_SECRET_ID] = next(iter(delivery.versions.values()))
+        properties = {"runbook": {"name": self.runbook}, "parameters": parameters, "runOn": self.run_on}
+        path = f"{self.account}/jobs/{name}"
+
+        def put() -> dict[str, Any]:
+            return reach.azure.arm.send("PUT", path, "2019-06-01", {"properties": properties}).body
+
+        try:
+            return reach.http.patiently(put, repeat_unclear=False)
+        except CallError as error:
+            # The name is ours: if the job is there, this was it.
+            if isinstance(error, Unclear) or (isinstance(error, Refused) and error.status == 409):
+                job = self._job(reach, name)
+                if job is not None:
+                    return job
+            raise
+
+    def _await(self, reach: Reach, name: str, job: dict[str, Any]) -> list[str]:
+        while _status(job) not in (*_DONE, *_BAD):
+            if reach.http.deadline.over():
+                raise Unclear(self.address, f"job {name} is {_status(job)} and not at its end yet")
+            reach.http.deadline.pause(min(_POLL_SECONDS, max(0.1, 5 * reach.http.deadline.retry_base)))
+            job = reach.azure.arm.get(f"{self.account}/jobs/{name}", "2019-06-01")
+        errors = self._errors(reach, name)
+        said = "; ".join(errors) or str((job.get("properties") or {}).get("exception") or "")[:200]
+        if _status(job) in _BAD:
+            raise Failed(
+                f"{self.address}: job {name} ended as {_status(job)}: {said}".rstrip(": "),
+                "look at this job of the automation account; the next run starts another",
+            )
+        return [f"{self.address}: job {name} completed with errors: {said}"] if errors else []
+
+    def _errors(self, reach: Reach, name: str) -> list[str]:
+        path = f"{self.account}/jobs/{name}/streams?$filter=properties/streamType%20eq%20'Error'"
+        streams = reach.azure.arm.pages(path, "2019-06-01")
+        return [str((stream.get("properties") or {}).get("summary") or "an error")[:200] for stream in streams]
+
+    def _get(self, reach: Reach, path: str, version: str, what: str) -> dict[str, Any]:
+        try:
+            return reach.azure.arm.get(path, version)
+        except Refused as error:
+            if error.status == 404:
+                raise Failed(f"{self.address}: there is no such {what}", f"the form is {self.example}") from None
+            raise
+
+
+def _status(job: dict[str, Any]) -> str:
+    return str((job.get("properties") or {}).get("status") or "New")

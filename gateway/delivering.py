@@ -1,0 +1,113 @@
+"""Handing the published secret to everyone who needs it: side by side, each on its own, and never to a dead end.
+
+A destination that cannot be served keeps what it holds, and nothing is removed while a required one does so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+
+from gateway.aside import Aside
+from gateway.deadline import Deadline
+from gateway.deliveries.base import Delivery, Destination, Reach
+from gateway.errors import CallError, Failed, RotationError, Unclear
+
+T = TypeVar("T")
+
+
+class Deliveries:
+    """The destinations of one record, with what they are known to hold.
+
+    Args:
+        destinations: today's lines of ``deliver_to``.
+        holds: key id last confirmed at each address, from the ledger.
+    """
+
+    def __init__(self, destinations: list[Destination], holds: dict[str, str], reach: Reach) -> None:
+        self._destinations = destinations
+        self._reach = reach
+        self._deadline: Deadline = reach.http.deadline
+        addresses = {destination.address for destination in destinations}
+        self.holds = {address: key_id for address, key_id in holds.items() if address in addresses}
+        self.warnings: list[str] = []
+
+    def open(self, key_id: str, *, required: bool = False) -> list[Destination]:
+        """The destinations that are not known to hold this key id; only the required ones, if asked for."""
+        return [
+            destination
+            for destination in self._destinations
+            if self.holds.get(destination.address) != key_id and not (required and destination.optional)
+        ]
+
+    def held(self) -> set[str]:
+        """Key ids that a required destination holds."""
+        required = [destination.address for destination in self._destinations if not destination.optional]
+        return {self.holds[address] for address in required if address in self.holds}
+
+    def check(self) -> list[Failed]:
+        """Ask all destinations, before anything is made; what is wrong with required ones, all at once."""
+        problems = []
+        for destination, aside in self._begin(self._destinations, lambda each: each.check(self._reach)):
+            try:
+                self.warnings += aside.result()
+            except (RotationError, CallError) as error:
+                if destination.optional:
+                    self.warnings.append(str(error))
+                else:
+                    problems.append(Failed(str(error), error.hint))
+        return problems
+
+    def serve(self, delivery: Delivery, destinations: Iterable[Destination]) -> list[tuple[Destination, Failed]]:
+        """Deliver to all of these; those that could not be served, with the reason.
+
+        What hands on the address of a Key Vault version is served after the Key Vault destinations.
+        """
+        waves: tuple[list[Destination], list[Destination]] = ([], [])
+        for destination in destinations:
+            waves[destination.needs_key_vault].append(destination)
+        versions = dict(self._known_versions(delivery))
+        failures = self._wave(delivery, waves[0], versions)
+        return failures + self._wave(replace(delivery, versions=versions), waves[1], versions)
+
+    def _wave(
+        self, delivery: Delivery, destinations: list[Destination], versions: dict[str, str]
+    ) -> list[tuple[Destination, Failed]]:
+        failures = []
+        for destination, aside in self._begin(destinations, lambda each: each.deliver(self._reach, delivery)):
+            try:
+                done = aside.result(self._deadline.for_work())
+            except (RotationError, CallError) as error:
+                failures.append((destination, Failed(str(error), error.hint)))
+            except TimeoutError:
+                late = Unclear(destination.address, "not done when the run's time was over")
+                failures.append((destination, Failed(str(late), late.hint)))
+            else:
+                self.holds[destination.address] = delivery.key_id
+                self.warnings += done.warnings
+                if done.where.startswith("https://"):
+                    versions[destination.address] = done.where
+        return failures
+
+    def _known_versions(self, delivery: Delivery) -> Iterable[tuple[str, str]]:
+        """Where this secret lies already: the vault's address without a version shows it too."""
+        for destination in self._destinations:
+            served = self.holds.get(destination.address) == delivery.key_id
+            if served and destination.holds_versions:
+                yield destination.address, destination.address
+
+    def after_retirement(self, delivery: Delivery, removed: list[str]) -> None:
+        """Tell all destinations which secrets are dead now; what fails is a warning."""
+        destinations = self._destinations if removed else []
+        for _, aside in self._begin(destinations, lambda each: each.after_retirement(self._reach, delivery, removed)):
+            try:
+                aside.result(self._deadline.for_work())
+            except (RotationError, CallError, TimeoutError) as error:
+                self.warnings.append(f"older versions are still enabled: {error}")
+
+    def _begin(
+        self, destinations: Iterable[Destination], call: Callable[[Destination], T]
+    ) -> list[tuple[Destination, Aside[T]]]:
+        return [(destination, Aside(partial(call, destination))) for destination in destinations]

@@ -1,0 +1,78 @@
+"""Telling people how a run ended, through Apprise (mail, Teams, Slack, PagerDuty and a hundred others).
+
+Never a value, and never a reason for a rotation to fail: what cannot be sent is a warning.
+Source: https://appriseit.com/services/
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from gateway.aside import Aside
+from gateway.errors import RotationError
+from gateway.policy import NotifyPolicy
+from gateway.report import Report
+from gateway.secret import mask, masked
+
+# A notification service that does not answer must not hold up the Gateway.
+_SECONDS = 10.0
+
+
+def notify(policy: NotifyPolicy, report: Report, outcome: RotationError | None, expires: str, now: datetime) -> None:
+    """Send what the record asks for; a failure becomes a warning of the report.
+
+    Args:
+        expires: when the published secret expires, as the record says; it may be no date.
+        now: by the service asked last.
+    """
+    for url in policy.urls:
+        mask(url)
+    message = _message(policy, report, outcome, expires, now)
+    if not policy.urls or not message:
+        return
+    sending = Aside(lambda: _send(policy.urls, *message))
+    try:
+        sent = sending.result(_SECONDS)
+    except Exception:  # whatever a notification service's client raises, and that it takes too long
+        sent = False
+    if not sent:
+        report.warnings.append("notify: at least one notification could not be sent")
+
+
+def _message(
+    policy: NotifyPolicy, report: Report, outcome: RotationError | None, expires: str, now: datetime
+) -> tuple[str, str] | None:
+    name = report.application or f"record {report.record}"
+    if outcome:
+        if policy.on == "expiry":
+            return None
+        return f"Rotation {outcome.result}: {name}", _body(report, f"{outcome.message}\n{outcome.hint}")
+    left = _days_left(expires, now)
+    rotated = report.result in ("rotated", "finished", "superseded")
+    if not rotated and policy.before is not None and left is not None and left < policy.before.days:
+        return f"Secret expires in {left:.0f} days: {name}", _body(report, f"It is not rotated: {report.result}")
+    if policy.on == "all" and rotated:
+        return f"Rotation {report.result}: {name}", _body(report, "")
+    return None
+
+
+def _body(report: Report, text: str) -> str:
+    lines = [text, f"record {report.record}", f"app {report.application} {report.client_id}".strip()]
+    lines += [f"publishes {report.key_id} until {report.expires}"] if report.key_id else []
+    return "\n".join(filter(None, lines))
+
+
+def _days_left(expires: str, now: datetime) -> float | None:
+    try:
+        ends = datetime.fromisoformat(expires)
+    except ValueError:
+        return None
+    return ((ends if ends.tzinfo else ends.replace(tzinfo=UTC)) - now).total_seconds() / 86400
+
+
+def _send(urls: tuple[str, ...], title: str, body: str) -> bool:
+    import apprise
+
+    sender = apprise.Apprise()
+    added = [sender.add(url) for url in urls]
+    return bool(sender.notify(title=masked(title), body=masked(body))) and all(added)

@@ -1,0 +1,10 @@
+"""What a careless service adds to its errors: the request, secrets and all, to catch clients that print errors."""
+
+from __future__ import annotations
+
+from sandbox.messages import Request
+
+
+def quotation(request: Request) -> str:
+    """The token and the body that were sent."""
+    return f" Authorization: {request.headers.get('authorization', '')} {request.body.decode('utf-8', 'replace')}"

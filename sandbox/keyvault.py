@@ -1,0 +1,78 @@
+"""The data plane of all key vaults, and what tests and the demo do to them directly."""
+
+from __future__ import annotations
+
+from sandbox.directory import new_secret
+from sandbox.keyvault_base import AUTHORITIES
+from sandbox.keyvault_secrets import KeyVaultSecrets
+from sandbox.keyvault_vaults import VAULT_TYPE, SecretVersion, Vault
+from sandbox.service import STATE
+
+
+class KeyVault(KeyVaultSecrets):
+    """All vaults, each on a host of its own."""
+
+    def add_vault(
+        self, name: str, group: str = "rotation", suffix: str = ".vault.azure.net", tenant_id: str | None = None,
+        retention_days: int = 90,
+    ) -> Vault:  # fmt: skip
+        """Make a vault; its name is its host's first part. Raises KeyError if the suffix is of no Azure cloud."""
+        _ = AUTHORITIES[suffix]
+        resource_id = f"{self.resources.group_id(group)}/providers/{VAULT_TYPE}/{name}"
+        vault = Vault(
+            resource_id, VAULT_TYPE, suffix=suffix, tenant_id=tenant_id or self.directory.tenant_id,
+            retention_days=retention_days,
+        )  # fmt: skip
+        with STATE:
+            if group.lower() not in self.resources.groups:
+                self.resources.add_group(group)
+            self.vaults[self.resources.add(vault).host] = vault
+            self.hosts = tuple(self.vaults)
+        return vault
+
+    def get(self, vault: Vault | str) -> Vault:
+        """A vault by its name, host or address. Raises KeyError."""
+        if isinstance(vault, Vault):
+            return vault
+        host = vault.removeprefix("https://").strip("/").lower()
+        return next(entry for entry in self.vaults.values() if host in (entry.host, entry.name.lower()))
+
+    def set_secret(
+        self, vault: Vault | str, name: str, value: str | None = None, *, tags: dict[str, str] | None = None,
+        content_type: str | None = None, expires: float | None = None, enabled: bool = True,
+    ) -> SecretVersion:  # fmt: skip
+        """Give a secret a new version; without a value, one that is made up."""
+        with STATE:
+            version = SecretVersion(
+                self._made_up() if value is None else value, int(self.clock.now()), content_type, dict(tags or {}),
+                enabled, None, None if expires is None else int(expires),
+            )  # fmt: skip
+            self.add(self.get(vault), name, version)
+        return version
+
+    def versions(self, vault: Vault | str, name: str) -> list[SecretVersion]:
+        """A secret's versions, oldest first; nothing if it is not there or was deleted."""
+        with STATE:
+            secret = self.get(vault).secrets.get(name.lower())
+            return list(secret.versions) if secret else []
+
+    def value(self, vault: Vault | str, name: str) -> str | None:
+        """The text of a secret's current version."""
+        found = self.versions(vault, name)
+        return found[-1].value if found else None
+
+    def grant(self, client_id: str, role: str, vault: Vault | str, secret: str | None = None) -> None:
+        """Assign a role to an application, on a vault or on one secret of it."""
+        scope = self.get(vault).id + (f"/secrets/{secret}" if secret else "")
+        with STATE:
+            self.roles.grant(client_id, role, scope)
+
+    def delete_secret(self, vault: Vault | str, name: str) -> None:
+        """Delete a secret as a person in the portal would: it can still be recovered. Raises KeyError."""
+        with STATE:
+            self.delete(self.get(vault), name)
+
+    def _made_up(self) -> str:
+        value = new_secret()
+        self.directory.issued.append(value)
+        return value

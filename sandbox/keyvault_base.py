@@ -1,0 +1,151 @@
+"""What every operation of a key vault shares: the sign-in challenge, the firewall, roles, errors and headers."""
+
+from __future__ import annotations
+
+from sandbox.arm_base import Resources
+from sandbox.careless import quotation
+from sandbox.clock import Clock
+from sandbox.directory import Directory, new_id
+from sandbox.keyvault_vaults import Vault
+from sandbox.messages import Request, Response
+from sandbox.roles import Roles
+from sandbox.service import Service
+from sandbox.tokens import Caller, TokenRefused, Tokens, WrongAudience
+
+AUTHORITIES = {
+    ".vault.azure.net": "login.microsoftonline.com",
+    ".vault.usgovcloudapi.net": "login.microsoftonline.us",
+    ".vault.azure.cn": "login.chinacloudapi.cn",
+}
+API_VERSIONS = ("7.0", "7.1", "7.2", "7.3", "7.4", "7.5", "7.6", "2025-07-01", "2026-04-01")
+
+GENERIC = {
+    400: ("BadParameter", "The request is not valid."),
+    401: ("Unauthorized", "The access token is not accepted."),
+    403: ("Forbidden", "The caller may not do this."),
+    404: ("NotFound", "There is nothing here."),
+    409: ("Conflict", "The object is in a state that does not allow this."),
+    429: ("Throttled", "The vault was asked too often; try again later."),
+    503: ("ServiceUnavailable", "The vault cannot answer now."),
+}
+
+
+class KeyVaultError(Exception):
+    """A refusal with its HTTP status, Key Vault's code, and the inner code that says more."""
+
+    def __init__(
+        self, status: int, message: str | None = None, code: str | None = None, inner: str | None = None
+    ) -> None:
+        generic = GENERIC.get(status, ("InternalServerError", "The vault met an error of its own."))
+        super().__init__(message or generic[1])
+        self.status = status
+        self.code = code or generic[0]
+        self.inner = inner
+
+
+def bad_parameter(message: str) -> KeyVaultError:
+    """The error for a request that makes no sense."""
+    return KeyVaultError(400, message)
+
+
+class KeyVaultBase(Service):
+    """Every vault has a host of its own; a host without a vault is not known, as DNS would have it."""
+
+    name = "keyvault"
+
+    def __init__(
+        self,
+        directory: Directory,
+        tokens: Tokens,
+        roles: Roles,
+        clock: Clock,
+        resources: Resources,
+        careless: bool = False,
+    ) -> None:
+        self.directory = directory
+        self.tokens = tokens
+        self.roles = roles
+        self.clock = clock
+        self.careless = careless
+        self.resources = resources
+        self.vaults: dict[str, Vault] = {}
+
+    def operation(self, request: Request) -> str:
+        """The operation's name; ``challenge`` while no token is sent, for that is all that such a request gets."""
+        return super().operation(request) if request.headers.get("authorization") else "challenge"
+
+    def handle(self, request: Request) -> Response:
+        """Perform the request; a KeyVaultError becomes its answer."""
+        try:
+            self.caller(request)
+            if request.query.get("api-version") not in API_VERSIONS:
+                raise bad_parameter("The query names no api-version that is known here.")
+            response = super().handle(request)
+        except KeyVaultError as error:
+            response = self._error(request, error)
+        response.headers = self._common_headers() | response.headers
+        return response
+
+    def failure(self, request: Request, status: int) -> Response:
+        """Key Vault's form of an error."""
+        return self._error(request, KeyVaultError(status))
+
+    def vault(self, request: Request) -> Vault:
+        """The vault that the request is for."""
+        return self.vaults[request.host]
+
+    def caller(self, request: Request) -> Caller:
+        """Whom the request's token stands for. Raises KeyVaultError."""
+        vault = self.vault(request)
+        header = request.headers.get("authorization", "")
+        if not header:
+            raise KeyVaultError(401, "AKV10000: The request carries no Bearer or PoP token.")
+        try:
+            caller = self.tokens.check(header, vault.audience)
+        except WrongAudience:
+            raise KeyVaultError(401, f"AKV10022: The token's audience is not {vault.audience}.") from None
+        except TokenRefused as refusal:
+            raise KeyVaultError(401, str(refusal)) from None
+        if vault.tenant_id != self.directory.tenant_id:
+            raise KeyVaultError(401, "AKV10032: The token's issuer is not the tenant of this vault.")
+        return caller
+
+    def authorize(self, request: Request, action: str, secret: str | None = None) -> Vault:
+        """The vault, if its firewall and the caller's roles allow ``action``. Raises KeyVaultError."""
+        vault, caller = self.vault(request), self.caller(request)
+        if vault.firewall:
+            raise KeyVaultError(
+                403, "The client's address is not among those that the vault admits.", inner="ForbiddenByFirewall"
+            )
+        scope = f"{vault.id}/secrets/{secret}" if secret else vault.id
+        wanted = f"Microsoft.KeyVault/vaults/secrets/{action}"
+        if not self.roles.allowed(caller.client_id, wanted, scope, data=True):
+            message = (
+                f"The caller has no role that allows this. Caller: appid={caller.client_id};oid={caller.object_id} "
+                f"Action: '{wanted}' Resource: '{scope}' Assignment: (not found)"
+            )
+            raise KeyVaultError(403, message, inner="ForbiddenByRbac")
+        return vault
+
+    def _error(self, request: Request, error: KeyVaultError) -> Response:
+        inner = {"innererror": {"code": error.inner}} if error.inner else {}
+        headers = {}
+        if error.status == 401:
+            vault = self.vault(request)
+            authority = f"https://{AUTHORITIES[vault.suffix]}/{vault.tenant_id}"
+            headers["WWW-Authenticate"] = f'Bearer authorization="{authority}", resource="{vault.audience}"'
+        message = f"{error}{quotation(request) if self.careless else ''}"
+        content = {"error": {"code": error.code, "message": message} | inner}
+        return Response.of(error.status, content, headers)
+
+    def _common_headers(self) -> dict[str, str]:
+        return {
+            "Cache-Control": "no-cache",
+            "Pragma": "no-cache",
+            "Expires": "-1",
+            "Strict-Transport-Security": "max-age=31536000;includeSubDomains",
+            "X-Content-Type-Options": "nosniff",
+            "x-ms-keyvault-region": "westeurope",
+            "x-ms-keyvault-service-version": "1.9.908.1",
+            "x-ms-request-id": new_id(),
+        }
