@@ -13,7 +13,7 @@ from typing import TypeVar
 from gateway.aside import Aside
 from gateway.deadline import Deadline
 from gateway.deliveries.base import Delivery, Destination, Reach
-from gateway.errors import CallError, Failed, RotationError, Unclear
+from gateway.errors import PERMISSION_HINT, CallError, Failed, RotationError, Unclear
 
 T = TypeVar("T")
 
@@ -54,10 +54,11 @@ class Deliveries:
             try:
                 self.warnings += aside.result()
             except (RotationError, CallError) as error:
+                problem = _problem(destination, error)
                 if destination.optional:
-                    self.warnings.append(str(error))
+                    self.warnings.append(str(problem))
                 else:
-                    problems.append(Failed(str(error), error.hint))
+                    problems.append(problem)
         return problems
 
     def serve(self, delivery: Delivery, destinations: Iterable[Destination]) -> list[tuple[Destination, Failed]]:
@@ -70,6 +71,9 @@ class Deliveries:
             waves[destination.needs_key_vault].append(destination)
         versions = dict(self._known_versions(delivery))
         failures = self._wave(delivery, waves[0], versions)
+        if not versions and any(each.holds_versions and not each.optional for each in self._destinations):
+            why = "waits for the Key Vault secret whose address it hands on"
+            return failures + [(each, Failed(f"{each.address}: {why}", "see the other errors")) for each in waves[1]]
         return failures + self._wave(replace(delivery, versions=versions), waves[1], versions)
 
     def _wave(
@@ -80,10 +84,10 @@ class Deliveries:
             try:
                 done = aside.result(self._deadline.for_work())
             except (RotationError, CallError) as error:
-                failures.append((destination, Failed(str(error), error.hint)))
+                failures.append((destination, _problem(destination, error)))
             except TimeoutError:
                 late = Unclear(destination.address, "not done when the run's time was over")
-                failures.append((destination, Failed(str(late), late.hint)))
+                failures.append((destination, _problem(destination, late)))
             else:
                 self.holds[destination.address] = delivery.key_id
                 self.warnings += done.warnings
@@ -111,3 +115,9 @@ class Deliveries:
         self, destinations: Iterable[Destination], call: Callable[[Destination], T]
     ) -> list[tuple[Destination, Aside[T]]]:
         return [(destination, Aside(partial(call, destination))) for destination in destinations]
+
+
+def _problem(destination: Destination, error: RotationError | CallError) -> Failed:
+    """The error of one destination, naming it, and what would allow it."""
+    what = str(error) if destination.address in str(error) else f"{destination.address}: {error}"
+    return Failed(what, destination.rights if error.hint == PERMISSION_HINT else error.hint)

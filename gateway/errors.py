@@ -18,6 +18,9 @@ A `CallError` that nobody handles becomes `Failed` before the first write and `U
 from __future__ import annotations
 
 
+PERMISSION_HINT = "check the permissions that docs/permissions.md names for this script"
+
+
 class RotationError(Exception):
     """A run that did not do all it should; ``exit_code`` and ``result`` are what the Gateway and the JSON line get."""
 
@@ -106,5 +109,5 @@ def _hint(status: int, throttled: bool) -> str:
     if throttled:
         return "the service limits our requests: run it again later"
     if status in (401, 403):
-        return "check the permissions that docs/permissions.md names for this script"
+        return PERMISSION_HINT
     return "look up the code of this error in the service's documentation"

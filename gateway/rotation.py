@@ -75,7 +75,7 @@ class Engine:
         if self._save(minted, ledger) is Saved.SUPERSEDED:
             self._mint.take_back(minted)
             return self._ended("superseded")
-        delivery = Delivery(minted.key_id, minted.value, minted.ends)
+        delivery = Delivery(minted.key_id, minted.value, minted.ends, replaces=at.known.key_id)
         if self._confirm(minted) and self._deliver(delivery, ledger):
             self._retire(delivery)
         return self._ended("rotated")

@@ -110,7 +110,7 @@ def test_what_commander_saves(path: str) -> None:
     hidden = [field["label"] for field in data["custom"] if field["type"] == "secret"]
     notify = ["notify"] if path == "templates/azure_app_secret.json" else []
     assert hidden == ([] if path in WEB_VAULT else ["client_secret", *notify])
-    assert {field["type"] for field in data["custom"]} <= {"text", "secret"}
+    assert {field["type"] for field in data["custom"]} <= {"text", "secret", "multiline"}
     values = {field["label"]: field["value"] for field in data["custom"]}
     assert values == {label: [value] if value else [] for label, value in TEMPLATES[path].items()}
 

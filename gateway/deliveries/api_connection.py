@@ -25,6 +25,7 @@ _CLIENT_ID, _CLIENT_SECRET, _TENANT, _GRANT = "clientid", "clientsecret", "tenan
 class ApiConnection(Destination):
     """One connection."""
 
+    rights = f"give the rotating application's service principal the role {ROLE} on the connection"
     example = "/subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.Web/connections/<name>"
 
     def __init__(self, resource: str, optional: bool) -> None:

@@ -41,11 +41,15 @@ class Done:
 
 @dataclass(frozen=True)
 class Delivery:
-    """What is handed over. ``versions``: addresses of the Key Vault versions that hold it already."""
+    """What is handed over.
+
+    ``replaces``: key id of what was published before; ``versions``: addresses of Key Vault versions that hold it.
+    """
 
     key_id: str
     value: Secret
     expires: datetime
+    replaces: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -58,6 +62,8 @@ class Destination(ABC):
     """
 
     example: ClassVar[str]
+    rights: ClassVar[str]
+    """What to do where we are not allowed to."""
     needs_key_vault: ClassVar[bool] = False
     """Served after the Key Vault destinations, because it hands on where the secret lies."""
     holds_versions: ClassVar[bool] = False

@@ -35,6 +35,8 @@ _RIGHTS = (
 class DevOpsConnection(Destination):
     """One service connection of one project."""
 
+    rights = _RIGHTS
+
     example = "https://dev.azure.com/<organisation>/<project>/_settings/adminservices?resourceId=<connection id>"
 
     def __init__(self, organisation: str, project: str, endpoint_id: str, optional: bool) -> None:

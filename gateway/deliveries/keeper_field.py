@@ -18,6 +18,7 @@ _TRIES = 4
 class KeeperField(Destination):
     """One field, by its label, of one record."""
 
+    rights = "give the Gateway's application the right to edit in that record's folder"
     example = "keeper:<record uid>#<field label>"
 
     def __init__(self, uid: str, label: str, optional: bool) -> None:

@@ -38,6 +38,8 @@ _HINTS = {
 class KeyVaultSecretDestination(Destination):
     """One secret of one vault."""
 
+    rights = _HINTS["ForbiddenByRbac"]
+
     example = "https://<vault>.vault.azure.net/secrets/<name>"
     holds_versions = True
 
@@ -128,12 +130,12 @@ class KeyVaultSecretDestination(Destination):
     def after_retirement(self, reach: Reach, delivery: Delivery, removed: list[str]) -> None:
         """Disable the versions that hold a dead secret: ours by their tag, and what this run replaced."""
         client = self._client(reach)
-        dead = {str(secret.properties.version) for secret in self._replaced}
+        # A version without our tag is taken for the secret that was published before, whose place it had.
+        replaced = {str(secret.properties.version): delivery.replaces for secret in self._replaced}
         listed = self._patiently(reach, lambda: list(client.list_properties_of_secret_versions(self.name)))
-        dead |= {str(each.version) for each in listed if (each.tags or {}).get(KEY) in removed}
         for each in listed:
-            if each.enabled and each.version in dead and (each.tags or {}).get(KEY) != delivery.key_id:
-                version = str(each.version)
+            version = str(each.version)
+            if each.enabled and (each.tags or {}).get(KEY, replaced.get(version)) in removed:
                 self._disable(reach, client, version)
 
     def _disable(self, reach: Reach, client: SecretClient, version: str) -> None:
@@ -147,11 +149,12 @@ class KeyVaultSecretDestination(Destination):
         return SecretClient(
             self.vault_url,
             reach.azure.credential(),
-            transport=RequestsTransport(session=reach.http.session, session_owner=False),
+            # The transport's own timeouts: those of the client are for a transport that it makes itself.
+            transport=RequestsTransport(
+                session=reach.http.session, session_owner=False, connection_timeout=seconds, read_timeout=seconds
+            ),
             # We decide what may be repeated: azure-core would send a PUT up to four times.
             retry_total=0,
-            connection_timeout=seconds,
-            read_timeout=seconds,
         )
 
     def _patiently(self, reach: Reach, call: Callable[[], T], *, repeat_unclear: bool = True) -> T:
