@@ -17,7 +17,6 @@ A `CallError` that nobody handles becomes `Failed` before the first write and `U
 
 from __future__ import annotations
 
-
 PERMISSION_HINT = "check the permissions that docs/permissions.md names for this script"
 
 
