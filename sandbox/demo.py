@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sandbox import faults
 from sandbox.clock import iso
+from sandbox.destinations import furnish_destinations
 from sandbox.furnish import Furnished
 from sandbox.world import Sandbox
 
@@ -23,6 +24,8 @@ class Demo:
     def __init__(self, sandbox: Sandbox, folder: Path) -> None:
         self.sandbox = sandbox
         self.at: Furnished = sandbox.furnish(old_secrets=2, foreign=1)
+        self.destinations = furnish_destinations(sandbox, self.at)
+        sandbox.keeper.edit(self.at.record_uid, "deliver_to", "\n".join(self.destinations.addresses))
         inherited = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
         own = {"ROTATION_LOCK_DIR": str(folder / "locks"), "ROTATION_PROVE_INTERVAL_SECONDS": "0.2"}
         self.environment = inherited | sandbox.env(folder) | own
@@ -41,6 +44,30 @@ class Demo:
             mark = "<- the record publishes it" if password.key_id == record.value("client_secret_id") else ""
             name, until = (password.display_name or "")[:24], iso(password.end)[:10]
             say(f"    {password.key_id}  {password.text[:3]}…  {name:24}  until {until}  {mark}".rstrip())
+
+        self._show_destinations()
+
+    def all_served(self) -> bool:
+        """Whether every destination holds a secret that works."""
+        return all(self.destinations.working().values()) and all(self.destinations.tested().values())
+
+    def _show_destinations(self) -> None:
+        """Who else holds a secret, and whether it works."""
+        made, working = self.destinations, self.destinations.working()
+        names = {
+            made.secret_address: "Key Vault secret",
+            made.devops_address: "Azure DevOps service connection",
+            made.connection_address: "Logic Apps connection (Key Vault)",
+            made.set_connection_address: "Logic Apps connection (Tables)",
+        }
+        say("  Who else holds it")
+        for address, text in made.held().items():
+            if address in names:
+                state = "signs in" if working[address] else "DEAD"
+                say(f"    {names[address]:36}  {(text or '')[:3]}…  {state}")
+        jobs = self.sandbox.automation.started(made.runbook)
+        given = jobs[-1].parameters["SecretId"].rsplit("/", 1)[0] if jobs else ""
+        say(f"    {'Automation runbook':36}  " + (f"told to read {given}" if jobs else "not started yet"))
 
     def rotate(self) -> int:
         """What the Keeper Gateway does on its schedule."""
@@ -79,10 +106,14 @@ def main() -> int:
         say(
             "A stand-in Keeper vault and Entra tenant run on this machine. A PAM User record in the vault publishes the"
         )
-        say("client secret of the app 'orders-api'. Two more secrets are on the app; nobody remembers why.\n")
+        say("client secret of the app 'orders-api'. Two more secrets are on the app; nobody remembers why. Four others")
+        say("hold the published secret and have to get each new one: the record's field deliver_to names them.\n")
         say("1. Before")
         demo.show()
-        say("\n2. A rotation: make a new secret, prove that it signs in, save it in the record, then remove the others")
+        say(
+            "\n2. A rotation: make a new secret, prove that it signs in, save it in the record, deliver it to everyone,"
+        )
+        say("   and only then remove the old ones")
         first = demo.rotate()
         say("\n3. After")
         demo.show()
@@ -95,7 +126,7 @@ def main() -> int:
         say("\n5. The next run on the schedule knows it by its name, removes it, and rotates")
         last = demo.rotate()
         demo.show()
-        healed = len(sandbox.graph.passwords(demo.at.target_object_id)) == 1
+        healed = len(sandbox.graph.passwords(demo.at.target_object_id)) == 1 and demo.all_served()
         say("\nNothing was lost at any moment." if (first, last, healed) == (0, 0, True) else "\nSOMETHING WENT WRONG")
         return 0 if (first, last, healed) == (0, 0, True) else 1
 

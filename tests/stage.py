@@ -9,13 +9,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from sandbox.destinations import Destinations, furnish_destinations
+from sandbox.service import Service
 from sandbox.world import Sandbox
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,10 +53,16 @@ class Stage:
     """One sandbox, one furnished rotation, and folders that the script may write to."""
 
     def __init__(
-        self, *, latency: float = 0.0, careless: bool = False, attach_admin: bool = True, **furnish: Any
+        self,
+        *,
+        latency: float = 0.0,
+        careless: bool = False,
+        attach_admin: bool = True,
+        services: Sequence[Service] = (),
+        **furnish: Any,
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="rotation-"))
-        self.sandbox = Sandbox(latency=latency, careless=careless)
+        self.sandbox = Sandbox(latency=latency, careless=careless, services=services)
         self.sandbox.start()
         self.at = self.sandbox.furnish(**furnish)
         self.destinations: Destinations | None = None

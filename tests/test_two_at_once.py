@@ -116,3 +116,29 @@ def test_two_records_on_one_app(operation: str, nth: int, two_records: tuple[Sta
     published = {keeper.record(uid).value("client_secret_id") for uid in (stage.at.record_uid, second)}
     assert stage.live() == published
     assert {kept["key_id"] for kept in last.report["kept"]} == {keeper.record(second).value("client_secret_id")}
+
+
+# With destinations: whoever delivers last, nobody is left with a dead secret.
+
+DELIVERED = [
+    (name, nth)
+    for name, nth in operations(SCENES["delivered to everyone"])
+    if ".connect" not in name
+    and name.split(".")[0] in ("keyvault", "devops", "arm")
+    and not name.startswith("arm.get_job")
+]
+
+
+@pytest.mark.parametrize(("operation", "nth"), DELIVERED, ids=[f"{name} {nth}" for name, nth in DELIVERED])
+def test_two_hosts_deliver(operation: str, nth: int, stage: Stage) -> None:
+    stage.deliver()
+    process, fault = held(stage, operation, nth, faults.Pause())
+    other = stage.run(ROTATION_LOCK_DIR=str(stage.home / "other-host"))
+    assert stage.published_works() and all(stage.working().values()), (other, "while the first run was held")
+    fault.release.set()
+    first = stage.finish(process)
+    assert other.code in (0, 2), other
+    assert first.code in (0, 1, 2), first
+    assert all(stage.working().values()), (first, other)
+    settled(stage, [first, other])
+    assert not stage.undelivered()

@@ -7,6 +7,7 @@ Source: https://learn.microsoft.com/rest/api/automation/job
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +16,8 @@ from urllib.parse import parse_qsl, urlencode
 from gateway.clouds import Cloud
 from gateway.deliveries.base import Delivery, Destination, Done, Reach, arm_id, refuse
 from gateway.errors import CallError, Failed, Refused, Unclear
+
+log = logging.getLogger("gateway")
 
 ROLE = "Automation Operator"
 _SECRET, _SECRET_ID = "ClientSecret", "SecretId"
@@ -150,10 +153,14 @@ class AutomationRunbook(Destination):
             raise
 
     def _await(self, reach: Reach, name: str, job: dict[str, Any]) -> list[str]:
+        pause = reach.http.deadline.retry_base / 2
         while _status(job) not in (*_DONE, *_BAD):
             if reach.http.deadline.over():
                 raise Unclear(self.address, f"job {name} is {_status(job)} and not at its end yet")
-            reach.http.deadline.pause(min(_POLL_SECONDS, max(0.1, 5 * reach.http.deadline.retry_base)))
+            if 2 < pause < _POLL_SECONDS:
+                log.info("waiting for job %s of runbook %s", name, self.runbook)
+            reach.http.deadline.pause(max(0.1, pause))
+            pause = min(_POLL_SECONDS, 2 * pause)
             job = reach.azure.arm.get(f"{self.account}/jobs/{name}", "2019-06-01")
         errors = self._errors(reach, name)
         said = "; ".join(errors) or str((job.get("properties") or {}).get("exception") or "")[:200]
