@@ -25,15 +25,16 @@ def cli() -> None:
 @click.option(
     "--config", "configuration", default="", metavar="UID", help="The PAM configuration, where several exist."
 )
+@click.option("--now", is_flag=True, help="Rotate now, whatever rotate_before_hours says.")
 @click.option("--json", "as_json", is_flag=True, help="Print the script's own JSON line.")
-def run(script: str, record_uid: str, attached: tuple[str, ...], configuration: str, as_json: bool) -> None:
+def run(script: str, record_uid: str, attached: tuple[str, ...], configuration: str, now: bool, as_json: bool) -> None:
     """Run SCRIPT for a record, as the Keeper Gateway would. Write --record=UID: a uid may begin with a dash.
 
     Exits as the script does: 0 done, 1 failed and nothing changed, 2 the next run finishes it, 3 look at it.
     """
     from gateway.by_hand import run_script
 
-    sys.exit(run_script(script, record_uid, attached, configuration, as_json))
+    sys.exit(run_script(script, record_uid, attached, configuration, now=now, as_json=as_json))
 
 
 def main() -> None:

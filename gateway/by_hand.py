@@ -31,7 +31,9 @@ MEANING = {
 }
 
 
-def run_script(script: str, record_uid: str, attached: Iterable[str], configuration_uid: str, as_json: bool) -> int:
+def run_script(
+    script: str, record_uid: str, attached: Iterable[str], configuration_uid: str, *, now: bool, as_json: bool
+) -> int:
     """Run ``script`` for a record and show its outcome, as the script's own JSON line or for people; its exit code.
 
     Raises:
@@ -41,7 +43,7 @@ def run_script(script: str, record_uid: str, attached: Iterable[str], configurat
     settings = read_settings()
     http = Http(settings.request_timeout, Deadline(settings.deadline, settings.retry_base))
     vault = Vault(find_ksm_config(), http)
-    line = gateway_line(vault, record_uid, list(attached), configuration_uid)
+    line = gateway_line(vault, record_uid, list(attached), configuration_uid, due_now=now)
     http.session.close()
     # On stdin only: a command line and an environment can be read by others.
     process = subprocess.run([sys.executable, script], input=line, stdout=subprocess.PIPE, check=False)  # noqa: S603
@@ -80,8 +82,10 @@ def _readable(report: dict[str, Any]) -> str:
     return "".join(lines)
 
 
-def gateway_line(vault: Vault, record_uid: str, attached: list[str], configuration_uid: str) -> bytes:
-    """The line that the Gateway pipes into a script attached to this record.
+def gateway_line(
+    vault: Vault, record_uid: str, attached: list[str], configuration_uid: str, *, due_now: bool = False
+) -> bytes:
+    """The line that the Gateway pipes into a script attached to this record; ``due_now`` is ours.
 
     Raises:
         Failed, CallError
@@ -100,7 +104,7 @@ def gateway_line(vault: Vault, record_uid: str, attached: list[str], configurati
         "user": record.value_of_type("login"),
         "records": _encoded([_flat(each) for each in records]),
     }
-    return _encoded(params).encode() + b"\n"
+    return _encoded(params | ({"dueNow": True} if due_now else {})).encode() + b"\n"
 
 
 def _wanted(visible: dict[str, VaultRecord], uid: str) -> VaultRecord:

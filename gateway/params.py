@@ -48,6 +48,8 @@ class Params:
     record_uid: str
     configuration_uid: str
     attached: tuple[AttachedRecord, ...]
+    due_now: bool = False
+    """Not of Keeper's making: `keeper-rotation run --now` asks for a rotation before its time."""
 
 
 def read_params(stdin: BinaryIO) -> Params:
@@ -73,6 +75,7 @@ def read_params(stdin: BinaryIO) -> Params:
         record_uid=_uid(params, "userRecordUid", required=True),
         configuration_uid=_uid(params, "providerRecordUid", required=False),
         attached=tuple(_attached(_decoded(records, list, "stdin: 'records'") if records else [])),
+        due_now=params.get("dueNow") is True,
     )
 
 

@@ -66,6 +66,8 @@ class Preparation:
         self._early = self._begin_sign_in(self._early_admin) if self._early_admin else None
         self.record = read_record(host.vault, params.record_uid)
         self.policy = read_policy(self.record.value)
+        if params.due_now:
+            self.policy = replace(self.policy, rotate_before=None)
         if self.policy.enabled:
             self._check_labels()
 

@@ -78,6 +78,14 @@ def test_the_line_is_the_gateways(stage: Stage) -> None:
     assert records == expected["records"]
 
 
+def test_now_rotates_what_is_not_due(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(settings={"rotate_before_hours": "1"})
+    arguments = ("run", str(SCRIPT), f"--record={stage.at.record_uid}", "--json")
+    assert json.loads(command(stage, *arguments).stdout)["result"] == "not_due"
+    assert json.loads(command(stage, *arguments, "--now").stdout)["result"] == "rotated"
+    assert stage.published_works()
+
+
 def test_several_configurations_must_be_told_apart(stage: Stage) -> None:
     second = stage.sandbox.keeper.add_record("second", "pamAzureConfiguration")
     process = command(stage, "run", str(SCRIPT), f"--record={stage.at.record_uid}")
