@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import fnmatch
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,14 @@ def test_package_that_does_not_fit(tmp_path: Path) -> None:
     copy = shutil.copy(SCRIPT, tmp_path / "script.py")
     process = subprocess.run([sys.executable, "-S", copy], capture_output=True, text=True, check=False)
     assert "installed is 7.3.1" in said(process)["error"]
+
+
+def test_every_part_of_the_package_is_installed() -> None:
+    """The tests run in a checkout; a gateway host has only what the wheel holds."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    found = {path.parent.relative_to(ROOT).as_posix() for path in (ROOT / "gateway").rglob("__init__.py")}
+    patterns = settings["packages"]["find"]["include"]
+    assert found == {name for name in found if any(fnmatch.fnmatch(name, pattern) for pattern in patterns)}
 
 
 def test_usage_error(stage: Stage) -> None:
