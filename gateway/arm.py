@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from gateway.errors import Failed
 from gateway.http import Answer, Http
 from gateway.secret import Secret
+
+T = TypeVar("T")
 
 
 class Arm:
@@ -24,13 +26,17 @@ class Arm:
     """
 
     def __init__(self, http: Http, root: str, token: Callable[[], Secret]) -> None:
-        self._http = http
+        self.http = http
         self._root = root
         self._token = token
 
+    def patiently(self, call: Callable[[], T]) -> T:
+        """A call that may be repeated, until it goes through. Raises CallError."""
+        return self.http.patiently(call)
+
     def get(self, path: str, api_version: str) -> dict[str, Any]:
         """A resource. Raises CallError."""
-        return self._http.patiently(lambda: self.send("GET", path, api_version)).body
+        return self.http.patiently(lambda: self.send("GET", path, api_version)).body
 
     def pages(self, path: str, api_version: str) -> Iterator[dict[str, Any]]:
         """The entries of a list, page after page. Raises CallError."""
@@ -49,7 +55,7 @@ class Arm:
         kind = path.split("?")[0].rstrip("/").split("/")
         place = f"Azure {kind[-2]} {kind[-1]}" if len(kind) > 2 else "Azure"
         url = self._root + path + version
-        return self._http.send(place, method, url, token=self._token().reveal(), payload=payload)
+        return self.http.send(place, method, url, token=self._token().reveal(), payload=payload)
 
     def require(self, scope: str, actions: list[str], role: str) -> None:
         """Check that we may do ``actions`` on ``scope``, before anything is done.

@@ -1,4 +1,4 @@
-"""What every kind of Azure credential shares: one sign-in, with the connection to Graph opened at the same time."""
+"""What every kind of Azure credential shares: one sign-in, with the connection to its API opened at the same time."""
 
 from __future__ import annotations
 
@@ -23,23 +23,24 @@ if TYPE_CHECKING:
 class Azure:
     """One admin credential signed in to one cloud.
 
+    Args:
+        begin_with: the service that is asked first: ``https://graph.microsoft.com`` or ``https://management.azure.com``.
+
     Raises:
         Failed, CallError: it cannot sign in.
     """
 
-    def __init__(self, http: Http, cloud: Cloud, admin: AdminCredential) -> None:
+    def __init__(self, http: Http, cloud: Cloud, admin: AdminCredential, begin_with: str) -> None:
         self.cloud = cloud
-        self.entra = Entra(http, cloud, admin.tenant_id, admin.client_id, admin.client_secret)
         self.tenant_id = admin.tenant_id
-        Aside(lambda: _open_connection(http, cloud.graph))
-        self.graph = Graph(http, cloud.graph, self._graph_token())
+        self.entra = Entra(http, cloud, admin.tenant_id, admin.client_id, admin.client_secret)
+        self.graph = Graph(http, cloud.graph, lambda: self.token(f"{cloud.graph}/.default"))
         self.arm = Arm(http, cloud.arm, lambda: self.token(f"{cloud.arm}/.default"))
-
-    def _graph_token(self) -> Secret:
-        return self.token(f"{self.cloud.graph}/.default")
+        Aside(lambda: _open_connection(http, begin_with))
+        self.token(f"{begin_with}/.default")
 
     def token(self, scope: str) -> Secret:
-        """An access token for another service. Raises Failed, CallError."""
+        """An access token for a service. Raises Failed, CallError."""
         return self.entra.token(scope)
 
     def credential(self) -> Credential:
@@ -53,7 +54,7 @@ class Azure:
             CallError: it is not accepted.
         """
         self.entra.use(client_secret)
-        self.graph.token = self._graph_token()
+        self.token(f"{self.cloud.graph}/.default")
 
 
 class Credential:
@@ -72,4 +73,4 @@ class Credential:
 def _open_connection(http: Http, root: str) -> None:
     """Leave an open connection in the session. The answer, and whether there is one, does not matter."""
     with contextlib.suppress(CallError):
-        http.raw("Graph connection", "HEAD", f"{root}/v1.0/")
+        http.raw("Azure connection", "HEAD", f"{root}/v1.0/")

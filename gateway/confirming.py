@@ -12,7 +12,7 @@ from time import monotonic
 
 from gateway.credential import LiveCredential, Minted
 from gateway.errors import CallError, Failed, RotationError, Unclear, Unknown
-from gateway.minting import Mint
+from gateway.minting import Maker
 from gateway.preparation import Host, Prepared
 from gateway.saving import Labels, Save, Saved
 from gateway.vault import VaultRecord
@@ -35,7 +35,7 @@ class Confirmation:
         before: the written fields as they were, by label.
     """
 
-    def __init__(self, prepared: Prepared, host: Host, mint: Mint, before: Mapping[str, str]) -> None:
+    def __init__(self, prepared: Prepared, host: Host, mint: Maker, before: Mapping[str, str]) -> None:
         self._at = prepared
         self._host = host
         self._mint = mint

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from gateway.secret import Secret
@@ -14,12 +15,16 @@ GRACE = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class LiveCredential:
-    """A credential that the service lists. ``name`` is its display name, ``hint`` the start of its value."""
+    """A credential that the service lists.
+
+    ``name`` is its display name, ``hint`` the start of its value, ``made`` when, where the service tells that.
+    """
 
     key_id: str
     name: str
     hint: str
     ends: datetime
+    made: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,23 @@ class Target:
     created: str
     most_live: int | None
     can_sign_in: bool
+
+
+@dataclass(frozen=True)
+class HandOver:
+    """How a secret is called where it is delivered to.
+
+    ``roles``: what a connection signs in with besides the secret, such as ``clientid``; ``owner`` is the one of them
+    that tells whose sign-in it is, ``secret`` the secret's own. ``parameter``: of a runbook. ``tags``: of a Key Vault
+    version; ``{key_id}`` in a tag stands for the key id.
+    """
+
+    roles: Mapping[str, str]
+    owner: str
+    secret: str
+    parameter: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    for_service_connections: bool = False
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,21 @@ class Field:
     meaning: str
     default: str = ""
     written: bool = False
+    only: str = ""
+    """the one script that the field is for; empty where several share it"""
 
+
+APP, STORAGE = "azure_app_secret", "azure_storage_key"
 
 FIELDS = (
-    Field("application_object_id", "text", "the app to rotate: its object id or its application (client) id"),
-    Field("client_secret_id", "text", "key id of the published client secret", written=True),
-    Field("client_secret", "secret", "the published client secret", written=True),
-    Field("expires", "text", "when the published client secret expires, UTC", written=True),
+    Field("application_object_id", "text", "the app to rotate: its object id or its application (client) id", only=APP),
+    Field("client_secret_id", "text", "key id of the published client secret", written=True, only=APP),
+    Field("client_secret", "secret", "the published client secret", written=True, only=APP),
+    Field("storage_account_id", "text", "the storage account to rotate: its resource id", only=STORAGE),
+    Field("active_key", "text", "which key is published, `key1` or `key2`", written=True, only=STORAGE),
+    Field("storage_key", "secret", "the published key", written=True, only=STORAGE),
+    Field("connection_string", "secret", "a connection string with the published key", written=True, only=STORAGE),
+    Field("expires", "text", "when the published secret expires, UTC", written=True),
     Field("NOOP", "text", "tells the Gateway to run only the attached script", "True"),
     Field("Private Key Type", "text", "second field of Keeper's recipe for NOOP", "rsa-ssh"),
     Field("rotation_enabled", "text", "`False`: the script touches nothing and exits 0", "True"),
@@ -32,12 +40,17 @@ FIELDS = (
     Field(
         "remove_old",
         "text",
-        "`all`: every other secret of the app is removed; `replaced`: only what this record published before; `none`",
+        "`all`: every other secret is removed; `replaced`: only what this record published before; `none`",
         "all",
     ),
     Field("overlap_hours", "text", "old secrets are removed by the first run after this many hours", "0"),
     Field("deliver_to", "multiline", "who else gets the secret, one address a line; see `deliveries.md`"),
-    Field("application_owners", "multiline", "user principal names or object ids that must own the app, one a line"),
+    Field(
+        "application_owners",
+        "multiline",
+        "user principal names or object ids that must own the app, one a line",
+        only=APP,
+    ),
     Field("notify", "secret", "notification URLs of Apprise, one a line; see `notifications.md`"),
     Field(
         "notify_on",
@@ -47,8 +60,8 @@ FIELDS = (
     ),
     Field("notify_before_days", "text", "tell when `expires` is nearer than this, and nothing was rotated"),
     Field("azure_cloud", "text", "`AzureCloud`, `AzureUSGovernment` or `AzureChinaCloud`", "AzureCloud"),
-    Field("created", "text", "when the app was created, UTC", written=True),
-    Field("last_rotated", "text", "when the published client secret was saved, UTC", written=True),
+    Field("created", "text", "when the app or account was created, UTC", written=True),
+    Field("last_rotated", "text", "when the published secret was saved, UTC", written=True),
     Field("rotation_state", "text", "what is to be removed and delivered, as JSON; no secret in it", written=True),
 )
 

@@ -7,6 +7,7 @@ Source: https://learn.microsoft.com/graph/api/resources/application
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -50,13 +51,13 @@ class Graph:
     Args:
         http: the session of the run.
         root: ``https://graph.microsoft.com`` or that of another cloud.
-        token: of the rotating application; may be replaced (`gateway.rotation`, an app that rotates itself).
+        token: gives an access token of the rotating application.
     """
 
-    def __init__(self, http: Http, root: str, token: Secret) -> None:
+    def __init__(self, http: Http, root: str, token: Callable[[], Secret]) -> None:
         self._http = http
         self._root = f"{root}/v1.0"
-        self.token = token
+        self._token = token
 
     def find_application(self, given: str) -> Application:
         """The application that ``given`` names: by object id, client id, or its service principal's object id.
@@ -189,7 +190,7 @@ class Graph:
         return self._http.patiently(lambda: _application(self._send("application", "GET", f"{path}?{_SELECT}")))
 
     def _send(self, what: str, method: str, path: str, payload: dict[str, Any] | None = None) -> Answer:
-        token = self.token.reveal()
+        token = self._token().reveal()
         try:
             return self._http.send(f"Graph {what}", method, self._root + path, token=token, payload=payload)
         except CallError as error:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from gateway.admin import AdminCredential
 from gateway.azure import Azure
 from gateway.clouds import Cloud
-from gateway.credential import LiveCredential, Minted, Target
+from gateway.credential import HandOver, LiveCredential, Minted, Target
 from gateway.errors import CallError
 from gateway.http import Http
 from gateway.secret import Secret
@@ -39,7 +40,15 @@ class Rotation(ABC):
 
     target: ClassVar[str]
     outputs: ClassVar[Outputs]
+    proof: ClassVar[str] = "sign-in"
+    """how a new one is proved, for the report"""
+    regenerates: ClassVar[bool] = False
+    """a new one takes the place of one of two keys (``regenerating.py``), instead of being made beside the old ones"""
+    defaults: ClassVar[Mapping[str, str]] = {}
+    """fields whose default is another one for this kind"""
     azure: Azure
+    lifetime = timedelta()
+    """how long a new one lives, by the record; set before `find`"""
 
     @abstractmethod
     def __init__(self, http: Http, cloud: Cloud, admin: AdminCredential) -> None: ...
@@ -67,6 +76,14 @@ class Rotation(ABC):
     @abstractmethod
     def retire(self, key_id: str) -> bool:
         """Remove one; False where it is not there. Raises CallError."""
+
+    @abstractmethod
+    def hand_over(self) -> HandOver:
+        """How a secret of this kind is called where it is delivered to."""
+
+    def more_outputs(self, minted: Minted) -> dict[str, str]:
+        """What else is written into the record, by label."""
+        return {}
 
     @abstractmethod
     def rotates_itself(self, admin: AdminCredential) -> bool:

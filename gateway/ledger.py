@@ -27,6 +27,19 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Regenerating:
+    """A key that is about to be regenerated, and when it was made before that.
+
+    ``lock_id`` and ``until`` tell which run is at it, and until when, as the marker of a credential does.
+    """
+
+    key_id: str
+    before: datetime
+    lock_id: str
+    until: datetime
+
+
+@dataclass(frozen=True)
 class Ledger:
     """``named`` is the target as the record gave it, ``target`` its object id, ``key_id`` what was published last.
 
@@ -38,6 +51,7 @@ class Ledger:
     key_id: str = ""
     entries: dict[str, Entry] = field(default_factory=dict)
     holds: dict[str, str] = field(default_factory=dict)
+    regenerating: Regenerating | None = None
 
     def ever_published(self) -> set[str]:
         """Key ids that this record publishes or once published."""
@@ -60,7 +74,10 @@ class Ledger:
             for key_id, entry in self.entries.items()
         ]
         content = {"version": VERSION, "record": record_uid, "named": self.named, "target": self.target}
-        rest = {"key_id": self.key_id, "retire": entries, "holds": self.holds}
+        rest: dict[str, Any] = {"key_id": self.key_id, "retire": entries, "holds": self.holds}
+        if at_work := self.regenerating:
+            moments = {"before": at_work.before.isoformat(), "until": stamp(at_work.until)}
+            rest["regenerating"] = {"key_id": at_work.key_id, "lock": at_work.lock_id, **moments}
         return json.dumps(content | rest, separators=(",", ":"))
 
 
@@ -82,7 +99,8 @@ def read_ledger(text: str, record_uid: str) -> Ledger:
             return Ledger()
         entries = {str(row["key_id"]): _entry(row) for row in content["retire"]}
         holds = {str(address): str(key_id) for address, key_id in content["holds"].items()}
-        return Ledger(str(content["named"]), str(content["target"]), str(content["key_id"]), entries, holds)
+        named, target, key_id = (str(content[name]) for name in ("named", "target", "key_id"))
+        return Ledger(named, target, key_id, entries, holds, _regenerating(content.get("regenerating")))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise Failed(
             "rotation_state cannot be read: it was edited, or written by another version of this package",
@@ -94,3 +112,10 @@ def read_ledger(text: str, record_uid: str) -> Ledger:
 def _entry(row: dict[str, Any]) -> Entry:
     after = datetime.fromisoformat(row["after"]) if row["after"] else None
     return Entry(after if after is None or after.tzinfo else after.replace(tzinfo=UTC), bool(row["published"]))
+
+
+def _regenerating(row: dict[str, Any] | None) -> Regenerating | None:
+    if row is None:
+        return None
+    before, until = datetime.fromisoformat(row["before"]), datetime.fromisoformat(row["until"])
+    return Regenerating(str(row["key_id"]), before, str(row["lock"]), until)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Protocol
 
 from gateway.credential import LiveCredential, Marker, Minted, Target
 from gateway.deadline import Deadline
@@ -17,6 +18,27 @@ log = logging.getLogger("gateway")
 
 # Graph's replicas disagree for a while: "not there" is believed when it was said this many times in a row.
 READS = 3
+
+
+class Maker(Protocol):
+    """What the order of a rotation needs of whatever makes new credentials: `Mint`, or `gateway.regenerating`."""
+
+    marked_until: datetime
+
+    def make(self, lifetime: timedelta) -> Minted:
+        """A new credential. Raises RotationError."""
+
+    def prove(self, minted: Minted) -> str:
+        """Prove that it works; how, for the report. Raises RotationError, CallError."""
+
+    def shown(self, minted: Minted) -> tuple[LiveCredential, ...]:
+        """The listing that shows it, or the last one that did not. Raises CallError."""
+
+    def remove(self, key_id: str) -> bool:
+        """End a credential; False where it was gone already. Raises CallError."""
+
+    def take_back(self, minted: Minted) -> None:
+        """Undo `make`, before anybody was given the new one. Raises Unknown."""
 
 
 class Mint:
@@ -115,7 +137,7 @@ class Mint:
                 in_a_row, last = 0, str(error)
                 barred = barred + 1 if self._kind.cannot_sign_in(error) else 0
             if in_a_row >= self._settings.prove_successes:
-                return "sign-in"
+                return self._kind.proof
             waited = began - self._deadline.remaining()
             if waited >= until:
                 raise Failed(f"the new secret was not accepted within {until:.0f} s: {last}", "run again later")

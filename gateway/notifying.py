@@ -49,7 +49,7 @@ def _message(
         return f"Rotation {outcome.result}: {name}", _body(report, f"{outcome.message}\n{outcome.hint}")
     left = _days_left(expires, now)
     rotated = report.result in ("rotated", "finished", "superseded")
-    if not rotated and policy.before is not None and left is not None and left < policy.before.days:
+    if not rotated and policy.before is not None and left is not None and left < policy.before.total_seconds() / 86400:
         return f"Secret expires in {left:.0f} days: {name}", _body(report, f"It is not rotated: {report.result}")
     if policy.on == "all" and rotated:
         return f"Rotation {report.result}: {name}", _body(report, "")

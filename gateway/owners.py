@@ -12,7 +12,7 @@ from gateway.errors import CallError, Refused
 from gateway.graph import Graph, is_guid
 
 _PERMISSIONS = {
-    "owners": "Application.ReadWrite.All",
+    "owners": "Application.ReadWrite.All and Directory.Read.All",
     "user": "User.ReadBasic.All; or write the object id",
 }
 

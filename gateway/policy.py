@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -43,13 +43,16 @@ class NotifyPolicy:
     before: timedelta | None
 
 
-def read_policy(value: Callable[[str], str]) -> Policy:
+def read_policy(value: Callable[[str], str], defaults: Mapping[str, str] | None = None) -> Policy:
     """The policy in the fields that ``value`` looks up by label; an empty field means its default.
+
+    Args:
+        defaults: of the kind that is rotated, where they are not those of the table of fields.
 
     Raises:
         Failed: one or more fields cannot be used; all of them are named.
     """
-    read = _Reader(value)
+    read = _Reader(value, DEFAULTS | dict(defaults or {}))
     policy = Policy(
         enabled=read.switch("rotation_enabled"),
         lifetime=read.duration("secret_lifetime_days", _DAY, 1) or LONGEST,
@@ -68,7 +71,7 @@ def read_policy(value: Callable[[str], str]) -> Policy:
 
 def read_notify_policy(value: Callable[[str], str], read: _Reader | None = None) -> NotifyPolicy:
     """Who is told. A wish that cannot be used falls back to its default here; `read_policy` complains about it."""
-    read = read or _Reader(value)
+    read = read or _Reader(value, DEFAULTS)
     return NotifyPolicy(
         urls=read.words("notify"),
         on=read.choice("notify_on", NOTIFY_ON),
@@ -79,12 +82,13 @@ def read_notify_policy(value: Callable[[str], str], read: _Reader | None = None)
 class _Reader:
     """Reads fields, and gathers what is wrong with them."""
 
-    def __init__(self, value: Callable[[str], str]) -> None:
+    def __init__(self, value: Callable[[str], str], defaults: Mapping[str, str]) -> None:
         self._value = value
+        self._defaults = defaults
         self.problems: list[str] = []
 
     def text(self, label: str) -> str:
-        return self._value(label).strip() or DEFAULTS[label]
+        return self._value(label).strip() or self._defaults[label]
 
     def words(self, label: str) -> tuple[str, ...]:
         return tuple(re.split(r"[\s,]+", self.text(label))) if self.text(label) else ()
@@ -101,7 +105,7 @@ class _Reader:
             if name.lower() == chosen.lower():
                 return name
         self.problems.append(f"{label}: {chosen!r} is none of {', '.join(choices)}")
-        return DEFAULTS[label]
+        return self._defaults[label]
 
     def duration(self, label: str, unit: timedelta, least: float) -> timedelta | None:
         text = self.text(label)

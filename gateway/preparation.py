@@ -65,7 +65,7 @@ class Preparation:
         self._early_admin = early_admin(self._places)
         self._early = self._begin_sign_in(self._early_admin) if self._early_admin else None
         self.record = read_record(host.vault, params.record_uid)
-        self.policy = read_policy(self.record.value)
+        self.policy = read_policy(self.record.value, make_kind.defaults)
         if params.due_now:
             self.policy = replace(self.policy, rotate_before=None)
         if self.policy.enabled:
@@ -84,6 +84,7 @@ class Preparation:
         given = self._check_record()
         destinations = self._destinations()
         admin, kind = self._sign_in()
+        kind.lifetime = self.policy.lifetime
         ledger = read_ledger(self.record.value("rotation_state"), self.record.uid)
         target, listing = kind.find(ledger.target if ledger.named == given else given)
         ledger = replace(ledger, named=given) if ledger.target == target.object_id else Ledger(given, target.object_id)
@@ -98,7 +99,9 @@ class Preparation:
             settled=self._is_settled(),
         )
         self._check_self_rotation(kind, admin, destinations)
-        reach = Reach(self._host.http, kind.azure, self._host.vault, self._params.attached, self.record.uid, target)
+        attached, uid = self._params.attached, self.record.uid
+        versions = any(each.holds_versions for each in destinations)
+        reach = Reach(self._host.http, kind.azure, self._host.vault, attached, uid, kind.hand_over(), versions)
         deliveries = Deliveries(destinations, ledger.holds, reach)
         groups = rules.sort(listing, known)
         return Prepared(kind, admin, self.record, self.policy, target, known, groups, deliveries, self._lock)

@@ -28,8 +28,8 @@ from gateway.confirming import Confirmation, Confirmed
 from gateway.credential import LiveCredential, Minted, read_marker, stamp
 from gateway.deliveries.base import Delivery
 from gateway.errors import CallError, Failed, Incomplete, RotationError, Unknown
-from gateway.ledger import Entry, Ledger
-from gateway.minting import Mint
+from gateway.ledger import Entry, Ledger, Regenerating
+from gateway.minting import Maker, Mint
 from gateway.preparation import Host, Prepared
 from gateway.report import Report
 from gateway.saving import Labels, Save, Saved
@@ -45,16 +45,29 @@ class Engine:
         self._at = prepared
         self._host = host
         self._deadline = host.http.deadline
-        self._mint = Mint(
-            prepared.kind, prepared.target, host.http, host.settings, prepared.known.record_uid, prepared.known.lock_id
-        )
+        self._mint = self._maker()
         self._before = {label: prepared.record.value(label) for label in self._written_labels()}
         self._entries: dict[str, Entry] = {}
         self._listing: tuple[LiveCredential, ...] = ()
         self._is_superseded = False
+        self._record = prepared.record
         self._left_over: list[tuple[str, str]] = []
         self.report = report
         self.has_written = False
+
+    def _maker(self) -> Maker:
+        at, host = self._at, self._host
+        if at.kind.regenerates:
+            from gateway.regenerating import Regeneration
+
+            return Regeneration(at, host, self._note_regeneration)
+        return Mint(at.kind, at.target, host.http, host.settings, at.known.record_uid, at.known.lock_id)
+
+    def _note_regeneration(self, note: Regenerating) -> None:
+        """Save what is about to be regenerated; only then it is."""
+        ledger = replace(self._at.known.ledger, regenerating=note)
+        if self._save_values(self._record, {"rotation_state": ledger.text(self._at.record.uid)}) is not Saved.OURS:
+            raise Failed("another rotation finished meanwhile; nothing was regenerated", "run it again")
 
     def rotate(self) -> str:
         """Do it all; how it ended, for the report.
@@ -70,12 +83,12 @@ class Engine:
         self._check_destinations()
         self._make_room()
         minted = self._make()
-        self._entries = rules.retirements(at.sorted, at.policy, at.known, self.report.removed)
+        self._entries = rules.retirements(at.sorted, at.policy, at.known, {*self.report.removed, minted.key_id})
         ledger = Ledger(at.known.ledger.named, at.target.object_id, minted.key_id, self._entries, at.deliveries.holds)
         if self._save(minted, ledger) is Saved.SUPERSEDED:
             self._mint.take_back(minted)
             return self._ended("superseded")
-        delivery = Delivery(minted.key_id, minted.value, minted.ends, replaces=at.known.key_id)
+        delivery = Delivery(minted.key_id, minted.value, minted.ends, at.known.key_id, at.known.value)
         if self._confirm(minted) and self._deliver(delivery, ledger):
             self._retire(delivery)
         return self._ended("rotated")
@@ -193,8 +206,9 @@ class Engine:
             stamp(self._host.http.now()),
             ledger.text(self._at.record.uid),
         )
+        more = self._at.kind.more_outputs(minted)
         try:
-            saved = self._save_values(self._at.record, dict(zip(self._written_labels(), values, strict=True)))
+            saved = self._save_values(self._record, dict(zip(self._written_labels(), values, strict=True)) | more)
         except Failed:
             self._mint.take_back(minted)
             raise
@@ -212,6 +226,7 @@ class Engine:
         labels = Labels(self._at.kind.target, outputs.key_id, outputs.value)
         save = Save(self._host.vault, self._deadline, record, values, labels, is_live)
         saved = save.run()
+        self._record = save.record
         if saved is Saved.SUPERSEDED:
             self._supersede(save.record)
         return saved

@@ -170,10 +170,13 @@ def retirements(sorted_: Sorted, policy: Policy, known: Known, gone: Iterable[st
 def overdue(sorted_: Sorted, policy: Policy, known: Known) -> list[str]:
     """Dated entries of the ledger whose time has come, that still live and that today's policy lets go."""
     allowed = may_go(sorted_, policy, known) if policy.remove_old != "none" else {}
+    # A key that was regenerated since lives on under its name.
+    made = {credential.key_id: credential.made for credential in sorted_.all() if credential.made}
     return [
         key_id
         for key_id, entry in known.ledger.entries.items()
         if entry.after and entry.after <= known.now and key_id in allowed and key_id != known.key_id
+        if not (key_id in made and made[key_id] > entry.after)
     ]
 
 

@@ -1,90 +1,98 @@
-"""Storage accounts and their two keys; what is kept in the accounts is not served."""
+"""Storage accounts and their two keys; what the keys open is in storage_blobs.py."""
 
 from __future__ import annotations
 
 import base64
 import os
 import re
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
 
 from sandbox.arm import Arm
-from sandbox.arm_base import GROUP, SUBSCRIPTION, ArmError, Provider, Resource, json_object
+from sandbox.arm_base import GROUP, SUBSCRIPTION, ArmError, Provider, json_object
 from sandbox.messages import Request, Response
 from sandbox.service import STATE, route
+from sandbox.storage_accounts import KEY_NAMES, NAME, STORAGE_TYPE, SUFFIXES, StorageAccount, StorageKey
 
-STORAGE_TYPE = "Microsoft.Storage/storageAccounts"
 KIND = r"/providers/Microsoft\.Storage/storageAccounts"
 ACCOUNT = GROUP + KIND + r"/(?P<account>[^/]+)"
 
 
-@dataclass
-class StorageKey:
-    """One key of an account."""
-
-    value: str = field(repr=False)
-    created: float = 0.0
-
-
-@dataclass
-class StorageAccount(Resource):
-    """A storage account with ``key1`` and ``key2``."""
-
-    keys: dict[str, StorageKey] = field(default_factory=dict)
-    expiry_days: int | None = None
-
-    def shown(self) -> dict[str, Any]:
-        """As ARM shows it: the keys' ages, never the keys."""
-        policy = {"keyPolicy": {"keyExpirationPeriodInDays": self.expiry_days}} if self.expiry_days else {}
-        return {"sku": {"name": "Standard_LRS", "tier": "Standard"}, "kind": "StorageV2"} | self.summary() | {
-            "properties": policy | {
-                "keyCreationTime": {name: moment(key.created) for name, key in self.keys.items()},
-                "allowCrossTenantReplication": False,
-                "privateEndpointConnections": [],
-                "minimumTlsVersion": "TLS1_2",
-                "allowBlobPublicAccess": False,
-                "supportsHttpsTrafficOnly": True,
-                "creationTime": moment(min(key.created for key in self.keys.values())),
-                "primaryEndpoints": {"blob": f"https://{self.name}.blob.core.windows.net/"},
-                "primaryLocation": self.location,
-                "provisioningState": "Succeeded",
-                "statusOfPrimary": "available",
-            }
-        }  # fmt: skip
-
-    def key_list(self) -> Response:
-        """Both keys, whichever was asked for."""
-        return Response.of(200, {"keys": [
-            {"creationTime": moment(key.created), "keyName": name, "value": key.value, "permissions": "FULL"}
-            for name, key in self.keys.items()
-        ]})  # fmt: skip
-
-
 class Storage(Provider):
-    """The resource provider Microsoft.Storage, as far as keys go."""
+    """The resource provider Microsoft.Storage, as far as keys go.
+
+    ``propagation_seconds``: a regenerated key is accepted only after so long; its old value stops at once.
+    """
 
     def __init__(self, arm: Arm) -> None:
         self.arm = arm
+        self.propagation_seconds = 0.0
+        self.regenerations: list[tuple[str, str]] = []
+        """Account and key name of every regeneration, whoever did it, in order."""
         arm.providers.append(self)
 
     # -- for tests and the demo ---------------------------------------------------------------------------------
 
-    def add_account(self, name: str, group: str = "rotation", age_days: float = 100.0) -> StorageAccount:
-        """Make a storage account."""
+    def add_account(
+        self, name: str, group: str = "rotation", age_days: float = 100.0, *, suffix: str = SUFFIXES[0],
+        allow_shared_key: bool = True,
+    ) -> StorageAccount:  # fmt: skip
+        """Make a storage account. Raises ValueError if Azure would not take the name or knows no such suffix."""
+        if not NAME.fullmatch(name) or suffix not in SUFFIXES:
+            raise ValueError(f"no storage account can be at {name}.blob.{suffix}")
         resource_id = f"{self.arm.resources.group_id(group)}/providers/{STORAGE_TYPE}/{name}"
         created = self.arm.clock.now() - age_days * 86400
         with STATE:
-            keys = {key: self._new_key(created) for key in ("key1", "key2")}
-            return self.arm.resources.add(StorageAccount(resource_id, STORAGE_TYPE, keys=keys))
+            if group.lower() not in self.arm.resources.groups:
+                self.arm.resources.add_group(group)
+            keys = {key: self._new_key(created) for key in KEY_NAMES}
+            return self.arm.resources.add(StorageAccount(
+                resource_id, STORAGE_TYPE, keys=keys, suffix=suffix, allow_shared_key=allow_shared_key
+            ))  # fmt: skip
+
+    def accounts(self) -> list[StorageAccount]:
+        """All accounts, by id."""
+        with STATE:
+            return self.arm.resources.below(self.arm.resources.subscription, StorageAccount)
+
+    def get(self, account: StorageAccount | str) -> StorageAccount:
+        """An account by its name or ARM id. Raises KeyError."""
+        if isinstance(account, StorageAccount):
+            return account
+        wanted = account.lower().rstrip("/")
+        found = next((entry for entry in self.accounts() if wanted in (entry.name, entry.id.lower())), None)
+        if found is None:
+            raise KeyError(account)
+        return found
+
+    def keys(self, account: StorageAccount | str) -> dict[str, str]:
+        """The values of both keys, by name."""
+        with STATE:
+            return {name: key.value for name, key in self.get(account).keys.items()}
+
+    def creation_times(self, account: StorageAccount | str) -> dict[str, str]:
+        """When each key was made, in the very text that Resource Manager shows; the text sorts by time."""
+        with STATE:
+            return self.get(account).creation_times()
+
+    def regenerate(self, account: StorageAccount | str, name: str) -> str:
+        """Replace a key, as a person in the portal would; returns the new value. Raises KeyError."""
+        with STATE:
+            found = self.get(account)
+            _ = found.keys[name]
+            now = self.arm.clock.now()
+            found.keys[name] = self._new_key(now, now + self.propagation_seconds)
+            self.regenerations.append((found.name, name))
+            return found.keys[name].value
+
+    def usable(self, account: StorageAccount) -> list[str]:
+        """The values of the keys that are accepted now, if the account admits keys at all."""
+        now = self.arm.clock.now()
+        with STATE:
+            fresh = [key.value for key in account.keys.values() if key.usable_from <= now]
+            return fresh if account.allow_shared_key else []
 
     def key_works(self, account: str, value: str) -> bool:
         """Whether a key opens the account of this name now."""
-        with STATE:
-            found = self.arm.resources.below(self.arm.resources.subscription, StorageAccount)
-            return any(
-                key.value == value for entry in found if entry.name == account for key in entry.keys.values()
-            )  # fmt: skip
+        return any(value in self.usable(entry) for entry in self.accounts() if entry.name == account)
 
     # -- the wire -----------------------------------------------------------------------------------------------
 
@@ -112,19 +120,14 @@ class Storage(Provider):
         name = str(json_object(request).get("keyName"))
         if name not in account.keys:
             raise ArmError(400, "InvalidValuesForRequestParameters", f"There is no key '{name}'.")
-        account.keys[name] = self._new_key(self.arm.clock.now())
+        self.regenerate(account, name)
         return account.key_list()
 
     def _account(self, request: Request, match: re.Match[str], action: str) -> StorageAccount:
         resource_id = match[0][: match.end("account")]
         return self.arm.resource(request, resource_id, StorageAccount, f"{STORAGE_TYPE}/{action}", STORAGE_TYPE)
 
-    def _new_key(self, created: float) -> StorageKey:
+    def _new_key(self, created: float, usable_from: float = 0.0) -> StorageKey:
         value = base64.b64encode(os.urandom(64)).decode()
         self.arm.directory.issued.append(value)
-        return StorageKey(value, created)
-
-
-def moment(at: float) -> str:
-    """A moment as Microsoft.Storage writes it: with seven digits of a second."""
-    return f"{datetime.fromtimestamp(at, UTC).strftime('%Y-%m-%dT%H:%M:%S.%f')}0Z"
+        return StorageKey(value, created, usable_from)

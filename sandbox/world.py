@@ -38,6 +38,8 @@ from sandbox.roles import Roles
 from sandbox.server import LOOPBACK, Server
 from sandbox.service import Service
 from sandbox.storage import Storage
+from sandbox.storage_blobs import Blobs
+from sandbox.storage_furnish import FurnishedStorage, furnish_storage
 from sandbox.tokens import Tokens
 
 
@@ -64,6 +66,7 @@ class Sandbox:
         self.resource_manager = ResourceManager(self.arm)
         self.automation = Automation(self.arm)
         self.storage = Storage(self.arm)
+        self.blobs = Blobs(self.storage, self.clock, careless)
         self.connections = Connections(self.arm, self.entra, self.storage)
         self.keyvault = KeyVault(self.directory, self.tokens, self.roles, self.clock, self.arm.resources, careless)
         self.devops = DevOps(self.directory, self.tokens, self.entra, self.clock, careless)
@@ -71,6 +74,7 @@ class Sandbox:
         self.key_vault_url = f"{self.keyvault.add_vault('sandbox-vault', self.resource_group).url}/"
         built_in = (
             self.keeper, self.entra, self.graph, self.identity, self.keyvault, self.arm, self.devops,
+            self.blobs,
         )  # fmt: skip
         self.server = Server([*built_in, *services], self.clock, latency)
 
@@ -162,6 +166,10 @@ class Sandbox:
     def furnish_destinations(self, at: Furnished, **options: Any) -> Destinations:
         """Set up everything that a rotated secret can be delivered to; see ``sandbox.destinations``."""
         return furnish_destinations(self, at, **options)
+
+    def furnish_storage(self, at: Furnished, **options: Any) -> FurnishedStorage:
+        """Set up a storage account and the record of its key; see ``sandbox.storage_furnish``."""
+        return furnish_storage(self, at, **options)
 
     def env(self, folder: Path | str, client_id: str | None = None) -> dict[str, str]:
         """Write the authority and a Keeper configuration into the folder; returns the variables that lead to them."""

@@ -37,7 +37,7 @@ if __version__.split(".")[:2] != FITS.split("."):
     )
 
 from gateway.azure import Azure  # noqa: E402
-from gateway.credential import Target  # noqa: E402
+from gateway.credential import HandOver, Target  # noqa: E402
 from gateway.entra import CANNOT_SIGN_IN, aadsts  # noqa: E402
 from gateway.kind import Outputs, Rotation  # noqa: E402
 from gateway.owners import make_owners  # noqa: E402
@@ -54,7 +54,7 @@ class AzureAppSecret(Rotation):
     outputs = Outputs(key_id="client_secret_id", value="client_secret", expires="expires")
 
     def __init__(self, http, cloud, admin):
-        self.azure = Azure(http, cloud, admin)
+        self.azure = Azure(http, cloud, admin, begin_with=cloud.graph)
 
     def find(self, given):
         """The application: by object id, client id, or its service principal's object id."""
@@ -85,6 +85,11 @@ class AzureAppSecret(Rotation):
     def retire(self, key_id):
         """An old one ends at once; tokens that it got live on for about an hour."""
         return self.azure.graph.remove_password(self.object_id, key_id)
+
+    def hand_over(self):
+        """As a client secret, with the client id that it belongs to."""
+        roles = {"clientid": self.client_id, "tenantid": self.azure.tenant_id, "granttype": "client_credentials"}
+        return HandOver(roles, "clientid", "clientsecret", "ClientSecret", for_service_connections=True)
 
     def rotates_itself(self, admin):
         """The rotating application is the one that is rotated."""

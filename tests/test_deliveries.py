@@ -255,6 +255,34 @@ def test_runbook_gets_the_key_vault_version_and_not_the_secret(stage: Stage) -> 
     assert job.parameters == {"Environment": "prod", "SecretId": f"{made.secret_address}/{version}"}
 
 
+def test_runbook_without_the_parameter_is_not_given_the_version(stage: Stage) -> None:
+    stage.deliver()
+    stage.destinations.runbook.parameters.pop("SecretId")  # type: ignore[union-attr]
+    rotated(stage)
+    assert jobs(stage)[0].parameters == {"Environment": "prod"}
+
+
+def test_runbook_that_insists_on_a_version_without_a_key_vault_line(stage: Stage) -> None:
+    runbook(stage)
+    stage.destinations.runbook.parameters["SecretId"] = Parameter(mandatory=True)  # type: ignore[union-attr]
+    refused(stage, "SecretId is mandatory")
+
+
+def test_connection_whose_connector_we_may_not_join(stage: Stage) -> None:
+    stage.deliver("connection_address")
+    stage.sandbox.connections.join_required = True
+    outcome = stage.run()
+    assert outcome.code == 2, outcome
+    assert "managedApis/join/action" in outcome.report["hint"]
+
+
+def test_key_vault_version_that_somebody_else_set_stays_enabled(stage: Stage) -> None:
+    made = stage.deliver("secret_address")
+    other = stage.sandbox.keyvault.set_secret(made.vault, made.secret_name, "somebody's own value")
+    rotated(stage)
+    assert other.enabled
+
+
 def test_include_secret(stage: Stage) -> None:
     runbook(stage, "Environment=prod&include_secret=true")
     outcome = rotated(stage)
@@ -402,7 +430,7 @@ def test_connection_without_a_client_secret(stage: Stage) -> None:
 def test_connection_of_another_app(stage: Stage) -> None:
     made = stage.deliver("connection_address")
     stage.sandbox.connections.find(made.connection.id).values["token:clientId"] = stage.at.admin_client_id
-    refused(stage, "not of the app that is rotated")
+    refused(stage, "not of what is rotated")
 
 
 def test_connection_that_we_may_not_write(stage: Stage) -> None:

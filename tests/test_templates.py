@@ -16,7 +16,7 @@ from keepercommander.importer.imp_exp import _construct_record_v3_data, prepare_
 from keepercommander.importer.importer import Record, SharedFolder
 from keepercommander.importer.json.json import KeeperJsonImporter
 
-from gateway.fields import DEFAULTS, FIELDS, KINDS
+from gateway.fields import FIELDS, KINDS
 from gateway.policy import read_policy
 from tests.stage import ROOT, Stage
 
@@ -24,6 +24,7 @@ ZERO = "00000000-0000-0000-0000-000000000000"
 PENDING = "pending-first-rotation"
 FOLDER = "Azure Rotation"
 
+ALL = {field.label: field.default for field in FIELDS if field.only in ("", "azure_app_secret")}
 SIX = {
     "application_object_id": ZERO,
     "client_secret_id": PENDING,
@@ -44,7 +45,7 @@ APPS = {
     "pam_user_template.csv": SIX,
     "templates/azure_app_secret.csv": SIX | CAREFUL,
     "templates/azure_app_secret.commander.csv": SIX | CAREFUL,
-    "templates/azure_app_secret.json": DEFAULTS | CAREFUL | {"application_object_id": ZERO},
+    "templates/azure_app_secret.json": ALL | CAREFUL | {"application_object_id": ZERO},
 }
 ADMINS = {
     "templates/azure_admin.csv": ADMIN,
@@ -179,7 +180,7 @@ def test_every_template_is_in_this_test_and_in_the_documentation() -> None:
 
 def test_the_documentation_has_one_row_for_each_field() -> None:
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in documentation().splitlines()]
-    of_fields = [row for row in rows if len(row) == 5 and row[0].startswith("`")]
+    of_fields = [row for row in rows if len(row) == 6 and row[0].startswith("`")]
     assert of_fields == [
         [
             f"`{field.label}`",
@@ -187,6 +188,7 @@ def test_the_documentation_has_one_row_for_each_field() -> None:
             f"`{field.default}`" if field.default else "",
             field.meaning,
             "yes" if field.written else "",
+            f"`{field.only}`" if field.only else "",
         ]
         for field in FIELDS
     ]
@@ -194,7 +196,7 @@ def test_the_documentation_has_one_row_for_each_field() -> None:
 
 def test_the_documentation_names_every_optional_field_as_such() -> None:
     (paragraph,) = re.findall(r"^\*\*Optional\.\*\*(.*?)\bmay be missing", documentation(), re.DOTALL | re.MULTILINE)
-    optional = {field.label for field in FIELDS if not field.written} - SIX.keys()
+    optional = {field.label for field in FIELDS if not field.written} - SIX.keys() - {"storage_account_id"}
     assert set(re.findall("`([^`]+)`", paragraph)) == optional
 
 

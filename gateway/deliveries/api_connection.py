@@ -1,4 +1,4 @@
-"""An API connection of Logic Apps that signs in with the app's client id and secret.
+"""An API connection of Logic Apps that signs in with what is rotated.
 
 A connection is only ever replaced whole, and never shows its secrets: what it does not show and we do not hold would be
 lost, so such a connection is refused. Permission: *Logic App Contributor* on the connection or its resource group.
@@ -17,9 +17,8 @@ from gateway.http import Answer
 
 API_VERSION = "2016-06-01"
 ROLE = "Logic App Contributor"
+_JOIN = "Microsoft.Web/locations/managedApis/join/action"
 _ACTIONS = ["Microsoft.Web/connections/read", "Microsoft.Web/connections/write"]
-# Connectors spell these differently (token:TenantId, token:tenantId): compared without case and prefix.
-_CLIENT_ID, _CLIENT_SECRET, _TENANT, _GRANT = "clientid", "clientsecret", "tenantid", "granttype"
 
 
 class ApiConnection(Destination):
@@ -56,8 +55,14 @@ class ApiConnection(Destination):
         def put() -> Answer:
             return reach.azure.arm.send("PUT", self.address, API_VERSION, body)
 
-        # The same whole content twice is the same as once.
-        reach.http.patiently(put)
+        try:
+            reach.http.patiently(put)  # the same whole content twice is the same as once
+        except Refused as error:
+            if error.code == "LinkedAuthorizationFailed":
+                error.hint = (
+                    f"give the rotating application {_JOIN} on the connector: templates/roles/api_connector.json"
+                )
+            raise
         return Done(warnings=tuple(self._test(reach)))
 
     def _read(self, reach: Reach) -> dict[str, Any]:
@@ -91,21 +96,17 @@ class ApiConnection(Destination):
         return body | {"properties": properties}
 
     def _filled(self, reach: Reach, known: dict[str, Any], have: dict[str, Any], secret: str) -> dict[str, Any]:
-        by_role = {_role(name): name for name in known}
-        if _CLIENT_SECRET not in by_role:
-            raise Failed(f"{self.address}: the connection has no client secret", "remove the line from deliver_to")
-        shown = {_role(name): value for name, value in have.items()}
-        owner = str(shown.get(_CLIENT_ID) or reach.target.client_id)
-        if owner.lower() != reach.target.client_id.lower():
-            raise Failed(f"{self.address}: the connection is not of the app that is rotated", f"it signs in as {owner}")
-        ours = {
-            _CLIENT_ID: reach.target.client_id,
-            _CLIENT_SECRET: secret,
-            _TENANT: shown.get(_TENANT) or reach.azure.tenant_id,
-            _GRANT: shown.get(_GRANT) or "client_credentials",
-        }
+        ours, by_role = reach.hand_over, {_role(name): name for name in known}
+        if ours.secret not in by_role:
+            what = {"clientsecret": "client secret", "accesskey": "access key"}.get(ours.secret, ours.secret)
+            raise Failed(f"{self.address}: the connection has no {what}", "remove the line from deliver_to")
+        shown = {_role(name): str(value) for name, value in have.items() if value}
+        owner, belongs = ours.roles[ours.owner], shown.get(ours.owner)
+        if belongs and belongs.lower() != owner.lower():
+            raise Failed(f"{self.address}: the connection is not of what is rotated", f"it signs in as {belongs}")
         values = {name: value for name, value in have.items() if value is not None}
-        values |= {by_role[role]: value for role, value in ours.items() if role in by_role}
+        values |= {by_role[role]: shown.get(role) or value for role, value in ours.roles.items() if role in by_role}
+        values[by_role[ours.secret]] = secret
         unknown = [name for name, about in known.items() if _is_secret(about) and name not in values]
         if unknown:
             raise Failed(
@@ -143,6 +144,7 @@ class ApiConnection(Destination):
 
 
 def _role(name: str) -> str:
+    # Connectors spell these differently (token:TenantId, token:tenantId): compared without case and prefix.
     return name.rpartition(":")[2].replace("_", "").lower()
 
 

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from gateway.azure import Azure
 from gateway.clouds import Cloud
-from gateway.credential import Target
+from gateway.credential import HandOver
 from gateway.errors import Failed
 from gateway.http import Http
 from gateway.params import AttachedRecord
@@ -28,7 +28,9 @@ class Reach:
     vault: Vault
     attached: tuple[AttachedRecord, ...]
     record_uid: str
-    target: Target
+    hand_over: HandOver
+    versions_follow: bool
+    """whether a Key Vault secret is among the destinations"""
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,15 @@ class Done:
 class Delivery:
     """What is handed over.
 
-    ``replaces``: key id of what was published before; ``versions``: addresses of Key Vault versions that hold it.
+    ``replaces``, ``replaced``: key id and value of what was published before. ``versions``: addresses of Key Vault
+    versions that hold it.
     """
 
     key_id: str
     value: Secret
     expires: datetime
     replaces: str = ""
+    replaced: Secret | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -63,8 +63,10 @@ class DevOpsConnection(Destination):
 
     def check(self, reach: Reach) -> list[str]:
         """It is there, signs in with a client secret of our app, and we are its administrator."""
+        if not reach.hand_over.for_service_connections:
+            raise Failed(f"{self.address}: a service connection takes client secrets only", "remove the line")
         endpoint = self._get(reach)
-        self._check_scheme(endpoint, reach.target.client_id)
+        self._check_scheme(endpoint, reach.hand_over.roles["clientid"])
         tokens = [
             f"endpoints/{reference['projectReference']['id']}/{self.endpoint_id}"
             for reference in endpoint.get("serviceEndpointProjectReferences") or []
@@ -94,7 +96,7 @@ class DevOpsConnection(Destination):
     def deliver(self, reach: Reach, delivery: Delivery) -> Done:
         """The whole connection with the new key, then its own test. The key can never be read back."""
         endpoint = self._get(reach)
-        self._check_scheme(endpoint, reach.target.client_id)
+        self._check_scheme(endpoint, reach.hand_over.roles["clientid"])
         changed = copy.deepcopy(endpoint)
         changed["authorization"]["parameters"]["serviceprincipalkey"] = delivery.value.reveal()
         # An update is of the organisation, without a project; it repeats itself without harm.

@@ -1,7 +1,7 @@
 """A Key Vault secret: each rotation sets a new version.
 
-Permission: the role *Key Vault Secrets Officer* on the vault or on the one secret (or an access policy with get, set,
-list and update of secrets). Source: https://learn.microsoft.com/azure/key-vault/secrets/about-secrets
+Permission: the role *Key Vault Secrets Officer* on the vault or on the one secret (or an access policy with get, list
+and set of secrets). Source: https://learn.microsoft.com/azure/key-vault/secrets/about-secrets
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _MOST_TAGS = 15
 _HINTS = {
     "ForbiddenByRbac": f"give the rotating application's service principal the role {ROLE} on the vault or the secret; "
     "a new role takes some minutes",
-    "AccessDenied": "give the rotating application get, set, list and update of secrets in the vault's access policies",
+    "AccessDenied": "give the rotating application get, list and set of secrets in the vault's access policies",
     "ForbiddenByFirewall": "let this host through the vault's firewall",
     "SecretDisabled": "the secret's current version is disabled: enable it, or name another secret",
     "ObjectIsDeletedButRecoverable": "a deleted secret has this name: recover or purge it, or choose another name",
@@ -47,7 +47,7 @@ class KeyVaultSecretDestination(Destination):
         super().__init__(f"{vault_url}/secrets/{name}", optional)
         self.vault_url = vault_url
         self.name = name
-        self._replaced: list[KeyVaultSecret] = []
+        self._replaced: set[str] = set()
 
     @classmethod
     def recognise(cls, text: str, cloud: Cloud, optional: bool) -> Destination | None:
@@ -89,8 +89,8 @@ class KeyVaultSecretDestination(Destination):
         client = self._client(reach)
         current = self._current(reach, client)
         if current is None or current.value != delivery.value.reveal():
-            if current is not None:
-                self._replaced.append(current)
+            if current is not None and delivery.replaced and current.value == delivery.replaced.reveal():
+                self._replaced.add(str(current.properties.version))
             current = self._set(reach, client, current, delivery)
         if current.value != delivery.value.reveal():
             raise Unclear(self.address, "the vault shows another value than was set")
@@ -109,7 +109,9 @@ class KeyVaultSecretDestination(Destination):
         self, reach: Reach, client: SecretClient, before: KeyVaultSecret | None, delivery: Delivery
     ) -> KeyVaultSecret:
         kept = dict(before.properties.tags or {}) if before else {}
-        tags = dict(list(kept.items())[: _MOST_TAGS - 2]) | {RECORD: reach.record_uid, KEY: delivery.key_id}
+        ours = {name: text.format(key_id=delivery.key_id) for name, text in reach.hand_over.tags.items()}
+        ours |= {RECORD: reach.record_uid, KEY: delivery.key_id}
+        tags = dict(list(kept.items())[: _MOST_TAGS - len(ours)]) | ours
         content_type = before.properties.content_type if before else None
 
         def put() -> KeyVaultSecret:
@@ -130,8 +132,8 @@ class KeyVaultSecretDestination(Destination):
     def after_retirement(self, reach: Reach, delivery: Delivery, removed: list[str]) -> None:
         """Disable the versions that hold a dead secret: ours by their tag, and what this run replaced."""
         client = self._client(reach)
-        # A version without our tag is taken for the secret that was published before, whose place it had.
-        replaced = {str(secret.properties.version): delivery.replaces for secret in self._replaced}
+        # A version without our tag that held what was published before.
+        replaced = dict.fromkeys(self._replaced, delivery.replaces)
         listed = self._patiently(reach, lambda: list(client.list_properties_of_secret_versions(self.name)))
         for each in listed:
             version = str(each.version)

@@ -20,7 +20,7 @@ from gateway.errors import CallError, Failed, Refused, Unclear
 log = logging.getLogger("gateway")
 
 ROLE = "Automation Operator"
-_SECRET, _SECRET_ID = "ClientSecret", "SecretId"
+_SECRET_ID = "SecretId"  # noqa: S105 (a parameter's name)
 _OURS = ("runOn", "include_secret", "wait")
 _DONE, _BAD = ("Completed",), ("Failed", "Stopped", "Suspended")
 _NAMESPACE = uuid.UUID("6f0d4bd8-2f0c-4a2e-9e0f-7a3c3c1b5a55")
@@ -67,21 +67,18 @@ class AutomationRunbook(Destination):
         actions = ["Microsoft.Automation/automationAccounts/jobs/write"]
         actions += ["Microsoft.Automation/automationAccounts/jobs/read"]
         reach.azure.arm.require(self.account, actions, ROLE)
-        runbook = self._get(reach, f"{self.account}/runbooks/{self.runbook}", "2018-06-30", "runbook")
-        properties = runbook.get("properties") or {}
-        if properties.get("state") == "New":
-            raise Failed(f"{self.address}: the runbook was never published", "publish it")
-        known = properties.get("parameters") or {}
-        self._check_parameters(known)
+        known = self._known(reach)
+        self._check_parameters(known, reach.hand_over.parameter, reach.versions_follow)
         if self.run_on:
             group = f"{self.account}/hybridRunbookWorkerGroups/{self.run_on}"
             self._get(reach, group, "2015-10-31", "hybrid worker group")
-        return self._warnings(known)
+        return self._warnings(known, reach.hand_over.parameter)
 
-    def _check_parameters(self, known: dict[str, Any]) -> None:
+    def _check_parameters(self, known: dict[str, Any], secret: str, versions_follow: bool) -> None:
         names = {name.lower(): name for name in known}
         unknown = [name for name in self.parameters if name.lower() not in names]
-        given = {name.lower() for name in (*self.parameters, _SECRET_ID, *([_SECRET] if self.include_secret else []))}
+        ours = [*([secret] if self.include_secret else []), *([_SECRET_ID] if versions_follow else [])]
+        given = {name.lower() for name in (*self.parameters, *ours)}
         missing = [
             name for name, about in known.items() if (about or {}).get("isMandatory") and name.lower() not in given
         ]
@@ -90,18 +87,16 @@ class AutomationRunbook(Destination):
             what += [f"its parameter {name} is mandatory" for name in missing]
             raise Failed(f"{self.address}: {'; '.join(what)}", f"it has: {', '.join(known) or 'none'}")
 
-    def _warnings(self, known: dict[str, Any]) -> list[str]:
+    def _warnings(self, known: dict[str, Any], secret: str) -> list[str]:
         if not self.include_secret:
             return []
         found = [f"{self.address}: the secret can be read in the job's parameters for 30 days (include_secret=true)"]
-        if _SECRET.lower() not in {name.lower() for name in known}:
-            found.append(f"{self.address}: the runbook has no parameter {_SECRET}, and is given one")
+        if secret.lower() not in {name.lower() for name in known}:
+            found.append(f"{self.address}: the runbook has no parameter {secret}, and is given one")
         return found
 
     def deliver(self, reach: Reach, delivery: Delivery) -> Done:
         """Start the job of this secret, unless it was started before, and wait for its end."""
-        if not self.include_secret and not delivery.versions and self._wants_secret_id(reach):
-            raise Failed(f"{self.address}: no Key Vault version to hand on", "add a Key Vault secret to deliver_to")
         for name in self._names(reach, delivery):
             job = self._job(reach, name)
             if job is None:
@@ -111,10 +106,13 @@ class AutomationRunbook(Destination):
             return Done(f"{self.account}/jobs/{name}", tuple(self._await(reach, name, job) if self.wait else ()))
         raise Failed(f"{self.address}: {_MOST_ATTEMPTS} jobs for this secret have failed", "look at the runbook's jobs")
 
-    def _wants_secret_id(self, reach: Reach) -> bool:
-        known = self._get(reach, f"{self.account}/runbooks/{self.runbook}", "2018-06-30", "runbook")
-        about = ((known.get("properties") or {}).get("parameters") or {}).get(_SECRET_ID) or {}
-        return bool(about.get("isMandatory"))
+    def _known(self, reach: Reach) -> dict[str, Any]:
+        """The runbook's own parameters, by name."""
+        runbook = self._get(reach, f"{self.account}/runbooks/{self.runbook}", "2018-06-30", "runbook")
+        properties = runbook.get("properties") or {}
+        if properties.get("state") == "New":
+            raise Failed(f"{self.address}: the runbook was never published", "publish it")
+        return properties.get("parameters") or {}
 
     def _names(self, reach: Reach, delivery: Delivery) -> Iterator[str]:
         # The job's name is the idempotency key: who asks again for the same secret finds the job of the first time.
@@ -133,8 +131,8 @@ class AutomationRunbook(Destination):
     def _start(self, reach: Reach, name: str, delivery: Delivery) -> dict[str, Any]:
         parameters = dict(self.parameters)
         if self.include_secret:
-            parameters[_SECRET] = delivery.value.reveal()
-        elif delivery.versions:
+            parameters[reach.hand_over.parameter] = delivery.value.reveal()
+        if delivery.versions and _SECRET_ID in self._known(reach):
             parameters[_SECRET_ID] = next(iter(delivery.versions.values()))
         properties = {"runbook": {"name": self.runbook}, "parameters": parameters, "runOn": self.run_on}
         path = f"{self.account}/jobs/{name}"
