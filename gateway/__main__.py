@@ -37,6 +37,43 @@ def run(script: str, record_uid: str, attached: tuple[str, ...], configuration: 
     sys.exit(run_script(script, record_uid, attached, configuration, now=now, as_json=as_json))
 
 
+@cli.command()
+@click.option("--record", "record_uid", required=True, metavar="UID", help="The PAM User record.")
+@click.option("--attach", "attached", multiple=True, metavar="UID", help="A record to attach; may be repeated.")
+@click.option(
+    "--config", "configuration", default="", metavar="UID", help="The PAM configuration, where several exist."
+)
+@click.option("--organisation", "organisations", multiple=True, metavar="NAME", help="Of Azure DevOps; repeatable.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+def targets(
+    record_uid: str, attached: tuple[str, ...], configuration: str, organisations: tuple[str, ...], as_json: bool
+) -> None:
+    """List what the record's admin credential can reach, as addresses for its field deliver_to.
+
+    Nothing is changed. What cannot be listed is a warning; exit 1 only where the record or the credential is no good.
+    """
+    from gateway.targets import show_targets
+
+    show_targets(record_uid, attached, configuration, organisations, as_json=as_json)
+
+
+@cli.command()
+@click.option(
+    "--config", "path", default="", metavar="FILE", help="A TOML file; LISTEN_… variables are read as well, and win."
+)
+def listen(path: str) -> None:
+    """Rotate a record when Key Vault says, through an Event Hub, that a secret it delivers is near its end.
+
+    Runs until SIGTERM or Ctrl-C, and finishes the rotations under way. Every setting is in docs/listen.md.
+    """
+    try:
+        from gateway.listening.listener import listen as run_listener
+    except ImportError as error:
+        hint = "install the extra: pip install 'keeper-azure-rotation[listen]'"
+        raise Failed(f"listen: the package {error.name} is not installed", hint) from None
+    run_listener(path)
+
+
 def main() -> None:
     """The command; usage errors and ours are exit 1, as in the scripts."""
     import logging

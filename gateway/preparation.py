@@ -123,7 +123,7 @@ class Preparation:
         text = self.record.value("deliver_to")
         if not text.strip():
             return []
-        from gateway.deliveries import read_destinations
+        from gateway.deliveries.kinds import read_destinations
 
         return read_destinations(text, self.policy.cloud)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from gateway.credential import GRACE, LiveCredential, Minted
-from gateway.errors import CallError, Failed, Incomplete, Refused, Unknown
+from gateway.errors import CallError, Failed, Incomplete, Unclear, Unknown
 from gateway.ledger import Regenerating
 from gateway.minting import READS
 from gateway.preparation import Host, Prepared
@@ -96,32 +96,30 @@ class Regeneration:
         self.marked_until = self._http.now() + timedelta(seconds=self._deadline.remaining())
         self._note(Regenerating(idle.key_id, before, self._at.known.lock_id, self.marked_until))
         self._deadline.check()
-        attempt = 1
-        while True:
+        for attempt in range(1, self._deadline.TRIES + 1):
             try:
                 self._kind.retire(idle.key_id)
                 return
-            except Refused as error:
-                if not self._deadline.wait_before_retry(error, attempt):
-                    raise Failed(f"{idle.key_id} was not regenerated: {error}", error.hint) from None
             except CallError as error:
-                self._find_out(idle.key_id, before, error)
-                return
-            attempt += 1
+                if self._was_done(idle.key_id, before, error):
+                    return
+                # Not asked for again where it may still arrive: it would kill the key that is published by then.
+                if isinstance(error, Unclear) or not self._deadline.wait_before_retry(error, attempt):
+                    raise Failed(f"{idle.key_id} was not regenerated: {error}", error.hint) from None
 
-    def _find_out(self, key_id: str, before: datetime, error: CallError) -> None:
-        """After a regeneration that may have happened: it is not asked for again, its creation time tells."""
+    def _was_done(self, key_id: str, before: datetime, error: CallError) -> bool:
+        """After a regeneration that broke: the key's creation time tells whether it happened."""
         try:
             with self._deadline.taking_back():
                 for attempt in range(READS):
                     if attempt:
                         self._deadline.pause(self._settings.retry_base)
                     if any(key.key_id == key_id and key.made and key.made > before for key in self._kind.live()):
-                        return
+                        return True
         except CallError as second:
             what = f"whether {key_id} was regenerated cannot be told ({error}): {second}"
             raise Unknown(what, "nobody uses that key; the next run finds out and goes on from there") from None
-        raise Failed(f"{key_id} was not regenerated: {error}", error.hint)
+        return False
 
     def prove(self, minted: Minted) -> str:
         """The service accepts the key, several times in a row. Raises Failed."""

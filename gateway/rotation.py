@@ -99,7 +99,10 @@ class Engine:
         due = rules.is_due(published, at.known, at.policy)
         unfinished = at.deliveries.open(at.known.key_id, required=True)
         # Only a rotation of ours can have left something open; where there was none, the first one serves all.
-        can_finish = at.known.ledger.key_id == at.known.key_id and rules.can_finish(published, at.known, at.policy)
+        # A key that somebody still holds cannot be regenerated: then finishing comes first, whatever time is left.
+        can_finish = at.known.ledger.key_id == at.known.key_id and rules.can_finish(
+            published, at.known, at.policy, at_any_time=at.kind.regenerates
+        )
         if published is None or (due and not (unfinished and can_finish)):
             if not unfinished:
                 self._remove_overdue()

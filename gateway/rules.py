@@ -115,11 +115,11 @@ def _fits(published: LiveCredential, known: Known) -> bool:
     return not published.hint or published.hint == known.value.hint
 
 
-def can_finish(published: LiveCredential | None, known: Known, policy: Policy) -> bool:
+def can_finish(published: LiveCredential | None, known: Known, policy: Policy, *, at_any_time: bool) -> bool:
     """Whether open deliveries can be finished with the published secret, instead of a new one for all."""
     if published is None or not _fits(published, known):
         return False
-    return published.ends - known.now >= (policy.rotate_before or A_DAY)
+    return at_any_time or published.ends - known.now >= (policy.rotate_before or A_DAY)
 
 
 def is_pressing(sorted_: Sorted, known: Known) -> bool:

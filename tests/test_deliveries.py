@@ -312,6 +312,14 @@ def test_run_on_azure(stage: Stage) -> None:
     assert jobs(stage)[0].run_on == ""
 
 
+def test_runbook_parameters_in_another_case_are_sent_as_the_runbook_spells_them(stage: Stage) -> None:
+    runbook(stage, "ENVIRONMENT=prod&include_secret=true")
+    parameters = stage.destinations.runbook.parameters  # type: ignore[union-attr]
+    parameters["clientsecret"] = parameters.pop("ClientSecret")
+    rotated(stage)
+    assert jobs(stage)[0].parameters == {"Environment": "prod", "clientsecret": stage.value("client_secret")}
+
+
 def test_additional_runbook_parameters_are_decoded(stage: Stage) -> None:
     runbook(stage, "Environment=north%20%26%20south")
     rotated(stage)
@@ -425,6 +433,12 @@ def test_connection_without_a_client_secret(stage: Stage) -> None:
     stage.sandbox.arm.grant(stage.at.admin_client_id, "Logic App Contributor", other.id)
     deliver_to(stage, other.id)
     refused(stage, "no client secret")
+
+
+def test_connection_that_signs_in_with_a_managed_identity(stage: Stage) -> None:
+    made = stage.deliver("connection_address")
+    stage.sandbox.connections.find(made.connection.id).value_type = "Alternative"
+    refused(stage, "managed identity")
 
 
 def test_connection_of_another_app(stage: Stage) -> None:

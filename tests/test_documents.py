@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.deliveries import KINDS
+from gateway.deliveries.kinds import KINDS
 from sandbox.roles import Role
 from tests.stage import ROOT, Outcome, Stage
 

@@ -162,7 +162,7 @@ import runpy, sys
 try:
     runpy.run_path({script!r}, run_name="__main__")
 finally:
-    print("loaded:", *sorted({{"apprise", "azure", "click", "gateway.deliveries"}} & set(sys.modules)), file=sys.stderr)
+    print("loaded:", *sorted({{"apprise", "azure", "click", "gateway.deliveries.kinds"}} & set(sys.modules)), file=sys.stderr)
 """
 
 
@@ -170,4 +170,4 @@ def test_what_is_not_asked_for_is_not_loaded(stage: Stage) -> None:
     (stage.folder / "wrapper.py").write_text(LOADED.format(script=str(SCRIPT)))
     outcome = stage.finish(stage.start(script=stage.folder / "wrapper.py"))
     assert outcome.code == 0
-    assert "loaded: gateway.deliveries" in outcome.stderr.splitlines(), "the shape of a destination, and none of them"
+    assert "loaded:" in outcome.stderr.splitlines()

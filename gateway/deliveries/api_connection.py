@@ -76,6 +76,8 @@ class ApiConnection(Destination):
     def _complete(self, reach: Reach, connection: dict[str, Any], secret: str) -> dict[str, Any]:
         """The body of the PUT: what the connection shows, and the sign-in in full."""
         shown = connection.get("properties") or {}
+        if shown.get("parameterValueType") == "Alternative":
+            raise Failed(f"{self.address}: the connection signs in with a managed identity", "it needs no delivery")
         api = reach.azure.arm.get(str((shown.get("api") or {}).get("id") or ""), API_VERSION).get("properties") or {}
         properties = {"displayName": shown.get("displayName"), "api": {"id": shown["api"]["id"]}}
         if shown.get("customParameterValues"):

@@ -130,10 +130,14 @@ class AutomationRunbook(Destination):
 
     def _start(self, reach: Reach, name: str, delivery: Delivery) -> dict[str, Any]:
         parameters = dict(self.parameters)
+        # Azure takes parameters in the runbook's own spelling only.
+        spelled = {known.lower(): known for known in self._known(reach)}
+        parameters = {spelled.get(given.lower(), given): value for given, value in parameters.items()}
         if self.include_secret:
-            parameters[reach.hand_over.parameter] = delivery.value.reveal()
-        if delivery.versions and _SECRET_ID in self._known(reach):
-            parameters[_SECRET_ID] = next(iter(delivery.versions.values()))
+            wanted = reach.hand_over.parameter
+            parameters[spelled.get(wanted.lower(), wanted)] = delivery.value.reveal()
+        if delivery.versions and _SECRET_ID.lower() in spelled:
+            parameters[spelled[_SECRET_ID.lower()]] = next(iter(delivery.versions.values()))
         properties = {"runbook": {"name": self.runbook}, "parameters": parameters, "runOn": self.run_on}
         path = f"{self.account}/jobs/{name}"
 

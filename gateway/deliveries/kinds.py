@@ -1,0 +1,51 @@
+"""The kinds of destinations. The kind of a line in ``deliver_to`` is told by the form of its address."""
+
+from __future__ import annotations
+
+from gateway.clouds import Cloud
+from gateway.deliveries.api_connection import ApiConnection
+from gateway.deliveries.base import Destination
+from gateway.deliveries.devops import DevOpsConnection
+from gateway.deliveries.keeper_field import KeeperField
+from gateway.deliveries.key_vault import KeyVaultSecretDestination
+from gateway.deliveries.runbook import AutomationRunbook
+from gateway.errors import Failed
+
+KINDS: tuple[type[Destination], ...] = (
+    KeeperField,
+    KeyVaultSecretDestination,
+    DevOpsConnection,
+    AutomationRunbook,
+    ApiConnection,
+)
+
+
+def read_destinations(text: str, cloud: Cloud) -> list[Destination]:
+    """The destinations in the field ``deliver_to``, one a line; ``optional`` in front makes one best-effort.
+
+    Raises:
+        Failed: lines that no kind recognises, or that name a foreign host; all are named.
+    """
+    found: dict[str, Destination] = {}
+    problems: list[Failed] = []
+    for line in filter(None, map(str.strip, text.splitlines())):
+        try:
+            destination = _read_line(line, cloud)
+        except Failed as problem:
+            problems.append(problem)
+        else:
+            found.setdefault(destination.address, destination)
+    if problems:
+        raise Failed("; ".join(map(str, problems)), "; ".join(dict.fromkeys(problem.hint for problem in problems)))
+    return list(found.values())
+
+
+def _read_line(line: str, cloud: Cloud) -> Destination:
+    first, _, rest = line.partition(" ")
+    optional = first.lower() == "optional"
+    address = rest.strip() if optional else line
+    for kind in KINDS:
+        if found := kind.recognise(address, cloud, optional):
+            return found
+    forms = "; ".join(kind.example for kind in KINDS)
+    raise Failed(f"deliver_to: {line!r} is not an address of a destination", f"the forms are {forms}")
