@@ -162,7 +162,8 @@ import runpy, sys
 try:
     runpy.run_path({script!r}, run_name="__main__")
 finally:
-    print("loaded:", *sorted({{"apprise", "azure", "click", "gateway.deliveries.kinds"}} & set(sys.modules)), file=sys.stderr)
+    heavy = {{"apprise", "azure", "click", "gateway.deliveries.kinds"}}
+    print("loaded:", *sorted(heavy & set(sys.modules)), file=sys.stderr)
 """
 
 
