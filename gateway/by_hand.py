@@ -99,8 +99,9 @@ def gateway_line(
         "providerRecordUid": configuration.uid if configuration else None,
         "resourceRecordUid": None,
         "userRecordUid": record.uid,
-        "newPassword": secrets.token_urlsafe(24),
-        "oldPassword": record.value_of_type("password"),
+        # Nothing is rotated by the Gateway here: what a script is handed as the new password is the current one.
+        "newPassword": record.value_of_type("password") or secrets.token_urlsafe(24),
+        "oldPassword": None,
         "user": record.value_of_type("login"),
         "records": _encoded([_flat(each) for each in records]),
     }

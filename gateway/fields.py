@@ -21,7 +21,7 @@ class Field:
     """the one script that the field is for; empty where several share it"""
 
 
-APP, STORAGE = "azure_app_secret", "azure_storage_key"
+APP, STORAGE, PASSWORD = "azure_app_secret", "azure_storage_key", "publish_password"
 
 FIELDS = (
     Field("application_object_id", "text", "the app to rotate: its object id or its application (client) id", only=APP),
@@ -59,6 +59,12 @@ FIELDS = (
         "failure",
     ),
     Field("notify_before_days", "text", "tell when `expires` is nearer than this, and nothing was rotated"),
+    Field(
+        "value_template",
+        "text",
+        "what is delivered, with `{login}` and `{password}` filled in, escaped for their place; empty: the password",
+        only=PASSWORD,
+    ),
     Field("azure_cloud", "text", "`AzureCloud`, `AzureUSGovernment` or `AzureChinaCloud`", "AzureCloud"),
     Field("created", "text", "when the app or account was created, UTC", written=True),
     Field("last_rotated", "text", "when the published secret was saved, UTC", written=True),

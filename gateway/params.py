@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from gateway.errors import Failed
-from gateway.secret import mask
+from gateway.secret import Secret, mask
 
 # A record has at most a few hundred kilobytes; more is not the Gateway's.
 MOST_BYTES = 5_000_000
@@ -43,11 +43,13 @@ class AttachedRecord:
 
 @dataclass(frozen=True)
 class Params:
-    """One call of a script by the Gateway. Its ``newPassword`` is a dummy in NOOP mode: masked, and not handed on."""
+    """One call of a script by the Gateway. In NOOP mode ``new_password`` is a dummy, and no rotation looks at it."""
 
     record_uid: str
     configuration_uid: str
     attached: tuple[AttachedRecord, ...]
+    new_password: Secret
+    old_password: Secret
     due_now: bool = False
     """Not of Keeper's making: `keeper-rotation run --now` asks for a rotation before its time."""
 
@@ -69,12 +71,12 @@ def read_params(stdin: BinaryIO) -> Params:
     records = params.get("records") or ""
     if not isinstance(records, str):
         raise Failed("stdin: 'records' is not a base64 text", _HOW)
-    for name in ("newPassword", "oldPassword"):
-        mask(_plain(params.get(name)))
     return Params(
         record_uid=_uid(params, "userRecordUid", required=True),
         configuration_uid=_uid(params, "providerRecordUid", required=False),
         attached=tuple(_attached(_decoded(records, list, "stdin: 'records'") if records else [])),
+        new_password=Secret(_password(params, "newPassword")),
+        old_password=Secret(_password(params, "oldPassword")),
         due_now=params.get("dueNow") is True,
     )
 
@@ -119,6 +121,12 @@ def _attached(records: list[Any]) -> list[AttachedRecord]:
                 mask(value)
         attached.append(AttachedRecord(values.get("uid", ""), values.get("title", ""), values))
     return attached
+
+
+def _password(params: Mapping[str, Any], name: str) -> str:
+    # A password is taken as it is: blanks at its ends belong to it.
+    value = params.get(name)
+    return value if isinstance(value, str) else ""
 
 
 def _plain(value: Any) -> str:

@@ -9,22 +9,37 @@ import threading
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
+from typing import Protocol
 
 from gateway.deadline import Deadline
 from gateway.errors import CallError, Failed, RotationError, Unknown
 from gateway.http import Http
 from gateway.kind import Rotation
 from gateway.ksm_config import find_ksm_config
-from gateway.params import read_params
+from gateway.params import Params, read_params
 from gateway.policy import read_notify_policy
 from gateway.preparation import Host, Preparation
 from gateway.report import Report, Stderr
 from gateway.rotation import Engine
 from gateway.settings import read_settings
-from gateway.vault import Vault
+from gateway.vault import Vault, VaultRecord
 
 # A service that sends its answer byte by byte can outlast every timeout of a socket; this is what ends the run then.
 _GRACE_SECONDS = 5
+
+
+class Task(Protocol):
+    """One run of one script. The constructor reads the record."""
+
+    record: VaultRecord
+
+    @property
+    def has_written(self) -> bool:
+        """Whether it came to changing something that a failure could leave half-done."""
+
+    def run(self) -> str:
+        """Do it all; the report's ``result``. Raises RotationError, CallError."""
 
 
 def run(kind: type[Rotation], arguments: list[str] | None = None) -> int:
@@ -32,21 +47,50 @@ def run(kind: type[Rotation], arguments: list[str] | None = None) -> int:
 
     0: done. 1: failed, everything is as before. 2: saved, but something is left for the next run. 3: look at it.
     """
+    return run_task(partial(RotationTask, kind), arguments)
+
+
+def run_task(begin: Callable[[Params, Host, Report], Task], arguments: list[str] | None = None) -> int:
+    """As `run`, for a script that is not a rotation."""
     _quiet_libraries()
-    return _Run(kind).finish(sys.argv[1:] if arguments is None else arguments)
+    return _Run(begin).finish(sys.argv[1:] if arguments is None else arguments)
+
+
+class RotationTask:
+    """A rotation of one kind: read, and unless it is switched off, rotate."""
+
+    def __init__(self, kind: type[Rotation], params: Params, host: Host, report: Report) -> None:
+        self._preparation = Preparation(kind, params, host)
+        self._host = host
+        self._report = report
+        self._engine: Engine | None = None
+        self.record = self._preparation.record
+
+    @property
+    def has_written(self) -> bool:
+        """Whether it came to making something."""
+        return self._engine is not None and self._engine.has_written
+
+    def run(self) -> str:
+        """Rotate. Raises RotationError, CallError."""
+        self._report.warnings += self._preparation.warnings()
+        if not self._preparation.policy.enabled:
+            return "disabled"
+        self._engine = Engine(self._preparation.finish(), self._host, self._report)
+        return self._engine.rotate()
 
 
 class _Run:
-    def __init__(self, kind: type[Rotation]) -> None:
-        self._kind = kind
+    def __init__(self, begin: Callable[[Params, Host, Report], Task]) -> None:
+        self._begin = begin
         self._report = Report()
-        self._engine: Engine | None = None
+        self._task: Task | None = None
         self._watch: threading.Timer | None = None
         self._http: Http | None = None
         self._value: Callable[[str], str] = lambda label: ""
 
     def finish(self, arguments: list[str]) -> int:
-        """Rotate, tell whoever wants to be told, and report; the exit code."""
+        """Run, tell whoever wants to be told, and report; the exit code."""
         outcome = self._outcome(arguments)
         if self._watch:
             self._watch.cancel()
@@ -61,7 +105,7 @@ class _Run:
                     f"usage: the script takes no arguments, {len(arguments)} given",
                     "remove them from its command in the vault; by hand use: keeper-rotation run SCRIPT --record=UID",
                 )
-            self._rotate()
+            self._run()
         except RotationError as error:
             return error
         except CallError as error:
@@ -75,7 +119,7 @@ class _Run:
             return self._told(f"unforeseen {type(error).__name__}", hint)
         return None
 
-    def _rotate(self) -> None:
+    def _run(self) -> None:
         settings = read_settings()
         deadline = Deadline(settings.deadline, settings.retry_base)
         deadline.stop_on_sigterm()
@@ -86,14 +130,9 @@ class _Run:
         self._value = next((each.get for each in params.attached if each.uid == params.record_uid), self._value)
         self._http = Http(settings.request_timeout, deadline)
         host = Host(settings, self._http, Vault(find_ksm_config(), self._http))
-        preparation = Preparation(self._kind, params, host)
-        self._value = preparation.record.value
-        self._report.warnings += preparation.warnings()
-        if not preparation.policy.enabled:
-            self._report.result = "disabled"
-            return
-        self._engine = Engine(preparation.finish(), host, self._report)
-        self._report.result = self._engine.rotate()
+        self._task = self._begin(params, host, self._report)
+        self._value = self._task.record.value
+        self._report.result = self._task.run()
 
     def _notify(self, outcome: RotationError | None) -> None:
         if not self._value("notify"):
@@ -106,7 +145,7 @@ class _Run:
 
     def _told(self, what: str, hint: str) -> RotationError:
         """An error that nobody handled: before the first write nothing has happened, after it nobody knows."""
-        written = self._engine is not None and self._engine.has_written
+        written = self._task is not None and self._task.has_written
         return Unknown(what, hint) if written else Failed(what, hint)
 
     def _begin_watch(self, seconds: float) -> None:

@@ -24,13 +24,20 @@ class Reach:
     """What a destination may use: the session, the signed-in admin credential, the vault, the attached records."""
 
     http: Http
-    azure: Azure
+    signed_in: Azure | None
     vault: Vault
     attached: tuple[AttachedRecord, ...]
     record_uid: str
     hand_over: HandOver
     versions_follow: bool
     """whether a Key Vault secret is among the destinations"""
+
+    @property
+    def azure(self) -> Azure:
+        """The signed-in admin credential; None only where every destination is in Keeper, and asks for none."""
+        if self.signed_in is None:
+            raise Failed("admin credential: none is signed in", "attach one to the script")
+        return self.signed_in
 
 
 @dataclass(frozen=True)

@@ -63,10 +63,9 @@ class DevOpsConnection(Destination):
 
     def check(self, reach: Reach) -> list[str]:
         """It is there, signs in with a client secret of our app, and we are its administrator."""
-        if not reach.hand_over.for_service_connections:
-            raise Failed(f"{self.address}: a service connection takes client secrets only", "remove the line")
+        client_id = self._owner(reach)
         endpoint = self._get(reach)
-        self._check_scheme(endpoint, reach.hand_over.roles["clientid"])
+        self._check_scheme(endpoint, client_id)
         tokens = [
             f"endpoints/{reference['projectReference']['id']}/{self.endpoint_id}"
             for reference in endpoint.get("serviceEndpointProjectReferences") or []
@@ -95,14 +94,21 @@ class DevOpsConnection(Destination):
 
     def deliver(self, reach: Reach, delivery: Delivery) -> Done:
         """The whole connection with the new key, then its own test. The key can never be read back."""
+        client_id = self._owner(reach)
         endpoint = self._get(reach)
-        self._check_scheme(endpoint, reach.hand_over.roles["clientid"])
+        self._check_scheme(endpoint, client_id)
         changed = copy.deepcopy(endpoint)
         changed["authorization"]["parameters"]["serviceprincipalkey"] = delivery.value.reveal()
         # An update is of the organisation, without a project; it repeats itself without harm.
         self._send(reach, "PUT", f"_apis/serviceendpoint/endpoints/{self.endpoint_id}", changed)
         reach.http.patiently(lambda: self._test(reach))
         return Done()
+
+    def _owner(self, reach: Reach) -> str:
+        """The client id that a connection must have to take our secret."""
+        if not reach.hand_over.for_service_connections:
+            raise Failed(f"{self.address}: a service connection takes client secrets only", "remove the line")
+        return reach.hand_over.roles["clientid"]
 
     def _test(self, reach: Reach) -> None:
         payload = {"dataSourceDetails": {"dataSourceName": "TestConnection"}}
