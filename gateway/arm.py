@@ -65,7 +65,7 @@ class Arm:
             CallError
         """
         granted = list(self.pages(f"{scope}/providers/Microsoft.Authorization/permissions", "2022-04-01"))
-        missing = [action for action in actions if not any(_allows(entry, action) for entry in granted)]
+        missing = [action for action in actions if not any(allows(entry, action) for entry in granted)]
         if missing:
             raise Failed(
                 f"{scope}: the rotating application may not {', '.join(missing)}",
@@ -73,7 +73,9 @@ class Arm:
             )
 
 
-def _allows(entry: dict[str, Any], action: str) -> bool:
+def allows(entry: dict[str, Any], action: str) -> bool:
+    """Whether one entry of a list of permissions allows an action."""
+
     def names(kind: str) -> bool:
         return any(fnmatch.fnmatchcase(action.lower(), pattern.lower()) for pattern in entry.get(kind) or [])
 

@@ -83,7 +83,8 @@ class Confirmation:
 
     def _superseded(self, shown: str) -> Confirmed:
         self.listing = self._at.kind.live()
-        if self._lists(shown.strip().lower()):
+        # The id of a chosen value is nobody's but a run's.
+        if self._lists(shown.strip().lower()) or (shown and self._at.kind.chooses):
             return Confirmed.SUPERSEDED
         raise Unknown(
             f"somebody edited the record: it names {shown or 'no key id'}, which the app does not show",

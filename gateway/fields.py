@@ -18,10 +18,10 @@ class Field:
     default: str = ""
     written: bool = False
     only: str = ""
-    """the one script that the field is for; empty where several share it"""
+    """the scripts that the field is for; empty for all"""
 
 
-APP, STORAGE, PASSWORD = "azure_app_secret", "azure_storage_key", "publish_password"
+APP, STORAGE, PASSWORD, MONGODB = "azure_app_secret", "azure_storage_key", "publish_password", "mongodb_user"
 
 FIELDS = (
     Field("application_object_id", "text", "the app to rotate: its object id or its application (client) id", only=APP),
@@ -31,6 +31,24 @@ FIELDS = (
     Field("active_key", "text", "which key is published, `key1` or `key2`", written=True, only=STORAGE),
     Field("storage_key", "secret", "the published key", written=True, only=STORAGE),
     Field("connection_string", "secret", "a connection string with the published key", written=True, only=STORAGE),
+    Field("mongodb_uri", "text", "the server's address, without login and password", only=MONGODB),
+    Field("auth_database", "text", "the database that the user belongs to", "admin", only=MONGODB),
+    Field(
+        "alternate_login",
+        "text",
+        "a second user: the two take turns, and the former one goes on working",
+        only=MONGODB,
+    ),
+    Field("password_length", "text", "how long a new password is, 16 to 128 characters", "32", only=MONGODB),
+    Field("password_specials", "text", "special characters that a new password holds", "-._~", only=MONGODB),
+    Field(
+        "password_id",
+        "text",
+        "a name for the published password",
+        written=True,
+        only=MONGODB,
+    ),
+    Field("pending_password", "secret", "a new password, until the server has it", written=True, only=MONGODB),
     Field("expires", "text", "when the published secret expires, UTC", written=True),
     Field("NOOP", "text", "tells the Gateway to run only the attached script", "True"),
     Field("Private Key Type", "text", "second field of Keeper's recipe for NOOP", "rsa-ssh"),
@@ -62,8 +80,8 @@ FIELDS = (
     Field(
         "value_template",
         "text",
-        "what is delivered, with `{login}` and `{password}` filled in, escaped for their place; empty: the password",
-        only=PASSWORD,
+        "what is delivered of a password, with `{login}` and `{password}` filled in, escaped for their place",
+        only=f"{PASSWORD}, {MONGODB}",
     ),
     Field("azure_cloud", "text", "`AzureCloud`, `AzureUSGovernment` or `AzureChinaCloud`", "AzureCloud"),
     Field("created", "text", "when the app or account was created, UTC", written=True),

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar
 
-from gateway.admin import AdminCredential
+from gateway.admin import AdminCredential, Places, choose_admin, early_admin
 from gateway.azure import Azure
 from gateway.clouds import Cloud
 from gateway.credential import HandOver, LiveCredential, Minted, Target
 from gateway.errors import CallError
 from gateway.http import Http
 from gateway.secret import Secret
+from gateway.vault import VaultRecord
 
 
 @dataclass(frozen=True)
@@ -42,16 +43,34 @@ class Rotation(ABC):
     outputs: ClassVar[Outputs]
     proof: ClassVar[str] = "sign-in"
     """how a new one is proved, for the report"""
+    chooses: ClassVar[bool] = False
+    """the value is chosen by us (``choosing.py``), and the old one is dead at the moment at which the server has it"""
     regenerates: ClassVar[bool] = False
     """a new one takes the place of one of two keys (``regenerating.py``), instead of being made beside the old ones"""
     defaults: ClassVar[Mapping[str, str]] = {}
     """fields whose default is another one for this kind"""
-    azure: Azure
+    azure: Azure | None = None
     lifetime = timedelta()
     """how long a new one lives, by the record; set before `find`"""
+    record: VaultRecord
+    """set before `find`"""
 
     @abstractmethod
     def __init__(self, http: Http, cloud: Cloud, admin: AdminCredential) -> None: ...
+
+    @classmethod
+    def early_admin(cls, places: Places) -> AdminCredential | None:
+        """The admin credential where stdin alone decides it."""
+        return early_admin(places)
+
+    @classmethod
+    def choose_admin(cls, places: Places) -> AdminCredential:
+        """The admin credential. Raises Failed, CallError."""
+        return choose_admin(places)
+
+    def deliverable(self, value: Secret, *, new: bool) -> Secret:
+        """What destinations are given of this value, the ``new`` one or the published one."""
+        return value
 
     @abstractmethod
     def find(self, given: str) -> tuple[Target, tuple[LiveCredential, ...]]:

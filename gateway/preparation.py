@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gateway import rules
-from gateway.admin import AdminCredential, Places, attached_credentials, choose_admin, early_admin
+from gateway.admin import AdminCredential, Places, attached_credentials, choose_admin
 from gateway.aside import Aside
+from gateway.azure import Azure
 from gateway.clouds import CLOUDS, Cloud
 from gateway.credential import LiveCredential, Target, read_marker
 from gateway.deliveries.base import Destination, Reach
@@ -62,7 +63,7 @@ class Preparation:
         self._lock = RecordLock(host.settings.lock_dir, params.record_uid)
         self._places = Places(params, None, host.vault)
         self._early_cloud = self._cloud_on_stdin()
-        self._early_admin = early_admin(self._places)
+        self._early_admin = make_kind.early_admin(self._places)
         self._early = self._begin_sign_in(self._early_admin) if self._early_admin else None
         self.record = read_record(host.vault, params.record_uid)
         self.policy = read_policy(self.record.value, make_kind.defaults)
@@ -84,7 +85,7 @@ class Preparation:
         given = self._check_record()
         destinations = self._destinations()
         admin, kind = self._sign_in()
-        kind.lifetime = self.policy.lifetime
+        kind.lifetime, kind.record = self.policy.lifetime, self.record
         ledger = read_ledger(self.record.value("rotation_state"), self.record.uid)
         target, listing = kind.find(ledger.target if ledger.named == given else given)
         ledger = replace(ledger, named=given) if ledger.target == target.object_id else Ledger(given, target.object_id)
@@ -101,7 +102,9 @@ class Preparation:
         self._check_self_rotation(kind, admin, destinations)
         attached, uid = self._params.attached, self.record.uid
         versions = any(each.holds_versions for each in destinations)
-        reach = Reach(self._host.http, kind.azure, self._host.vault, attached, uid, kind.hand_over(), versions)
+        places = replace(self._places, record=self.record)
+        azure = kind.azure or azure_for(destinations, places, self._host.http, self.policy.cloud)
+        reach = Reach(self._host.http, azure, self._host.vault, attached, uid, kind.hand_over(), versions)
         deliveries = Deliveries(destinations, ledger.holds, reach)
         groups = rules.sort(listing, known)
         return Prepared(kind, admin, self.record, self.policy, target, known, groups, deliveries, self._lock)
@@ -149,7 +152,7 @@ class Preparation:
         if self._early and self._early_admin and self._early_cloud == self.policy.cloud:
             admin, begun = self._early_admin, self._early
         else:
-            admin = choose_admin(replace(self._places, record=self.record))
+            admin = self._make_kind.choose_admin(replace(self._places, record=self.record))
             begun = Aside(lambda: self._make_kind(self._host.http, self.policy.cloud, admin))
         try:
             return admin, begun.result()
@@ -193,3 +196,18 @@ def read_record(vault: Vault, uid: str) -> VaultRecord:
         hint = "convert it to PAM User in the vault, or name the PAM User record"
         raise Failed(f"record {uid} is of type {record.kind}, not PAM User", hint)
     return record
+
+
+def azure_for(destinations: list[Destination], places: Places, http: Http, cloud: Cloud) -> Azure | None:
+    """The admin credential signed in to Azure, where a destination is there; None where all are in Keeper.
+
+    Raises:
+        Failed: there is none, or it cannot sign in.
+    """
+    if all(each.keeper_record for each in destinations):
+        return None
+    admin = choose_admin(places)
+    try:
+        return Azure(http, cloud, admin, begin_with=cloud.arm)
+    except CallError as error:
+        raise Failed(f"admin credential, {admin.source}: {error}", error.hint) from None

@@ -9,14 +9,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
-import re
 import secrets
 from dataclasses import replace
 from datetime import UTC, datetime
-from urllib.parse import quote
 
-from gateway.admin import Places, choose_admin
-from gateway.azure import Azure
+from gateway.admin import Places
 from gateway.credential import HandOver
 from gateway.deliveries.base import Delivery, Destination, Reach
 from gateway.deliveries.kinds import read_destinations
@@ -26,10 +23,11 @@ from gateway.ledger import Ledger, read_ledger
 from gateway.lock import RecordLock
 from gateway.params import Params
 from gateway.policy import read_policy
-from gateway.preparation import Host, read_record
+from gateway.preparation import Host, azure_for, read_record
 from gateway.report import Report
 from gateway.saving import Labels, Save
 from gateway.secret import Secret
+from gateway.template import rendered
 
 log = logging.getLogger("gateway")
 
@@ -63,7 +61,7 @@ class Publication:
         if not destinations:
             raise Failed("deliver_to is empty: nobody is to get the password", "name the destinations, one a line")
         ledger = read_ledger(self.record.value("rotation_state"), self.record.uid)
-        value = self._rendered(password)
+        value = rendered(self.record, self.record.value("login"), password)
         key_id = self._fingerprint(value, ledger)
         deliveries = Deliveries(destinations, ledger.holds, self._reach(destinations))
         return self._deliver(deliveries, ledger, Delivery(key_id, value, datetime.max.replace(tzinfo=UTC)))
@@ -81,21 +79,6 @@ class Publication:
             )
         return new
 
-    def _rendered(self, password: Secret) -> Secret:
-        """What is delivered: the password, or the record's template with it."""
-        template = self.record.value("value_template")
-        if not template:
-            return password
-        unknown = set(re.findall(r"\{([^{}]*)\}", template)) - {"login", "password"}
-        if unknown or "{password}" not in template:
-            what = f"unknown names {', '.join(sorted(unknown))}" if unknown else "no {password} in it"
-            raise Failed(f"value_template: {what}", "it may hold {login} and {password}, nothing else in braces")
-        login = self.record.value_of_type("login")
-        # In an address every reserved character of a name or password has to be escaped.
-        escape = (lambda text: quote(text, safe="")) if "://" in template else str
-        filled = template.replace("{login}", escape(login)).replace("{password}", escape(password.reveal()))
-        return Secret(filled)
-
     def _fingerprint(self, value: Secret, ledger: Ledger) -> str:
         """A name for this value that tells nothing of it: keyed, and the key stays in the record."""
         self._salt = ledger.target or secrets.token_hex(16)
@@ -103,14 +86,8 @@ class Publication:
 
     def _reach(self, destinations: list[Destination]) -> Reach:
         host, params = self._host, self._params
-        azure: Azure | None = None
-        if any(not each.keeper_record for each in destinations):
-            policy = read_policy(self.record.value)
-            admin = choose_admin(Places(params, self.record, host.vault))
-            try:
-                azure = Azure(host.http, policy.cloud, admin, begin_with=policy.cloud.arm)
-            except CallError as error:
-                raise Failed(f"admin credential, {admin.source}: {error}", error.hint) from None
+        policy = read_policy(self.record.value)
+        azure = azure_for(destinations, Places(params, self.record, host.vault), host.http, policy.cloud)
         versions = any(each.holds_versions for each in destinations)
         return Reach(host.http, azure, host.vault, params.attached, self.record.uid, _HAND_OVER, versions)
 

@@ -33,6 +33,7 @@ from gateway.minting import Maker, Mint
 from gateway.preparation import Host, Prepared
 from gateway.report import Report
 from gateway.saving import Labels, Save, Saved
+from gateway.secret import Secret
 from gateway.vault import VaultRecord
 
 log = logging.getLogger("gateway")
@@ -61,6 +62,10 @@ class Engine:
             from gateway.regenerating import Regeneration
 
             return Regeneration(at, host, self._note_regeneration)
+        if at.kind.chooses:
+            from gateway.choosing import Choosing
+
+            return Choosing(at, host, self._note_pending)
         return Mint(at.kind, at.target, host.http, host.settings, at.known.record_uid, at.known.lock_id)
 
     def _note_regeneration(self, note: Regenerating) -> None:
@@ -68,6 +73,17 @@ class Engine:
         ledger = replace(self._at.known.ledger, regenerating=note)
         if self._save_values(self._record, {"rotation_state": ledger.text(self._at.record.uid)}) is not Saved.OURS:
             raise Failed("another rotation finished meanwhile; nothing was regenerated", "run it again")
+
+    def _note_pending(self, value: Secret, note: Regenerating) -> None:
+        """Save the new value as pending, and its id; only then the server is told."""
+        ledger = replace(self._at.known.ledger, regenerating=note)
+        values = {"pending_password": value.reveal(), "rotation_state": ledger.text(self._record.uid)}
+        # Whoever noted a value meanwhile was first: theirs must not be overwritten.
+        labels = Labels(self._at.kind.target, "pending_password", "rotation_state")
+        save = Save(self._host.vault, self._deadline, self._record, values, labels, lambda pending: True)
+        if save.run() is not Saved.OURS:
+            raise Failed("another run has begun to change this password; nothing was changed", "run it again")
+        self._record = save.record
 
     def rotate(self) -> str:
         """Do it all; how it ended, for the report.
@@ -88,7 +104,8 @@ class Engine:
         if self._save(minted, ledger) is Saved.SUPERSEDED:
             self._mint.take_back(minted)
             return self._ended("superseded")
-        delivery = Delivery(minted.key_id, minted.value, minted.ends, at.known.key_id, at.known.value)
+        value = at.kind.deliverable(minted.value, new=True)
+        delivery = Delivery(minted.key_id, value, minted.ends, at.known.key_id, at.known.value)
         if self._confirm(minted) and self._deliver(delivery, ledger):
             self._retire(delivery)
         return self._ended("rotated")
@@ -101,13 +118,13 @@ class Engine:
         # Only a rotation of ours can have left something open; where there was none, the first one serves all.
         # A key that somebody still holds cannot be regenerated: then finishing comes first, whatever time is left.
         can_finish = at.known.ledger.key_id == at.known.key_id and rules.can_finish(
-            published, at.known, at.policy, at_any_time=at.kind.regenerates
+            published, at.known, at.policy, at_any_time=at.kind.regenerates or at.kind.chooses
         )
         if published is None or (due and not (unfinished and can_finish)):
             if not unfinished:
                 self._remove_overdue()
             return ""
-        delivery = Delivery(published.key_id, at.known.value, published.ends)
+        delivery = Delivery(published.key_id, at.kind.deliverable(at.known.value, new=False), published.ends)
         if self._deliver(delivery, at.known.ledger.publishing(published.key_id)):
             at.deliveries.after_retirement(delivery, self._remove_overdue())
         return "finished" if unfinished else "not_due"
@@ -223,7 +240,8 @@ class Engine:
 
     def _save_values(self, record: VaultRecord, values: dict[str, str]) -> Saved:
         def is_live(key_id: str) -> bool:
-            return any(key.key_id == key_id.strip().lower() for key in self._at.kind.live())
+            # The id of a value that we chose is known to nobody but a run: another one is another run's.
+            return self._at.kind.chooses or any(key.key_id == key_id.strip().lower() for key in self._at.kind.live())
 
         outputs = self._at.kind.outputs
         labels = Labels(self._at.kind.target, outputs.key_id, outputs.value)

@@ -22,6 +22,8 @@ from gateway.fields import FIELDS, KINDS
 from gateway.http import Http, json_object, retry_after
 from gateway.secret import Secret, mask
 
+# Standard fields of a PAM User, which are known by their type.
+_UNLABELLED = ("login", "password")
 _HIDDEN = ("secret", "password", "pinCode")
 
 
@@ -41,7 +43,10 @@ class VaultRecord:
         return [field for part in ("custom", "fields") for field in data.get(part) or [] if isinstance(field, dict)]
 
     def _field(self, label: str) -> dict[str, Any] | None:
-        return next((field for field in self._fields() if field.get("label") == label), None)
+        found = next((field for field in self._fields() if field.get("label") == label), None)
+        if found is None and label in _UNLABELLED:
+            return next((field for field in self._fields() if field.get("type") == label), None)
+        return found
 
     def value(self, label: str) -> str:
         """The first value of the field with exactly this label; empty where there is none."""
@@ -102,7 +107,7 @@ class VaultRecord:
 
         A field that holds a secret by our table but is plain text (as the web vault's CSV import makes it) is hidden.
         """
-        kind = KINDS[label]
+        kind = KINDS.get(label, label)
         field = self._field(label)
         if field is None:
             self.sdk_record.add_custom_field(field_type=kind, label=label, value=value)

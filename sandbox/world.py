@@ -12,9 +12,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sandbox.arm import Arm
 from sandbox.arm_resources import ResourceManager
@@ -41,6 +42,9 @@ from sandbox.storage import Storage
 from sandbox.storage_blobs import Blobs
 from sandbox.storage_furnish import FurnishedStorage, furnish_storage
 from sandbox.tokens import Tokens
+
+if TYPE_CHECKING:
+    from sandbox.mongodb import MongoDB
 
 
 class Sandbox:
@@ -86,6 +90,8 @@ class Sandbox:
     def close(self) -> None:
         """Stop answering; whoever waits is let go."""
         self.server.close()
+        if "mongodb" in vars(self):
+            self.mongodb.close()
 
     def __enter__(self) -> Sandbox:
         return self.start()
@@ -94,6 +100,15 @@ class Sandbox:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @cached_property
+    def mongodb(self) -> MongoDB:
+        """A MongoDB server with this sandbox's log, faults and victim; made, and answering, from its first use on."""
+        from sandbox.mongodb import MongoDB  # pymongo is needed only here
+
+        server = MongoDB.beside(self.server, self.issued)
+        server.start()
+        return server
 
     @property
     def url(self) -> str:

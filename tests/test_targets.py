@@ -14,10 +14,14 @@ from sandbox.connectors import CLIENT_ID, CLIENT_SECRET, GRANT_TYPE
 from sandbox.destinations import Destinations
 from tests.stage import Stage
 from tests.test_by_hand import command
+from tests.test_storage_key import StorageStage
 
 ORGANISATION = "--organisation=contoso"
 FILLED_IN = {"<String>": "prod", "<new name>": "brand-new"}
-WRITES = {"set_secret", "put_endpoint", "put_connection", "put_job", "add_password", "update_secret", "remove_password"}
+WRITES = {
+    "set_secret", "put_endpoint", "put_connection", "put_job", "add_password", "update_secret", "remove_password",
+    "regenerate_storage_key",
+}  # fmt: skip
 
 
 def arguments(stage: Stage, *more: str) -> tuple[str, ...]:
@@ -84,6 +88,48 @@ def test_what_is_named_already_is_marked_and_tells_the_organisation(stage: Stage
     assert sorted(each["kind"] for each in present) == [
         "api_connection", "api_connection", "azure_devops", "key_vault", "runbook"
     ]  # fmt: skip
+
+
+def blob_connection(stage: StorageStage, name: str, account: str) -> None:
+    """An API connection with an access key of this account, that the admin application may write."""
+    values = {"accountName": account, "accessKey": stage.value("storage_key")}
+    connection = stage.sandbox.connections.add_connection(name, "azureblob", values)
+    stage.sandbox.arm.grant(stage.at.admin_client_id, "Logic App Contributor", connection.id)
+
+
+def test_a_storage_key_goes_to_connections_with_an_access_key_and_to_no_service_connection() -> None:
+    with StorageStage() as stage:
+        assert isinstance(stage, StorageStage)
+        made = furnished(stage)
+        stage.sandbox.keyvault.grant(stage.at.admin_client_id, "Key Vault Secrets Officer", made.vault)
+        blob_connection(stage, "our-blobs", stage.made.account_name)
+        blob_connection(stage, "other-blobs", f"{stage.made.account_name}2")
+        found, warnings = listed(stage, ORGANISATION)
+        assert "DevOps" not in warnings and "the record's" not in warnings
+        assert [each["kind"] for each in found if each["usable"]] == [
+            "key_vault", "key_vault", "runbook", "runbook", "api_connection"
+        ]  # fmt: skip
+        assert by_name(found, "our-blobs")["usable"]
+        notes = {each["name"]: each["note"] for each in found if each["usable"] is False}
+        assert notes.keys() == {"other-blobs", "orders-keyvault", "orders-tables"}
+        assert "is not of what is rotated" in notes["other-blobs"]
+        assert "has no access key" in notes["orders-keyvault"] and "has no access key" in notes["orders-tables"]
+        lines = pasted(stage, [each for each in found if each["usable"]])
+        outcome = stage.run()
+        assert (outcome.code, len(outcome.report["delivered"])) == (0, len(lines)), outcome
+        assert stage.works() and stage.sandbox.keyvault.value(made.vault, "brand-new") == stage.value("storage_key")
+
+
+def test_a_storage_account_that_cannot_be_read_leaves_its_connections_open() -> None:
+    with StorageStage(granted=False) as stage:
+        assert isinstance(stage, StorageStage)
+        stage.deliver(browse=True)
+        blob_connection(stage, "our-blobs", stage.made.account_name)
+        uid = stage.at.record_uid
+        stage.sandbox.keeper.edit(uid, "storage_account_id", stage.made.account_id.replace("rotation", "elsewhere"))
+        found, warnings = listed(stage)
+        assert by_name(found, "our-blobs")["note"] == "the record's storage account is not known"
+        assert "the roles Storage Account Key Operator Service Role and Reader" in warnings
 
 
 # What cannot be used, with the reason

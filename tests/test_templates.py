@@ -19,12 +19,20 @@ from keepercommander.importer.json.json import KeeperJsonImporter
 from gateway.fields import FIELDS, KINDS
 from gateway.policy import read_policy
 from tests.stage import ROOT, Stage
+from tests.test_storage_key import StorageStage
 
 ZERO = "00000000-0000-0000-0000-000000000000"
 PENDING = "pending-first-rotation"
 FOLDER = "Azure Rotation"
 
-ALL = {field.label: field.default for field in FIELDS if field.only in ("", "azure_app_secret")}
+ACCOUNT = f"/subscriptions/{ZERO}/resourceGroups/EXAMPLE/providers/Microsoft.Storage/storageAccounts/example"
+
+
+def every_field(script: str) -> dict[str, str]:
+    """The fields of a script's records, with their defaults."""
+    return {field.label: field.default for field in FIELDS if field.only in ("", script)}
+
+
 SIX = {
     "application_object_id": ZERO,
     "client_secret_id": PENDING,
@@ -33,26 +41,43 @@ SIX = {
     "NOOP": "True",
     "Private Key Type": "rsa-ssh",
 }
+SEVEN = {
+    "storage_account_id": ACCOUNT,
+    "active_key": PENDING,
+    "storage_key": PENDING,
+    "connection_string": PENDING,
+    "expires": PENDING,
+    "NOOP": "True",
+    "Private Key Type": "rsa-ssh",
+}
+KEEP = {"remove_old": "none"}
 CAREFUL = {"remove_old": "replaced", "overlap_hours": "24"}
 ADMIN = {"application_client_id": ZERO, "client_secret": "paste-the-client-secret-here", "tenant_id": ZERO}
 
 WEB_VAULT = {
     "pam_user_template.csv": SIX,
     "templates/azure_app_secret.csv": SIX | CAREFUL,
+    "templates/azure_storage_key.csv": SEVEN | KEEP,
     "templates/azure_admin.csv": ADMIN,
 }
 APPS = {
     "pam_user_template.csv": SIX,
     "templates/azure_app_secret.csv": SIX | CAREFUL,
     "templates/azure_app_secret.commander.csv": SIX | CAREFUL,
-    "templates/azure_app_secret.json": ALL | CAREFUL | {"application_object_id": ZERO},
+    "templates/azure_app_secret.json": every_field("azure_app_secret") | CAREFUL | {"application_object_id": ZERO},
+}
+ACCOUNTS = {
+    "templates/azure_storage_key.csv": SEVEN | KEEP,
+    "templates/azure_storage_key.commander.csv": SEVEN | KEEP,
+    "templates/azure_storage_key.json": every_field("azure_storage_key") | KEEP | {"storage_account_id": ACCOUNT},
 }
 ADMINS = {
     "templates/azure_admin.csv": ADMIN,
     "templates/azure_admin.commander.csv": ADMIN,
     "templates/azure_admin.json": ADMIN | {"client_secret": ""},
 }
-TEMPLATES = APPS | ADMINS
+USERS = APPS | ACCOUNTS
+TEMPLATES = USERS | ADMINS
 COMMANDER = [path for path in TEMPLATES if path not in WEB_VAULT]
 
 # The fields of a record type as the vault's server describes them to Commander; it puts login and password there.
@@ -92,6 +117,13 @@ def put(stage: Stage, data: dict[str, Any], type_: str, values: dict[str, str]) 
     return uid
 
 
+def title(path: str) -> str:
+    """What the record of a template is called."""
+    if path in ADMINS:
+        return "Azure rotation admin"
+    return "Azure storage key - EXAMPLE" if path in ACCOUNTS else "Azure app secret - EXAMPLE"
+
+
 # What Commander makes of them
 
 
@@ -105,12 +137,13 @@ def test_commander_reads_every_field_and_value(path: str) -> None:
 @pytest.mark.parametrize("path", TEMPLATES)
 def test_what_commander_saves(path: str) -> None:
     data = saved(path)
-    assert data["title"] == ("Azure app secret - EXAMPLE" if path in APPS else "Azure rotation admin")
-    assert data["type"] == ("pamUser" if path in APPS and path not in WEB_VAULT else "login")
+    assert data["title"] == title(path)
+    assert data["type"] == ("pamUser" if path in USERS and path not in WEB_VAULT else "login")
     assert [field["type"] for field in data["fields"] if field["value"]] == ["login", "password"]
     hidden = [field["label"] for field in data["custom"] if field["type"] == "secret"]
-    notify = ["notify"] if path == "templates/azure_app_secret.json" else []
-    assert hidden == ([] if path in WEB_VAULT else ["client_secret", *notify])
+    secrets = ["storage_key", "connection_string"] if path in ACCOUNTS else ["client_secret"]
+    notify = ["notify"] if path in USERS and path.endswith(".json") else []
+    assert hidden == ([] if path in WEB_VAULT else [*secrets, *notify])
     assert {field["type"] for field in data["custom"]} <= {"text", "secret", "multiline"}
     values = {field["label"]: field["value"] for field in data["custom"]}
     assert values == {label: [value] if value else [] for label, value in TEMPLATES[path].items()}
@@ -158,18 +191,19 @@ def test_a_commander_csv_has_no_header_and_loses_no_blank_value(path: str) -> No
 # The table of fields
 
 
-@pytest.mark.parametrize("path", APPS)
-def test_an_app_template_has_only_labels_and_types_that_are_in_the_table(path: str) -> None:
+@pytest.mark.parametrize("path", USERS)
+def test_a_template_has_only_labels_and_types_that_are_in_the_table(path: str) -> None:
     kinds = {field["label"]: field["type"] for field in saved(path)["custom"]}
     assert kinds == {label: "text" if path in WEB_VAULT else KINDS[label] for label in kinds}
 
 
-@pytest.mark.parametrize("path", APPS)
-def test_what_an_app_template_asks_for_is_valid(path: str) -> None:
-    policy = read_policy(lambda label: APPS[path].get(label, ""))
+@pytest.mark.parametrize("path", USERS)
+def test_what_a_template_asks_for_is_valid(path: str) -> None:
+    policy = read_policy(lambda label: USERS[path].get(label, ""))
     assert policy.enabled and policy.rotate_before is None and policy.lifetime.days == 365
     hours = policy.overlap.total_seconds() / 3600
-    assert (policy.remove_old, hours) == (("all", 0) if path == "pam_user_template.csv" else ("replaced", 24))
+    wished = ("none", 0) if path in ACCOUNTS else ("replaced", 24)
+    assert (policy.remove_old, hours) == (("all", 0) if path == "pam_user_template.csv" else wished)
 
 
 def test_every_template_is_in_this_test_and_in_the_documentation() -> None:
@@ -196,7 +230,8 @@ def test_the_documentation_has_one_row_for_each_field() -> None:
 
 def test_the_documentation_names_every_optional_field_as_such() -> None:
     (paragraph,) = re.findall(r"^\*\*Optional\.\*\*(.*?)\bmay be missing", documentation(), re.DOTALL | re.MULTILINE)
-    optional = {field.label for field in FIELDS if not field.written} - SIX.keys() - {"storage_account_id"}
+    optional = {field.label for field in FIELDS if not field.written} - SIX.keys()
+    optional -= {"storage_account_id", "mongodb_uri"}
     assert set(re.findall("`([^`]+)`", paragraph)) == optional
 
 
@@ -220,6 +255,20 @@ def test_a_record_made_from_an_app_template_rotates(path: str, make_stage: Calla
     assert stage.sandbox.keeper.record(uid).field("client_secret")["type"] == "secret"
     spared = set() if path == "pam_user_template.csv" else set(stage.at.foreign_key_ids)
     assert stage.live() == {stage.value("client_secret_id")} | spared
+
+
+@pytest.mark.parametrize("path", ACCOUNTS)
+def test_a_record_made_from_a_storage_template_rotates(path: str) -> None:
+    with StorageStage() as stage:
+        assert isinstance(stage, StorageStage)
+        uid = put(stage, saved(path), "pamUser", {"storage_account_id": stage.made.account_id})
+        stage.at = replace(stage.at, record_uid=uid)
+        outcome = stage.run(stage.line(userRecordUid=uid))
+        assert (outcome.code, outcome.result, outcome.report["record"]) == (0, "rotated", uid), outcome
+        assert stage.works() and stage.regenerated() == ["key2"], "the first key is left to whoever uses it"
+        assert not stage.leaks([outcome])
+        record = stage.sandbox.keeper.record(uid)
+        assert {record.field(label)["type"] for label in ("storage_key", "connection_string")} == {"secret"}
 
 
 @pytest.mark.parametrize("path", ADMINS)

@@ -44,13 +44,13 @@ class ApiConnection(Destination):
         """It is there, we may write it, and all that it needs is known."""
         connection = self._read(reach)
         reach.azure.arm.require(self.address, _ACTIONS, ROLE)
-        self._complete(reach, connection, "")
+        self.complete(reach, connection, "")
         return []
 
     def deliver(self, reach: Reach, delivery: Delivery) -> Done:
         """The whole connection with the new secret, then its own test."""
         connection = self._read(reach)
-        body = self._complete(reach, connection, delivery.value.reveal())
+        body = self.complete(reach, connection, delivery.value.reveal())
 
         def put() -> Answer:
             return reach.azure.arm.send("PUT", self.address, API_VERSION, body)
@@ -73,8 +73,8 @@ class ApiConnection(Destination):
                 raise Failed(f"{self.address}: there is no such connection", f"the form is {self.example}") from None
             raise
 
-    def _complete(self, reach: Reach, connection: dict[str, Any], secret: str) -> dict[str, Any]:
-        """The body of the PUT: what the connection shows, and the sign-in in full."""
+    def complete(self, reach: Reach, connection: dict[str, Any], secret: str) -> dict[str, Any]:
+        """The body of the PUT: what the connection shows, and the sign-in in full. Raises Failed, CallError."""
         shown = connection.get("properties") or {}
         if shown.get("parameterValueType") == "Alternative":
             raise Failed(f"{self.address}: the connection signs in with a managed identity", "it needs no delivery")

@@ -65,18 +65,19 @@ class DevOpsConnection(Destination):
         """It is there, signs in with a client secret of our app, and we are its administrator."""
         client_id = self._owner(reach)
         endpoint = self._get(reach)
-        self._check_scheme(endpoint, client_id)
+        self.check_scheme(endpoint, client_id)
         tokens = [
             f"endpoints/{reference['projectReference']['id']}/{self.endpoint_id}"
             for reference in endpoint.get("serviceEndpointProjectReferences") or []
         ]
         path = f"_apis/permissions/{_NAMESPACE}/{_ADMINISTER}?tokens={quote(tokens[0] if tokens else '', safe='')}"
-        answer = self._send(reach, "GET", path, version="7.1")
+        answer = self.send(reach, "GET", path, version="7.1")
         if not all(answer.get("value") or [False]):
             raise Failed(f"{self.address}: we are not Administrator of the connection {endpoint['name']!r}", _RIGHTS)
         return []
 
-    def _check_scheme(self, endpoint: dict[str, Any], client_id: str) -> None:
+    def check_scheme(self, endpoint: dict[str, Any], client_id: str) -> None:
+        """It signs in with a client secret of this app, and takes a new one. Raises Failed."""
         authorization = endpoint.get("authorization") or {}
         parameters = authorization.get("parameters") or {}
         name = f"{self.address}: the connection {endpoint.get('name')!r}"
@@ -96,11 +97,11 @@ class DevOpsConnection(Destination):
         """The whole connection with the new key, then its own test. The key can never be read back."""
         client_id = self._owner(reach)
         endpoint = self._get(reach)
-        self._check_scheme(endpoint, client_id)
+        self.check_scheme(endpoint, client_id)
         changed = copy.deepcopy(endpoint)
         changed["authorization"]["parameters"]["serviceprincipalkey"] = delivery.value.reveal()
         # An update is of the organisation, without a project; it repeats itself without harm.
-        self._send(reach, "PUT", f"_apis/serviceendpoint/endpoints/{self.endpoint_id}", changed)
+        self.send(reach, "PUT", f"_apis/serviceendpoint/endpoints/{self.endpoint_id}", changed)
         reach.http.patiently(lambda: self._test(reach))
         return Done()
 
@@ -119,14 +120,15 @@ class DevOpsConnection(Destination):
 
     def _get(self, reach: Reach) -> dict[str, Any]:
         path = f"{quote(self.project)}/_apis/serviceendpoint/endpoints/{self.endpoint_id}"
-        endpoint = self._send(reach, "GET", path)
+        endpoint = self.send(reach, "GET", path)
         if not endpoint:
             raise Failed(f"{self.address}: there is no such service connection, or we may not see it", _RIGHTS)
         return endpoint
 
-    def _send(
+    def send(
         self, reach: Reach, method: str, path: str, payload: dict[str, Any] | None = None, version: str = "7.1"
     ) -> dict[str, Any]:
+        """The answer of the organisation to a call that may be repeated. Raises CallError."""
         return reach.http.patiently(lambda: self._once(reach, method, path, payload, version))
 
     def _once(

@@ -68,9 +68,9 @@ class KeyVaultSecretDestination(Destination):
 
     def check(self, reach: Reach) -> list[str]:
         """It can be read, or does not exist and its name is free."""
-        client = self._client(reach)
+        client = self.client(reach)
         try:
-            self._patiently(reach, lambda: client.get_secret(self.name))
+            self.patiently(reach, lambda: client.get_secret(self.name))
         except Refused as error:
             if error.status != 404:
                 raise
@@ -79,14 +79,14 @@ class KeyVaultSecretDestination(Destination):
 
     def _check_free(self, reach: Reach, client: SecretClient) -> None:
         try:
-            self._patiently(reach, lambda: client.get_deleted_secret(self.name))
+            self.patiently(reach, lambda: client.get_deleted_secret(self.name))
         except Refused:
             return  # not there, or not ours to see: the vault says so when the secret is set
         raise Failed(f"{self.address}: a deleted secret has this name", _HINTS["ObjectIsDeletedButRecoverable"])
 
     def deliver(self, reach: Reach, delivery: Delivery) -> Done:
         """A new version, read back; none where the current one holds this value already."""
-        client = self._client(reach)
+        client = self.client(reach)
         current = self._current(reach, client)
         if current is None or current.value != delivery.value.reveal():
             if current is not None and delivery.replaced and current.value == delivery.replaced.reveal():
@@ -98,7 +98,7 @@ class KeyVaultSecretDestination(Destination):
 
     def _current(self, reach: Reach, client: SecretClient) -> KeyVaultSecret | None:
         try:
-            return self._patiently(reach, lambda: client.get_secret(self.name))
+            return self.patiently(reach, lambda: client.get_secret(self.name))
         except Refused as error:
             # A disabled current version is replaced by an enabled one; what is not there is made.
             if error.status == 404 or error.code == "SecretDisabled":
@@ -120,30 +120,31 @@ class KeyVaultSecretDestination(Destination):
             )
 
         try:
-            made = self._patiently(reach, put, repeat_unclear=False)
+            made = self.patiently(reach, put, repeat_unclear=False)
         except Unclear:
             # It may have been set: a second version would do no harm, but look first.
             current = self._current(reach, client)
             if current is not None and current.value == delivery.value.reveal():
                 return current
-            made = self._patiently(reach, put, repeat_unclear=False)
-        return self._patiently(reach, lambda: client.get_secret(self.name, made.properties.version))
+            made = self.patiently(reach, put, repeat_unclear=False)
+        return self.patiently(reach, lambda: client.get_secret(self.name, made.properties.version))
 
     def after_retirement(self, reach: Reach, delivery: Delivery, removed: list[str]) -> None:
         """Disable the versions that hold a dead secret: ours by their tag, and what this run replaced."""
-        client = self._client(reach)
+        client = self.client(reach)
         # A version without our tag that held what was published before.
         replaced = dict.fromkeys(self._replaced, delivery.replaces)
-        listed = self._patiently(reach, lambda: list(client.list_properties_of_secret_versions(self.name)))
+        listed = self.patiently(reach, lambda: list(client.list_properties_of_secret_versions(self.name)))
         for each in listed:
             version = str(each.version)
             if each.enabled and (each.tags or {}).get(KEY, replaced.get(version)) in removed:
                 self._disable(reach, client, version)
 
     def _disable(self, reach: Reach, client: SecretClient, version: str) -> None:
-        self._patiently(reach, lambda: client.update_secret_properties(self.name, version, enabled=False))
+        self.patiently(reach, lambda: client.update_secret_properties(self.name, version, enabled=False))
 
-    def _client(self, reach: Reach) -> SecretClient:
+    def client(self, reach: Reach) -> SecretClient:
+        """Microsoft's client of the vault, on our session and sign-in."""
         from azure.core.pipeline.transport import RequestsTransport
         from azure.keyvault.secrets import SecretClient
 
@@ -159,7 +160,8 @@ class KeyVaultSecretDestination(Destination):
             retry_total=0,
         )
 
-    def _patiently(self, reach: Reach, call: Callable[[], T], *, repeat_unclear: bool = True) -> T:
+    def patiently(self, reach: Reach, call: Callable[[], T], *, repeat_unclear: bool = True) -> T:
+        """A call of the client, repeated while that helps. Raises CallError."""
         return reach.http.patiently(lambda: self._translated(call), repeat_unclear=repeat_unclear)
 
     def _translated(self, call: Callable[[], T]) -> T:

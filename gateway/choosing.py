@@ -1,0 +1,134 @@
+"""Values that we choose ourselves: a password that a server is told.
+
+The server takes the new value and forgets the old one in the same moment, so the record must hold both before that:
+the new value is saved as pending first, then the server is told, then it is proved by a real login, then it is
+published. At every moment either the published or the pending value logs in, and the next run finds out which.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Protocol
+
+from gateway.credential import LiveCredential, Minted
+from gateway.errors import CallError, Failed, Unknown
+from gateway.ledger import Regenerating
+from gateway.preparation import Host, Prepared
+from gateway.secret import Secret
+
+log = logging.getLogger("gateway")
+
+
+class Chooser(Protocol):
+    """What a kind with chosen values does besides: see ``scripts/mongodb_user.py``."""
+
+    proof: str
+
+    def choose(self) -> Secret:
+        """A new value by the record's rules. Raises Failed."""
+
+    def tell(self, value: Secret) -> None:
+        """Make the server take this value. Raises CallError."""
+
+    def logs_in(self, value: Secret, *, new: bool) -> bool:
+        """Whether this value, the ``new`` one or the published one, logs in now. Raises CallError."""
+
+
+class Choosing:
+    """Chooses values, in the place of `gateway.minting.Mint`.
+
+    Args:
+        note: saves the new value as pending, with its id. Raises RotationError.
+    """
+
+    def __init__(self, prepared: Prepared, host: Host, note: Callable[[Secret, Regenerating], None]) -> None:
+        self._at = prepared
+        self._kind: Chooser = prepared.kind  # type: ignore[assignment]
+        self._host = host
+        self._http = host.http
+        self._deadline = host.http.deadline
+        self._settings = host.settings
+        self._note = note
+        self.marked_until = host.http.now() + timedelta(seconds=self._deadline.remaining())
+
+    def make(self, lifetime: timedelta) -> Minted:
+        """A value that the server has: the pending one of an earlier run, or a new one.
+
+        Raises:
+            Failed: the published value is what the server has.
+            Unknown: that cannot be told.
+        """
+        value, key_id = self._pending()
+        minted = Minted(key_id, value, self._http.now() + lifetime)
+        if self._logs_in(value, new=True):
+            log.info("the server has the pending value of an earlier run already")
+            return minted
+        if self._at.known.value and not self._logs_in(self._at.known.value, new=False):
+            log.warning("neither the published nor the pending value logs in; the server is told the pending one")
+        self._deadline.check()
+        self._tell(value)
+        return minted
+
+    def _pending(self) -> tuple[Secret, str]:
+        pending, note = self._at.record.secret("pending_password"), self._at.known.ledger.regenerating
+        if pending and note:
+            return pending, note.key_id
+        value, key_id = self._kind.choose(), secrets.token_hex(8)
+        now = self._http.now()
+        self._note(value, Regenerating(key_id, now, self._at.known.lock_id, self.marked_until))
+        return value, key_id
+
+    def _logs_in(self, value: Secret, *, new: bool) -> bool:
+        return bool(value) and self._http.patiently(lambda: self._kind.logs_in(value, new=new))
+
+    def _tell(self, value: Secret) -> None:
+        try:
+            # Telling the same value twice is the same as once.
+            self._http.patiently(lambda: self._kind.tell(value))
+        except CallError as error:
+            try:
+                with self._deadline.taking_back():
+                    if self._logs_in(value, new=True):
+                        return
+            except CallError as second:
+                what = f"whether the server has the new value cannot be told ({error}): {second}"
+                raise Unknown(what, "the record holds both values; the next run finds out which one logs in") from None
+            raise Failed(f"the server did not take the new value: {error}", error.hint) from None
+
+    def prove(self, minted: Minted) -> str:
+        """A real login, several times in a row. Raises Failed, CallError."""
+        for attempt in range(self._settings.prove_successes):
+            self._deadline.check()
+            if attempt:
+                self._deadline.pause(self._settings.prove_interval)
+            if not self._logs_in(minted.value, new=True):
+                raise Failed("the server took the new value, and refuses it", "run it again")
+        return self._kind.proof
+
+    def shown(self, minted: Minted) -> tuple[LiveCredential, ...]:
+        """The new value, if it logs in. Raises CallError."""
+        if self._logs_in(minted.value, new=True):
+            return (LiveCredential(minted.key_id, "", minted.value.hint, minted.ends),)
+        return ()
+
+    def remove(self, key_id: str) -> bool:
+        """Nothing: an old value is dead since the server took the new one."""
+        return False
+
+    def take_back(self, minted: Minted) -> None:
+        """Make the server agree with the record again. Raises Unknown."""
+        try:
+            with self._deadline.taking_back():
+                uid = self._at.record.uid
+                record = self._host.vault.read([uid])[uid]
+                published = record.secret(self._at.kind.outputs.value)
+                if published and not self._logs_in(published, new=False):
+                    self._http.patiently(lambda: self._kind.tell(published))
+        except (CallError, KeyError) as error:
+            raise Unknown(
+                f"the server may have the pending value, and could not be told the published one again: {error}",
+                "the record holds both values; the next run finds out which one logs in",
+            ) from None

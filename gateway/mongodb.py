@@ -1,0 +1,126 @@
+"""Users of a MongoDB server, through pymongo (extra ``mongodb``).
+
+Permission of the admin login: ``changePassword`` and ``viewUser`` on the user's database, as *userAdmin* has them.
+Source: https://www.mongodb.com/docs/manual/reference/command/updateUser/
+"""
+
+from __future__ import annotations
+
+import secrets
+import string
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from gateway.errors import CallError, Failed, NotSent, Refused, Unclear
+from gateway.http import Http
+from gateway.secret import Secret
+from gateway.vault import VaultRecord
+
+if TYPE_CHECKING:
+    from pymongo import MongoClient
+
+_EXAMPLE = "mongodb://host.example:27017/?tls=true or mongodb+srv://cluster.example/"
+_WRONG_PASSWORD = (18, 8000)
+_HINTS = {
+    11: "there is no such user in auth_database: check login and auth_database",
+    13: "give the admin login the role userAdmin on the user's database",
+    18: "the admin login or its password is wrong, or it belongs to another database (auth_database of its record)",
+}
+
+
+class MongoServer:
+    """One server or replica set.
+
+    Raises:
+        Failed: the address cannot be used, or pymongo is not installed.
+    """
+
+    def __init__(self, http: Http, uri: str) -> None:
+        self._http = http
+        self._uri = _checked(uri)
+
+    def logs_in(self, login: str, password: Secret, database: str) -> bool:
+        """A real login. Raises CallError: no answer."""
+        try:
+            self._command(login, password, database, "admin", "ping")
+        except Refused as error:
+            if error.status in _WRONG_PASSWORD:
+                return False
+            raise
+        return True
+
+    def set_password(self, admin: tuple[str, Secret, str], login: str, database: str, password: Secret) -> None:
+        """Tell the server the user's password. ``admin``: login, password, database. Raises CallError."""
+        self._command(*admin, database, "updateUser", login, pwd=password.reveal())
+
+    def check(self, admin: tuple[str, Secret, str], login: str, database: str) -> None:
+        """The admin logs in, and the user is there. Raises Failed, CallError."""
+        found = self._command(*admin, database, "usersInfo", {"user": login, "db": database})
+        if not found.get("users"):
+            raise Failed(f"mongodb: there is no user {login!r} in the database {database!r}", _HINTS[11])
+
+    def _command(
+        self, login: str, password: Secret, source: str, database: str, name: str, value: Any = 1, **more: Any
+    ) -> dict[str, Any]:
+        from pymongo import errors
+
+        place = f"mongodb {name}"
+        client = self._client(login, password, source)
+        try:
+            return dict(client[database].command(name, value, **more))
+        except errors.OperationFailure as error:
+            raise Refused(place, error.code or 0, hint=_HINTS.get(error.code or 0, "")) from None
+        except errors.ServerSelectionTimeoutError:
+            raise NotSent(place, "no server answers", "check mongodb_uri, the network and TLS") from None
+        except errors.ConfigurationError:
+            raise Failed("mongodb_uri: it cannot be used", f"the form is {_EXAMPLE}") from None
+        except errors.PyMongoError as error:
+            raise _unclear(place, error) from None
+        finally:
+            client.close()
+
+    def _client(self, login: str, password: Secret, source: str) -> MongoClient[dict[str, Any]]:
+        from pymongo import MongoClient
+
+        milliseconds = int(self._http.timeout() * 1000)
+        return MongoClient(
+            self._uri,
+            username=login,
+            password=password.reveal(),
+            authSource=source,
+            serverSelectionTimeoutMS=milliseconds,
+            connectTimeoutMS=milliseconds,
+            socketTimeoutMS=milliseconds,
+            maxPoolSize=1,
+            retryReads=False,
+        )
+
+
+def choose_password(record: VaultRecord) -> Secret:
+    """A random password by the record's rules: every class of characters occurs. Raises Failed."""
+    text, specials = record.value("password_length") or "32", record.value("password_specials") or "-._~"
+    if not text.isascii() or not text.isdigit() or not 16 <= int(text) <= 128:
+        raise Failed(f"password_length: {text!r} is not a number from 16 to 128", "correct it in the vault")
+    classes = (string.ascii_lowercase, string.ascii_uppercase, string.digits, specials)
+    while True:
+        chosen = "".join(secrets.choice("".join(classes)) for _ in range(int(text)))
+        if all(set(chosen) & set(each) for each in classes):
+            return Secret(chosen)
+
+
+def _checked(uri: str) -> str:
+    try:
+        import pymongo  # noqa: F401 (a clear message before anything else)
+    except ImportError:
+        hint = "install it there: pip install 'keeper-azure-rotation[mongodb]'"
+        raise Failed("pymongo is not installed on this host", hint) from None
+    parts = urlsplit(uri)
+    if parts.scheme not in ("mongodb", "mongodb+srv") or not parts.netloc:
+        raise Failed("mongodb_uri: it is not the address of a MongoDB server", f"the form is {_EXAMPLE}")
+    if "@" in parts.netloc:
+        raise Failed("mongodb_uri: it holds a login or password", "take them out: they have fields of their own")
+    return uri
+
+
+def _unclear(place: str, error: Exception) -> CallError:
+    return Unclear(place, f"no usable answer ({type(error).__name__})")
