@@ -30,6 +30,7 @@ sweep: .venv-dev/ready        ## every request of a rotation with every fault: h
 
 bench: .venv-dev/ready        ## what a rotation costs; REFERENCE_SCRIPT=FILE compares
 	$(DEV) -m tests.bench
+	$(DEV) -m tests.bench_listen
 
 bundle: .venv-dev/ready       ## dist/: the package, the scripts and the templates for a gateway host
 	rm -rf dist
@@ -54,7 +55,7 @@ clean:            ## remove what the other targets made
 
 .venv-demo/ready: requirements-dev.txt pyproject.toml
 	$(call venv,.venv-demo)
-	.venv-demo/bin/python -m pip --quiet install --constraint requirements-dev.txt --editable '.[sandbox]'
+	.venv-demo/bin/python -m pip --quiet install --constraint requirements-dev.txt --editable '.[listen,sandbox]'
 	@touch $@
 
 .venv-dev/ready: requirements-dev.txt pyproject.toml
