@@ -13,10 +13,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from sandbox.furnish import WRITE_ALL, WRITE_OWNED, Furnished
-from sandbox.world import Sandbox
+try:
+    from sandbox.furnish import READ_ALL, WRITE_ALL, WRITE_OWNED, Furnished
+    from sandbox.graph_base import READ_USERS
+    from sandbox.world import Sandbox
+except ImportError as error:
+    sys.exit(f"error: {error.name} is not installed\nhint: run make demo once, then .venv-demo/bin/python -m sandbox")
 
 ROLES = (WRITE_OWNED, WRITE_ALL, "Directory.Read.All")
+KNOWN_ROLES = sorted({WRITE_OWNED, WRITE_ALL, READ_ALL, *READ_USERS})
 MOST_SECRETS = 100
 
 
@@ -32,12 +37,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sandbox.arm.grant(names.admin_client_id, "Contributor", sandbox.group_id)
         sandbox.keyvault.grant(names.admin_client_id, "Key Vault Secrets Officer", sandbox.key_vault_url)
         try:
-            _write_exports(env_file, sandbox.env(folder) | _names(names))
+            leading = sandbox.env(folder)
+            _write_exports(env_file, leading | {"CURL_CA_BUNDLE": leading["SSL_CERT_FILE"]} | _names(names))
         except OSError as error:
             print(f"error: cannot write {env_file}: {error.strerror}", file=sys.stderr)
             return 1
         print(_welcome(sandbox, env_file), flush=True)
         stop.wait()
+    env_file.unlink(missing_ok=True)  # it leads nowhere any more
     return 0
 
 
@@ -67,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         "--latency", type=_seconds, default=0.0, metavar="SECONDS", help="delay of each round trip (default: 0)"
     )
     up.add_argument(
-        "--admin-role", action="append", metavar="ROLE",
+        "--admin-role", action="append", metavar="ROLE", choices=KNOWN_ROLES,
         help=f"Graph permission of the admin application; can be repeated (default: {', '.join(ROLES)})",
     )  # fmt: skip
     return parser

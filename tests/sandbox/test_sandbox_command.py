@@ -16,7 +16,7 @@ import pytest
 import requests
 
 VARIABLES = {
-    "HTTPS_PROXY", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "KSM_CONFIG_FILE", "SANDBOX_TENANT_ID",
+    "HTTPS_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "KSM_CONFIG_FILE", "SANDBOX_TENANT_ID",
     "SANDBOX_ADMIN_CLIENT_ID", "SANDBOX_ADMIN_CLIENT_SECRET", "SANDBOX_SUBSCRIPTION_ID", "SANDBOX_KEY_VAULT_URL",
     "SANDBOX_RECORD_UID", "SANDBOX_ADMIN_RECORD_UID", "SANDBOX_CONFIG_RECORD_UID", "SANDBOX_RESOURCE_GROUP",
     "SANDBOX_USER_PRINCIPAL_NAME",
@@ -49,11 +49,12 @@ def test_it_runs_until_it_is_told_to_stop(tmp_path: Path, number: signal.Signals
     with running(tmp_path / "sandbox.env") as (process, variables):
         assert set(variables) == VARIABLES
         bundle = Path(variables["REQUESTS_CA_BUNDLE"])
+        assert (tmp_path / "sandbox.env").stat().st_mode & 0o777 == 0o600
         process.send_signal(number)
         assert process.wait(5) == 0
         assert process.stdout is not None and "keepersecurity.com" in process.stdout.read()
         assert not bundle.parent.exists()
-    assert (tmp_path / "sandbox.env").stat().st_mode & 0o777 == 0o600
+    assert not (tmp_path / "sandbox.env").exists(), "it would lead nowhere"
 
 
 def test_a_shell_that_sources_the_file_meets_it(tmp_path: Path) -> None:
