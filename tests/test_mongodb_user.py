@@ -198,13 +198,18 @@ KINDS: dict[str, faults.Kind] = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+USERS: dict[str, tuple[dict[str, str], list[str]]] = {
+    "one user": ({}, list(KINDS)),
+    "two users": ({"alternate_login": "orders-b"}, ["reset after", "kill before", "kill after"]),
+}
+
+
+@pytest.mark.parametrize(("users", "kind"), [(users, kind) for users, (_, kinds) in USERS.items() for kind in kinds])
 @pytest.mark.parametrize(("service", "operation", "nth"), CASES, ids=[f"{s}.{o} {n}" for s, o, n in CASES])
-@pytest.mark.parametrize("settings", [{}, {"alternate_login": "orders-b"}], ids=["one user", "two users"])
 def test_one_of_published_and_pending_always_logs_in(
-    settings: dict[str, str], service: str, operation: str, nth: int, kind: str, mongo: Make
+    users: str, kind: str, service: str, operation: str, nth: int, mongo: Make
 ) -> None:
-    stage = mongo(**settings)
+    stage = mongo(**USERS[users][0])
     put = stage.sandbox.fault(service, operation, KINDS[kind], nth=nth)
     first = stage.rotate()
     if not put.fired:
