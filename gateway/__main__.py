@@ -69,7 +69,7 @@ def listen(path: str) -> None:
     try:
         from gateway.listening.listener import listen as run_listener
     except ImportError as error:
-        hint = "install the extra: pip install 'keeper-azure-rotation[listen]'"
+        hint = "install what the listener needs: pip install 'confluent-kafka>=2.6,<3' 'prometheus-client>=0.21,<1'"
         raise Failed(f"listen: the package {error.name} is not installed", hint) from None
     run_listener(path)
 

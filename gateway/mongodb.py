@@ -112,7 +112,7 @@ def _checked(uri: str) -> str:
     try:
         import pymongo  # noqa: F401 (a clear message before anything else)
     except ImportError:
-        hint = "install it there: pip install 'keeper-azure-rotation[mongodb]'"
+        hint = "install it in the environment of the script command: pip install 'pymongo>=4.10,<5'"
         raise Failed("pymongo is not installed on this host", hint) from None
     parts = urlsplit(uri)
     if parts.scheme not in ("mongodb", "mongodb+srv") or not parts.netloc:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Rotate the password of a MongoDB user. Attach this file to a PAM User record as a PAM script.
 
-Needs the package keeper-azure-rotation[mongodb] on the host of the Keeper Gateway; the script command is the full path
+Needs the packages keeper-azure-rotation and pymongo on the host of the Keeper Gateway; the script command is the full path
 of the Python that it is installed in, such as /opt/keeper-azure-rotation/bin/python.
 """
 
