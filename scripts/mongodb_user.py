@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Rotate the password of a MongoDB user. Attach this file to a PAM User record as a PAM script.
 
-Needs the packages keeper-azure-rotation and pymongo on the host of the Keeper Gateway; the script command is the full path
-of the Python that it is installed in, such as /opt/keeper-azure-rotation/bin/python.
+Needs the packages keeper-azure-rotation and pymongo on the host of the Keeper Gateway; the script command is the full
+path of the Python that they are installed in, such as /opt/keeper-azure-rotation/bin/python.
 """
 
 import json
