@@ -9,7 +9,7 @@ import fnmatch
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from gateway.errors import Failed
+from gateway.errors import Failed, Unclear
 from gateway.http import Answer, Http
 from gateway.secret import Secret
 
@@ -52,6 +52,8 @@ class Arm:
     def send(self, method: str, path: str, api_version: str, payload: dict[str, Any] | None = None) -> Answer:
         """One request, once. Raises CallError."""
         version = f"{'&' if '?' in path else '?'}api-version={api_version}" if api_version else ""
+        if not path.startswith("/"):
+            raise Unclear("Azure", "an answer with an id that is no path")
         kind = path.split("?")[0].rstrip("/").split("/")
         place = f"Azure {kind[-2]} {kind[-1]}" if len(kind) > 2 else "Azure"
         url = self._root + path + version

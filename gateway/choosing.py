@@ -17,6 +17,7 @@ from gateway.credential import LiveCredential, Minted
 from gateway.errors import CallError, Failed, Unknown
 from gateway.ledger import Regenerating
 from gateway.preparation import Host, Prepared
+from gateway.regenerating import refuse_while_at_work
 from gateway.secret import Secret
 
 log = logging.getLogger("gateway")
@@ -59,6 +60,7 @@ class Choosing:
 
         Raises:
             Failed: the published value is what the server has.
+            Incomplete: another host's run is at it.
             Unknown: that cannot be told.
         """
         value, key_id = self._pending()
@@ -75,6 +77,7 @@ class Choosing:
     def _pending(self) -> tuple[Secret, str]:
         pending, note = self._at.record.secret("pending_password"), self._at.known.ledger.regenerating
         if pending and note:
+            refuse_while_at_work(note, self._at.known, "change this password")
             return pending, note.key_id
         value, key_id = self._kind.choose(), secrets.token_hex(8)
         now = self._http.now()

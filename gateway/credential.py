@@ -26,6 +26,11 @@ class LiveCredential:
     ends: datetime
     made: datetime | None = None
 
+    @property
+    def generation(self) -> str:
+        """Names this one value, also where a key id is used again for the next."""
+        return generation(self.key_id, self.made)
+
 
 @dataclass(frozen=True)
 class Minted:
@@ -34,6 +39,17 @@ class Minted:
     key_id: str
     value: Secret
     ends: datetime
+    made: datetime | None = None
+
+    @property
+    def generation(self) -> str:
+        """As that of a `LiveCredential`."""
+        return generation(self.key_id, self.made)
+
+
+def generation(key_id: str, made: datetime | None) -> str:
+    """The key id, with the moment at which its value was made where the service tells that."""
+    return f"{key_id}@{made.isoformat()}" if made else key_id
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from gateway.aside import Aside
 from gateway.deadline import Deadline
-from gateway.deliveries.base import Delivery, Destination, Reach
+from gateway.deliveries.base import Delivery, Destination, Reach, same_place
 from gateway.errors import PERMISSION_HINT, CallError, Failed, RotationError, Unclear
 
 T = TypeVar("T")
@@ -23,27 +23,32 @@ class Deliveries:
 
     Args:
         destinations: today's lines of ``deliver_to``.
-        holds: key id last confirmed at each address, from the ledger.
+        holds: the generation last confirmed at each address, from the ledger.
     """
 
     def __init__(self, destinations: list[Destination], holds: dict[str, str], reach: Reach) -> None:
         self._destinations = destinations
         self._reach = reach
         self._deadline: Deadline = reach.http.deadline
-        addresses = {destination.address for destination in destinations}
-        self.holds = {address: key_id for address, key_id in holds.items() if address in addresses}
+        noted = {same_place(address): generation for address, generation in holds.items()}
+        places = {destination.address: same_place(destination.address) for destination in destinations}
+        self.holds = {address: noted[place] for address, place in places.items() if place in noted}
         self.warnings: list[str] = []
 
-    def open(self, key_id: str, *, required: bool = False) -> list[Destination]:
-        """The destinations that are not known to hold this key id; only the required ones, if asked for."""
+    def open(self, generation: str, *, required: bool = False) -> list[Destination]:
+        """The destinations that are not known to hold this generation; only the required ones, if asked for."""
         return [
             destination
             for destination in self._destinations
-            if self.holds.get(destination.address) != key_id and not (required and destination.optional)
+            if self.holds.get(destination.address) != generation and not (required and destination.optional)
         ]
 
+    def holding(self, generation: str) -> list[str]:
+        """The addresses at which this generation was confirmed."""
+        return [address for address, held in self.holds.items() if held == generation]
+
     def held(self) -> set[str]:
-        """Key ids that a required destination holds."""
+        """Generations that a required destination holds."""
         required = [destination.address for destination in self._destinations if not destination.optional]
         return {self.holds[address] for address in required if address in self.holds}
 
@@ -53,7 +58,7 @@ class Deliveries:
         for destination, aside in self._begin(self._destinations, lambda each: each.check(self._reach)):
             try:
                 self.warnings += aside.result()
-            except (RotationError, CallError) as error:
+            except Exception as error:  # an answer of any shape must not end the run
                 problem = _problem(destination, error)
                 if destination.optional:
                     self.warnings.append(str(problem))
@@ -83,13 +88,13 @@ class Deliveries:
         for destination, aside in self._begin(destinations, lambda each: each.deliver(self._reach, delivery)):
             try:
                 done = aside.result(self._deadline.for_work())
-            except (RotationError, CallError) as error:
-                failures.append((destination, _problem(destination, error)))
             except TimeoutError:
                 late = Unclear(destination.address, "not done when the run's time was over")
                 failures.append((destination, _problem(destination, late)))
+            except Exception as error:  # the others are served, and the ledger is saved
+                failures.append((destination, _problem(destination, error)))
             else:
-                self.holds[destination.address] = delivery.key_id
+                self.holds[destination.address] = delivery.generation
                 self.warnings += done.warnings
                 if done.where.startswith("https://"):
                     versions[destination.address] = done.where
@@ -98,7 +103,7 @@ class Deliveries:
     def _known_versions(self, delivery: Delivery) -> Iterable[tuple[str, str]]:
         """Where this secret lies already: the vault's address without a version shows it too."""
         for destination in self._destinations:
-            served = self.holds.get(destination.address) == delivery.key_id
+            served = self.holds.get(destination.address) == delivery.generation
             if served and destination.holds_versions:
                 yield destination.address, destination.address
 
@@ -117,7 +122,10 @@ class Deliveries:
         return [(destination, Aside(partial(call, destination))) for destination in destinations]
 
 
-def _problem(destination: Destination, error: RotationError | CallError) -> Failed:
+def _problem(destination: Destination, error: Exception) -> Failed:
     """The error of one destination, naming it, and what would allow it."""
+    if not isinstance(error, (RotationError, CallError)):
+        # Its text may quote the answer, so only its type is told.
+        error = Unclear(destination.address, f"an answer that cannot be read ({type(error).__name__})")
     what = str(error) if destination.address in str(error) else f"{destination.address}: {error}"
     return Failed(what, destination.rights if error.hint == PERMISSION_HINT else error.hint)

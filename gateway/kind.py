@@ -80,6 +80,10 @@ class Rotation(ABC):
     def live(self) -> tuple[LiveCredential, ...]:
         """What is live now. Raises CallError."""
 
+    def published_id(self, record: VaultRecord) -> str:
+        """The key id that the record publishes; asked after `find`."""
+        return record.value(self.outputs.key_id).strip().lower()
+
     @abstractmethod
     def mint(self, name: str, ends: datetime) -> Minted:
         """Make a new one, asked for once. Raises CallError."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import secrets
 import string
+import warnings
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from gateway.errors import CallError, Failed, NotSent, Refused, Unclear
 from gateway.http import Http
@@ -19,6 +20,14 @@ from gateway.vault import VaultRecord
 if TYPE_CHECKING:
     from pymongo import MongoClient
 
+# All others are refused: some send the admin's password in clear, or leave out checks.
+# https://www.mongodb.com/docs/manual/reference/connection-string-options/
+_OPTIONS = frozenset(
+    {
+        *("tls", "ssl", "tlscafile", "replicaset", "directconnection", "loadbalanced", "appname", "retrywrites"),
+        *("retryreads", "w", "readpreference", "srvservicename", "srvmaxhosts"),
+    }
+)
 _EXAMPLE = "mongodb://host.example:27017/?tls=true or mongodb+srv://cluster.example/"
 _WRONG_PASSWORD = (18, 8000)
 _HINTS = {
@@ -65,7 +74,11 @@ class MongoServer:
         from pymongo import errors
 
         place = f"mongodb {name}"
-        client = self._client(login, password, source)
+        try:
+            client = self._client(login, password, source)
+        except (errors.ConfigurationError, errors.InvalidURI, ValueError, UserWarning) as error:
+            what = f"mongodb_uri: it cannot be used ({type(error).__name__})"
+            raise Failed(what, f"the form is {_EXAMPLE}") from None
         try:
             return dict(client[database].command(name, value, **more))
         except errors.OperationFailure as error:
@@ -83,17 +96,20 @@ class MongoServer:
         from pymongo import MongoClient
 
         milliseconds = int(self._http.timeout() * 1000)
-        return MongoClient(
-            self._uri,
-            username=login,
-            password=password.reveal(),
-            authSource=source,
-            serverSelectionTimeoutMS=milliseconds,
-            connectTimeoutMS=milliseconds,
-            socketTimeoutMS=milliseconds,
-            maxPoolSize=1,
-            retryReads=False,
-        )
+        with warnings.catch_warnings():
+            # What it cannot read in an address it leaves out, with a warning: even tls.
+            warnings.simplefilter("error", UserWarning)
+            return MongoClient(
+                self._uri,
+                username=login,
+                password=password.reveal(),
+                authSource=source,
+                serverSelectionTimeoutMS=milliseconds,
+                connectTimeoutMS=milliseconds,
+                socketTimeoutMS=milliseconds,
+                maxPoolSize=1,
+                retryReads=False,
+            )
 
 
 def choose_password(record: VaultRecord) -> Secret:
@@ -114,11 +130,18 @@ def _checked(uri: str) -> str:
     except ImportError:
         hint = "install it in the environment of the script command: pip install 'pymongo>=4.10,<5'"
         raise Failed("pymongo is not installed on this host", hint) from None
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        raise Failed("mongodb_uri: it is not the address of a MongoDB server", f"the form is {_EXAMPLE}") from None
     if parts.scheme not in ("mongodb", "mongodb+srv") or not parts.netloc:
         raise Failed("mongodb_uri: it is not the address of a MongoDB server", f"the form is {_EXAMPLE}")
     if "@" in parts.netloc:
         raise Failed("mongodb_uri: it holds a login or password", "take them out: they have fields of their own")
+    others = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True) if name.lower() not in _OPTIONS]
+    if others:
+        what = f"mongodb_uri: the option {', '.join(others)} is not supported"
+        raise Failed(what, "take it out; logins are always SCRAM, the database of a login is the field auth_database")
     return uri
 
 

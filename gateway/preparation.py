@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from gateway import rules
 from gateway.admin import AdminCredential, Places, attached_credentials, choose_admin
@@ -68,7 +68,8 @@ class Preparation:
         self.record = read_record(host.vault, params.record_uid)
         self.policy = read_policy(self.record.value, make_kind.defaults)
         if params.due_now:
-            self.policy = replace(self.policy, rotate_before=None)
+            is_asked = params.due_while in (None, self.record.value("last_rotated"))
+            self.policy = replace(self.policy, rotate_before=None if is_asked else timedelta())
         if self.policy.enabled:
             self._check_labels()
 
@@ -88,11 +89,15 @@ class Preparation:
         kind.lifetime, kind.record = self.policy.lifetime, self.record
         ledger = read_ledger(self.record.value("rotation_state"), self.record.uid)
         target, listing = kind.find(ledger.target if ledger.named == given else given)
-        ledger = replace(ledger, named=given) if ledger.target == target.object_id else Ledger(given, target.object_id)
+        ledger = (
+            replace(ledger, named=given)
+            if ledger.target.lower() == target.object_id.lower()
+            else Ledger(given, target.object_id)
+        )
         known = rules.Known(
             record_uid=self.record.uid,
             lock_id=self._lock.lock_id,
-            key_id=self.record.value(kind.outputs.key_id).strip().lower(),
+            key_id=kind.published_id(self.record),
             value=self.record.secret(kind.outputs.value),
             ledger=ledger,
             published_by_others=self._published_by_others(kind, listing),

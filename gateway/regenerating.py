@@ -16,8 +16,16 @@ from gateway.errors import CallError, Failed, Incomplete, Unclear, Unknown
 from gateway.ledger import Regenerating
 from gateway.minting import READS
 from gateway.preparation import Host, Prepared
+from gateway.rules import Known
 
 log = logging.getLogger("gateway")
+
+
+def refuse_while_at_work(note: Regenerating, known: Known, what: str) -> None:
+    """Raise Incomplete while the run of another host that made this note may still be alive."""
+    if note.lock_id != known.lock_id and known.now <= note.until + GRACE:
+        hint = f"nothing was changed; run again after {note.until + GRACE:%H:%M} UTC"
+        raise Incomplete(f"another run may be about to {what}", hint)
 
 
 class Regeneration:
@@ -58,7 +66,7 @@ class Regeneration:
         if at.sorted.published is None:
             # Nothing is known to be published: the second key is the one that nobody uses at first.
             idle = sorted(idle, key=lambda key: key.key_id, reverse=True)
-        free = [key for key in idle if key.key_id not in held]
+        free = [key for key in idle if key.generation not in held]
         if not free:
             names = ", ".join(key.key_id for key in idle)
             raise Incomplete(f"a destination still holds {names}, so it is not regenerated", "see what is pending")
@@ -84,11 +92,7 @@ class Regeneration:
             return False
         if idle.made is not None and idle.made > note.before:
             return True
-        if note.lock_id != self._at.known.lock_id and self._at.known.now <= note.until + GRACE:
-            raise Incomplete(
-                f"another run may be about to regenerate {idle.key_id}",
-                f"nothing was changed; run again after {note.until + GRACE:%H:%M} UTC",
-            )
+        refuse_while_at_work(note, self._at.known, f"regenerate {idle.key_id}")
         return False
 
     def _regenerate(self, idle: LiveCredential) -> None:
@@ -148,7 +152,8 @@ class Regeneration:
 
     def remove(self, key_id: str) -> bool:
         """End a former key by regenerating it; nobody is given its new value. Raises CallError."""
-        return self._http.patiently(lambda: self._kind.retire(key_id))
+        # Not repeated where it may still arrive: the key may be published by then.
+        return self._http.patiently(lambda: self._kind.retire(key_id), repeat_unclear=False)
 
     def take_back(self, minted: Minted) -> None:
         """Nothing: the regenerated key is not published, and the note says that it is ready to be."""

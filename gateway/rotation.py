@@ -28,7 +28,7 @@ from gateway.confirming import Confirmation, Confirmed
 from gateway.credential import LiveCredential, Minted, read_marker, stamp
 from gateway.deliveries.base import Delivery
 from gateway.errors import CallError, Failed, Incomplete, RotationError, Unknown
-from gateway.ledger import Entry, Ledger, Regenerating
+from gateway.ledger import Entry, Ledger, Regenerating, read_ledger
 from gateway.minting import Maker, Mint
 from gateway.preparation import Host, Prepared
 from gateway.report import Report
@@ -70,19 +70,21 @@ class Engine:
 
     def _note_regeneration(self, note: Regenerating) -> None:
         """Save what is about to be regenerated; only then it is."""
-        ledger = replace(self._at.known.ledger, regenerating=note)
-        if self._save_values(self._record, {"rotation_state": ledger.text(self._at.record.uid)}) is not Saved.OURS:
-            raise Failed("another rotation finished meanwhile; nothing was regenerated", "run it again")
+        self._save_note({}, note, "another run has begun to regenerate a key; nothing was regenerated")
 
     def _note_pending(self, value: Secret, note: Regenerating) -> None:
         """Save the new value as pending, and its id; only then the server is told."""
-        ledger = replace(self._at.known.ledger, regenerating=note)
-        values = {"pending_password": value.reveal(), "rotation_state": ledger.text(self._record.uid)}
-        # Whoever noted a value meanwhile was first: theirs must not be overwritten.
-        labels = Labels(self._at.kind.target, "pending_password", "rotation_state")
-        save = Save(self._host.vault, self._deadline, self._record, values, labels, lambda pending: True)
+        values = {"pending_password": value.reveal()}
+        self._save_note(values, note, "another run has begun to change this password; nothing was changed")
+
+    def _save_note(self, values: dict[str, str], note: Regenerating, taken: str) -> None:
+        noted = replace(self._at.known.ledger, regenerating=note).text(self._record.uid)
+        # Whoever noted something meanwhile was first: theirs must not be overwritten.
+        labels = Labels(self._at.kind.target, "rotation_state", "pending_password")
+        values = {"rotation_state": noted, **values}
+        save = Save(self._host.vault, self._deadline, self._record, values, labels, lambda state: True)
         if save.run() is not Saved.OURS:
-            raise Failed("another run has begun to change this password; nothing was changed", "run it again")
+            raise Failed(taken, "run it again")
         self._record = save.record
 
     def rotate(self) -> str:
@@ -105,7 +107,7 @@ class Engine:
             self._mint.take_back(minted)
             return self._ended("superseded")
         value = at.kind.deliverable(minted.value, new=True)
-        delivery = Delivery(minted.key_id, value, minted.ends, at.known.key_id, at.known.value)
+        delivery = Delivery(minted.key_id, value, minted.ends, at.known.key_id, at.known.value, made=minted.made)
         if self._confirm(minted) and self._deliver(delivery, ledger):
             self._retire(delivery)
         return self._ended("rotated")
@@ -114,7 +116,7 @@ class Engine:
         """Finish what an earlier run left open, where the published credential is good enough; else an empty result."""
         at, published = self._at, self._at.sorted.published
         due = rules.is_due(published, at.known, at.policy)
-        unfinished = at.deliveries.open(at.known.key_id, required=True)
+        unfinished = at.deliveries.open(published.generation if published else at.known.key_id, required=True)
         # Only a rotation of ours can have left something open; where there was none, the first one serves all.
         # A key that somebody still holds cannot be regenerated: then finishing comes first, whatever time is left.
         can_finish = at.known.ledger.key_id == at.known.key_id and rules.can_finish(
@@ -124,7 +126,8 @@ class Engine:
             if not unfinished:
                 self._remove_overdue()
             return ""
-        delivery = Delivery(published.key_id, at.kind.deliverable(at.known.value, new=False), published.ends)
+        value = at.kind.deliverable(at.known.value, new=False)
+        delivery = Delivery(published.key_id, value, published.ends, made=published.made)
         if self._deliver(delivery, at.known.ledger.publishing(published.key_id)):
             at.deliveries.after_retirement(delivery, self._remove_overdue())
         return "finished" if unfinished else "not_due"
@@ -163,7 +166,7 @@ class Engine:
         for key_id in overdue:
             self._deadline.check()
             self._remove(key_id, "its time is over")
-        return overdue
+        return [key_id for key_id in overdue if key_id in self.report.removed]
 
     def _remove(self, key_id: str, why: str) -> None:
         try:
@@ -227,6 +230,7 @@ class Engine:
             ledger.text(self._at.record.uid),
         )
         more = self._at.kind.more_outputs(minted)
+        self._before |= {label: self._at.record.value(label) for label in more}
         try:
             saved = self._save_values(self._record, dict(zip(self._written_labels(), values, strict=True)) | more)
         except Failed:
@@ -271,15 +275,15 @@ class Engine:
             raise
         except CallError as error:
             self._left_over.append((f"the old secrets are not removed yet: {error}", error.hint))
-            self.report.pending += [each.address for each in at.deliveries.open(minted.key_id)]
+            self.report.pending += [each.address for each in at.deliveries.open(minted.generation)]
             return False
         return not self._is_superseded
 
     def _deliver(self, delivery: Delivery, ledger: Ledger) -> bool:
         """Serve every destination that is not known to hold the secret; whether all required ones do now."""
         deliveries, before = self._at.deliveries, dict(self._at.deliveries.holds)
-        failures = deliveries.serve(delivery, deliveries.open(delivery.key_id))
-        self.report.delivered = [address for address, key_id in deliveries.holds.items() if key_id == delivery.key_id]
+        failures = deliveries.serve(delivery, deliveries.open(delivery.generation))
+        self.report.delivered = deliveries.holding(delivery.generation)
         for destination, error in failures:
             self.report.pending.append(destination.address)
             if destination.optional:
@@ -290,7 +294,7 @@ class Engine:
             self._save_ledger(replace(ledger, holds=deliveries.holds))
         if self._is_superseded:
             return False
-        missing = deliveries.open(delivery.key_id, required=True)
+        missing = deliveries.open(delivery.generation, required=True)
         for key in self._at.sorted.all() if missing else []:
             self.report.keep(key.key_id, "a destination that was not served may hold it")
         return not missing
@@ -309,10 +313,22 @@ class Engine:
 
     def _give_newer(self, record: VaultRecord) -> None:
         """Another rotation has finished while we delivered: what we gave out may have come last, so give its secret."""
-        value = record.secret(self._at.kind.outputs.value)
-        newer = Delivery(self.report.key_id, value, datetime.fromisoformat(self.report.expires))
-        for destination, error in self._at.deliveries.serve(newer, self._at.deliveries.open(newer.key_id)):
+        kind, deliveries = self._at.kind, self._at.deliveries
+        # The other run noted its own as delivered; what we gave out since makes that untrue, until it is given again.
+        ledger = read_ledger(record.value("rotation_state"), record.uid)
+        self._save_values(record, {"rotation_state": replace(ledger, holds={}).text(record.uid)})
+        kind.record = self._record
+        value = kind.deliverable(self._record.secret(kind.outputs.value), new=False)
+        made = next((key.made for key in kind.live() if key.key_id == self.report.key_id), None)
+        newer = Delivery(self.report.key_id, value, self._ends(self.report.expires), made=made)
+        for destination, error in deliveries.serve(newer, deliveries.open(newer.generation)):
             self._left_over.append((f"{destination.address} may hold an older secret: {error}", error.hint))
+
+    def _ends(self, expires: str) -> datetime:
+        try:
+            return datetime.fromisoformat(expires)
+        except ValueError:  # somebody edits the record; how long it lives is not worth a consumer
+            return self._host.http.now() + self._at.policy.lifetime
 
     def _retire(self, delivery: Delivery) -> None:
         at = self._at

@@ -186,7 +186,7 @@ def to_free(sorted_: Sorted, policy: Policy, known: Known, held: Iterable[str]) 
     Raises:
         Failed: none may go; the message names all and says from when on it will work.
     """
-    rest = [key for key in (*sorted_.former, *sorted_.others, *sorted_.foreign) if key.key_id not in held]
+    rest = [key for key in (*sorted_.former, *sorted_.others, *sorted_.foreign) if key.generation not in held]
     expired = [credential for credential in rest if credential.ends <= known.now]
     # One more may go early where it would go right after this rotation anyway, and nobody is promised more.
     works = sorted_.published is not None and sorted_.published.ends > known.now

@@ -39,6 +39,7 @@ class StorageAccount:
         if not found:
             raise Failed(f"storage_account_id: {given!r} is not a storage account", f"the form is {_EXAMPLE}")
         self._azure = azure
+        self._last: dict[str, tuple[Secret, datetime]] = {}
         self.id = found[0]
         self.name = self.id.rpartition("/")[2]
         self._properties = self._read()
@@ -71,17 +72,24 @@ class StorageAccount:
                 raise _with_role(error) from None
             try:
                 rows = {str(row["keyName"]).lower(): row for row in body["keys"]}
-                return {name: (Secret(rows[name]["value"]), _moment(rows[name]["creationTime"])) for name in NAMES}
+                self._last = {
+                    name: (Secret(rows[name]["value"]), _moment(rows[name]["creationTime"])) for name in NAMES
+                }
             except (KeyError, TypeError, ValueError):
                 raise Unclear("Azure listKeys", "an answer without both keys") from None
+            return self._last
 
         # A list is a read, whatever its verb.
         return self._azure.arm.patiently(ask)
 
     def published(self, name: str, ends: datetime) -> Minted:
         """The key of this name as it is now. Raises CallError."""
-        value, _ = self._listed()[name]
-        return Minted(name, value, ends)
+        value, made = self._listed()[name]
+        return Minted(name, value, ends, made)
+
+    def name_of(self, key: Secret) -> str:
+        """The name of the key that had this value when it was listed last; empty where none had."""
+        return next((name for name, (value, _) in self._last.items() if key and value == key), "")
 
     def regenerate(self, name: str) -> None:
         """Give the key a new value, asked for once: its old value is dead at once. Raises CallError."""
@@ -98,7 +106,9 @@ class StorageAccount:
         transport = RequestsTransport(
             session=http.session, session_owner=False, connection_timeout=seconds, read_timeout=seconds
         )
-        client = BlobServiceClient(self._blob(), credential=key.reveal(), transport=transport, retry_total=0)
+        client = BlobServiceClient(
+            self._blob(), credential=key.reveal(), transport=transport, retry_total=0, permit_redirects=False
+        )
         place = f"storage account {self.name}"
         try:
             client.get_account_information()

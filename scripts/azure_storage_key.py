@@ -66,6 +66,10 @@ class AzureStorageKey(Rotation):
         """Both keys, which Azure shows as often as it is asked."""
         return self.account.keys(self.lifetime)
 
+    def published_id(self, record):
+        """The value tells which key it is, whatever name somebody wrote beside it."""
+        return self.account.name_of(record.secret("storage_key")) or super().published_id(record)
+
     def mint(self, name, ends):
         """The key of this name, as it is now: it was regenerated before."""
         return self.account.published(name, ends)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from gateway.azure import Azure
 from gateway.clouds import Cloud
-from gateway.credential import HandOver
+from gateway.credential import HandOver, generation
 from gateway.errors import Failed
 from gateway.http import Http
 from gateway.params import AttachedRecord
@@ -62,6 +63,12 @@ class Delivery:
     replaces: str = ""
     replaced: Secret | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
+    made: datetime | None = None
+
+    @property
+    def generation(self) -> str:
+        """Names this one value: what the ledger notes, and what makes a job's name."""
+        return generation(self.key_id, self.made)
 
 
 class Destination(ABC):
@@ -146,4 +153,15 @@ def arm_id(text: str, cloud: Cloud, provider: str, *kinds: str) -> tuple[str, st
 
 def refuse(line: str, what: str, example: str) -> Failed:
     """The error for a line that cannot be delivered to."""
-    return Failed(f"deliver_to: {line!r} {what}", f"the form is {example}")
+    return Failed(f"deliver_to: {without_login(line)!r} {what}", f"the form is {example}")
+
+
+def without_login(line: str) -> str:
+    """The line as it may be shown: an address may have been copied with a token in it."""
+    return re.sub(r"//[^/\s]*@", "//", line)
+
+
+def same_place(address: str) -> str:
+    """What two spellings of one address have in common: Azure's paths and hosts know no case."""
+    path, mark, query = address.partition("?")
+    return address if address.startswith("keeper:") else path.lower() + mark + query

@@ -158,6 +158,8 @@ class KeyVaultSecretDestination(Destination):
             ),
             # We decide what may be repeated: azure-core would send a PUT up to four times.
             retry_total=0,
+            # A redirect would be followed with the secret in hand, wherever it leads.
+            permit_redirects=False,
         )
 
     def patiently(self, reach: Reach, call: Callable[[], T], *, repeat_unclear: bool = True) -> T:

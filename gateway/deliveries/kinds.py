@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.clouds import Cloud
 from gateway.deliveries.api_connection import ApiConnection
-from gateway.deliveries.base import Destination
+from gateway.deliveries.base import Destination, same_place, without_login
 from gateway.deliveries.devops import DevOpsConnection
 from gateway.deliveries.keeper_field import KeeperField
 from gateway.deliveries.key_vault import KeyVaultSecretDestination
@@ -34,7 +34,10 @@ def read_destinations(text: str, cloud: Cloud) -> list[Destination]:
         except Failed as problem:
             problems.append(problem)
         else:
-            found.setdefault(destination.address, destination)
+            place = same_place(destination.address)
+            # Named twice: the stricter wish counts, whatever the order.
+            if place not in found or not destination.optional:
+                found[place] = destination
     if problems:
         raise Failed("; ".join(map(str, problems)), "; ".join(dict.fromkeys(problem.hint for problem in problems)))
     return list(found.values())
@@ -45,7 +48,11 @@ def _read_line(line: str, cloud: Cloud) -> Destination:
     optional = first.lower() == "optional"
     address = rest.strip() if optional else line
     for kind in KINDS:
-        if found := kind.recognise(address, cloud, optional):
+        try:
+            found = kind.recognise(address, cloud, optional)
+        except ValueError:
+            break  # not even an address
+        if found:
             return found
     forms = "; ".join(kind.example for kind in KINDS)
-    raise Failed(f"deliver_to: {line!r} is not an address of a destination", f"the forms are {forms}")
+    raise Failed(f"deliver_to: {without_login(line)!r} is not an address of a destination", f"the forms are {forms}")

@@ -117,7 +117,7 @@ class AutomationRunbook(Destination):
     def _names(self, reach: Reach, delivery: Delivery) -> Iterator[str]:
         # The job's name is the idempotency key: who asks again for the same secret finds the job of the first time.
         for attempt in range(_MOST_ATTEMPTS):
-            key = f"{reach.record_uid}\n{delivery.key_id}\n{self.address}\n{attempt}"
+            key = f"{reach.record_uid}\n{delivery.generation}\n{self.address}\n{attempt}"
             yield str(uuid.uuid5(_NAMESPACE, key))
 
     def _job(self, reach: Reach, name: str) -> dict[str, Any] | None:

@@ -35,11 +35,12 @@ class Known:
     """What is known of one version of a secret. It only saves work: another listener finds out by itself.
 
     ``is_gone``: the vault holds a newer one, which is for good. ``since``: the record's `last_rotated` at the first
-    try. ``given_up``: when, on this host's monotonic clock.
+    try, ``made``: whether a try has made a new secret. ``given_up``: when, on this host's monotonic clock.
     """
 
     tries: int = 0
     since: str | None = None
+    made: bool = False
     is_gone: bool = False
     given_up: float | None = None
 
@@ -156,6 +157,11 @@ class Dispatcher:
             return "duplicate" if ran.result in ("superseded", "not_due") else made
         if ran.result == "disabled":
             return "disabled"
+        known.made = known.made or ran.result in ("rotated", "finished", "incomplete")
+        if ran.result == "not_due" and not known.made:
+            # Rotated by somebody since our copy of the record was read, and the event is about that very version.
+            known.since = None
+            self._records.forget()
         if ran.code == 0:
             hint = "look at the record's rotation_state, and whether the line in deliver_to is optional"
             raise Failed(f"the script ended with {ran.result}, but {address} still has the old version", hint)
@@ -194,7 +200,7 @@ class Dispatcher:
         known = self._memory.of(job.event)
         log.error("record %s: given up after %d tries: %s; hint: %s", record.uid, known.tries, error, error.hint)
         what = f"{job.event.type} of {job.event.place}: given up after {known.tries} tries: {error}"
-        known.tries, known.since, known.given_up = 0, None, monotonic()
+        known.tries, known.since, known.made, known.given_up = 0, None, False, monotonic()
         report = Report(record=record.uid, result="failed")
         policy = read_notify_policy(record.value)
         notify(policy, report, Failed(what, error.hint), record.value("expires"), datetime.now(UTC))

@@ -63,6 +63,11 @@ class Records(Vault):
             wanted = list(uids)
             return {uid: record for uid, record in self._records.items() if not wanted or uid in wanted}
 
+    def forget(self) -> None:
+        """Let the next reading be a new one."""
+        with self._lock:
+            self._until = 0.0
+
     def save(self, record: VaultRecord) -> None:
         """Nothing is saved through a copy."""
         raise NotImplementedError
