@@ -71,7 +71,7 @@ class Preparation:
             is_asked = params.due_while in (None, self.record.value("last_rotated"))
             self.policy = replace(self.policy, rotate_before=None if is_asked else timedelta())
         if self.policy.enabled:
-            self._check_labels()
+            check_labels(self.record)
 
     def warnings(self) -> list[str]:
         """What is odd, and does not stop the run."""
@@ -135,19 +135,9 @@ class Preparation:
 
         return read_destinations(text, self.policy.cloud)
 
-    def _check_labels(self) -> None:
-        """A wish that is misspelt must not be passed over: it may be the one that spares a secret."""
-        if wrong := self.record.misspelt_labels():
-            named = ", ".join(f"{label!r} is not {right!r}" for label, right in wrong.items())
-            raise Failed(f"field labels: {named}", "labels are matched exactly: rename these fields in the vault")
-
     def _check_record(self) -> str:
         label, uid = self._make_kind.target, self.record.uid
-        if not self.record.editable:
-            raise Failed(
-                f"record {uid} is read-only for the Gateway's application",
-                "give the application the right to edit in the shared folder",
-            )
+        check_editable(self.record)
         given = self.record.value(label).strip()
         if not given:
             raise Failed(f"record {uid} has no {label}", "fill in this field in the vault")
@@ -201,6 +191,28 @@ def read_record(vault: Vault, uid: str) -> VaultRecord:
         hint = "convert it to PAM User in the vault, or name the PAM User record"
         raise Failed(f"record {uid} is of type {record.kind}, not PAM User", hint)
     return record
+
+
+def check_record(record: VaultRecord) -> None:
+    """Its labels are spelt right, and it can be edited. Raises Failed."""
+    check_labels(record)
+    check_editable(record)
+
+
+def check_labels(record: VaultRecord) -> None:
+    """A wish that is misspelt must not be passed over: it may be the one that spares a secret. Raises Failed."""
+    if wrong := record.misspelt_labels():
+        named = ", ".join(f"{label!r} is not {right!r}" for label, right in wrong.items())
+        raise Failed(f"field labels: {named}", "labels are matched exactly: rename these fields in the vault")
+
+
+def check_editable(record: VaultRecord) -> None:
+    """What is done must be noted in it. Raises Failed."""
+    if not record.editable:
+        raise Failed(
+            f"record {record.uid} is read-only for the Gateway's application",
+            "give the application the right to edit in the shared folder",
+        )
 
 
 def azure_for(destinations: list[Destination], places: Places, http: Http, cloud: Cloud) -> Azure | None:

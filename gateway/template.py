@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from urllib.parse import quote
 
@@ -23,8 +24,15 @@ def rendered(record: VaultRecord, login: str, password: Secret) -> Secret:
     if unknown or "{password}" not in template:
         what = f"unknown names {', '.join(sorted(unknown))}" if unknown else "no {password} in it"
         raise Failed(f"value_template: {what}", "it may hold {login} and {password}, nothing else in braces")
-    # In an address every reserved character of a name or password has to be escaped.
     values = {"login": login, "password": password.reveal()}
-    if "://" in template:
-        values = {name: quote(text, safe="") for name, text in values.items()}
-    return Secret(re.sub(r"\{(login|password)\}", lambda found: values[found.group(1)], template))
+    return Secret(re.sub(r"\{(login|password)\}", lambda found: _escaped(values[found.group(1)], found), template))
+
+
+def _escaped(value: str, place: re.Match[str]) -> str:
+    """As the place needs it: in the login or the query of an address, in JSON, or elsewhere as it is."""
+    before, after = place.string[: place.start()], place.string[place.end() :]
+    if before.lstrip().startswith(("{", "[")):
+        return json.dumps(value)[1:-1]
+    is_login = re.search(r"://[^/?#;\s]*$", before) and re.match(r"[^/?#;\s]*@", after)
+    is_query = "://" in before and re.search(r"[?&][^=&?\s]+=$", before)
+    return quote(value, safe="") if is_login or is_query else value

@@ -690,3 +690,40 @@ def test_runbook_of_an_unknown_parameter_type_is_described(stage: Stage) -> None
     stage.destinations.runbook.parameters["Mode"] = Parameter()  # type: ignore[union-attr]
     rotated(stage)
     assert jobs(stage)[0].parameters["Mode"] == "fast"
+
+
+def test_a_line_that_is_there_twice_is_required(stage: Stage) -> None:
+    stage.deliver("secret_address")
+    address = stage.value("deliver_to")
+    stage.sandbox.keeper.edit(stage.at.record_uid, "deliver_to", f"optional {address}\n{address}")
+    stage.sandbox.fault("keyvault", "set_secret", faults.Status(403), times=None)
+    assert stage.run().code == 2
+
+
+@pytest.mark.parametrize("line", ["https://[foo", "https://user:token-in-a-line@dev.azure.com/o/p/_settings"])
+def test_a_line_that_cannot_be_read_is_told_without_a_login(line: str, stage: Stage) -> None:
+    stage.sandbox.issued.append("token-in-a-line")
+    stage.sandbox.keeper.edit(stage.at.record_uid, "deliver_to", line)
+    outcome = stage.run()
+    assert outcome.code == 1 and "deliver_to" in outcome.report["error"]
+    assert not stage.leaks([outcome])
+
+
+def test_a_redirect_is_not_followed_with_the_secret(stage: Stage) -> None:
+    stage.deliver("secret_address")
+    away = faults.Status(307, {"Location": "https://graph.microsoft.com/secrets/x"}, b"")
+    stage.sandbox.fault("keyvault", "set_secret", away, times=None)
+    assert stage.run().code == 2
+    assert not [request for request in stage.sandbox.requests if "/secrets/x" in str(request)]
+
+
+def test_an_answer_of_another_shape_holds_nobody_up(stage: Stage) -> None:
+    stage.deliver("secret_address", "connection_address")
+    lines = stage.value("deliver_to").splitlines()
+    wanted = "\n".join(f"optional {line}" if "Microsoft.Web" in line else line for line in lines)
+    stage.sandbox.keeper.edit(stage.at.record_uid, "deliver_to", wanted)
+    body = b'{"properties": {"api": "x"}}'
+    odd = faults.Status(200, {"Content-Type": "application/json"}, body)
+    stage.sandbox.fault("arm", "get_connection", odd, times=None)
+    outcome = stage.run()
+    assert outcome.code == 0 and "an answer that cannot be read" in str(outcome.report["warnings"])

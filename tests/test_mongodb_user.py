@@ -135,6 +135,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "no address": ({"mongodb_uri": "host.example:27017"}, "not the address of a MongoDB server"),
     "an unknown user": ({"auth_database": "elsewhere"}, "no user 'orders' in the database 'elsewhere'"),
     "a read-only administrator": ({"admin_roles": ["read"]}, "userAdmin"),
+    "a login that is sent in clear": ({"mongodb_uri": "mongodb://h/?authMechanism=PLAIN"}, "authMechanism is not supp"),
+    "an option that cannot be read": ({"mongodb_uri": "mongodb://h/?tls=True1"}, "mongodb_uri: it cannot be used"),
+    "a port that is none": ({"mongodb_uri": "mongodb://h:99999/"}, "mongodb_uri: it cannot be used"),
+    "an address that is none": ({"mongodb_uri": "mongodb://[::1"}, "it is not the address of a MongoDB server"),
     "a server that is down": ({"mongodb_uri": "mongodb://127.0.0.1:1/"}, "no server answers"),
     "an unknown alternate": ({"alternate_login": "nobody"}, "no user 'nobody'"),
     "a password that is too short": ({"password_length": "8"}, "not a number from 16 to 128"),
@@ -241,4 +245,17 @@ def test_two_hosts(service: str, operation: str, nth: int, kind: faults.Kind, mo
     assert stage.works(stage.standard("password")), (first, other)
     assert first.code in (0, 1, 2) and other.code in (0, 1, 2), (first, other)
     assert stage.rotate().code == 0
+    assert stage.works(stage.standard("password"))
+
+
+def test_another_host_waits_for_a_run_that_is_at_work(mongo: Make) -> None:
+    stage = mongo()
+    held = stage.sandbox.fault("mongodb", "updateUser", faults.Pause())
+    variables = {"ROTATION_REQUEST_TIMEOUT_SECONDS": "10", "ROTATION_DEADLINE_SECONDS": "30"}
+    first = stage.start(script=SCRIPT, **variables)
+    assert held.reached.wait(10)
+    second = stage.rotate(ROTATION_LOCK_DIR=str(stage.home / "other"))
+    assert second.code == 2 and "another run may be about to change this password" in second.report["error"]
+    held.release.set()
+    assert stage.finish(first).code == 0
     assert stage.works(stage.standard("password"))

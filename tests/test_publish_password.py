@@ -195,3 +195,54 @@ def test_the_next_run_makes_both_sides_the_same_whatever_broke(operation: str, f
     stage.save(NEW)
     second = stage.publish()
     assert (second.code, stage.held()) == (0, NEW), (first, second)
+
+
+def test_what_the_vault_holds_is_compared_every_time(password: Make) -> None:
+    stage = password()
+    assert stage.publish().code == 0
+    stage.save(NEW)
+    stage.sandbox.keyvault.set_secret(stage.vault, "mongodb", "by hand")
+    assert stage.publish().code == 0
+    assert stage.held() == NEW
+
+
+def test_an_older_run_that_delivers_last_delivers_the_newer_password(password: Make) -> None:
+    stage, newer = password(), "second-Password-9"
+    stage.sandbox.issued.append(newer)
+    held = stage.sandbox.fault("keyvault", "set_secret", faults.Pause())
+    stage.save(NEW)
+    variables = {"ROTATION_REQUEST_TIMEOUT_SECONDS": "10", "ROTATION_DEADLINE_SECONDS": "30"}
+    older = stage.start(stage.line(newPassword=NEW, oldPassword=OLD), script=SCRIPT, **variables)
+    assert held.reached.wait(10)
+    stage.save(newer)
+    assert stage.publish(NEW, newer, ROTATION_LOCK_DIR=str(stage.home / "other")).code == 0
+    held.release.set()
+    assert stage.finish(older).code == 0
+    assert stage.held() == newer
+
+
+TEMPLATES = {
+    "the login of an address": ("mongodb://{login}:{password}@h/?a=b", "mongodb://orders%20app:a%22b%3B1%2F@h/?a=b"),
+    "the query of an address": (
+        "jdbc:postgresql://h/d?password={password}",
+        "jdbc:postgresql://h/d?password=a%22b%3B1%2F",
+    ),
+    "no part of an address": ("jdbc:sqlserver://h:1433;password={password}", 'jdbc:sqlserver://h:1433;password=a"b;1/'),
+    "JSON": ('{"user": "{login}", "pw": "{password}"}', '{"user": "orders app", "pw": "a\\"b;1/"}'),
+}
+
+
+@pytest.mark.parametrize(("template", "text"), TEMPLATES.values(), ids=TEMPLATES)
+def test_a_template_escapes_for_its_place(template: str, text: str, password: Make) -> None:
+    stage = password(value_template=template)
+    stage.sandbox.issued.append('a"b;1/')
+    assert stage.publish(OLD, 'a"b;1/').code == 0
+    assert stage.held() == text
+
+
+def test_a_misspelt_label_stops_it_before_anything_is_delivered(password: Make) -> None:
+    stage = password(value_Template="mongodb://{login}:{password}@h/")
+    outcome = stage.publish()
+    assert outcome.code == 1
+    assert "'value_Template' is not 'value_template'" in outcome.stderr
+    assert stage.held() == OLD

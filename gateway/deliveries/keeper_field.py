@@ -20,6 +20,7 @@ class KeeperField(Destination):
 
     rights = "give the Gateway's application the right to edit in that record's folder"
     example = "keeper:<record uid>#<field label>"
+    reads_back = True
 
     def __init__(self, uid: str, label: str, optional: bool) -> None:
         super().__init__(f"keeper:{uid}#{label}", optional)

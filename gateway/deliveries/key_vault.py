@@ -42,6 +42,7 @@ class KeyVaultSecretDestination(Destination):
 
     example = "https://<vault>.vault.azure.net/secrets/<name>"
     holds_versions = True
+    reads_back = True
 
     def __init__(self, vault_url: str, name: str, optional: bool) -> None:
         super().__init__(f"{vault_url}/secrets/{name}", optional)
