@@ -11,6 +11,7 @@ Never installed on a gateway host, and nothing there knows of it: a process reac
     graph.py       secrets, on graph_applications.py, graph_principals.py, graph_base.py and odata.py
     directory.py   the tenant that entra.py and graph.py stand on
     keyvault.py    Key Vault; arm.py Resource Manager, with automation.py, connections.py and storage.py; devops.py
+    eventhub.py    an Event Hub, on librdkafka's mock cluster; mongodb.py a MongoDB server
     destinations.py  one of each, as an operator would have set them up; roles.py who may do what in Azure
 """
 
