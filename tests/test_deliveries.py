@@ -727,3 +727,18 @@ def test_an_answer_of_another_shape_holds_nobody_up(stage: Stage) -> None:
     stage.sandbox.fault("arm", "get_connection", odd, times=None)
     outcome = stage.run()
     assert outcome.code == 0 and "an answer that cannot be read" in str(outcome.report["warnings"])
+
+
+def test_an_emptied_expiry_keeps_nobody_from_the_newer_secret(stage: Stage) -> None:
+    stage.deliver("secret_address")
+    held = stage.sandbox.fault("keyvault", "set_secret", faults.Pause())
+    older = stage.start(ROTATION_REQUEST_TIMEOUT_SECONDS="10", ROTATION_DEADLINE_SECONDS="30")
+    assert held.reached.wait(10)
+    for _ in range(2):
+        assert stage.run(ROTATION_LOCK_DIR=str(stage.home / "other")).code == 0
+    stage.sandbox.keeper.edit(stage.at.record_uid, "expires", "")
+    held.release.set()
+    outcome = stage.finish(older)
+    assert outcome.code == 0, outcome
+    made = stage.destinations
+    assert stage.sandbox.keyvault.value(made.vault, made.secret_name) == stage.value("client_secret")

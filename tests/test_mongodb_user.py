@@ -259,3 +259,20 @@ def test_another_host_waits_for_a_run_that_is_at_work(mongo: Make) -> None:
     held.release.set()
     assert stage.finish(first).code == 0
     assert stage.works(stage.standard("password"))
+
+
+def test_the_newer_password_is_delivered_in_its_template(mongo: Make) -> None:
+    stage = mongo(value_template="mongodb://{login}:{password}@host.example/shop")
+    vault = stage.sandbox.keyvault.add_vault("passwords-vault")
+    stage.sandbox.keyvault.grant(stage.at.admin_client_id, "Key Vault Secrets Officer", vault)
+    stage.sandbox.keeper.edit(stage.at.record_uid, "deliver_to", f"{vault.url}/secrets/orders")
+    held = stage.sandbox.fault("keyvault", "set_secret", faults.Pause())
+    variables = {"ROTATION_REQUEST_TIMEOUT_SECONDS": "10", "ROTATION_DEADLINE_SECONDS": "30"}
+    older = stage.start(script=SCRIPT, **variables)
+    assert held.reached.wait(10)
+    for _ in range(2):
+        stage.rotate(ROTATION_LOCK_DIR=str(stage.home / "other"))
+    held.release.set()
+    assert stage.finish(older).code == 0
+    text = f"mongodb://orders:{stage.standard('password')}@host.example/shop"
+    assert stage.sandbox.keyvault.value(vault, "orders") == text
