@@ -22,7 +22,6 @@ from gateway.listening.offsets import Partition
 from gateway.listening.rotating import Rotator
 from gateway.listening.settings import SETTINGS, ListenSettings, read_listen_settings
 from gateway.listening.work import Job, Work
-from gateway.params import Params
 from gateway.settings import read_settings
 from gateway.vault import Vault
 from tests.stage import ROOT, SCRIPT, Outcome, Stage
@@ -179,7 +178,6 @@ def test_the_line_is_due_now_and_says_what_it_knows(stage: Stage, monkeypatch: p
         Rotator(config, read_settings({}), {"storage_account_id": "x"}, "").script_of(record)
 
 
-@pytest.mark.skipif("due_while" not in Params.__dataclass_fields__, reason="the engine does not know it yet")
 @pytest.mark.parametrize(("known", "result"), [("", "rotated"), ("2026-01-01T00:00:00Z", "not_due")])
 def test_a_record_that_was_rotated_meanwhile_is_not_rotated_again(known: str, result: str, stage: Stage) -> None:
     outcome = stage.run(stage.line(dueNow=True, dueWhileLastRotated=known))
