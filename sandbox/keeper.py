@@ -18,6 +18,7 @@ from cryptography.exceptions import InvalidTag
 
 from sandbox import keeper_crypto as crypto
 from sandbox.keeper_api import KeeperApi, Payload, Refused
+from sandbox.keeper_files import FileStorage, FileView, new_file, view
 from sandbox.keeper_vault import ClientApp, Field, RecordView, StoredRecord, Vault, new_uid
 from sandbox.messages import Request, Response
 from sandbox.service import STATE, Service
@@ -36,7 +37,8 @@ class Keeper(Service):
 
     def __init__(self) -> None:
         self.vault = Vault()
-        self.api = KeeperApi(self.vault)
+        self.storage = FileStorage(self.vault)
+        self.api = KeeperApi(self.vault, self.storage)
         self._server_key = crypto.new_private_key()
         self._configs: dict[str, dict[str, str]] = {}
         self.client_id = self.add_client()
@@ -112,6 +114,34 @@ class Keeper(Service):
     def set_editable(self, uid: str, editable: bool) -> None:
         """Let the applications edit the record, or only see it."""
         self.vault.records[uid].editable = editable
+
+    def add_file(
+        self, uid: str, name: str, content: bytes | None, mime: str = "application/octet-stream", title: str = ""
+    ) -> str:
+        """Another user's upload to a record, which bumps the revision; returns the file's uid.
+
+        With ``content`` None the file is linked, and its bytes never came.
+        """
+        with STATE:
+            record = self.vault.records[uid]
+            file = new_file(name, content, mime, title or name, record.key)
+            data = copy.deepcopy(record.data)
+            references = [entry for entry in data["fields"] if entry["type"] == "fileRef"]
+            if not references:
+                references = [{"type": "fileRef", "value": []}]
+                data["fields"] += references
+            references[0]["value"].append(file.uid)
+            self.vault.attach(record, file, data)
+            return file.uid
+
+    def attached(self, uid: str) -> list[FileView]:
+        """The files of a record as they are now, decrypted."""
+        with STATE:
+            return [view(self.vault.files[file]) for file in self.vault.records[uid].files]
+
+    def files(self, uid: str) -> dict[str, bytes | None]:
+        """The contents of a record's files by name; None where the bytes were never uploaded."""
+        return {file.name: file.content for file in self.attached(uid)}
 
     @property
     def duplicates(self) -> bool:

@@ -9,7 +9,8 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 
 from sandbox import keeper_crypto as crypto
-from sandbox.keeper_vault import ClientApp, Folder, StoredRecord, Vault
+from sandbox.keeper_files import FileStorage
+from sandbox.keeper_vault import ClientApp, Folder, StoredFile, StoredRecord, Vault
 
 Payload = dict[str, Any]
 Endpoint = Callable[[ClientApp, Payload], Payload | None]
@@ -27,8 +28,9 @@ class Refused(Exception):
 class KeeperApi:
     """The endpoints. ``duplicates`` shows each record of a folder a second time, as shared directly."""
 
-    def __init__(self, vault: Vault) -> None:
+    def __init__(self, vault: Vault, storage: FileStorage) -> None:
         self.vault = vault
+        self.storage = storage
         self.duplicates = False
         self.owner_key = crypto.new_private_key()
         self.endpoints: dict[str, Endpoint] = {
@@ -39,6 +41,7 @@ class KeeperApi:
             "rollback_secret_update": self._rollback,
             "create_secret": self._create_secret,
             "delete_secret": self._delete_secret,
+            "add_file": self._add_file,
         }
 
     def _get_secret(self, client: ClientApp, payload: Payload) -> Payload:
@@ -51,7 +54,7 @@ class KeeperApi:
         ]  # fmt: skip
         answer: Payload = {
             "folders": self._shared_folders(client, records, everything=wanted is None and folders is None),
-            "records": [_wrapped(record, client.app_key) for record in records if self._direct(client, record)],
+            "records": [self._wrapped(record, client.app_key) for record in records if self._direct(client, record)],
             "appData": crypto.to_base64(crypto.encrypt(b'{"title":"Rotation","type":"rotation"}', client.app_key)),
         }
         if client.token is not None and payload.get("publicKey"):
@@ -65,7 +68,7 @@ class KeeperApi:
     def _shared_folders(self, client: ClientApp, records: list[StoredRecord], everything: bool) -> list[Payload]:
         shared = []
         for folder in self.vault.folders.values():
-            inside = [_wrapped(record, folder.key) for record in records if record.folder_uid == folder.uid]
+            inside = [self._wrapped(record, folder.key) for record in records if record.folder_uid == folder.uid]
             if client.sees_folder(folder.uid) and (inside or everything):
                 key = crypto.to_base64(crypto.encrypt(folder.key, client.app_key))
                 shared.append({"folderUid": folder.uid, "folderKey": key, "records": inside})
@@ -77,10 +80,9 @@ class KeeperApi:
 
     def _update_secret(self, client: ClientApp, payload: Payload) -> None:
         record = self._writable(client, payload.get("recordUid"))
-        if payload.get("revision") != record.revision:
-            # Keeper publishes neither the status nor the code of this one; clients must not depend on them.
-            raise Refused(409, "out_of_sync", "the record has a newer revision")
+        _check_revision(record, payload.get("revision"))
         data = _opened_data(payload, record.key)
+        self.vault.detach(record, payload.get("links2Remove") or [])
         if payload.get("transactionType") == "rotation":
             record.before = record.data
         record.replace(data)
@@ -113,28 +115,76 @@ class KeeperApi:
         uid = str(payload.get("recordUid"))
         if folder is None or not client.sees_folder(folder.uid):
             raise Refused(403, "access_denied", "the folder is not shared with this application")
+        if not folder.editable:
+            raise Refused(403, "access_denied", "the folder is read-only for this application")
         if uid in self.vault.records:
             raise Refused(400, "bad_request", "the record exists already")
-        try:
-            key = crypto.decrypt(crypto.from_base64(payload["folderKey"]), folder.key)
-            owned = crypto.unseal(crypto.from_base64(payload["recordKey"]), self.owner_key)
-        except (InvalidTag, ValueError, KeyError):
-            raise Refused(400, "bad_request", "unable to decrypt the record key") from None
-        if owned != key:
-            raise Refused(400, "bad_request", "the owner's and the folder's record key differ")
+        key = self._new_key(payload, "recordKey", "folderKey", folder.key)
         data = _opened_data(payload, key)
         self.vault.records[uid] = StoredRecord(uid, data, folder.uid, key=key)
+
+    def _add_file(self, client: ClientApp, payload: Payload) -> Payload:
+        record = self._writable(client, payload.get("ownerRecordUid"))
+        _check_revision(record, payload.get("ownerRecordRevision"))
+        uid, size = str(payload.get("fileRecordUid")), payload.get("fileSize")
+        if uid in self.vault.files:
+            raise Refused(400, "bad_request", "the file exists already")
+        if not isinstance(size, int) or size <= 0:
+            raise Refused(400, "bad_request", "the file has no size")
+        key = self._new_key(payload, "fileRecordKey", "linkKey", record.key)
+        _opened_data(payload, key, "fileRecordData")
+        about, link = (crypto.from_base64(payload[name]) for name in ("fileRecordData", "linkKey"))
+        file = StoredFile(uid, about, link, size, key)
+        self.vault.attach(record, file, _opened_data(payload, record.key, "ownerRecordData"))
+        return self.storage.form(file)
+
+    def _new_key(self, payload: Payload, owned: str, shared: str, shared_key: bytes) -> bytes:
+        """A new thing's key, which comes twice: sealed for the owner, and under the key of what it belongs to.
+
+        Keeper cannot open either; the sandbox has both keys, and says so where a client mixes them up.
+        """
+        try:
+            key = crypto.decrypt(crypto.from_base64(payload[shared]), shared_key)
+            other = crypto.unseal(crypto.from_base64(payload[owned]), self.owner_key)
+        except (InvalidTag, ValueError, KeyError):
+            raise Refused(400, "bad_request", f"unable to decrypt {owned} or {shared}") from None
+        if other != key:
+            raise Refused(400, "bad_request", f"{owned} and {shared} hold different keys")
+        return key
 
     def _delete_secret(self, client: ClientApp, payload: Payload) -> Payload:
         return {"records": [self._deleted(client, str(uid)) for uid in payload.get("recordUids") or []]}
 
     def _deleted(self, client: ClientApp, uid: str) -> Payload:
         try:
-            self._writable(client, uid)
+            record = self._writable(client, uid)
         except Refused as refusal:
             return {"recordUid": uid, "responseCode": "access_denied", "errorMessage": str(refusal)}
+        self.vault.detach(record, record.files)
         del self.vault.records[uid]
         return {"recordUid": uid, "responseCode": "ok", "errorMessage": ""}
+
+    def _wrapped(self, record: StoredRecord, key: bytes) -> Payload:
+        """A record as it travels, its own key under ``key``."""
+        files = [self._listed(self.vault.files[uid]) for uid in record.files]
+        return {
+            "recordUid": record.uid,
+            "recordKey": crypto.to_base64(crypto.encrypt(record.key, key)),
+            "data": crypto.to_base64(crypto.encrypt(json.dumps(record.data).encode(), record.key)),
+            "revision": record.revision,
+            "isEditable": record.editable,
+            "innerFolderUid": None,
+            "files": files or None,
+        }
+
+    def _listed(self, file: StoredFile) -> Payload:
+        return {
+            "fileUid": file.uid,
+            "fileKey": crypto.to_base64(file.link_key),
+            "data": crypto.to_base64(file.data),
+            "url": self.storage.address(file),
+            "thumbnailUrl": None,
+        }
 
 
 def _described(folder: Folder, app_key: bytes) -> Payload:
@@ -147,22 +197,15 @@ def _described(folder: Folder, app_key: bytes) -> Payload:
     }
 
 
-def _wrapped(record: StoredRecord, key: bytes) -> Payload:
-    """A record as it travels, its own key under ``key``."""
-    return {
-        "recordUid": record.uid,
-        "recordKey": crypto.to_base64(crypto.encrypt(record.key, key)),
-        "data": crypto.to_base64(crypto.encrypt(json.dumps(record.data).encode(), record.key)),
-        "revision": record.revision,
-        "isEditable": record.editable,
-        "innerFolderUid": None,
-        "files": None,
-    }
+def _check_revision(record: StoredRecord, revision: object) -> None:
+    if revision != record.revision:
+        # Keeper publishes neither the status nor the code of this one; clients must not depend on them.
+        raise Refused(409, "out_of_sync", "the record has a newer revision")
 
 
-def _opened_data(payload: Payload, key: bytes) -> dict[str, Any]:
+def _opened_data(payload: Payload, key: bytes, name: str = "data") -> dict[str, Any]:
     try:
-        data = json.loads(crypto.decrypt(crypto.from_base64(payload["data"]), key))
+        data = json.loads(crypto.decrypt(crypto.from_base64(payload[name]), key))
     except (InvalidTag, ValueError, KeyError):
         raise Refused(400, "bad_request", "unable to decrypt the record") from None
     if not isinstance(data, dict):

@@ -17,11 +17,24 @@ Field = dict[str, Any]
 
 @dataclass
 class Folder:
-    """A shared folder."""
+    """A shared folder; ``editable``: whether applications may put records into it."""
 
     name: str
     uid: str
     key: bytes = field(default_factory=crypto.new_key, repr=False)
+    editable: bool = True
+
+
+@dataclass
+class StoredFile:
+    """A file as the vault keeps it, encrypted; ``size`` is that of ``content``, which is None until it is uploaded."""
+
+    uid: str
+    data: bytes = field(repr=False)
+    link_key: bytes = field(repr=False)
+    size: int
+    key: bytes = field(repr=False)
+    content: bytes | None = field(default=None, repr=False)
 
 
 @dataclass
@@ -35,6 +48,7 @@ class StoredRecord:
     revision: int = 1
     key: bytes = field(default_factory=crypto.new_key, repr=False)
     before: dict[str, Any] | None = None
+    files: list[str] = field(default_factory=list)
 
     def replace(self, data: dict[str, Any]) -> None:
         """Save a whole new content."""
@@ -128,6 +142,7 @@ class Vault:
     def __init__(self) -> None:
         self.folders: dict[str, Folder] = {}
         self.records: dict[str, StoredRecord] = {}
+        self.files: dict[str, StoredFile] = {}
         self.clients: dict[str, ClientApp] = {}
         self.default_folder = self.add_folder("Azure Rotation")
 
@@ -141,6 +156,18 @@ class Vault:
         """The record as it is now. Raises KeyError."""
         record = self.records[uid]
         return RecordView(uid, record.revision, record.editable, copy.deepcopy(record.data))
+
+    def attach(self, record: StoredRecord, file: StoredFile, data: dict[str, Any]) -> None:
+        """Link a new file to a record, whose new content ``data`` refers to it."""
+        self.files[file.uid] = file
+        record.files.append(file.uid)
+        record.replace(data)
+
+    def detach(self, record: StoredRecord, uids: Iterable[str]) -> None:
+        """Take these files from a record; others are left as they are."""
+        for uid in set(uids) & set(record.files):
+            record.files.remove(uid)
+            del self.files[uid]
 
     def edit(self, uid: str, label: str, value: Any) -> None:
         """Change (or add, as a text field) one field, as another user in the web vault would."""

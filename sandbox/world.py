@@ -78,7 +78,7 @@ class Sandbox:
         self.key_vault_url = f"{self.keyvault.add_vault('sandbox-vault', self.resource_group).url}/"
         built_in = (
             self.keeper, self.entra, self.graph, self.identity, self.keyvault, self.arm, self.devops,
-            self.blobs,
+            self.blobs, self.keeper.storage,
         )  # fmt: skip
         self.server = Server([*built_in, *services], self.clock, latency)
 
