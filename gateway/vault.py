@@ -1,25 +1,21 @@
-"""Records in the Keeper vault, through Keeper's own SDK. The only file that imports it.
+"""Records in the Keeper vault: what the rest of the package knows of it.
 
-What the SDK leaves open is closed here: a timeout on every call, throttling by 403 and by 429, labels matched exactly
-(the SDK falls back to a field's type), records that come twice, and errors sorted by what may have happened.
+Keeper's own SDK is behind it: `keeper.py` calls it, `attachments.py` does what concerns files; no other file imports
+it. Labels are matched exactly here (the SDK falls back to a field's type), and records may come twice.
 Source: https://docs.keeper.io/en/keeperpam/secrets-manager/developer-sdk-library/python-sdk
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Iterable
 from typing import Any
 
-from keeper_secrets_manager_core import SecretsManager
-from keeper_secrets_manager_core.dto.payload import KSMHttpResponse
-from keeper_secrets_manager_core.storage import InMemoryKeyValueStorage
-
-from gateway.errors import CallError, Refused, Unclear
+from gateway.attachments import Attachment, Files, attachments_of
 from gateway.fields import FIELDS, KINDS
-from gateway.http import Http, json_object, retry_after
+from gateway.http import Http
+from gateway.keeper import Keeper
 from gateway.secret import Secret, mask
 
 # Standard fields of a PAM User, which are known by their type.
@@ -116,6 +112,10 @@ class VaultRecord:
             field["type"] = kind
         field["value"] = [value]
 
+    def attachments(self) -> list[Attachment]:
+        """The files of the record, as it was read."""
+        return attachments_of(self.sdk_record)
+
     def content(self) -> str:
         """The whole record as JSON, as it is saved."""
         return json.dumps(self.sdk_record.dict)
@@ -130,11 +130,8 @@ class Vault:
     """
 
     def __init__(self, config: str, http: Http) -> None:
-        self._http = http
-        self._sdk = SecretsManager(config=InMemoryKeyValueStorage(config))
-        # The SDK posts without a timeout and on a new connection each time; this is the seam its own tests use too.
-        self._sdk.post_function = self._post
-        self._key_changes = 0
+        self._keeper = Keeper(config, http)
+        self._files = Files(self._keeper, self.read)
 
     def read(self, uids: Iterable[str]) -> dict[str, VaultRecord]:
         """The records with these uids that can be read, by uid. No uids: every record.
@@ -143,8 +140,7 @@ class Vault:
             CallError
         """
         wanted = list(uids)
-        place = "Keeper get_secret"
-        found = self._http.patiently(lambda: self._call(place, lambda: self._sdk.get_secrets(wanted)))
+        found = self._keeper.call("get_secret", lambda: self._keeper.sdk.get_secrets(wanted))
         records: dict[str, VaultRecord] = {}
         for record in map(VaultRecord, found):
             # A record that is shared both directly and by its folder comes twice, perhaps with different rights.
@@ -159,44 +155,39 @@ class Vault:
             NotSent, Refused, Unclear
         """
         record.sdk_record.raw_json = record.content()
-        self._http.patiently(
-            lambda: self._call("Keeper update_secret", lambda: self._sdk.save(record.sdk_record)), repeat_unclear=False
-        )
+        self._keeper.call("update_secret", lambda: self._keeper.sdk.save(record.sdk_record), repeat_unclear=False)
 
-    def _call(self, place: str, call: Any) -> Any:
-        self._key_changes = 0
-        try:
-            return call()
-        except CallError:
-            raise
-        except Exception as error:  # the SDK raises whatever its JSON and AES libraries do on a broken answer
-            raise Unclear(place, f"an answer that cannot be read ({type(error).__name__})") from None
+    def attach(
+        self, record: VaultRecord, name: str, content: bytes, mime: str = "application/octet-stream"
+    ) -> VaultRecord:
+        """Attach ``content`` to ``record`` as a new file, and save the record as it stands with it, in one revision.
 
-    def _post(self, url: str, transmission_key: Any, message: Any, verify: bool, _proxy: str | None) -> KSMHttpResponse:
-        place = "Keeper " + url.rsplit("/", 1)[-1]
-        headers = {
-            "Content-Type": "application/octet-stream",
-            "PublicKeyId": str(transmission_key.publicKeyId),
-            "TransmissionKey": base64.b64encode(transmission_key.encryptedKey).decode(),
-            "Authorization": "Signature " + base64.b64encode(message.signature).decode(),
-        }
-        response = self._http.raw(place, "POST", url, headers=headers, data=message.encrypted_payload, verify=verify)
-        if response.status_code != 200:
-            self._raise_unless_key_change(place, response)
-        return KSMHttpResponse(response.status_code, response.content, response)
+        Returns the record as it reads now; the one given is not changed. A file of the same name stays beside it.
 
-    def _raise_unless_key_change(self, place: str, response: Any) -> None:
-        body = json_object(response) or {}
-        code = str(body.get("result_code") or body.get("error") or "")
-        if code == "key" and self._key_changes < 3:
-            self._key_changes += 1  # the SDK changes to the key that Keeper names, and posts again, without a bound
-            return
-        status = response.status_code
-        if status >= 500:
-            raise Unclear(place, f"HTTP {status}")
-        throttled = status == 429 or code == "throttled"
-        wait = retry_after(response) or _number(body.get("retry_after"))
-        raise Refused(place, status, code, str(body.get("message", "")), throttled=throttled, retry_after=wait)
+        Raises:
+            Failed: this configuration cannot attach files; nothing was sent.
+            NotSent, Refused: the record is as before, also where somebody changed it since it was read.
+            HalfAttached: the record may list the file, perhaps without content.
+            Unclear: the file is attached, but the record could not be read back.
+        """
+        return self._files.attach(record, name, content, mime)
+
+    def download(self, record: VaultRecord, attachment: Attachment) -> bytes:
+        """The content of a file of ``record``, which must be freshly read: the address in it expires.
+
+        Raises:
+            CallError: `Refused` with status 403 or 404 where the file has no content.
+            KeyError: the record did not list the file when it was read.
+        """
+        return self._files.download(record, attachment.uid)
+
+    def detach(self, record: VaultRecord, uids: Iterable[str]) -> VaultRecord:
+        """Remove these files from ``record``, and save it as it stands; returns it as it reads now.
+
+        Raises:
+            NotSent, Refused, Unclear: as `save`; the record given is not changed.
+        """
+        return self._files.detach(record, uids)
 
 
 def _first(value: Any) -> str:
@@ -207,7 +198,3 @@ def _first(value: Any) -> str:
 
 def _letters(label: str) -> str:
     return re.sub(r"[\s_-]", "", label).lower()
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and value > 0 else None
