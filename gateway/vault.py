@@ -1,7 +1,8 @@
 """Records in the Keeper vault: what the rest of the package knows of it.
 
-Keeper's own SDK is behind it: `keeper.py` calls it, `attachments.py` does what concerns files; no other file imports
-it. Labels are matched exactly here (the SDK falls back to a field's type), and records may come twice.
+Keeper's own SDK is behind it: `keeper.py` calls it, `attachments.py` and `folders.py` do what concerns files and new
+records; no other file imports it. Labels are matched exactly here (the SDK falls back to a field's type), and records
+may come twice.
 Source: https://docs.keeper.io/en/keeperpam/secrets-manager/developer-sdk-library/python-sdk
 """
 
@@ -9,11 +10,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from gateway.attachments import Attachment, Files, attachments_of
 from gateway.fields import FIELDS, KINDS
+from gateway.folders import Folders, NewField, SharedFolder
 from gateway.http import Http
 from gateway.keeper import Keeper
 from gateway.secret import Secret, mask
@@ -69,9 +71,10 @@ class VaultRecord:
         labels = [field.get("label") for field in self._fields()]
         return [label for label in KINDS if labels.count(label) > 1]
 
-    def misspelt_labels(self) -> dict[str, str]:
-        """Labels that are one of those we read but for case, spaces, dashes and underscores, with the right one."""
-        ours = {_letters(field.label): field.label for field in FIELDS if not field.written and field.label != "NOOP"}
+    def misspelt_labels(self, script: str) -> dict[str, str]:
+        """Labels that are one of those ``script`` reads but for case, spaces, dashes, underscores; with the right one."""
+        read = [field.label for field in FIELDS if field.is_for(script) and not field.written and field.label != "NOOP"]
+        ours = {_letters(label): label for label in read}
         labels = [str(field.get("label") or "") for field in self._fields()]
         meant = {label: ours[_letters(label)] for label in labels if _letters(label) in ours}
         return {label: right for label, right in meant.items() if label != right}
@@ -132,6 +135,7 @@ class Vault:
     def __init__(self, config: str, http: Http) -> None:
         self._keeper = Keeper(config, http)
         self._files = Files(self._keeper, self.read)
+        self._folders = Folders(self._keeper, self.read)
 
     def read(self, uids: Iterable[str]) -> dict[str, VaultRecord]:
         """The records with these uids that can be read, by uid. No uids: every record.
@@ -188,6 +192,28 @@ class Vault:
             NotSent, Refused, Unclear: as `save`; the record given is not changed.
         """
         return self._files.detach(record, uids)
+
+    def folders(self) -> list[SharedFolder]:
+        """The shared folders that the application sees, and the folders inside them.
+
+        Raises:
+            CallError
+        """
+        return self._folders.all()
+
+    def create(self, folder_uid: str, title: str, record_type: str, fields: Sequence[NewField], notes: str = "") -> str:
+        """Create a record in a folder, and return its uid. After a lost answer it is looked for; one is made at most.
+
+        Args:
+            fields: label, Keeper's type and value of each. Those without a label of their own (empty, or the type
+                itself, such as ``login``) become standard fields, the others custom fields.
+
+        Raises:
+            Failed: this configuration cannot create records, the folder cannot be seen, or not be edited.
+            NotSent, Refused: no record was made.
+            Unclear: a record with the uid in the message may have been made.
+        """
+        return self._folders.create(folder_uid, title, record_type, fields, notes)
 
 
 def _first(value: Any) -> str:

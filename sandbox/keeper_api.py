@@ -67,7 +67,7 @@ class KeeperApi:
 
     def _shared_folders(self, client: ClientApp, records: list[StoredRecord], everything: bool) -> list[Payload]:
         shared = []
-        for folder in self.vault.folders.values():
+        for folder in (folder for folder in self.vault.folders.values() if not folder.parent):
             inside = [self._wrapped(record, folder.key) for record in records if record.folder_uid == folder.uid]
             if client.sees_folder(folder.uid) and (inside or everything):
                 key = crypto.to_base64(crypto.encrypt(folder.key, client.app_key))
@@ -75,8 +75,9 @@ class KeeperApi:
         return shared
 
     def _get_folders(self, client: ClientApp, payload: Payload) -> Payload:
-        seen = [folder for folder in self.vault.folders.values() if client.sees_folder(folder.uid)]
-        return {"folders": [_described(folder, client.app_key) for folder in seen]}
+        folders = [(folder, self.vault.shared(folder)) for folder in self.vault.folders.values()]
+        seen = [(folder, shared) for folder, shared in folders if client.sees_folder(shared.uid)]
+        return {"folders": [_described(folder, shared, client.app_key) for folder, shared in seen]}
 
     def _update_secret(self, client: ClientApp, payload: Payload) -> None:
         record = self._writable(client, payload.get("recordUid"))
@@ -113,15 +114,19 @@ class KeeperApi:
     def _create_secret(self, client: ClientApp, payload: Payload) -> None:
         folder = self.vault.folders.get(str(payload.get("folderUid")))
         uid = str(payload.get("recordUid"))
-        if folder is None or not client.sees_folder(folder.uid):
+        if folder is None or folder.parent or not client.sees_folder(folder.uid):
             raise Refused(403, "access_denied", "the folder is not shared with this application")
         if not folder.editable:
             raise Refused(403, "access_denied", "the folder is read-only for this application")
+        inner = self.vault.folders.get(str(payload.get("subFolderUid")))
+        if payload.get("subFolderUid") and (inner is None or self.vault.shared(inner) is not folder):
+            raise Refused(400, "bad_request", "the subfolder is not in the folder")
         if uid in self.vault.records:
             raise Refused(400, "bad_request", "the record exists already")
         key = self._new_key(payload, "recordKey", "folderKey", folder.key)
         data = _opened_data(payload, key)
-        self.vault.records[uid] = StoredRecord(uid, data, folder.uid, key=key)
+        inner_uid = inner.uid if inner else None
+        self.vault.records[uid] = StoredRecord(uid, data, folder.uid, key=key, inner_folder_uid=inner_uid)
 
     def _add_file(self, client: ClientApp, payload: Payload) -> Payload:
         record = self._writable(client, payload.get("ownerRecordUid"))
@@ -173,7 +178,7 @@ class KeeperApi:
             "data": crypto.to_base64(crypto.encrypt(json.dumps(record.data).encode(), record.key)),
             "revision": record.revision,
             "isEditable": record.editable,
-            "innerFolderUid": None,
+            "innerFolderUid": record.inner_folder_uid,
             "files": files or None,
         }
 
@@ -187,13 +192,14 @@ class KeeperApi:
         }
 
 
-def _described(folder: Folder, app_key: bytes) -> Payload:
+def _described(folder: Folder, shared: Folder, app_key: bytes) -> Payload:
     name = json.dumps({"name": folder.name}).encode()
+    key = crypto.encrypt_cbc(folder.key, shared.key) if folder.parent else crypto.encrypt(folder.key, app_key)
     return {
         "folderUid": folder.uid,
-        "folderKey": crypto.to_base64(crypto.encrypt(folder.key, app_key)),
+        "folderKey": crypto.to_base64(key),
         "data": crypto.to_base64(crypto.encrypt_cbc(name, folder.key)),
-        "parent": None,
+        "parent": folder.parent,
     }
 
 

@@ -17,12 +17,13 @@ Field = dict[str, Any]
 
 @dataclass
 class Folder:
-    """A shared folder; ``editable``: whether applications may put records into it."""
+    """A shared folder, or one inside ``parent``; ``editable``: whether applications may put records into it."""
 
     name: str
     uid: str
     key: bytes = field(default_factory=crypto.new_key, repr=False)
     editable: bool = True
+    parent: str | None = None
 
 
 @dataclass
@@ -49,6 +50,7 @@ class StoredRecord:
     key: bytes = field(default_factory=crypto.new_key, repr=False)
     before: dict[str, Any] | None = None
     files: list[str] = field(default_factory=list)
+    inner_folder_uid: str | None = None
 
     def replace(self, data: dict[str, Any]) -> None:
         """Save a whole new content."""
@@ -146,9 +148,9 @@ class Vault:
         self.clients: dict[str, ClientApp] = {}
         self.default_folder = self.add_folder("Azure Rotation")
 
-    def add_folder(self, name: str) -> str:
-        """Make a shared folder; returns its uid."""
-        folder = Folder(name, new_uid())
+    def add_folder(self, name: str, parent: str | None = None) -> str:
+        """Make a shared folder, or a folder inside one; returns its uid."""
+        folder = Folder(name, new_uid(), parent=parent)
         self.folders[folder.uid] = folder
         return folder.uid
 
@@ -156,6 +158,10 @@ class Vault:
         """The record as it is now. Raises KeyError."""
         record = self.records[uid]
         return RecordView(uid, record.revision, record.editable, copy.deepcopy(record.data))
+
+    def shared(self, folder: Folder) -> Folder:
+        """The shared folder that this one is or lies in."""
+        return self.shared(self.folders[folder.parent]) if folder.parent else folder
 
     def attach(self, record: StoredRecord, file: StoredFile, data: dict[str, Any]) -> None:
         """Link a new file to a record, whose new content ``data`` refers to it."""
