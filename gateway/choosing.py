@@ -16,6 +16,7 @@ from typing import Protocol
 from gateway.credential import LiveCredential, Minted
 from gateway.errors import CallError, Failed, Unknown
 from gateway.ledger import Regenerating
+from gateway.minting import Maker
 from gateway.preparation import Host, Prepared
 from gateway.regenerating import refuse_while_at_work
 from gateway.secret import Secret
@@ -38,7 +39,7 @@ class Chooser(Protocol):
         """Whether this value, the ``new`` one or the published one, logs in now. Raises CallError."""
 
 
-class Choosing:
+class Choosing(Maker):
     """Chooses values, in the place of `gateway.minting.Mint`.
 
     Args:

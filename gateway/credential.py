@@ -70,7 +70,8 @@ class HandOver:
 
     ``roles``: what a connection signs in with besides the secret, such as ``clientid``; ``owner`` is the one of them
     that tells whose sign-in it is, ``secret`` the secret's own. ``parameter``: of a runbook. ``tags``: of a Key Vault
-    version; ``{key_id}`` in a tag stands for the key id.
+    version; ``{key_id}`` in a tag stands for the key id. ``content_type``: of a new Key Vault secret.
+    ``certificate``: the identifier of the Key Vault certificate that it is, if it is one.
     """
 
     roles: Mapping[str, str]
@@ -79,6 +80,8 @@ class HandOver:
     parameter: str
     tags: Mapping[str, str] = field(default_factory=dict)
     for_service_connections: bool = False
+    content_type: str = ""
+    certificate: str = ""
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,10 @@ class Deliveries:
             if self.holds.get(destination.address) != generation and not (required and destination.optional)
         ]
 
+    def take_values(self) -> bool:
+        """Whether any of them is handed the secret itself."""
+        return any(destination.takes_value for destination in self._destinations)
+
     def holding(self, generation: str) -> list[str]:
         """The addresses at which this generation was confirmed."""
         return [address for address, held in self.holds.items() if held == generation]
@@ -74,7 +78,7 @@ class Deliveries:
         waves: tuple[list[Destination], list[Destination]] = ([], [])
         for destination in destinations:
             waves[destination.needs_key_vault].append(destination)
-        versions = dict(self._known_versions(delivery))
+        versions = {**delivery.versions, **dict(self._known_versions(delivery))}
         failures = self._wave(delivery, waves[0], versions)
         if not versions and any(each.holds_versions and not each.optional for each in self._destinations):
             why = "waits for the Key Vault secret whose address it hands on"

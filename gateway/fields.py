@@ -20,8 +20,13 @@ class Field:
     only: str = ""
     """the scripts that the field is for; empty for all"""
 
+    def is_for(self, script: str) -> bool:
+        """Whether this script reads or writes it."""
+        return not self.only or script in self.only.split(", ")
+
 
 APP, STORAGE, PASSWORD, MONGODB = "azure_app_secret", "azure_storage_key", "publish_password", "mongodb_user"
+CERTIFICATE = "azure_key_vault_certificate"
 
 FIELDS = (
     Field("application_object_id", "text", "the app to rotate: its object id or its application (client) id", only=APP),
@@ -49,6 +54,21 @@ FIELDS = (
         only=MONGODB,
     ),
     Field("pending_password", "secret", "a new password, until the server has it", written=True, only=MONGODB),
+    Field("certificate_id", "text", "the Key Vault certificate to renew: its identifier", only=CERTIFICATE),
+    Field("validity_months", "text", "how long a new version is valid; empty: as its policy says", only=CERTIFICATE),
+    Field("key_type", "text", "`RSA`, `RSA-HSM`, `EC` or `EC-HSM`; empty: as its policy says", only=CERTIFICATE),
+    Field("key_size", "text", "bits, or a curve such as `P-256`; empty: as its policy says", only=CERTIFICATE),
+    Field("dns_names", "multiline", "names of the next version; empty: as its policy says", only=CERTIFICATE),
+    Field("export", "text", "`pfx` or `pem`: attach the certificate with its key to the record", only=CERTIFICATE),
+    Field("certificate_version", "text", "the published version", written=True, only=CERTIFICATE),
+    Field("thumbprint", "text", "its SHA-1 thumbprint", written=True, only=CERTIFICATE),
+    Field("serial_number", "text", "its serial number, in hex", written=True, only=CERTIFICATE),
+    Field("subject", "text", "its subject; another one here is that of the next version", only=CERTIFICATE),
+    Field("issuer", "text", "its issuer", written=True, only=CERTIFICATE),
+    Field("not_before", "text", "from when it is valid, UTC", written=True, only=CERTIFICATE),
+    Field("certificate_file", "text", "name of the attachment with it", written=True, only=CERTIFICATE),
+    Field("pfx_password", "secret", "password of that attachment", written=True, only=CERTIFICATE),
+    Field("csr", "multiline", "what a CA has to sign for the next version", written=True, only=CERTIFICATE),
     Field("expires", "text", "when the published secret expires, UTC", written=True),
     Field("NOOP", "text", "tells the Gateway to run only the attached script", "True"),
     Field("Private Key Type", "text", "second field of Keeper's recipe for NOOP", "rsa-ssh"),
@@ -88,6 +108,12 @@ FIELDS = (
     Field("last_rotated", "text", "when the published secret was saved, UTC", written=True),
     Field("rotation_state", "text", "what is to be removed and delivered, as JSON; no secret in it", written=True),
 )
+
+
+def script_of(target: str) -> str:
+    """The script whose target's label this is."""
+    return next(field.only for field in FIELDS if field.label == target)
+
 
 DEFAULTS = {field.label: field.default for field in FIELDS}
 KINDS = {field.label: field.kind for field in FIELDS}

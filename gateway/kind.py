@@ -47,6 +47,8 @@ class Rotation(ABC):
     """the value is chosen by us (``choosing.py``), and the old one is dead at the moment at which the server has it"""
     regenerates: ClassVar[bool] = False
     """a new one takes the place of one of two keys (``regenerating.py``), instead of being made beside the old ones"""
+    renews: ClassVar[bool] = False
+    """the service makes the next one itself, and it stays (``renewing.py``)"""
     defaults: ClassVar[Mapping[str, str]] = {}
     """fields whose default is another one for this kind"""
     azure: Azure | None = None
@@ -71,6 +73,14 @@ class Rotation(ABC):
     def deliverable(self, value: Secret, *, new: bool) -> Secret:
         """What destinations are given of this value, the ``new`` one or the published one."""
         return value
+
+    def is_behind(self, listed: list[LiveCredential]) -> bool:
+        """Whether the record lacks something that the service has already."""
+        return False
+
+    def address(self, key_id: str) -> str:
+        """Where the service itself shows this one to whoever may read it; empty where it does not."""
+        return ""
 
     @abstractmethod
     def find(self, given: str) -> tuple[Target, tuple[LiveCredential, ...]]:

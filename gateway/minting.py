@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import secrets
+from abc import ABC, abstractmethod
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from gateway.credential import LiveCredential, Marker, Minted, Target
 from gateway.deadline import Deadline
@@ -13,6 +13,7 @@ from gateway.errors import CallError, Failed, Unclear, Unknown
 from gateway.http import Http
 from gateway.kind import Rotation
 from gateway.settings import Settings
+from gateway.vault import VaultRecord
 
 log = logging.getLogger("gateway")
 
@@ -20,28 +21,45 @@ log = logging.getLogger("gateway")
 READS = 3
 
 
-class Maker(Protocol):
-    """What the order of a rotation needs of whatever makes new credentials: `Mint`, or `gateway.regenerating`."""
+class Maker(ABC):
+    """What the order of a rotation needs of whatever makes new credentials.
+
+    `Mint` makes one beside the old ones; the others are in ``regenerating.py``, ``choosing.py`` and ``renewing.py``.
+    """
 
     marked_until: datetime
+    """until when no other host takes the last credential for an orphan"""
 
+    @abstractmethod
     def make(self, lifetime: timedelta) -> Minted:
         """A new credential. Raises RotationError."""
 
+    @abstractmethod
     def prove(self, minted: Minted) -> str:
         """Prove that it works; how, for the report. Raises RotationError, CallError."""
 
+    @abstractmethod
     def shown(self, minted: Minted) -> tuple[LiveCredential, ...]:
         """The listing that shows it, or the last one that did not. Raises CallError."""
 
+    @abstractmethod
     def remove(self, key_id: str) -> bool:
         """End a credential; False where it was gone already. Raises CallError."""
 
+    @abstractmethod
     def take_back(self, minted: Minted) -> None:
         """Undo `make`, before anybody was given the new one. Raises Unknown."""
 
+    def before_save(self, minted: Minted, record: VaultRecord) -> VaultRecord:
+        """What the record must hold before it names the new one; the record as it is then. Raises Failed, CallError."""
+        return record
 
-class Mint:
+    def tidy(self, record: VaultRecord) -> VaultRecord:
+        """Remove from the record what it does not name; the record as it is then. Raises CallError."""
+        return record
+
+
+class Mint(Maker):
     """Makes credentials of one kind for one record.
 
     Args:
@@ -61,7 +79,6 @@ class Mint:
         self._record_uid = record_uid
         self._lock_id = lock_id
         self.marked_until = http.now()
-        """until when no other host takes the last credential for an orphan"""
 
     def make(self, lifetime: timedelta) -> Minted:
         """A new credential. What is throttled is asked for again; what may have been made, only once more.

@@ -14,6 +14,7 @@ from gateway.credential import LiveCredential, Target, read_marker
 from gateway.deliveries.base import Destination, Reach
 from gateway.delivering import Deliveries
 from gateway.errors import CallError, Failed
+from gateway.fields import script_of
 from gateway.http import Http
 from gateway.kind import Rotation
 from gateway.ledger import Ledger, read_ledger
@@ -71,7 +72,7 @@ class Preparation:
             is_asked = params.due_while in (None, self.record.value("last_rotated"))
             self.policy = replace(self.policy, rotate_before=None if is_asked else timedelta())
         if self.policy.enabled:
-            check_labels(self.record)
+            check_labels(self.record, script_of(make_kind.target))
 
     def warnings(self) -> list[str]:
         """What is odd, and does not stop the run."""
@@ -106,10 +107,11 @@ class Preparation:
         )
         self._check_self_rotation(kind, admin, destinations)
         attached, uid = self._params.attached, self.record.uid
-        versions = any(each.holds_versions for each in destinations)
+        hand_over = kind.hand_over()
+        versions = bool(hand_over.certificate) or any(each.holds_versions for each in destinations)
         places = replace(self._places, record=self.record)
         azure = kind.azure or azure_for(destinations, places, self._host.http, self.policy.cloud)
-        reach = Reach(self._host.http, azure, self._host.vault, attached, uid, kind.hand_over(), versions)
+        reach = Reach(self._host.http, azure, self._host.vault, attached, uid, hand_over, versions)
         deliveries = Deliveries(destinations, ledger.holds, reach)
         groups = rules.sort(listing, known)
         return Prepared(kind, admin, self.record, self.policy, target, known, groups, deliveries, self._lock)
@@ -193,15 +195,15 @@ def read_record(vault: Vault, uid: str) -> VaultRecord:
     return record
 
 
-def check_record(record: VaultRecord) -> None:
+def check_record(record: VaultRecord, script: str) -> None:
     """Its labels are spelt right, and it can be edited. Raises Failed."""
-    check_labels(record)
+    check_labels(record, script)
     check_editable(record)
 
 
-def check_labels(record: VaultRecord) -> None:
+def check_labels(record: VaultRecord, script: str) -> None:
     """A wish that is misspelt must not be passed over: it may be the one that spares a secret. Raises Failed."""
-    if wrong := record.misspelt_labels():
+    if wrong := record.misspelt_labels(script):
         named = ", ".join(f"{label!r} is not {right!r}" for label, right in wrong.items())
         raise Failed(f"field labels: {named}", "labels are matched exactly: rename these fields in the vault")
 

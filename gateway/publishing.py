@@ -19,6 +19,7 @@ from gateway.deliveries.base import Delivery, Destination, Reach
 from gateway.deliveries.kinds import read_destinations
 from gateway.delivering import Deliveries
 from gateway.errors import CallError, Failed, Incomplete, RotationError
+from gateway.fields import PASSWORD
 from gateway.ledger import Ledger, read_ledger
 from gateway.lock import RecordLock
 from gateway.params import Params
@@ -58,7 +59,7 @@ class Publication:
         policy = read_policy(self.record.value)
         if not policy.enabled:
             return "disabled"
-        check_record(self.record)
+        check_record(self.record, PASSWORD)
         password = self._password()
         destinations = read_destinations(self.record.value("deliver_to"), policy.cloud)
         if not destinations:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from gateway.credential import GRACE, LiveCredential, Minted
 from gateway.errors import CallError, Failed, Incomplete, Unclear, Unknown
 from gateway.ledger import Regenerating
-from gateway.minting import READS
+from gateway.minting import READS, Maker
 from gateway.preparation import Host, Prepared
 from gateway.rules import Known
 
@@ -28,7 +28,7 @@ def refuse_while_at_work(note: Regenerating, known: Known, what: str) -> None:
         raise Incomplete(f"another run may be about to {what}", hint)
 
 
-class Regeneration:
+class Regeneration(Maker):
     """Regenerates the key that is not published; in the place of `gateway.minting.Mint`.
 
     Args:

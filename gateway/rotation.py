@@ -66,6 +66,10 @@ class Engine:
             from gateway.choosing import Choosing
 
             return Choosing(at, host, self._note_pending)
+        if at.kind.renews:
+            from gateway.renewing import Renewal
+
+            return Renewal(at, host, self._note_renewal)
         return Mint(at.kind, at.target, host.http, host.settings, at.known.record_uid, at.known.lock_id)
 
     def _note_regeneration(self, note: Regenerating) -> None:
@@ -76,6 +80,11 @@ class Engine:
         """Save the new value as pending, and its id; only then the server is told."""
         values = {"pending_password": value.reveal()}
         self._save_note(values, note, "another run has begun to change this password; nothing was changed")
+
+    def _note_renewal(self, note: Regenerating, csr: str) -> None:
+        """Save which version is about to be renewed, and what a CA has to sign."""
+        values = {"csr": csr} if csr else {}
+        self._save_note(values, note, "another run has begun to renew this certificate; nothing was changed")
 
     def _save_note(self, values: dict[str, str], note: Regenerating, taken: str) -> None:
         noted = replace(self._at.known.ledger, regenerating=note).text(self._record.uid)
@@ -106,29 +115,32 @@ class Engine:
         if self._save(minted, ledger) is Saved.SUPERSEDED:
             self._mint.take_back(minted)
             return self._ended("superseded")
-        value = at.kind.deliverable(minted.value, new=True)
-        delivery = Delivery(minted.key_id, value, minted.ends, at.known.key_id, at.known.value, made=minted.made)
-        if self._confirm(minted) and self._deliver(delivery, ledger):
+        if not self._confirm(minted):
+            return self._ended("rotated")
+        self._tidy()
+        delivery = self._delivery(minted.key_id, minted.value, minted.ends, minted.made, new=True)
+        if delivery and self._deliver(delivery, ledger):
             self._retire(delivery)
         return self._ended("rotated")
 
     def _without_a_new_one(self) -> str:
         """Finish what an earlier run left open, where the published credential is good enough; else an empty result."""
         at, published = self._at, self._at.sorted.published
-        due = rules.is_due(published, at.known, at.policy)
+        is_behind = at.kind.is_behind(at.sorted.all())
+        due = is_behind or rules.is_due(published, at.known, at.policy)
         unfinished = at.deliveries.open(published.generation if published else at.known.key_id, required=True)
         # Only a rotation of ours can have left something open; where there was none, the first one serves all.
         # A key that somebody still holds cannot be regenerated: then finishing comes first, whatever time is left.
         can_finish = at.known.ledger.key_id == at.known.key_id and rules.can_finish(
             published, at.known, at.policy, at_any_time=at.kind.regenerates or at.kind.chooses
         )
-        if published is None or (due and not (unfinished and can_finish)):
+        if published is None or is_behind or (due and not (unfinished and can_finish)):
             if not unfinished:
                 self._remove_overdue()
             return ""
-        value = at.kind.deliverable(at.known.value, new=False)
-        delivery = Delivery(published.key_id, value, published.ends, made=published.made)
-        if self._deliver(delivery, at.known.ledger.publishing(published.key_id)):
+        self._tidy()
+        delivery = self._delivery(published.key_id, at.known.value, published.ends, published.made, new=False)
+        if delivery and self._deliver(delivery, at.known.ledger.publishing(published.key_id)):
             at.deliveries.after_retirement(delivery, self._remove_overdue())
         return "finished" if unfinished else "not_due"
 
@@ -229,6 +241,11 @@ class Engine:
             stamp(self._host.http.now()),
             ledger.text(self._at.record.uid),
         )
+        try:
+            self._record = self._mint.before_save(minted, self._record)
+        except (RotationError, CallError) as error:
+            self._mint.take_back(minted)
+            raise Failed(str(error), error.hint) from None
         more = self._at.kind.more_outputs(minted)
         self._before |= {label: self._at.record.value(label) for label in more}
         try:
@@ -311,6 +328,27 @@ class Engine:
         except (RotationError, CallError, KeyError) as error:
             self._left_over.append((f"what was delivered could not be noted in the record: {error}", ""))
 
+    def _delivery(
+        self, key_id: str, value: Secret, ends: datetime, made: datetime | None, *, new: bool
+    ) -> Delivery | None:
+        """What destinations get of the ``new`` value or the published one; None where that cannot be had now."""
+        kind = self._at.kind
+        try:
+            value = kind.deliverable(value, new=new) if self._at.deliveries.take_values() else value
+        except (RotationError, CallError) as error:
+            self._left_over.append((f"nothing was delivered: {error}", error.hint))
+            return None
+        where = kind.address(key_id)
+        delivery = Delivery(key_id, value, ends, made=made, versions={where: where} if where else {})
+        known = self._at.known
+        return replace(delivery, replaces=known.key_id, replaced=known.value) if new else delivery
+
+    def _tidy(self) -> None:
+        try:
+            self._record = self._mint.tidy(self._record)
+        except (RotationError, CallError) as error:
+            self._left_over.append((f"an older attachment is still there: {error}", error.hint))
+
     def _give_newer(self, record: VaultRecord) -> None:
         """Another rotation has finished while we delivered: what we gave out may have come last, so give its secret."""
         kind, deliveries = self._at.kind, self._at.deliveries
@@ -318,9 +356,11 @@ class Engine:
         ledger = read_ledger(record.value("rotation_state"), record.uid)
         self._save_values(record, {"rotation_state": replace(ledger, holds={}).text(record.uid)})
         kind.record = self._record
-        value = kind.deliverable(self._record.secret(kind.outputs.value), new=False)
         made = next((key.made for key in kind.live() if key.key_id == self.report.key_id), None)
-        newer = Delivery(self.report.key_id, value, self._ends(self.report.expires), made=made)
+        value, ends = self._record.secret(kind.outputs.value), self._ends(self.report.expires)
+        newer = self._delivery(self.report.key_id, value, ends, made, new=False)
+        if newer is None:
+            return
         for destination, error in deliveries.serve(newer, deliveries.open(newer.generation)):
             self._left_over.append((f"{destination.address} may hold an older secret: {error}", error.hint))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from gateway.credential import LiveCredential, Marker, read_marker
 from gateway.errors import Failed
@@ -102,6 +102,11 @@ def _is_over(marker: Marker, known: Known) -> bool:
     # We hold the lock of our own record: no other run of this lock directory can be at work on it.
     ours = (marker.record_uid, marker.lock_id) == (known.record_uid, known.lock_id)
     return ours or marker.is_past(known.now)
+
+
+def newest(credentials: Iterable[LiveCredential]) -> LiveCredential:
+    """The one that was made last. Raises ValueError where there is none."""
+    return max(credentials, key=lambda each: each.made or datetime.min.replace(tzinfo=UTC))
 
 
 def is_due(published: LiveCredential | None, known: Known, policy: Policy) -> bool:

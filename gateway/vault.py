@@ -72,7 +72,7 @@ class VaultRecord:
         return [label for label in KINDS if labels.count(label) > 1]
 
     def misspelt_labels(self, script: str) -> dict[str, str]:
-        """Labels that are one of those ``script`` reads but for case, spaces, dashes, underscores; with the right one."""
+        """Labels that differ only in case, spaces and dashes from one that ``script`` reads; with the right one."""
         read = [field.label for field in FIELDS if field.is_for(script) and not field.written and field.label != "NOOP"]
         ours = {_letters(label): label for label in read}
         labels = [str(field.get("label") or "") for field in self._fields()]

@@ -87,6 +87,9 @@ class Destination(ABC):
     holds_versions: ClassVar[bool] = False
     """Its address can be handed on to whoever is to read the secret there."""
 
+    takes_value = True
+    """It is handed the secret itself, not only told of it."""
+
     reads_back: ClassVar[bool] = False
     """What it holds can be read, so `deliver` compares first and afterwards."""
 

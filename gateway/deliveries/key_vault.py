@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from gateway.clouds import Cloud
 from gateway.deliveries.base import Delivery, Destination, Done, Reach, refuse
-from gateway.errors import CallError, Failed, NotSent, Refused, Unclear
+from gateway.errors import Failed, Refused, Unclear
+from gateway.key_vault import KeyVaultCalls
 
 if TYPE_CHECKING:
     from azure.keyvault.secrets import KeyVaultSecret, SecretClient
@@ -113,7 +114,7 @@ class KeyVaultSecretDestination(Destination):
         ours = {name: text.format(key_id=delivery.key_id) for name, text in reach.hand_over.tags.items()}
         ours |= {RECORD: reach.record_uid, KEY: delivery.key_id}
         tags = dict(list(kept.items())[: _MOST_TAGS - len(ours)]) | ours
-        content_type = before.properties.content_type if before else None
+        content_type = before.properties.content_type if before else reach.hand_over.content_type or None
 
         def put() -> KeyVaultSecret:
             return client.set_secret(
@@ -145,52 +146,12 @@ class KeyVaultSecretDestination(Destination):
         self.patiently(reach, lambda: client.update_secret_properties(self.name, version, enabled=False))
 
     def client(self, reach: Reach) -> SecretClient:
-        """Microsoft's client of the vault, on our session and sign-in."""
-        from azure.core.pipeline.transport import RequestsTransport
-        from azure.keyvault.secrets import SecretClient
-
-        seconds = reach.http.timeout()
-        return SecretClient(
-            self.vault_url,
-            reach.azure.credential(),
-            # The transport's own timeouts: those of the client are for a transport that it makes itself.
-            transport=RequestsTransport(
-                session=reach.http.session, session_owner=False, connection_timeout=seconds, read_timeout=seconds
-            ),
-            # We decide what may be repeated: azure-core would send a PUT up to four times.
-            retry_total=0,
-            # A redirect would be followed with the secret in hand, wherever it leads.
-            permit_redirects=False,
-        )
+        """Microsoft's client of the vault."""
+        return self._calls(reach).secrets()
 
     def patiently(self, reach: Reach, call: Callable[[], T], *, repeat_unclear: bool = True) -> T:
         """A call of the client, repeated while that helps. Raises CallError."""
-        return reach.http.patiently(lambda: self._translated(call), repeat_unclear=repeat_unclear)
+        return self._calls(reach).patiently(call, repeat_unclear=repeat_unclear)
 
-    def _translated(self, call: Callable[[], T]) -> T:
-        from azure.core import exceptions
-
-        try:
-            return call()
-        except exceptions.HttpResponseError as error:
-            raise self._refused(error) from None
-        except exceptions.ServiceRequestError:
-            raise NotSent(self.address, "no connection") from None
-        except exceptions.AzureError:
-            raise Unclear(self.address, "no usable answer") from None
-
-    def _refused(self, error: Any) -> CallError:
-        status = error.status_code or 0
-        if status >= 500 or status < 300:
-            return Unclear(self.address, f"HTTP {status}" if status >= 500 else "an answer that cannot be read")
-        inner = getattr(error.error, "innererror", None) or {}
-        code = str(inner.get("code") or getattr(error.error, "code", "") or "")
-        wait = error.response.headers.get("Retry-After", "") if error.response else ""
-        return Refused(
-            self.address,
-            status,
-            code,
-            throttled=status == 429,
-            retry_after=float(wait) if wait.isdigit() else None,
-            hint=_HINTS.get(code, ""),
-        )
+    def _calls(self, reach: Reach) -> KeyVaultCalls:
+        return KeyVaultCalls(reach.http, reach.azure, self.vault_url, self.address, _HINTS)

@@ -8,11 +8,13 @@ from gateway.deliveries.base import Destination, same_place, without_login
 from gateway.deliveries.devops import DevOpsConnection
 from gateway.deliveries.keeper_field import KeeperField
 from gateway.deliveries.key_vault import KeyVaultSecretDestination
+from gateway.deliveries.key_vault_certificate import KeyVaultCertificateDestination
 from gateway.deliveries.runbook import AutomationRunbook
 from gateway.errors import Failed
 
 KINDS: tuple[type[Destination], ...] = (
     KeeperField,
+    KeyVaultCertificateDestination,
     KeyVaultSecretDestination,
     DevOpsConnection,
     AutomationRunbook,

@@ -43,7 +43,7 @@ class AutomationRunbook(Destination):
         super().__init__(resource + query, optional)
         self.account, _, self.runbook = resource.rpartition("/runbooks/")
         self.run_on = options.get("runOn", "")
-        self.include_secret = options.get("include_secret", "false").lower() == "true"
+        self.include_secret = self.takes_value = options.get("include_secret", "false").lower() == "true"
         self.wait = options.get("wait", "true").lower() != "false"
         self.parameters = {name: value for name, value in options.items() if name not in _OURS}
 

@@ -1,0 +1,82 @@
+"""A certificate's policy in Key Vault, and what a record wants to be different in it.
+
+Source: https://learn.microsoft.com/rest/api/keyvault/certificates/update-certificate-policy/update-certificate-policy
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.errors import Failed
+
+KEY_TYPES = ("RSA", "RSA-HSM", "EC", "EC-HSM")
+KEY_SIZES = ("2048", "3072", "4096")
+CURVES = ("P-256", "P-384", "P-521", "P-256K")
+LONGEST_MONTHS = 1200
+# What Key Vault shows of a policy, and does not take back.
+_SHOWN_ONLY = ("id", "attributes")
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """Wanted properties; empty ones stay as the policy has them. ``key_size`` is bits, or the name of a curve."""
+
+    validity_months: int | None = None
+    key_type: str = ""
+    key_size: str = ""
+    subject: str = ""
+    dns_names: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self != Wishes()
+
+    def applied(self, policy: dict[str, Any]) -> dict[str, Any]:
+        """A policy that can be sent, with these wishes in it."""
+        wanted = copy.deepcopy({name: part for name, part in policy.items() if name not in _SHOWN_ONLY})
+        x509 = wanted.setdefault("x509_props", {})
+        if self.validity_months:
+            x509["validity_months"] = self.validity_months
+        if self.subject:
+            x509["subject"] = self.subject
+        if self.dns_names:
+            x509.setdefault("sans", {})["dns_names"] = list(self.dns_names)
+        if self.key_type or self.key_size:
+            wanted["key_props"] = self._key(wanted.get("key_props") or {})
+        return wanted
+
+    def _key(self, before: dict[str, Any]) -> dict[str, Any]:
+        kind = self.key_type or str(before.get("kty") or "RSA")
+        rest = {name: value for name, value in before.items() if name not in ("kty", "key_size", "crv")}
+        if kind.startswith("EC"):
+            return rest | {"kty": kind, "crv": self.key_size or before.get("crv") or CURVES[0]}
+        return rest | {"kty": kind, "key_size": int(self.key_size or before.get("key_size") or KEY_SIZES[0])}
+
+
+def read_wishes(value: Callable[[str], str], shown_subject: Callable[[], str]) -> Wishes:
+    """The wishes in the fields that ``value`` looks up by label; ``shown_subject`` is no wish.
+
+    Raises:
+        Failed: one or more of them cannot be used; all are named.
+    """
+    problems = []
+    months, kind, size = (value(label).strip() for label in ("validity_months", "key_type", "key_size"))
+    if months and not (months.isdigit() and 1 <= int(months) <= LONGEST_MONTHS):
+        problems.append(f"validity_months: {months!r} is not a number from 1 to {LONGEST_MONTHS}")
+    if kind.upper() not in ("", *KEY_TYPES):
+        problems.append(f"key_type: {kind!r} is none of {', '.join(KEY_TYPES)}")
+    sizes = (*KEY_SIZES, *CURVES) if not kind else CURVES if kind.upper().startswith("EC") else KEY_SIZES
+    if size.upper() not in ("", *sizes):
+        problems.append(f"key_size: {size!r} is none of {', '.join(sizes)}")
+    if not kind and size.upper() in CURVES:
+        kind = "EC"
+    if problems:
+        raise Failed("; ".join(problems), "correct these fields of the PAM User record in the vault")
+    names = tuple(filter(None, re.split(r"[\s,]+", value("dns_names"))))
+    subject = value("subject").strip()
+    if subject and subject == shown_subject():
+        subject = ""
+    return Wishes(int(months) if months else None, kind.upper(), size.upper(), subject, names)

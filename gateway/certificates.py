@@ -1,0 +1,313 @@
+"""The certificates of one key vault, in Microsoft's own client.
+
+Permission: *Key Vault Certificates Officer* on the vault; *Key Vault Secrets User* besides, where the private key is
+read, for Key Vault gives it out only as a secret.
+Source: https://learn.microsoft.com/azure/key-vault/certificates/about-certificates
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from gateway.azure import Azure
+from gateway.clouds import Cloud
+from gateway.errors import Failed, Refused, Unclear
+from gateway.http import Http
+from gateway.key_vault import KeyVaultCalls
+from gateway.secret import Secret
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from gateway.x509 import Bundle
+
+ROLE = "Key Vault Certificates Officer"
+READ_ROLE = "Key Vault Secrets User"
+SELF, UNKNOWN = "Self", "Unknown"
+EXAMPLE = "https://<vault>.vault.azure.net/certificates/<name>"
+HINTS = {
+    "ForbiddenByRbac": f"give the rotating application's service principal the role {ROLE} on the vault, and "
+    f"{READ_ROLE} where the private key is read; a new role takes some minutes",
+    "AccessDenied": "give the rotating application get, list, create, import, update and getissuers of certificates, "
+    "and get of secrets, in the vault's access policies",
+    "ForbiddenByFirewall": "let this host through the vault's firewall",
+    "ObjectIsDeletedButRecoverable": "a deleted certificate has this name: recover or purge it, or choose another name",
+}
+
+
+@dataclass(frozen=True)
+class CertificateId:
+    """Where a certificate lies. ``version`` is empty where the certificate as a whole is meant."""
+
+    vault_url: str
+    name: str
+    version: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.vault_url}/certificates/{self.name}" + (f"/{self.version}" if self.version else "")
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version, as it is listed. ``made``, ``not_before`` and ``expires`` are UTC."""
+
+    name: str
+    version: str
+    made: datetime
+    not_before: datetime | None
+    expires: datetime
+    enabled: bool
+    thumbprint: str
+    tags: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """The making of a version. ``status``: ``inProgress``, ``completed``, ``cancelled`` or ``failed``."""
+
+    status: str
+    issuer: str
+    csr: bytes
+    version: str
+    request_id: str
+    said: str
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is still to end."""
+        return self.status == "inProgress"
+
+
+def read_certificate_id(text: str, cloud: Cloud, place: str) -> CertificateId:
+    """The identifier, or the portal's address of a certificate.
+
+    Raises:
+        Failed: it is another thing, or of another cloud; ``place`` names where it stands.
+    """
+    parts = urlsplit(text.strip())
+    if parts.netloc == cloud.portal:
+        parts = urlsplit(unquote(parts.fragment).partition("/Microsoft_Azure_KeyVault/Certificate/")[2])
+    host = rf"[a-zA-Z0-9](?:[a-zA-Z0-9-]{{1,22}}[a-zA-Z0-9])?\.{re.escape(cloud.key_vault)}"
+    path = re.fullmatch(r"/certificates/([0-9a-zA-Z-]{1,127})(?:/([0-9a-f]{32}))?/?", parts.path)
+    if parts.scheme != "https" or not re.fullmatch(host, parts.netloc) or not path or parts.query:
+        shown = re.sub(r"//[^/\s]*@", "//", text)
+        raise Failed(f"{place}: {shown!r} is not a certificate of a vault in {cloud.name}", f"the form is {EXAMPLE}")
+    return CertificateId(f"https://{parts.netloc.lower()}", path.group(1), path.group(2) or "")
+
+
+def check_name(name: str) -> None:
+    """Key Vault takes this name. Raises Failed."""
+    if not re.fullmatch(r"[0-9a-zA-Z-]{1,127}", name):
+        raise Failed(f"{name!r} is no name for Key Vault", "a name is 1 to 127 letters, digits and dashes")
+
+
+class CertificateVault:
+    """The certificates of one vault. All methods raise CallError.
+
+    Args:
+        url: of the vault.
+    """
+
+    def __init__(self, http: Http, azure: Azure, url: str) -> None:
+        self.url = url
+        host = urlsplit(url).netloc
+        self._calls = KeyVaultCalls(http, azure, url, f"Key Vault {host.partition('.')[0]}", HINTS)
+        self._client = self._calls.certificates()
+        self._secrets = self._calls.secrets()
+
+    def names(self, *, pending: bool = False) -> Iterator[Version]:
+        """The current version of every certificate, page after page; with ``pending`` also what is still made."""
+        for listed in self._pages(self._client.list_properties_of_certificates(include_pending=pending)):
+            yield _version(listed)
+
+    def versions(self, name: str) -> list[Version]:
+        """All versions, oldest first; none where there is no such certificate."""
+        listed = self._pages(self._client.list_properties_of_certificate_versions(name))
+        # What is still being made has no dates.
+        return sorted(
+            map(_version, (each for each in listed if each.expires_on)), key=lambda each: (each.made, each.version)
+        )
+
+    def _pages(self, listing: Any) -> Iterator[Any]:
+        pages = listing.by_page()
+        while (page := self._calls.patiently(lambda: _next_page(pages))) is not None:
+            yield from page
+
+    def certificate(self, name: str, version: str = "") -> x509.Certificate:
+        """The certificate itself, of a version or the current one."""
+        from gateway.x509 import read_certificate
+
+        if version:
+            found = self._calls.patiently(lambda: self._client.get_certificate_version(name, version))
+        else:
+            found = self._calls.patiently(lambda: self._client.get_certificate(name))
+        return read_certificate(bytes(found.cer or b""))
+
+    def bundle(self, name: str, version: str) -> Bundle:
+        """The certificate with its private key.
+
+        Raises:
+            Failed: the key cannot be exported.
+        """
+        from gateway.x509 import read_secret
+
+        return read_secret(*self.secret(name, version))
+
+    def secret(self, name: str, version: str) -> tuple[str, str]:
+        """The secret of a version, base64 of a PFX or PEM, and its content type."""
+        found = self._calls.patiently(lambda: self._secrets.get_secret(name, version))
+        value = Secret(found.value or "").reveal()
+        if "PRIVATE KEY" not in value and value.startswith("-----BEGIN"):
+            what = f"the private key of {name} cannot leave the vault"
+            raise Failed(what, "its policy says exportable=false: leave the field export empty")
+        return value, found.properties.content_type or ""
+
+    def policy(self, name: str) -> dict[str, Any]:
+        """The policy as Key Vault shows it (``key_props``, ``x509_props``, ``issuer``, …)."""
+        return self._send("GET", f"certificates/{name}/policy")
+
+    def begin(self, name: str, policy: dict[str, Any] | None, tags: dict[str, str] | None = None) -> Operation:
+        """Begin a new version, asked for once; by the certificate's own policy where none is given."""
+        # Microsoft's begin_create_certificate asks for a policy of its own classes, and polls in a thread.
+        content: dict[str, Any] = {"policy": policy} if policy else {}
+        if tags:
+            content["tags"] = tags
+        body = self._send("POST", f"certificates/{name}/create", content, repeat_unclear=False)
+        return _operation(body)
+
+    def set_policy(self, name: str, policy: dict[str, Any]) -> dict[str, Any]:
+        """Change the policy; what is not named stays."""
+        return self._send("PATCH", f"certificates/{name}/policy", policy)
+
+    def operation(self, name: str) -> Operation | None:
+        """The last operation; None where there is none."""
+        try:
+            return _operation(self._send("GET", f"certificates/{name}/pending"))
+        except Refused as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def merge(self, name: str, chain: list[bytes]) -> Version:
+        """Finish a pending operation with the certificates that a CA signed, in DER, the leaf first."""
+        made = self._calls.patiently(
+            lambda: self._client.merge_certificate(name, chain), repeat_unclear=False, tells=True
+        )
+        return _version(made.properties)
+
+    def load(self, name: str, pfx: bytes, policy: dict[str, Any], tags: dict[str, str]) -> Version:
+        """Import a PFX without password as a new version, with this policy."""
+        from base64 import b64encode
+
+        body = {"value": b64encode(pfx).decode(), "policy": policy, "tags": tags}
+        made = self._send("POST", f"certificates/{name}/import", body, repeat_unclear=False, tells=False)
+        version = str(made.get("id") or "").rpartition("/")[2]
+        return next(each for each in self.versions(name) if each.version == version)
+
+    def enable(self, name: str, version: str, enabled: bool) -> None:
+        """Switch a version on or off; a version cannot be deleted by itself."""
+        self._calls.patiently(lambda: self._client.update_certificate_properties(name, version, enabled=enabled))
+
+    def is_deleted(self, name: str) -> bool:
+        """Whether a deleted certificate still holds this name; False too where that is not ours to see."""
+        try:
+            self._calls.patiently(lambda: self._client.get_deleted_certificate(name))
+        except Refused:
+            return False
+        return True
+
+    def issuer(self, name: str) -> dict[str, Any] | None:
+        """An issuer that is set up in the vault (``provider``, ``credentials``, ``attributes``); None: it is not."""
+        try:
+            return self._send("GET", f"certificates/issuers/{name}")
+        except Refused as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def issuers(self) -> list[tuple[str, str]]:
+        """Names and providers of the issuers that are set up in the vault."""
+        listed = self._calls.patiently(lambda: list(self._client.list_properties_of_issuers()))
+        return [(str(each.name), str(each.provider or "")) for each in listed]
+
+    def contacts(self) -> list[dict[str, str]]:
+        """Whom Key Vault writes to: ``email``, ``name``, ``phone``."""
+        try:
+            return list(self._send("GET", "certificates/contacts").get("contacts") or [])
+        except Refused as error:
+            if error.status == 404:
+                return []
+            raise
+
+    def set_contacts(self, contacts: list[dict[str, str]]) -> None:
+        """Replace the contacts of the vault."""
+        self._send("PUT", "certificates/contacts", {"contacts": contacts})
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        content: dict[str, Any] | None = None,
+        *,
+        repeat_unclear: bool = True,
+        tells: bool = True,
+    ) -> dict[str, Any]:
+        from azure.core.rest import HttpRequest
+
+        def ask() -> dict[str, Any]:
+            response = self._client.send_request(HttpRequest(method, f"/{path}", json=content))
+            response.raise_for_status()
+            body = response.json()
+            if not isinstance(body, dict):
+                raise ValueError
+            return body
+
+        try:
+            return self._calls.patiently(ask, repeat_unclear=repeat_unclear, tells=tells)
+        except ValueError:
+            raise Unclear(f"Key Vault {path}", "an answer that cannot be read") from None
+
+
+def check_free(vault: CertificateVault, name: str) -> None:
+    """No deleted certificate has this name. Raises Failed, CallError."""
+    if vault.is_deleted(name):
+        what = f"{vault.url}/certificates/{name}: a deleted certificate has this name"
+        raise Failed(what, HINTS["ObjectIsDeletedButRecoverable"])
+
+
+def _next_page(pages: Iterator[Any]) -> list[Any] | None:
+    page = next(pages, None)
+    return None if page is None else list(page)
+
+
+def _version(listed: Any) -> Version:
+    return Version(
+        name=str(listed.name),
+        version=str(listed.version or ""),
+        made=listed.created_on,
+        not_before=listed.not_before,
+        expires=listed.expires_on,
+        enabled=bool(listed.enabled),
+        thumbprint=bytes(listed.x509_thumbprint or b"").hex().upper(),
+        tags=dict(listed.tags or {}),
+    )
+
+
+def _operation(body: dict[str, Any]) -> Operation:
+    from base64 import b64decode
+
+    error = body.get("error") or {}
+    said = " ".join(str(part) for part in (error.get("code"), error.get("message")) if part)
+    return Operation(
+        status=str(body.get("status") or ""),
+        issuer=str((body.get("issuer") or {}).get("name") or ""),
+        csr=b64decode(body.get("csr") or ""),
+        version=str(body.get("target") or "").rstrip("/").rpartition("/")[2],
+        request_id=str(body.get("request_id") or ""),
+        said=said or str(body.get("status_details") or ""),
+    )

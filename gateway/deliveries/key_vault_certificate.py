@@ -1,0 +1,101 @@
+"""A Key Vault certificate: each renewal is imported as a new version.
+
+Permission: the role *Key Vault Certificates Officer* on the vault (or an access policy with get, list, import and
+update of certificates). Source: https://learn.microsoft.com/azure/key-vault/certificates/tutorial-import-certificate
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from gateway.certificates import EXAMPLE, HINTS, CertificateId, CertificateVault, check_free, read_certificate_id
+from gateway.clouds import Cloud
+from gateway.deliveries.base import Delivery, Destination, Done, Reach, same_place
+from gateway.deliveries.key_vault import KEY, RECORD
+from gateway.errors import Failed, Unclear
+
+if TYPE_CHECKING:
+    from gateway.x509 import Bundle
+
+# Unless told otherwise, Key Vault would renew an imported certificate by itself, as a self-signed one of its own.
+POLICY = {
+    "issuer": {"name": "Unknown"},
+    "secret_props": {"contentType": "application/x-pkcs12"},
+    "lifetime_actions": [{"trigger": {"lifetime_percentage": 80}, "action": {"action_type": "EmailContacts"}}],
+}
+
+
+class KeyVaultCertificateDestination(Destination):
+    """One certificate of one vault, another one than that which is renewed."""
+
+    rights = HINTS["ForbiddenByRbac"]
+    example = EXAMPLE
+    reads_back = True
+
+    def __init__(self, place: CertificateId, optional: bool) -> None:
+        super().__init__(str(place), optional)
+        self._place = place
+
+    @classmethod
+    def recognise(cls, text: str, cloud: Cloud, optional: bool) -> Destination | None:
+        """The certificate's identifier, or the portal's address of it."""
+        parts = urlsplit(text)
+        if "/Microsoft_Azure_KeyVault/Certificate/" not in unquote(parts.fragment) and (
+            "/certificates" not in parts.path or "vault." not in parts.netloc
+        ):
+            return None
+        place = read_certificate_id(text, cloud, "deliver_to")
+        return cls(CertificateId(place.vault_url, place.name), optional)
+
+    def check(self, reach: Reach) -> list[str]:
+        """It is a certificate that comes, the vault can be read, and the name is free or a certificate's."""
+        source = reach.hand_over.certificate
+        if not source:
+            what = f"{self.address}: only a certificate can be delivered there"
+            raise Failed(what, "deliver a secret to https://<vault>.vault.azure.net/secrets/<name>")
+        if same_place(source) == same_place(self.address):
+            raise Failed(f"{self.address}: this is the certificate that is renewed", "remove this line")
+        vault = self._vault(reach)
+        if not vault.versions(self._place.name):
+            check_free(vault, self._place.name)
+        return []
+
+    def deliver(self, reach: Reach, delivery: Delivery) -> Done:
+        """A new version, read back; none where the newest one is this certificate already."""
+        from gateway.x509 import read_secret
+
+        vault = self._vault(reach)
+        bundle = read_secret(delivery.value.reveal(), "")
+        if not self._holds(vault, bundle):
+            self._load(vault, bundle, {RECORD: reach.record_uid, KEY: delivery.key_id})
+            if not self._holds(vault, bundle):
+                raise Unclear(self.address, "the vault shows another certificate than was imported")
+        return Done(f"{self._place.vault_url}/secrets/{self._place.name}")
+
+    def _load(self, vault: CertificateVault, bundle: Bundle, tags: dict[str, str]) -> None:
+        from gateway.x509 import to_pfx
+
+        pfx = to_pfx(bundle, self._place.name, "")
+        try:
+            vault.load(self._place.name, pfx, POLICY, tags)
+        except Unclear:
+            # It may have been taken: a second version would do no harm, but look first.
+            if not self._holds(vault, bundle):
+                vault.load(self._place.name, pfx, POLICY, tags)
+
+    def _holds(self, vault: CertificateVault, bundle: Bundle) -> bool:
+        from gateway.x509 import thumbprint
+
+        versions = vault.versions(self._place.name)
+        return bool(versions) and versions[-1].enabled and versions[-1].thumbprint == thumbprint(bundle.leaf)
+
+    def after_retirement(self, reach: Reach, delivery: Delivery, removed: list[str]) -> None:
+        """Switch off the versions that came from those that were retired."""
+        vault = self._vault(reach)
+        for each in vault.versions(self._place.name):
+            if each.enabled and each.tags.get(KEY) in removed:
+                vault.enable(each.name, each.version, False)
+
+    def _vault(self, reach: Reach) -> CertificateVault:
+        return CertificateVault(reach.http, reach.azure, self._place.vault_url)

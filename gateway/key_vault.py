@@ -1,0 +1,101 @@
+"""Microsoft's own clients for one vault, on our session and our sign-in, with errors in our own kinds.
+
+Source: https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from gateway.azure import Azure
+from gateway.errors import CallError, NotSent, Refused, Unclear
+from gateway.http import Http
+
+if TYPE_CHECKING:
+    from azure.keyvault.certificates import CertificateClient
+    from azure.keyvault.secrets import SecretClient
+
+T = TypeVar("T")
+
+
+class KeyVaultCalls:
+    """Calls to one vault.
+
+    Args:
+        url: of the vault, ``https://<vault>.vault.azure.net``.
+        place: what errors name.
+        hints: what to do, by Key Vault's (inner) error code.
+    """
+
+    def __init__(self, http: Http, azure: Azure, url: str, place: str, hints: Mapping[str, str]) -> None:
+        self._http = http
+        self._azure = azure
+        self._url = url
+        self._place = place
+        self._hints = hints
+
+    def secrets(self) -> SecretClient:
+        """The client for secrets."""
+        from azure.keyvault.secrets import SecretClient
+
+        return SecretClient(self._url, self._azure.credential(), **self._options())
+
+    def certificates(self) -> CertificateClient:
+        """The client for certificates."""
+        from azure.keyvault.certificates import CertificateClient
+
+        return CertificateClient(self._url, self._azure.credential(), **self._options())
+
+    def _options(self) -> dict[str, Any]:
+        from azure.core.pipeline.transport import RequestsTransport
+
+        seconds = self._http.timeout()
+        return {
+            # The transport's own timeouts: those of the client are for a transport that it makes itself.
+            "transport": RequestsTransport(
+                session=self._http.session, session_owner=False, connection_timeout=seconds, read_timeout=seconds
+            ),
+            # We decide what may be repeated: azure-core would send a PUT up to four times.
+            "retry_total": 0,
+            # A redirect would be followed with the secret in hand, wherever it leads.
+            "permit_redirects": False,
+        }
+
+    def patiently(self, call: Callable[[], T], *, repeat_unclear: bool = True, tells: bool = False) -> T:
+        """A call of a client, repeated while that helps. ``tells``: it carries no value, so its error may be quoted.
+
+        Raises:
+            CallError
+        """
+        return self._http.patiently(lambda: self._translated(call, tells), repeat_unclear=repeat_unclear)
+
+    def _translated(self, call: Callable[[], T], tells: bool) -> T:
+        from azure.core import exceptions
+
+        try:
+            return call()
+        except exceptions.HttpResponseError as error:
+            raise self._refused(error, tells) from None
+        except exceptions.ServiceRequestError:
+            raise NotSent(self._place, "no connection") from None
+        except exceptions.AzureError:
+            raise Unclear(self._place, "no usable answer") from None
+
+    def _refused(self, error: Any, tells: bool) -> CallError:
+        status = error.status_code or 0
+        if status >= 500 or status < 300:
+            return Unclear(self._place, f"HTTP {status}" if status >= 500 else "an answer that cannot be read")
+        inner = getattr(error.error, "innererror", None) or {}
+        code = str(inner.get("code") or getattr(error.error, "code", "") or "")
+        said = str(getattr(error.error, "message", "") or "")[:300] if tells and code != "ForbiddenByRbac" else ""
+        wait = error.response.headers.get("Retry-After", "") if error.response else ""
+        return Refused(
+            self._place,
+            status,
+            code,
+            said,
+            throttled=status == 429,
+            retry_after=float(wait) if wait.isdigit() else None,
+            hint=self._hints.get(code, ""),
+        )

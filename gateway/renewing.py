@@ -1,0 +1,186 @@
+"""Certificates, of which Key Vault makes the next version itself, in its own time.
+
+A version cannot be taken back and need not be: it harms nobody, and the next run publishes it. So a run that finds a
+version newer than what it or a run before it started from publishes that one, and makes no other.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Protocol
+
+from gateway.certificates import UNKNOWN, Operation
+from gateway.credential import GRACE, LiveCredential, Minted
+from gateway.errors import CallError, Failed, Incomplete, Unclear
+from gateway.exporting import Export
+from gateway.ledger import Regenerating
+from gateway.minting import READS, Maker
+from gateway.preparation import Host, Prepared
+from gateway.regenerating import refuse_while_at_work
+from gateway.rules import newest
+from gateway.vault import VaultRecord
+
+log = logging.getLogger("gateway")
+
+_POLL_SECONDS = 5.0
+
+
+class Renewer(Protocol):
+    """What a kind that is renewed does besides: see ``scripts/azure_key_vault_certificate.py``."""
+
+    proof: str
+    export: Export
+
+    def operation(self) -> Operation | None:
+        """The last making of a version. Raises CallError."""
+
+    def refuse_unrenewable(self) -> None:
+        """Raises Failed where nobody could issue a new version; CallError."""
+
+    def begin(self) -> Operation:
+        """Begin a new version, asked for once. Raises CallError."""
+
+
+class Renewal(Maker):
+    """Renews a certificate, in the place of `gateway.minting.Mint`.
+
+    Args:
+        note: saves what is about to be renewed, and a CSR if there is one, in the record. Raises RotationError.
+    """
+
+    def __init__(self, prepared: Prepared, host: Host, note: Callable[[Regenerating, str], None]) -> None:
+        self._at = prepared
+        self._kind = prepared.kind
+        self._renewer: Renewer = prepared.kind  # type: ignore[assignment]
+        self._host = host
+        self._http = host.http
+        self._deadline = host.http.deadline
+        self._note = note
+        self._newest = newest(prepared.sorted.all())
+        self.marked_until = host.http.now() + timedelta(seconds=self._deadline.remaining())
+
+    def make(self, lifetime: timedelta) -> Minted:
+        """The next version: one that is there already, or a new one.
+
+        Raises:
+            Failed: there is none.
+            Incomplete: it is not issued yet, by a CA or by a run of another host.
+        """
+        if self._is_there():
+            log.info("version %s is there already; it is published as it is", self._newest.key_id)
+            self._note(self._noted(), "")
+            return self._kind.mint(self._newest.key_id, self._newest.ends)
+        operation = self._renewer.operation()
+        if operation is None or not operation.is_open:
+            operation = self._begin(operation.request_id if operation else "")
+        else:
+            log.info("a new version is being made already")
+        version = self._await(operation)
+        return self._kind.mint(version, self._http.now() + lifetime)
+
+    def _is_there(self) -> bool:
+        note, now, policy = self._at.known.ledger.regenerating, self._at.known.now, self._at.policy
+        if note and note.key_id != self._newest.key_id and self._newest.made and self._newest.made >= note.before:
+            return True
+        if note:
+            refuse_while_at_work(note, self._at.known, "renew this certificate")
+        return policy.rotate_before is not None and self._newest.ends - now >= policy.rotate_before
+
+    def _noted(self) -> Regenerating:
+        before = self._newest.made or self._http.now()
+        return Regenerating(self._newest.key_id, before, self._at.known.lock_id, self.marked_until)
+
+    def _begin(self, last: str) -> Operation:
+        self._renewer.refuse_unrenewable()
+        self._note(self._noted(), "")
+        self._deadline.check()
+        for attempt in range(1, self._deadline.TRIES + 1):
+            try:
+                return self._renewer.begin()
+            except CallError as error:
+                # Not asked for again where it may still arrive: a CA may charge for each.
+                if isinstance(error, Unclear) and (begun := self._begun(last)):
+                    return begun
+                if isinstance(error, Unclear) or not self._deadline.wait_before_retry(error, attempt):
+                    raise Failed(f"no new version was begun: {error}", error.hint) from None
+        raise AssertionError  # the last attempt has raised
+
+    def _begun(self, last: str) -> Operation | None:
+        """After a request that broke: the operation that it began, if it did."""
+        for attempt in range(READS):
+            if attempt:
+                self._deadline.pause(self._host.settings.retry_base)
+            operation = self._renewer.operation()
+            if operation and operation.request_id != last:
+                return operation
+        return None
+
+    def _await(self, operation: Operation) -> str:
+        """Wait for its end; the new version."""
+        began, pause = self._deadline.remaining(), self._host.settings.retry_base / 2
+        while operation.is_open:
+            if operation.issuer == UNKNOWN:
+                raise self._for_a_ca(operation)
+            if reason := self._deadline.over():
+                raise Incomplete(f"the new version is not issued yet, and {reason}", "the next run publishes it")
+            if began - self._deadline.remaining() > 2:
+                log.info("waiting for %s to issue the new version", operation.issuer)
+            self._deadline.pause(max(0.1, pause))
+            pause = min(_POLL_SECONDS, 2 * pause)
+            operation = self._still(self._renewer.operation())
+        if operation.status != "completed":
+            said = f"{operation.status}: {operation.said}".rstrip(": ")
+            raise Failed(f"Key Vault did not make the new version, {said}", "correct the cause, and run it again")
+        return operation.version
+
+    def _still(self, operation: Operation | None) -> Operation:
+        if operation is None:
+            raise Failed("somebody removed the pending operation of the certificate", "run it again")
+        return operation
+
+    def _for_a_ca(self, operation: Operation) -> Incomplete:
+        from gateway.x509 import request_text
+
+        csr = request_text(operation.csr)
+        if self._at.record.value("csr").strip() != csr.strip():
+            self._note(self._noted(), csr)
+        return Incomplete(
+            "the certificate waits for a CA: its signing request is in the record's field csr",
+            "have it signed, and then: keeper-rotation certificate merge "
+            f"{self._at.target.object_id} --chain FILE; the next run publishes it",
+        )
+
+    def prove(self, minted: Minted) -> str:
+        """The new version is what it should be. Raises Failed, CallError."""
+        self._http.patiently(lambda: self._kind.prove(minted))
+        return self._kind.proof
+
+    def shown(self, minted: Minted) -> tuple[LiveCredential, ...]:
+        """The versions as they are listed now. Raises CallError."""
+        return self._kind.live()
+
+    def remove(self, key_id: str) -> bool:
+        """Switch an old version off: one alone cannot be deleted. Raises CallError."""
+        return self._http.patiently(lambda: self._kind.retire(key_id))
+
+    def before_save(self, minted: Minted, record: VaultRecord) -> VaultRecord:
+        """The new version is attached to the record, where that is wanted. Raises Failed, CallError."""
+        return self._renewer.export.attach(self._host.vault, record, minted.key_id)
+
+    def tidy(self, record: VaultRecord) -> VaultRecord:
+        """Attachments that the record does not name go. Raises CallError."""
+        note = self._at.known.ledger.regenerating
+        if note and note.lock_id != self._at.known.lock_id and not self._is_past(note):
+            return record  # a run of another host may be about to name one of them
+        return self._renewer.export.tidy(self._host.vault, record)
+
+    def _is_past(self, note: Regenerating) -> bool:
+        return self._at.known.now > note.until + GRACE
+
+    def take_back(self, minted: Minted) -> None:
+        """Leave the new version in the vault, and the record as it was."""
+        log.warning("version %s stays in the vault; the next run publishes it", minted.key_id)
+        with self._deadline.taking_back():
+            self._renewer.export.take_back(self._host.vault)

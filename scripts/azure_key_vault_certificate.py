@@ -1,0 +1,199 @@
+#!/usr/bin/env python3
+"""Renew a certificate of Azure Key Vault. Attach this file to a PAM User record as a PAM script.
+
+Needs the package keeper-azure-rotation on the host of the Keeper Gateway; the script command is the full path of the
+Python that it is installed in, such as /opt/keeper-azure-rotation/bin/python.
+"""
+
+import json
+import sys
+
+FITS = "0.1"  # the series of keeper-azure-rotation that this file is written for
+
+
+def refuse(error, hint):
+    """Nothing was read yet: say so in the form that every outcome has, and fail."""
+    print(json.dumps({"result": "failed", "error": error, "hint": hint}))
+    sys.stderr.write("error: " + error + "\nhint: " + hint + "\n")
+    sys.exit(1)
+
+
+if sys.version_info < (3, 11):  # noqa: UP036
+    refuse(
+        "Python " + sys.version.split()[0] + " is too old, 3.11 or newer is needed",
+        "make the script command the full path of a newer Python in which keeper-azure-rotation is installed",
+    )
+try:
+    from gateway import __version__
+except ImportError:
+    refuse(
+        "keeper-azure-rotation is not installed in " + sys.executable,
+        "make the script command the full path of the Python in which it is installed",
+    )
+if __version__.split(".")[:2] != FITS.split("."):
+    refuse(
+        "this script is for keeper-azure-rotation " + FITS + ", installed is " + __version__,
+        "install that series, or attach the script of the installed one to the record",
+    )
+
+from gateway import x509  # noqa: E402
+from gateway.azure import Azure  # noqa: E402
+from gateway.certificate_policy import read_wishes  # noqa: E402
+from gateway.certificates import EXAMPLE, SELF, UNKNOWN, CertificateVault, read_certificate_id  # noqa: E402
+from gateway.credential import HandOver, LiveCredential, Minted, Target  # noqa: E402
+from gateway.errors import Failed  # noqa: E402
+from gateway.exporting import Export  # noqa: E402
+from gateway.kind import Outputs, Rotation  # noqa: E402
+from gateway.rules import newest  # noqa: E402
+from gateway.run import run  # noqa: E402
+from gateway.secret import Secret  # noqa: E402
+
+STAMP = "%Y-%m-%dT%H:%M:%SZ"
+
+
+class KeyVaultCertificate(Rotation):
+    """A certificate of a key vault, which makes the next version itself, with an issuer or a CA.
+
+    https://learn.microsoft.com/azure/key-vault/certificates/overview-renew-certificate
+    """
+
+    target = "certificate_id"
+    outputs = Outputs(key_id="certificate_version", value="thumbprint", expires="expires")
+    proof = "certificate"
+    renews = True
+    defaults = {"remove_old": "none", "rotate_before_hours": "720"}  # noqa: RUF012 (understood by an old Python too)
+
+    def __init__(self, http, cloud, admin):
+        self.http, self.azure = http, Azure(http, cloud, admin, begin_with=cloud.arm)
+
+    def find(self, given):
+        """The certificate by its identifier, and its versions that are switched on."""
+        place = read_certificate_id(given, self.azure.cloud, self.target)
+        if place.version:
+            raise Failed(
+                "certificate_id names one version, and a version cannot be renewed",
+                "remove /" + place.version + " from the field: the certificate as a whole is renewed",
+            )
+        self.id, self.name = str(place), place.name
+        self.vault = CertificateVault(self.http, self.azure, place.vault_url)
+        self.export = Export(self.record, self.name, lambda version: self.vault.bundle(self.name, version))
+        versions = self.vault.versions(self.name)
+        if not versions:
+            raise Failed("certificate_id: there is no certificate " + self.name, "the form is " + EXAMPLE)
+        live = self._live(versions)
+        if not live:
+            raise Failed("every version of " + self.name + " is disabled", "enable the newest one in the portal")
+        self.wishes = read_wishes(self.record.value, self._shown_subject)
+        return Target(self.id, "", self.name, versions[0].made.strftime(STAMP), None, True), live
+
+    def _shown_subject(self):
+        """Of the newest version: where the record says the same, it is what we wrote there, and no wish."""
+        return x509.facts(self.vault.certificate(self.name)).subject
+
+    def _live(self, versions):
+        return tuple(
+            LiveCredential(each.version, "", each.thumbprint[:3], each.expires, each.made)
+            for each in versions
+            if each.enabled
+        )
+
+    def live(self):
+        """Its versions that are switched on."""
+        return self._live(self.vault.versions(self.name))
+
+    def is_behind(self, listed):
+        """The vault has renewed it by itself, or the attachment is missing."""
+        return newest(listed).key_id != self.published_id(self.record) or self.export.is_missing(self.record)
+
+    def operation(self):
+        """How the making of a version goes."""
+        return self.vault.operation(self.name)
+
+    def refuse_unrenewable(self):
+        """With an issuer that the vault does not know, nobody would issue anything."""
+        self.policy = self.wishes.applied(self.vault.policy(self.name))
+        self._refuse_contradictions()
+        issuer = (self.policy.get("issuer") or {}).get("name") or UNKNOWN
+        if issuer in (SELF, UNKNOWN):
+            return
+        known = self.vault.issuer(issuer)
+        if known is None or (known.get("attributes") or {}).get("enabled") is False:
+            raise Failed(
+                "it cannot be renewed: its issuer " + issuer + " is not set up in the vault",
+                "set the issuer up in the vault, or change the policy's issuer to Unknown and have each version signed",
+            )
+
+    def _refuse_contradictions(self):
+        months = (self.policy.get("x509_props") or {}).get("validity_months") or 12
+        if float(self.record.value("rotate_before_hours") or self.defaults["rotate_before_hours"]) >= months * 30 * 24:
+            raise Failed(
+                "rotate_before_hours is not shorter than the certificate's validity of " + str(months) + " months",
+                "make it shorter, or every run would renew it",
+            )
+        if self.export.form and (self.policy.get("key_props") or {}).get("exportable") is False:
+            raise Failed(
+                "export: the private key of " + self.name + " cannot leave the vault",
+                "empty the field export, or make the key exportable in the certificate's policy",
+            )
+
+    def begin(self):
+        """A new version, by the certificate's own policy or with what the record wants different."""
+        return self.vault.begin(self.name, self.policy if self.wishes else None)
+
+    def mint(self, name, ends):
+        """The version of this name."""
+        self.minted = name
+        self.facts = x509.facts(self.vault.certificate(self.name, name))
+        made = {each.key_id: each.made for each in self.live()}.get(name)
+        return Minted(name, Secret(self.facts.thumbprint), self.facts.expires, made)
+
+    def prove(self, minted):
+        """It is valid now; its private key is looked at where it is exported."""
+        if not self.facts.not_before <= self.http.now() < self.facts.expires:
+            raise Failed("the new version is not valid now", "look at it in the portal")
+
+    def retire(self, key_id):
+        """An old version is switched off."""
+        self.vault.enable(self.name, key_id, False)
+        return True
+
+    def more_outputs(self, minted):
+        """What a person wants to know of a certificate, and the attachment's name and password."""
+        written = {
+            "serial_number": self.facts.serial_number,
+            "subject": self.facts.subject,
+            "issuer": self.facts.issuer,
+            "not_before": self.facts.not_before.strftime(STAMP),
+        }
+        written.update(self.export.outputs(self.record))
+        if self.record.value("csr"):
+            written["csr"] = ""
+        return written
+
+    def deliverable(self, value, *, new):
+        """The certificate with its key, as Key Vault keeps it."""
+        version = self.minted if new else self.published_id(self.record)
+        return Secret(self.vault.secret(self.name, version)[0])
+
+    def address(self, key_id):
+        """Key Vault shows each version as a secret too."""
+        return self.vault.url + "/secrets/" + self.name + "/" + key_id
+
+    def hand_over(self):
+        """As a certificate."""
+        return HandOver({}, "", "certificate", "Certificate", content_type=x509.PFX, certificate=self.id)
+
+    def cannot_sign_in(self, error):
+        """Nobody signs in with it here."""
+        return False
+
+    def rotates_itself(self, admin):
+        """Nobody signs in to Azure with it here."""
+        return False
+
+    def sign_in_again(self, value):
+        """See above."""
+
+
+if __name__ == "__main__":
+    sys.exit(run(KeyVaultCertificate))
