@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from sandbox.directory import new_secret
 from sandbox.keyvault_base import AUTHORITIES
-from sandbox.keyvault_secrets import KeyVaultSecrets
+from sandbox.keyvault_certificate_helpers import KeyVaultCertificateHelpers
 from sandbox.keyvault_vaults import VAULT_TYPE, SecretVersion, Vault
 from sandbox.service import STATE
 
 
-class KeyVault(KeyVaultSecrets):
+class KeyVault(KeyVaultCertificateHelpers):
     """All vaults, each on a host of its own."""
 
     def add_vault(
@@ -53,6 +53,7 @@ class KeyVault(KeyVaultSecrets):
     def versions(self, vault: Vault | str, name: str) -> list[SecretVersion]:
         """A secret's versions, oldest first; nothing if it is not there or was deleted."""
         with STATE:
+            self.settle(self.get(vault))
             secret = self.get(vault).secrets.get(name.lower())
             return list(secret.versions) if secret else []
 
@@ -61,9 +62,12 @@ class KeyVault(KeyVaultSecrets):
         found = self.versions(vault, name)
         return found[-1].value if found else None
 
-    def grant(self, client_id: str, role: str, vault: Vault | str, secret: str | None = None) -> None:
-        """Assign a role to an application, on a vault or on one secret of it."""
-        scope = self.get(vault).id + (f"/secrets/{secret}" if secret else "")
+    def grant(
+        self, client_id: str, role: str, vault: Vault | str, secret: str | None = None, certificate: str | None = None
+    ) -> None:
+        """Assign a role to an application, on a vault or on one secret or certificate of it."""
+        tail = f"/secrets/{secret}" if secret else f"/certificates/{certificate}" if certificate else ""
+        scope = self.get(vault).id + tail
         with STATE:
             self.roles.grant(client_id, role, scope)
 

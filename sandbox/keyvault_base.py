@@ -110,15 +110,18 @@ class KeyVaultBase(Service):
             raise KeyVaultError(401, "AKV10032: The token's issuer is not the tenant of this vault.")
         return caller
 
-    def authorize(self, request: Request, action: str, secret: str | None = None) -> Vault:
-        """The vault, if its firewall and the caller's roles allow ``action``. Raises KeyVaultError."""
+    def authorize(self, request: Request, action: str, name: str | None = None, kind: str = "secrets") -> Vault:
+        """The vault, if its firewall and the caller's roles allow ``action``. Raises KeyVaultError.
+
+        ``kind``: of what the action is, as data actions name it; ``name``: which one of them.
+        """
         vault, caller = self.vault(request), self.caller(request)
         if vault.firewall:
             raise KeyVaultError(
                 403, "The client's address is not among those that the vault admits.", inner="ForbiddenByFirewall"
             )
-        scope = f"{vault.id}/secrets/{secret}" if secret else vault.id
-        wanted = f"Microsoft.KeyVault/vaults/secrets/{action}"
+        scope = f"{vault.id}/{kind}/{name}" if name else vault.id
+        wanted = f"Microsoft.KeyVault/vaults/{kind}/{action}"
         if not self.roles.allowed(caller.client_id, wanted, scope, data=True):
             message = (
                 f"The caller has no role that allows this. Caller: appid={caller.client_id};oid={caller.object_id} "

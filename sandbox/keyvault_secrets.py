@@ -39,6 +39,7 @@ class KeyVaultSecrets(KeyVaultBase):
         if len(value.encode()) > LONGEST_VALUE:
             raise bad_parameter(f"The value is longer than {LONGEST_VALUE} bytes.")
         self._refuse_deleted(vault, match["name"])
+        self._refuse_managed(vault.secrets.get(match["name"].lower()))
         version = SecretVersion(value, int(self.clock.now()))
         self._apply(version, content)
         secret = self.add(vault, match["name"], version)
@@ -66,6 +67,7 @@ class KeyVaultSecrets(KeyVaultBase):
         """Change a version's attributes, tags or content type; what is not named stays."""
         vault = self.authorize(request, "update/action", match["name"])
         secret, version = self._version(vault, match)
+        self._refuse_managed(secret)
         self._apply(version, self._body(request))
         version.updated = int(self.clock.now())
         return Response.of(200, vault.bundle(secret, version))
@@ -82,7 +84,7 @@ class KeyVaultSecrets(KeyVaultBase):
     def delete_secret_operation(self, request: Request, match: re.Match[str]) -> Response:
         """Delete a secret with all its versions; it can be recovered until it is purged."""
         vault = self.authorize(request, "delete", match["name"])
-        self._version(vault, match)
+        self._refuse_managed(self._version(vault, match)[0])
         return Response.of(200, vault.deleted_bundle(self.delete(vault, match["name"])))
 
     @route("GET", r"/deletedsecrets/?", "list_deleted_secrets")
@@ -104,6 +106,7 @@ class KeyVaultSecrets(KeyVaultBase):
         """Bring a deleted secret back."""
         vault = self.authorize(request, "recover/action", match["name"])
         secret = self._deleted(vault, match["name"])
+        self._refuse_managed(secret)
         vault.secrets[match["name"].lower()] = vault.deleted.pop(match["name"].lower())
         secret.deleted, secret.ready = None, self.clock.now() + self.transition_seconds
         return Response.of(200, vault.bundle(secret, secret.current))
@@ -112,7 +115,7 @@ class KeyVaultSecrets(KeyVaultBase):
     def purge_secret(self, request: Request, match: re.Match[str]) -> Response:
         """End a deleted secret for good."""
         vault = self.authorize(request, "purge/action", match["name"])
-        self._deleted(vault, match["name"])
+        self._refuse_managed(self._deleted(vault, match["name"]))
         del vault.deleted[match["name"].lower()]
         return Response(204)
 
@@ -152,6 +155,11 @@ class KeyVaultSecrets(KeyVaultBase):
             raise KeyVaultError(409, message, inner=inner)
         if live and live.ready > self.clock.now():
             raise KeyVaultError(409, f"Secret {name} is being recovered.", inner="ObjectIsBeingRecovered")
+
+    def _refuse_managed(self, secret: Secret | None) -> None:
+        """What belongs to a certificate is changed with it only. Not verified: which status and text Azure gives."""
+        if secret and secret.managed:
+            raise KeyVaultError(403, f"Secret {secret.name} belongs to the certificate of its name.")
 
     def _body(self, request: Request) -> dict[str, Any]:
         try:

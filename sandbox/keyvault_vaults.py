@@ -1,4 +1,4 @@
-"""Key vaults and what they keep: secrets with their versions, live or deleted but recoverable."""
+"""Key vaults and what they keep: secrets with their versions, live or deleted but recoverable, and certificates."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.arm_base import Resource
+from sandbox.keyvault_certificate_store import CertificateStore
 
 VAULT_TYPE = "Microsoft.KeyVault/vaults"
 DAY = 86400
@@ -32,12 +33,16 @@ class SecretVersion:
 
 @dataclass
 class Secret:
-    """A secret's versions, oldest first; ``deleted`` and ``ready`` are the moments of the last delete or recover."""
+    """A secret's versions, oldest first; ``deleted`` and ``ready`` are the moments of the last delete or recover.
+
+    ``managed``: it belongs to the certificate of its name.
+    """
 
     name: str
     versions: list[SecretVersion]
     deleted: int | None = None
     ready: float = 0.0
+    managed: bool = False
 
     @property
     def current(self) -> SecretVersion:
@@ -61,6 +66,7 @@ class Vault(Resource):
     retention_days: int = 90
     secrets: dict[str, Secret] = field(default_factory=dict, repr=False)
     deleted: dict[str, Secret] = field(default_factory=dict, repr=False)
+    certificates: CertificateStore = field(default_factory=CertificateStore, repr=False)
 
     @property
     def host(self) -> str:
@@ -94,28 +100,33 @@ class Vault(Resource):
             }
         }
 
+    @property
+    def recovery(self) -> dict[str, Any]:
+        """How it keeps what is deleted."""
+        custom = "" if self.retention_days == 90 else "Customized"
+        return {"recoveryLevel": f"{custom}Recoverable+Purgeable", "recoverableDays": self.retention_days}
+
     def attributes(self, version: SecretVersion) -> dict[str, Any]:
         """A version's attributes; moments that were never set are left out."""
-        custom = "" if self.retention_days == 90 else "Customized"
         moments = {name: value for name, value in (("nbf", version.nbf), ("exp", version.exp)) if value is not None}
         return {
             "enabled": version.enabled,
             **moments,
             "created": version.created,
             "updated": version.updated,
-            "recoveryLevel": f"{custom}Recoverable+Purgeable",
-            "recoverableDays": self.retention_days,
-        }
+        } | self.recovery
 
     def bundle(self, secret: Secret, version: SecretVersion, value: bool = False, whole: bool = True) -> dict[str, Any]:
         """A version as answers show it. ``value``: with its text; ``whole``: its id ends in the version."""
         tail = f"/{version.version}" if whole else ""
+        key = {"kid": f"{self.url}/keys/{secret.name}/{version.version}"} if whole else {}
         return {
             **({"value": version.value} if value else {}),
             **({"contentType": version.content_type} if version.content_type is not None else {}),
             "id": f"{self.url}/secrets/{secret.name}{tail}",
             "attributes": self.attributes(version),
             "tags": dict(version.tags),
+            **({**key, "managed": True} if secret.managed else {}),
         }
 
     def deleted_bundle(self, secret: Secret, whole: bool = True) -> dict[str, Any]:

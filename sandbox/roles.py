@@ -13,7 +13,8 @@ from typing import Any
 from sandbox.clock import Clock
 
 AUTOMATION = "Microsoft.Automation/automationAccounts"
-SECRETS = "Microsoft.KeyVault/vaults/secrets"
+VAULTS = "Microsoft.KeyVault/vaults"
+SECRETS = f"{VAULTS}/secrets"
 EVERYONES = (
     "Microsoft.Authorization/*/read",
     "Microsoft.Resources/deployments/*",
@@ -75,6 +76,15 @@ BUILT_IN = {
     ),
     "Key Vault Secrets Officer": Role((*EVERYONES, "Microsoft.KeyVault/vaults/read"), (), (f"{SECRETS}/*",)),
     "Key Vault Secrets User": Role((), (), (f"{SECRETS}/getSecret/action", f"{SECRETS}/readMetadata/action")),
+    "Key Vault Certificates Officer": Role(
+        (*EVERYONES, f"{VAULTS}/*/read"), (),
+        (f"{VAULTS}/certificatecas/*", f"{VAULTS}/certificates/*", f"{VAULTS}/certificatecontacts/write"),
+    ),
+    "Key Vault Certificate User": Role(
+        (), (),
+        (f"{VAULTS}/certificates/read", f"{VAULTS}/keys/read", f"{SECRETS}/getSecret/action",
+         f"{SECRETS}/readMetadata/action"),
+    ),
     "Key Vault Reader": Role(
         (*EVERYONES, "Microsoft.KeyVault/vaults/read"), (),
         ("Microsoft.KeyVault/vaults/*/read", f"{SECRETS}/readMetadata/action"),

@@ -1,0 +1,121 @@
+"""What holds for all certificates of a vault: whom it tells, and whom it may ask for certificates."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sandbox import keyvault_certificate_shapes as shapes
+from sandbox.keyvault_base import KeyVaultError, bad_parameter
+from sandbox.keyvault_certificate_store import SELF, UNKNOWN, Issuer
+from sandbox.keyvault_issuance import KeyVaultIssuance
+from sandbox.keyvault_secrets import NAME
+from sandbox.keyvault_vaults import Vault
+from sandbox.messages import Request, Response
+from sandbox.service import route
+
+CONTACTS = r"/certificates/contacts/?"
+ISSUERS = r"/certificates/issuers"
+ISSUER = ISSUERS + r"/(?P<name>[^/]+)/?"
+PROVIDERS = ("Test", "DigiCert", "GlobalSign")
+
+
+class KeyVaultCertificateSettings(KeyVaultIssuance):
+    """Azure has one data action for contacts, to read and to write them."""
+
+    @route("GET", CONTACTS, "get_certificate_contacts")
+    def get_contacts(self, request: Request, match: re.Match[str]) -> Response:
+        """Whom the vault tells."""
+        vault = self.authorize(request, "write", kind="certificatecontacts")
+        return Response.of(200, _contacts(vault))
+
+    @route("PUT", CONTACTS, "set_certificate_contacts")
+    def set_contacts(self, request: Request, match: re.Match[str]) -> Response:
+        """Replace all contacts."""
+        vault = self.authorize(request, "write", kind="certificatecontacts")
+        contacts = self._body(request).get("contacts") or []
+        if not contacts or any(not entry.get("email") for entry in contacts):
+            raise bad_parameter("Property contacts is a list with an email in each entry.")
+        shown = ("email", "name", "phone")
+        vault.certificates.contacts = [{key: entry[key] for key in shown if entry.get(key)} for entry in contacts]
+        return Response.of(200, _contacts(vault))
+
+    @route("DELETE", CONTACTS, "delete_certificate_contacts")
+    def delete_contacts(self, request: Request, match: re.Match[str]) -> Response:
+        """Forget all contacts."""
+        vault = self.authorize(request, "write", kind="certificatecontacts")
+        content = _contacts(vault)
+        vault.certificates.contacts = []
+        return Response.of(200, content)
+
+    @route("GET", ISSUERS + "/?", "list_certificate_issuers")
+    def list_issuers(self, request: Request, match: re.Match[str]) -> Response:
+        """All issuers by name."""
+        vault = self.authorize(request, "read", kind="certificatecas")
+        return self._page(request, [
+            {"id": f"{vault.url}/certificates/issuers/{entry.name}", "provider": entry.provider}
+            for _, entry in sorted(vault.certificates.issuers.items())
+        ])  # fmt: skip
+
+    @route("GET", ISSUER, "get_certificate_issuer")
+    def get_issuer(self, request: Request, match: re.Match[str]) -> Response:
+        """One issuer."""
+        vault = self.authorize(request, "read", kind="certificatecas")
+        return Response.of(200, shapes.issuer(vault, self._issuer(vault, match["name"])))
+
+    @route("PUT", ISSUER, "set_certificate_issuer")
+    def set_issuer(self, request: Request, match: re.Match[str]) -> Response:
+        """Make an issuer, or replace it."""
+        vault, content = self.authorize(request, "write", kind="certificatecas"), self._body(request)
+        if not NAME.fullmatch(match["name"]) or match["name"].lower() in (SELF.lower(), UNKNOWN.lower()):
+            raise bad_parameter("An issuer cannot have this name.")
+        known = vault.certificates.issuers.get(match["name"].lower())
+        now = int(self.clock.now())
+        issuer = Issuer(match["name"], _provider(content), known.created if known else now, updated=now)
+        vault.certificates.issuers[match["name"].lower()] = _filled(issuer, content)
+        return Response.of(200, shapes.issuer(vault, issuer))
+
+    @route("PATCH", ISSUER, "update_certificate_issuer")
+    def update_issuer(self, request: Request, match: re.Match[str]) -> Response:
+        """Change what is named."""
+        vault, content = self.authorize(request, "write", kind="certificatecas"), self._body(request)
+        issuer = self._issuer(vault, match["name"])
+        if content.get("provider"):
+            issuer.provider = _provider(content)
+        issuer.updated = int(self.clock.now())
+        return Response.of(200, shapes.issuer(vault, _filled(issuer, content)))
+
+    @route("DELETE", ISSUER, "delete_certificate_issuer")
+    def delete_issuer(self, request: Request, match: re.Match[str]) -> Response:
+        """Forget an issuer."""
+        vault = self.authorize(request, "delete", kind="certificatecas")
+        issuer = self._issuer(vault, match["name"])
+        del vault.certificates.issuers[match["name"].lower()]
+        return Response.of(200, shapes.issuer(vault, issuer))
+
+    def _issuer(self, vault: Vault, name: str) -> Issuer:
+        if found := vault.certificates.issuers.get(name.lower()):
+            return found
+        raise KeyVaultError(404, f"Issuer not found: {name}", "CertificateIssuerNotFound")
+
+
+def _contacts(vault: Vault) -> dict[str, Any]:
+    if not vault.certificates.contacts:
+        raise KeyVaultError(404, "Contacts not found", "ContactsNotFound")
+    return {"id": f"{vault.url}/certificates/contacts", "contacts": vault.certificates.contacts}
+
+
+def _provider(content: dict[str, Any]) -> str:
+    provider = str(content.get("provider"))
+    if provider not in PROVIDERS:
+        raise bad_parameter(f"Property provider is one of {', '.join(PROVIDERS)}.")
+    return provider
+
+
+def _filled(issuer: Issuer, content: dict[str, Any]) -> Issuer:
+    present = {name: value for name, value in (content.get("credentials") or {}).items() if value is not None}
+    issuer.credentials = issuer.credentials | present
+    issuer.org_details = content.get("org_details") or issuer.org_details
+    enabled = (content.get("attributes") or {}).get("enabled")
+    issuer.enabled = issuer.enabled if enabled is None else bool(enabled)
+    return issuer

@@ -1,0 +1,84 @@
+"""Certificates that were deleted: they can be recovered until they are purged, and their secrets with them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sandbox import keyvault_certificate_shapes as shapes
+from sandbox.keyvault_base import KeyVaultError
+from sandbox.keyvault_certificate_store import Certificate
+from sandbox.keyvault_certificates import CERTIFICATE, KeyVaultCertificates
+from sandbox.keyvault_vaults import Vault
+from sandbox.messages import Request, Response
+from sandbox.service import route
+
+DELETED = r"/deletedcertificates/(?P<name>[^/]+)"
+
+
+class KeyVaultDeletedCertificates(KeyVaultCertificates):
+    """A deletion takes ``transition_seconds``, as with secrets."""
+
+    @route("DELETE", CERTIFICATE + "/?", "delete_certificate")
+    def delete_whole_certificate(self, request: Request, match: re.Match[str]) -> Response:
+        """Delete a certificate with all its versions and its request."""
+        vault = self._authorized(request, "delete", match["name"])
+        self._certificate(vault, match["name"])
+        return Response.of(200, _shown(vault, self.remove(vault, match["name"])))
+
+    @route("GET", r"/deletedcertificates/?", "list_deleted_certificates")
+    def list_deleted_certificates(self, request: Request, match: re.Match[str]) -> Response:
+        """All certificates that can be recovered."""
+        vault = self._authorized(request, "read")
+        pending = request.query.get("includePending", "").lower() == "true"
+        found = [entry for _, entry in sorted(vault.certificates.deleted.items())]
+        return self._page(request, [
+            shapes.deleted(vault, entry) | shapes.line(vault, entry) for entry in found if entry.versions or pending
+        ])  # fmt: skip
+
+    @route("GET", DELETED + "/?", "get_deleted_certificate")
+    def get_deleted_certificate(self, request: Request, match: re.Match[str]) -> Response:
+        """A deleted certificate, once the deletion is through."""
+        vault = self._authorized(request, "read", match["name"])
+        return Response.of(200, _shown(vault, self._deleted_certificate(vault, match["name"])))
+
+    @route("POST", DELETED + "/recover", "recover_certificate")
+    def recover_certificate(self, request: Request, match: re.Match[str]) -> Response:
+        """Bring a deleted certificate back, and its secret."""
+        vault = self._authorized(request, "recover/action", match["name"])
+        certificate, key = self._deleted_certificate(vault, match["name"]), match["name"].lower()
+        vault.certificates.live[key] = vault.certificates.deleted.pop(key)
+        certificate.deleted, certificate.ready = None, self.clock.now() + self.transition_seconds
+        if secret := vault.deleted.pop(key, None):
+            vault.secrets[key] = secret
+            secret.deleted, secret.ready = None, certificate.ready
+        return Response.of(200, shapes.whole(vault, certificate))
+
+    @route("DELETE", DELETED + "/?", "purge_certificate")
+    def purge_certificate(self, request: Request, match: re.Match[str]) -> Response:
+        """End a deleted certificate for good."""
+        vault = self._authorized(request, "purge/action", match["name"])
+        self._deleted_certificate(vault, match["name"])
+        del vault.certificates.deleted[match["name"].lower()]
+        vault.deleted.pop(match["name"].lower(), None)
+        return Response(204)
+
+    def remove(self, vault: Vault, name: str) -> Certificate:
+        """Move a certificate and its secret to the deleted ones. Raises KeyError."""
+        certificate = vault.certificates.deleted[name.lower()] = vault.certificates.live.pop(name.lower())
+        certificate.deleted = int(self.clock.now())
+        certificate.ready = self.clock.now() + self.transition_seconds
+        if name.lower() in vault.secrets:
+            self.delete(vault, name)
+        return certificate
+
+    def _deleted_certificate(self, vault: Vault, name: str) -> Certificate:
+        found = vault.certificates.deleted.get(name.lower())
+        if found is None or found.ready > self.clock.now():
+            message = f"Deleted Certificate not found: {name}"
+            raise KeyVaultError(404, message, "CertificateNotFound")
+        return found
+
+
+def _shown(vault: Vault, certificate: Certificate) -> dict[str, Any]:
+    return shapes.deleted(vault, certificate) | shapes.whole(vault, certificate)
