@@ -92,7 +92,7 @@ def gateway_line(
     """
     visible = vault.read([])
     record = _wanted(visible, record_uid)
-    configuration = _configuration(visible, configuration_uid)
+    configuration = configuration_of(visible, configuration_uid)
     extra = [_wanted(visible, uid) for uid in dict.fromkeys((*record.attached_to_scripts(), *attached))]
     records = [*([configuration] if configuration else []), *extra, record]
     params = {
@@ -103,7 +103,7 @@ def gateway_line(
         "newPassword": record.value_of_type("password") or secrets.token_urlsafe(24),
         "oldPassword": None,
         "user": record.value_of_type("login"),
-        "records": _encoded([_flat(each) for each in records]),
+        "records": _encoded([flat(each) for each in records]),
     }
     return _encoded(params | ({"dueNow": True} if due_now else {})).encode() + b"\n"
 
@@ -115,7 +115,8 @@ def _wanted(visible: dict[str, VaultRecord], uid: str) -> VaultRecord:
     return visible[uid]
 
 
-def _configuration(visible: dict[str, VaultRecord], uid: str) -> VaultRecord | None:
+def configuration_of(visible: dict[str, VaultRecord], uid: str) -> VaultRecord | None:
+    """The PAM configuration with this uid, or the only one there is. Raises Failed."""
     found = [record for record in visible.values() if record.kind.startswith("pam") and "Configuration" in record.kind]
     if uid:
         if (record := _wanted(visible, uid)) not in found:
@@ -133,7 +134,7 @@ def _encoded(value: object) -> str:
     return base64.b64encode(json.dumps(value).encode()).decode()
 
 
-def _flat(record: VaultRecord) -> dict[str, object]:
+def flat(record: VaultRecord) -> dict[str, object]:
     """A record as the Gateway hands it over: labels, else types, as keys; a key that is taken gets a number."""
     flat: dict[str, object] = {"uid": record.uid, "title": record.title}
     for label, value in record.fields_in_order():

@@ -1,0 +1,86 @@
+"""What an operator's command works with: the vault, and the admin credential signed in to Azure."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from gateway.admin import AdminCredential, Places, choose_admin
+from gateway.azure import Azure
+from gateway.by_hand import configuration_of, flat
+from gateway.clouds import CLOUDS
+from gateway.deadline import Deadline
+from gateway.errors import CallError, Failed
+from gateway.http import Http
+from gateway.ksm_config import find_ksm_config
+from gateway.params import AttachedRecord, Params
+from gateway.secret import Secret
+from gateway.settings import Settings, read_settings
+from gateway.vault import Vault, VaultRecord
+
+
+@dataclass(frozen=True)
+class Session:
+    """A command's session. ``records``: all that the host's Keeper application can read, by uid."""
+
+    settings: Settings
+    http: Http
+    vault: Vault
+    records: dict[str, VaultRecord]
+    admin: AdminCredential
+    azure: Azure
+
+
+def open_session(credential_uid: str, configuration_uid: str, cloud: str) -> Session:
+    """Read the vault and sign in, with the credential in the record named, else with that of the PAM configuration.
+
+    Raises:
+        Failed: there is none, or it cannot sign in.
+        CallError: Keeper does not answer.
+    """
+    logging.lastResort = None  # what libraries warn about may quote a request
+    settings = read_settings()
+    http = Http(settings.request_timeout, Deadline(settings.deadline, settings.retry_base))
+    vault = Vault(find_ksm_config(), http)
+    records = vault.read([])
+    admin = choose_admin(Places(_params(records, credential_uid, configuration_uid), None, vault))
+    try:
+        azure = Azure(http, CLOUDS[cloud], admin, begin_with=CLOUDS[cloud].arm)
+    except CallError as error:
+        raise Failed(f"admin credential, {admin.source}: {error}", error.hint) from None
+    return Session(settings, http, vault, records, admin, azure)
+
+
+def _params(records: dict[str, VaultRecord], credential_uid: str, configuration_uid: str) -> Params:
+    """As the Gateway would pass them to a script to which the credential is attached."""
+    attached: list[VaultRecord] = []
+    if credential_uid:
+        if credential_uid not in records:
+            hint = "check the uid (22 characters), and share its folder with the application of this host"
+            raise Failed(f"record {credential_uid!r} cannot be read", hint)
+        attached.append(records[credential_uid])
+    configuration = None if credential_uid else configuration_of(records, configuration_uid)
+    attached += [configuration] if configuration else []
+    rows = tuple(_attached(record) for record in attached)
+    return Params("", configuration.uid if configuration else "", rows, Secret(""), Secret(""))
+
+
+def _attached(record: VaultRecord) -> AttachedRecord:
+    values = {label: str(value) for label, value in flat(record).items()}
+    return AttachedRecord(record.uid, record.title, values)
+
+
+def session_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options ``--credential``, ``--config`` and ``--cloud`` of a command, for `open_session`."""
+    options = (
+        click.option("--credential", "credential_uid", default="", metavar="UID", help="The record to sign in with."),
+        click.option("--config", "configuration_uid", default="", metavar="UID", help="Or the PAM configuration."),
+        click.option("--cloud", type=click.Choice(list(CLOUDS)), default="AzureCloud", help="The Azure cloud."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
