@@ -52,10 +52,9 @@ class KeyVaultCertificateSettings(KeyVaultIssuance):
     def list_issuers(self, request: Request, match: re.Match[str]) -> Response:
         """All issuers by name."""
         vault = self.authorize(request, "read", kind="certificatecas")
-        return self._page(request, [
-            {"id": f"{vault.url}/certificates/issuers/{entry.name}", "provider": entry.provider}
-            for _, entry in sorted(vault.certificates.issuers.items())
-        ])  # fmt: skip
+        found = [entry for _, entry in sorted(vault.certificates.issuers.items())]
+        place = f"{vault.url}/certificates/issuers"
+        return self._page(request, found, lambda entry: {"id": f"{place}/{entry.name}", "provider": entry.provider})
 
     @route("GET", ISSUER, "get_certificate_issuer")
     def get_issuer(self, request: Request, match: re.Match[str]) -> Response:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 from typing import Any
 
 from cryptography.hazmat.primitives import serialization
@@ -20,8 +19,8 @@ def bundle(vault: Vault, certificate: Certificate, version: CertificateVersion) 
         "id": f"{vault.url}/certificates/{tail}",
         "kid": f"{vault.url}/keys/{tail}",
         "sid": f"{vault.url}/secrets/{tail}",
-        "x5t": thumbprint(version),
-        "cer": base64.b64encode(version.der).decode(),
+        "x5t": version.material.thumbprint,
+        "cer": base64.b64encode(version.material.der).decode(),
         "attributes": attributes(version) | vault.recovery,
         **_tags(version.tags),
         "policy": policy(vault, certificate),
@@ -63,7 +62,7 @@ def item(vault: Vault, certificate: Certificate, version: CertificateVersion, ea
     tail = f"/{version.version}" if each else ""
     return {
         "id": f"{vault.url}/certificates/{certificate.name}{tail}",
-        "x5t": thumbprint(version),
+        "x5t": version.material.thumbprint,
         "attributes": attributes(version),
         **_tags(version.tags),
         "subject": shown_subject(version.certificate.subject),
@@ -128,11 +127,6 @@ def attributes(version: CertificateVersion) -> dict[str, Any]:
         "enabled": version.enabled, "nbf": version.nbf, "exp": version.exp, "created": version.created,
         "updated": version.updated,
     }  # fmt: skip
-
-
-def thumbprint(version: CertificateVersion) -> str:
-    """The SHA-1 of the encoding."""
-    return base64.urlsafe_b64encode(hashlib.sha1(version.der).digest()).decode().rstrip("=")
 
 
 def _pending_attributes(pending: Pending) -> dict[str, Any]:

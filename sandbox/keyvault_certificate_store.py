@@ -5,11 +5,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
 
 from sandbox.keyvault_material import Material
 from sandbox.keyvault_x509 import PrivateKey
@@ -54,20 +52,15 @@ class CertificateVersion:
         """Its private key, also where that cannot be exported."""
         return self.material.key
 
-    @cached_property
-    def der(self) -> bytes:
-        """The certificate's encoding."""
-        return self.certificate.public_bytes(serialization.Encoding.DER)
-
-    @cached_property
+    @property
     def nbf(self) -> int:
         """Its first moment."""
-        return int(self.certificate.not_valid_before_utc.timestamp())
+        return self.material.span[0]
 
-    @cached_property
+    @property
     def exp(self) -> int:
         """Its last moment."""
-        return int(self.certificate.not_valid_after_utc.timestamp())
+        return self.material.span[1]
 
 
 @dataclass

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from sandbox import keyvault_certificate_shapes as shapes
 from sandbox.keyvault_base import KeyVaultError, bad_parameter
@@ -122,7 +122,9 @@ class KeyVaultCertificates(KeyVaultCertificateSettings):
         vault = self._authorized(request, "read")
         pending = request.query.get("includePending", "").lower() == "true"
         found = [entry for _, entry in sorted(vault.certificates.live.items()) if self._there(entry)]
-        return self._page(request, [shapes.line(vault, entry) for entry in found if entry.versions or pending])
+        return self._page(
+            request, [entry for entry in found if entry.versions or pending], lambda entry: shapes.line(vault, entry)
+        )
 
     @route("GET", CERTIFICATE + "/versions", "list_certificate_versions")
     def list_certificate_versions(self, request: Request, match: re.Match[str]) -> Response:
@@ -130,7 +132,7 @@ class KeyVaultCertificates(KeyVaultCertificateSettings):
         vault = self._authorized(request, "read", match["name"])
         found = vault.certificates.live.get(match["name"].lower())
         versions = sorted(found.versions, key=lambda entry: entry.version) if found else []
-        return self._page(request, [shapes.item(vault, found, entry, True) for entry in versions] if found else [])
+        return self._page(request, versions, lambda entry: shapes.item(vault, cast(Certificate, found), entry, True))
 
     @route("GET", CERTIFICATE + "/policy", "get_certificate_policy")
     def get_certificate_policy(self, request: Request, match: re.Match[str]) -> Response:

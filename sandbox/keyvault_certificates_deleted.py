@@ -32,9 +32,8 @@ class KeyVaultDeletedCertificates(KeyVaultCertificates):
         vault = self._authorized(request, "read")
         pending = request.query.get("includePending", "").lower() == "true"
         found = [entry for _, entry in sorted(vault.certificates.deleted.items())]
-        return self._page(request, [
-            shapes.deleted(vault, entry) | shapes.line(vault, entry) for entry in found if entry.versions or pending
-        ])  # fmt: skip
+        found = [entry for entry in found if entry.versions or pending]
+        return self._page(request, found, lambda entry: shapes.deleted(vault, entry) | shapes.line(vault, entry))
 
     @route("GET", DELETED + "/?", "get_deleted_certificate")
     def get_deleted_certificate(self, request: Request, match: re.Match[str]) -> Response:

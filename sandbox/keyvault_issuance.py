@@ -120,7 +120,8 @@ class KeyVaultIssuance(KeyVaultSecrets):
         policy = certificate.policy
         content_type = policy["secret_props"]["contentType"]
         text = version.material.text(content_type, policy["key_props"]["exportable"])
-        self.directory.issued.append(text)
+        if policy["key_props"]["exportable"] and self.directory.issued[-1:] != [text]:
+            self.directory.issued.append(text)
         secret = self.add(vault, certificate.name, SecretVersion(
             text, version.created, content_type, dict(version.tags), version.enabled, version.nbf, version.exp,
             version=version.version,

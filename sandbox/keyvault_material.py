@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -39,6 +41,23 @@ class Material:
 
     key: PrivateKey = field(repr=False)
     chain: tuple[x509.Certificate, ...]
+    _texts: dict[tuple[str, bool], str] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def der(self) -> bytes:
+        """The certificate's encoding."""
+        return self.chain[0].public_bytes(serialization.Encoding.DER)
+
+    @cached_property
+    def span(self) -> tuple[int, int]:
+        """Its first and last moment, in seconds since the epoch."""
+        leaf = self.chain[0]
+        return int(leaf.not_valid_before_utc.timestamp()), int(leaf.not_valid_after_utc.timestamp())
+
+    @cached_property
+    def thumbprint(self) -> str:
+        """The SHA-1 of the encoding, as answers show it."""
+        return base64.urlsafe_b64encode(hashlib.sha1(self.der).digest()).decode().rstrip("=")
 
     @property
     def self_signed(self) -> bool:
@@ -47,6 +66,12 @@ class Material:
 
     def text(self, content_type: str, exportable: bool) -> str:
         """The text of the secret; without its key if that may not leave the vault."""
+        form = (content_type, exportable)
+        if form not in self._texts:
+            self._texts[form] = self._text(content_type, exportable)
+        return self._texts[form]
+
+    def _text(self, content_type: str, exportable: bool) -> str:
         key = self.key if exportable else None
         if content_type == PEM:
             return "".join([_pem_key(key) if key else "", *(_pem(entry) for entry in self.chain)])

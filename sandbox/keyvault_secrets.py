@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import re
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
 
 from sandbox.keyvault_base import KeyVaultBase, KeyVaultError, bad_parameter
 from sandbox.keyvault_vaults import Secret, SecretVersion, Vault
@@ -19,6 +20,8 @@ LONGEST_TYPE = 255
 LONGEST_TAG = 512
 MOST_TAGS = 15
 PAGE = 25
+
+T = TypeVar("T")
 
 
 class KeyVaultSecrets(KeyVaultBase):
@@ -51,7 +54,7 @@ class KeyVaultSecrets(KeyVaultBase):
         vault = self.authorize(request, "readMetadata/action", match["name"])
         secret = vault.secrets.get(match["name"].lower())
         versions = sorted(secret.versions, key=lambda entry: entry.version) if secret else []
-        return self._page(request, [vault.bundle(secret, entry) for entry in versions] if secret else [])
+        return self._page(request, versions, lambda entry: vault.bundle(cast(Secret, secret), entry))
 
     @route("GET", SECRET + r"(?:/(?P<version>[^/]*))?", "get_secret")
     def get_secret(self, request: Request, match: re.Match[str]) -> Response:
@@ -76,9 +79,8 @@ class KeyVaultSecrets(KeyVaultBase):
     def list_secrets(self, request: Request, match: re.Match[str]) -> Response:
         """All secrets without their values."""
         vault = self.authorize(request, "readMetadata/action")
-        return self._page(request, [
-            vault.bundle(secret, secret.current, whole=False) for _, secret in sorted(vault.secrets.items())
-        ])  # fmt: skip
+        found = [secret for _, secret in sorted(vault.secrets.items())]
+        return self._page(request, found, lambda secret: vault.bundle(secret, secret.current, whole=False))
 
     @route("DELETE", SECRET + "/?", "delete_secret")
     def delete_secret_operation(self, request: Request, match: re.Match[str]) -> Response:
@@ -91,9 +93,8 @@ class KeyVaultSecrets(KeyVaultBase):
     def list_deleted_secrets(self, request: Request, match: re.Match[str]) -> Response:
         """All secrets that can be recovered."""
         vault = self.authorize(request, "readMetadata/action")
-        return self._page(request, [
-            vault.deleted_bundle(secret, whole=False) for _, secret in sorted(vault.deleted.items())
-        ])  # fmt: skip
+        found = [secret for _, secret in sorted(vault.deleted.items())]
+        return self._page(request, found, lambda secret: vault.deleted_bundle(secret, whole=False))
 
     @route("GET", DELETED, "get_deleted_secret")
     def get_deleted_secret(self, request: Request, match: re.Match[str]) -> Response:
@@ -187,7 +188,7 @@ class KeyVaultSecrets(KeyVaultBase):
                     raise bad_parameter(f"The attribute {name} is of the wrong type.")
                 setattr(version, name, attributes[name])
 
-    def _page(self, request: Request, entries: list[dict[str, Any]]) -> Response:
+    def _page(self, request: Request, entries: Sequence[T], shown: Callable[[T], dict[str, Any]]) -> Response:
         query = request.query
         size, start = query.get("maxresults", str(PAGE)), _offset(query.get("$skiptoken", ""))
         if not size.isdecimal() or not 1 <= int(size) <= PAGE:
@@ -198,7 +199,8 @@ class KeyVaultSecrets(KeyVaultBase):
             f"https://{request.host}:443{request.path}?api-version={query['api-version']}&$skiptoken={token}"
             f"&maxresults={size}"
         )
-        return Response.of(200, {"value": entries[start:end], "nextLink": following if end < len(entries) else None})
+        value = [shown(entry) for entry in entries[start:end]]
+        return Response.of(200, {"value": value, "nextLink": following if end < len(entries) else None})
 
 
 def _offset(token: str) -> int:
