@@ -16,9 +16,11 @@ from keepercommander.importer.imp_exp import _construct_record_v3_data, prepare_
 from keepercommander.importer.importer import Record, SharedFolder
 from keepercommander.importer.json.json import KeeperJsonImporter
 
-from gateway.fields import FIELDS, KINDS
+from gateway.fields import DEFAULTS, FIELDS, KINDS
 from gateway.policy import read_policy
 from tests.stage import ROOT, Stage
+from tests.test_mongodb_user import MongoStage
+from tests.test_publish_password import NEW, OLD, PasswordStage
 from tests.test_storage_key import StorageStage
 
 ZERO = "00000000-0000-0000-0000-000000000000"
@@ -30,7 +32,7 @@ ACCOUNT = f"/subscriptions/{ZERO}/resourceGroups/EXAMPLE/providers/Microsoft.Sto
 
 def every_field(script: str) -> dict[str, str]:
     """The fields of a script's records, with their defaults."""
-    return {field.label: field.default for field in FIELDS if field.only in ("", script)}
+    return {field.label: field.default for field in FIELDS if field.is_for(script)}
 
 
 SIX = {
@@ -50,6 +52,17 @@ SEVEN = {
     "NOOP": "True",
     "Private Key Type": "rsa-ssh",
 }
+MONGODB = {
+    "mongodb_uri": "mongodb://host.example:27017/?tls=true",
+    "auth_database": "admin",
+    "NOOP": "True",
+    "Private Key Type": "rsa-ssh",
+}
+PUBLISHED = {"deliver_to": "https://example.vault.azure.net/secrets/EXAMPLE"}
+# An old password is dead at once, and a server's user has no date of creation.
+OF_NO_USE = ("remove_old", "overlap_hours", "created")
+# What is read of a record that Keeper rotates itself: of a rotation it says nothing, and above all not NOOP.
+READ = ("rotation_enabled", "notify", "notify_on", "value_template", "azure_cloud", "rotation_state")
 KEEP = {"remove_old": "none"}
 CAREFUL = {"remove_old": "replaced", "overlap_hours": "24"}
 ADMIN = {"application_client_id": ZERO, "client_secret": "paste-the-client-secret-here", "tenant_id": ZERO}
@@ -58,6 +71,8 @@ WEB_VAULT = {
     "pam_user_template.csv": SIX,
     "templates/azure_app_secret.csv": SIX | CAREFUL,
     "templates/azure_storage_key.csv": SEVEN | KEEP,
+    "templates/mongodb_user.csv": MONGODB,
+    "templates/publish_password.csv": PUBLISHED,
     "templates/azure_admin.csv": ADMIN,
 }
 APPS = {
@@ -71,12 +86,32 @@ ACCOUNTS = {
     "templates/azure_storage_key.commander.csv": SEVEN | KEEP,
     "templates/azure_storage_key.json": every_field("azure_storage_key") | KEEP | {"storage_account_id": ACCOUNT},
 }
+DATABASES = {
+    "templates/mongodb_user.csv": MONGODB,
+    "templates/mongodb_user.commander.csv": MONGODB,
+    "templates/mongodb_user.json": {
+        label: value for label, value in every_field("mongodb_user").items() if label not in OF_NO_USE
+    }
+    | MONGODB,
+}
+PASSWORDS = {
+    "templates/publish_password.csv": PUBLISHED,
+    "templates/publish_password.commander.csv": PUBLISHED,
+    "templates/publish_password.json": {label: DEFAULTS[label] for label in READ} | PUBLISHED,
+}
 ADMINS = {
     "templates/azure_admin.csv": ADMIN,
     "templates/azure_admin.commander.csv": ADMIN,
     "templates/azure_admin.json": ADMIN | {"client_secret": ""},
 }
-USERS = APPS | ACCOUNTS
+USERS = APPS | ACCOUNTS | DATABASES | PASSWORDS
+TITLES = (
+    (APPS, "Azure app secret - EXAMPLE", ["client_secret"]),
+    (ACCOUNTS, "Azure storage key - EXAMPLE", ["storage_key", "connection_string"]),
+    (DATABASES, "MongoDB password - EXAMPLE", ["pending_password"]),
+    (PASSWORDS, "Published password - EXAMPLE", []),
+    (ADMINS, "Azure rotation admin", ["client_secret"]),
+)
 TEMPLATES = USERS | ADMINS
 COMMANDER = [path for path in TEMPLATES if path not in WEB_VAULT]
 
@@ -119,9 +154,7 @@ def put(stage: Stage, data: dict[str, Any], type_: str, values: dict[str, str]) 
 
 def title(path: str) -> str:
     """What the record of a template is called."""
-    if path in ADMINS:
-        return "Azure rotation admin"
-    return "Azure storage key - EXAMPLE" if path in ACCOUNTS else "Azure app secret - EXAMPLE"
+    return next(name for paths, name, _ in TITLES if path in paths)
 
 
 # What Commander makes of them
@@ -140,10 +173,9 @@ def test_what_commander_saves(path: str) -> None:
     assert data["title"] == title(path)
     assert data["type"] == ("pamUser" if path in USERS and path not in WEB_VAULT else "login")
     assert [field["type"] for field in data["fields"] if field["value"]] == ["login", "password"]
-    hidden = [field["label"] for field in data["custom"] if field["type"] == "secret"]
-    secrets = ["storage_key", "connection_string"] if path in ACCOUNTS else ["client_secret"]
-    notify = ["notify"] if path in USERS and path.endswith(".json") else []
-    assert hidden == ([] if path in WEB_VAULT else [*secrets, *notify])
+    hidden = {field["label"] for field in data["custom"] if field["type"] == "secret"}
+    secrets = {"notify", *next(labels for paths, _, labels in TITLES if path in paths)}
+    assert hidden == (set() if path in WEB_VAULT else secrets & set(TEMPLATES[path]))
     assert {field["type"] for field in data["custom"]} <= {"text", "secret", "multiline"}
     values = {field["label"]: field["value"] for field in data["custom"]}
     assert values == {label: [value] if value else [] for label, value in TEMPLATES[path].items()}
@@ -202,8 +234,11 @@ def test_what_a_template_asks_for_is_valid(path: str) -> None:
     policy = read_policy(lambda label: USERS[path].get(label, ""))
     assert policy.enabled and policy.rotate_before is None and policy.lifetime.days == 365
     hours = policy.overlap.total_seconds() / 3600
-    wished = ("none", 0) if path in ACCOUNTS else ("replaced", 24)
-    assert (policy.remove_old, hours) == (("all", 0) if path == "pam_user_template.csv" else wished)
+    if path in APPS:
+        assert (policy.remove_old, hours) == (("all", 0) if path == "pam_user_template.csv" else ("replaced", 24))
+    if path in ACCOUNTS:
+        assert (policy.remove_old, hours) == ("none", 0)
+    assert path in APPS or not hours, "there is nothing that could overlap"
 
 
 def test_every_template_is_in_this_test_and_in_the_documentation() -> None:
@@ -269,6 +304,30 @@ def test_a_record_made_from_a_storage_template_rotates(path: str) -> None:
         assert not stage.leaks([outcome])
         record = stage.sandbox.keeper.record(uid)
         assert {record.field(label)["type"] for label in ("storage_key", "connection_string")} == {"secret"}
+
+
+@pytest.mark.parametrize("path", DATABASES)
+def test_a_record_made_from_a_mongodb_template_rotates(path: str) -> None:
+    with MongoStage() as stage:
+        assert isinstance(stage, MongoStage)
+        values = {"login": "orders", "mongodb_uri": stage.server.uri(), "auth_database": "shop"}
+        uid = put(stage, saved(path), "pamUser", values)
+        stage.at = replace(stage.at, record_uid=uid)
+        outcome = stage.rotate()
+        assert (outcome.code, outcome.result, outcome.report["record"]) == (0, "rotated", uid), outcome
+        assert stage.works(stage.standard("password"))
+        assert stage.sandbox.keeper.record(uid).field("pending_password")["type"] == "secret"
+
+
+@pytest.mark.parametrize("path", PASSWORDS)
+def test_a_record_made_from_a_password_template_is_published(path: str) -> None:
+    with PasswordStage() as stage:
+        assert isinstance(stage, PasswordStage)
+        uid = put(stage, saved(path), "pamUser", {"password": OLD, "deliver_to": stage.address})
+        stage.at = replace(stage.at, record_uid=uid)
+        outcome = stage.publish()
+        assert (outcome.code, outcome.result) == (0, "published"), outcome
+        assert stage.held() == NEW
 
 
 @pytest.mark.parametrize("path", ADMINS)
