@@ -198,7 +198,7 @@ class KeyVaultSecrets(KeyVaultBase):
         following = (
             f"https://{request.host}:443{request.path}?api-version={query['api-version']}&$skiptoken={token}"
             f"&maxresults={size}"
-        )
+        ) + "".join(f"&{name}={query[name]}" for name in ("includePending",) if name in query)
         value = [shown(entry) for entry in entries[start:end]]
         return Response.of(200, {"value": value, "nextLink": following if end < len(entries) else None})
 
