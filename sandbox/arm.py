@@ -50,6 +50,8 @@ class Arm(Service):
         self.careless = careless
         self.resources = Resources(subscription_id)
         self.providers: list[Provider] = []
+        self.page_size = 1000
+        """The most entries in one answer of a list."""
         self.locks: list[str] = []
         """Scopes with a ReadOnly lock: nothing there can be written, nor asked for its keys."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from sandbox.messages import Request, Response
 from sandbox.service import Service
@@ -115,6 +116,19 @@ class Provider(Service):
 def collection(entries: Iterable[dict[str, Any]]) -> Response:
     """An ARM list that fits on one page."""
     return Response.of(200, {"value": list(entries), "nextLink": None})
+
+
+def page(request: Request, entries: Sequence[dict[str, Any]], size: int) -> dict[str, Any]:
+    """A part of an ARM list, of ``$top`` or ``size`` entries, with a link to the next part where there is one."""
+    query = request.query
+    asked, start = query.get("$top", str(size)), query.get("$skiptoken", "0")
+    if not asked.isdecimal() or not start.isdecimal() or not int(asked):
+        raise ArmError(400, "InvalidTopParameter", "$top is a number above nothing, $skiptoken what was given.")
+    end = int(start) + min(int(asked), size)
+    pairs = query | {"$skiptoken": str(end)}
+    following = "&".join(f"{name}={quote(value, safe='')}" for name, value in pairs.items())
+    more = {"nextLink": f"https://{request.host}{quote(request.path)}?{following}"} if end < len(entries) else {}
+    return {"value": list(entries[int(start) : end])} | more
 
 
 def json_object(request: Request) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from sandbox.arm_base import (
     collection,
     filter_terms,
     json_object,
+    page,
 )
 from sandbox.keyvault_vaults import VAULT_TYPE, Vault
 from sandbox.messages import Request, Response
@@ -96,7 +97,7 @@ class ResourceManager(Provider):
             and terms.get("resourcetype", entry.type).lower() == entry.type.lower()
             and terms.get("name", entry.name).lower() == entry.name.lower()
         ]  # fmt: skip
-        return Response.of(200, {"value": found})
+        return Response.of(200, page(request, found, self.arm.page_size))
 
     @route("GET", r"(?P<scope>/subscriptions/.+)/providers/Microsoft\.Authorization/permissions", "permissions")
     def permissions(self, request: Request, match: re.Match[str]) -> Response:
@@ -109,7 +110,8 @@ class ResourceManager(Provider):
     @route("GET", VAULTS, "list_vaults")
     def list_vaults(self, request: Request, match: re.Match[str]) -> Response:
         """The key vaults that the caller may see."""
-        return collection(vault.shown() for vault in self.arm.visible(request, match, Vault, f"{VAULT_TYPE}/read"))
+        vaults = [vault.shown() for vault in self.arm.visible(request, match, Vault, f"{VAULT_TYPE}/read")]
+        return Response.of(200, {"nextLink": None} | page(request, vaults, self.arm.page_size))
 
     @route("GET", VAULTS + r"/[^/]+", "get_vault")
     def get_vault(self, request: Request, match: re.Match[str]) -> Response:

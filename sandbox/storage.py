@@ -7,7 +7,7 @@ import os
 import re
 
 from sandbox.arm import Arm
-from sandbox.arm_base import GROUP, SUBSCRIPTION, ArmError, Provider, json_object
+from sandbox.arm_base import GROUP, SUBSCRIPTION, ArmError, Provider, json_object, page
 from sandbox.messages import Request, Response
 from sandbox.service import STATE, route
 from sandbox.storage_accounts import KEY_NAMES, NAME, STORAGE_TYPE, SUFFIXES, StorageAccount, StorageKey
@@ -101,7 +101,7 @@ class Storage(Provider):
     def list_accounts(self, request: Request, match: re.Match[str]) -> Response:
         """The accounts that the caller may read."""
         accounts = self.arm.visible(request, match, StorageAccount, f"{STORAGE_TYPE}/read")
-        return Response.of(200, {"value": [account.shown() for account in accounts]})
+        return Response.of(200, page(request, [account.shown() for account in accounts], self.arm.page_size))
 
     @route("GET", ACCOUNT, "get_storage_account")
     def get_account(self, request: Request, match: re.Match[str]) -> Response:

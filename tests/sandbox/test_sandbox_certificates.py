@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -25,11 +26,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import pkcs12
 
+from gateway.listening.events import Event, read_events
 from sandbox import Furnished, Sandbox
+from sandbox.eventhub import certificate_subject, cloud_event, event_grid
 from sandbox.keyvault_authority import certificate_authority
 from sandbox.keyvault_base import KeyVaultError
 from sandbox.keyvault_vaults import Vault
 from sandbox.keyvault_x509 import make_csr, make_key, parse_subject, shown_subject
+from tests.sandbox.azure_calls import Calls
 from tests.sandbox.shapes import Recording, differences
 
 OFFICER, USER, READER = "Key Vault Certificates Officer", "Key Vault Certificate User", "Key Vault Reader"
@@ -544,7 +548,17 @@ def test_names_are_read_and_written_the_same_way() -> None:
             parse_subject(text)
 
 
-# Roles and recordings
+# Roles, events and recordings
+
+
+@pytest.mark.parametrize("form", [event_grid, cloud_event])
+def test_the_event_that_its_end_is_near(sandbox: Sandbox, vault: Vault, form: Callable[..., dict[str, Any]]) -> None:
+    version = sandbox.keyvault.add_certificate(vault, "Orders", kty="EC")
+    sandbox.keyvault.add_certificate(vault, "orders", kty="EC")
+    (event,) = read_events(json.dumps(form(certificate_subject(vault, "Orders", version.version))).encode())
+    assert event == Event(
+        "CertificateNearExpiry", "certificates", vault.name, vault.host, "orders", version.version, version.exp
+    )
 
 
 @pytest.mark.parametrize(
@@ -583,6 +597,26 @@ def test_each_role_allows_what_it_should(
     assert {
         answer.json()["error"]["innererror"]["code"] for answer in answers.values() if answer.status_code == 403
     } <= {"ForbiddenByRbac"}
+
+
+def test_vaults_and_accounts_are_listed_in_parts(sandbox: Sandbox, names: Furnished) -> None:
+    sandbox.arm.grant(names.admin_client_id, "Reader")
+    for number in range(4):
+        sandbox.keyvault.add_vault(f"vault-{number}", "other-group")
+        sandbox.storage.add_account(f"account{number}")
+    calls, subscription = Calls(sandbox, names.admin_client_id), f"/subscriptions/{names.subscription_id}"
+    sandbox.arm.page_size = 2
+    for path, count in (
+        ("/providers/Microsoft.KeyVault/vaults", 5),
+        ("/providers/Microsoft.Storage/storageAccounts", 4),
+        ("/resources?$filter=resourceType eq 'Microsoft.KeyVault/vaults'", 5),
+    ):
+        answer = calls.get(subscription + path).json()
+        found, parts = answer["value"], 1
+        while following := answer.get("nextLink"):
+            answer, parts = calls.session.get(following, timeout=10).json(), parts + 1
+            found += answer["value"]
+        assert len({entry["id"] for entry in found}) == len(found) == count and parts == (count + 1) // 2
 
 
 def test_answers_look_like_the_recorded_ones(sandbox: Sandbox, vault: Vault, plain: requests.Session) -> None:
