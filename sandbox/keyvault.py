@@ -30,13 +30,6 @@ class KeyVault(KeyVaultCertificateHelpers):
             self.hosts = tuple(self.vaults)
         return vault
 
-    def get(self, vault: Vault | str) -> Vault:
-        """A vault by its name, host or address. Raises KeyError."""
-        if isinstance(vault, Vault):
-            return vault
-        host = vault.removeprefix("https://").strip("/").lower()
-        return next(entry for entry in self.vaults.values() if host in (entry.host, entry.name.lower()))
-
     def set_secret(
         self, vault: Vault | str, name: str, value: str | None = None, *, tags: dict[str, str] | None = None,
         content_type: str | None = None, expires: float | None = None, enabled: bool = True,

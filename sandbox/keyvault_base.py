@@ -90,6 +90,13 @@ class KeyVaultBase(Service):
         """Key Vault's form of an error."""
         return self._error(request, KeyVaultError(status))
 
+    def get(self, vault: Vault | str) -> Vault:
+        """A vault by its name, host or address. Raises KeyError."""
+        if isinstance(vault, Vault):
+            return vault
+        host = vault.removeprefix("https://").strip("/").lower()
+        return next(entry for entry in self.vaults.values() if host in (entry.host, entry.name.lower()))
+
     def vault(self, request: Request) -> Vault:
         """The vault that the request is for."""
         return self.vaults[request.host]

@@ -22,10 +22,6 @@ REASON = "The certificate authority rejected the request."
 class KeyVaultCertificateHelpers(KeyVaultDeletedCertificates):
     """The same that a person in the portal could do, or an issuer."""
 
-    def get(self, vault: Vault | str) -> Vault:
-        """A vault by its name, host or address. Raises KeyError."""
-        raise NotImplementedError
-
     def add_issuer(self, vault: Vault | str, name: str, provider: str = "Test") -> Issuer:
         """Let a vault ask an authority of the sandbox for certificates."""
         with STATE:
@@ -61,12 +57,9 @@ class KeyVaultCertificateHelpers(KeyVaultDeletedCertificates):
             if issuer not in ("Self", UNKNOWN) and issuer.lower() not in found.certificates.issuers:
                 self.add_issuer(found, issuer)
             certificate = self._prepared(found, name, policy)
-            pending = self.ask(found, certificate, certificate.policy, enabled=enabled, tags=tags)
-            pending.span = self._span(expires, not_before, validity_months)
-            certificate.pending = None
-            return self.complete(
-                found, certificate, self.sign(pending), version=pending.version, enabled=enabled, tags=tags
-            )
+            draft = self.draft(certificate, certificate.policy)
+            draft.span = self._span(expires, not_before, validity_months)
+            return self.complete(found, certificate, self.sign(draft), enabled=enabled, tags=tags)
 
     def add_many_certificates(
         self, vault: Vault | str, count: int, prefix: str = "many", expires: float | None = None

@@ -1,120 +1,22 @@
-"""Certificates of a key vault on the wire: create, pending, merge, import, read, change.
-
-Sources: the recordings, and https://learn.microsoft.com/azure/key-vault/certificates/create-certificate-scenarios
-"""
+"""Certificates of a key vault on the wire: read and changed."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import cast
 
 from sandbox import keyvault_certificate_shapes as shapes
-from sandbox.keyvault_base import KeyVaultError, bad_parameter
-from sandbox.keyvault_certificate_settings import KeyVaultCertificateSettings
-from sandbox.keyvault_certificate_store import COMPLETED, Certificate, CertificateVersion, Pending
-from sandbox.keyvault_material import CONTENT_TYPES, PFX, Material, read_import, read_x5c
-from sandbox.keyvault_policies import changed_policy, imported_policy, new_policy
-from sandbox.keyvault_secrets import NAME
+from sandbox.keyvault_base import KeyVaultError
+from sandbox.keyvault_certificate_requests import CERTIFICATE, KeyVaultCertificateRequests, named
+from sandbox.keyvault_certificate_store import Certificate, CertificateVersion
+from sandbox.keyvault_policies import changed_policy
 from sandbox.keyvault_vaults import Vault
 from sandbox.messages import Request, Response
 from sandbox.service import route
 
-CERTIFICATE = r"/certificates/(?P<name>[^/]+)"
-PENDING = CERTIFICATE + "/pending"
 
-
-class KeyVaultCertificates(KeyVaultCertificateSettings):
-    """Every version of a certificate is a version of the secret of its name as well."""
-
-    @route("POST", CERTIFICATE + "/create", "create_certificate")
-    def create_certificate(self, request: Request, match: re.Match[str]) -> Response:
-        """Ask for a version: under the policy that is sent, or else under the one that is there."""
-        vault, content = self._begin(request, match, "create/action")
-        before = vault.certificates.live.get(match["name"].lower())
-        policy = before.policy if before else None
-        if given := content.get("policy"):
-            policy = self.dated(new_policy(given, vault.certificates.issuers), policy)
-        if policy is None:
-            raise bad_parameter("Property policy is required for a certificate that is not there yet.")
-        certificate = before or Certificate(match["name"], policy)
-        pending = self.ask(vault, certificate, policy, **self._flags(content))
-        place = f"{vault.url}/certificates/{certificate.name}/pending"
-        query = f"?api-version={request.query['api-version']}&request_id={pending.request_id}"
-        return Response.of(202, shapes.operation(vault, certificate, pending), {"Location": place + query})
-
-    @route("GET", PENDING, "get_certificate_operation")
-    def get_certificate_operation(self, request: Request, match: re.Match[str]) -> Response:
-        """What became of a request."""
-        vault = self._authorized(request, "read", match["name"])
-        return Response.of(200, shapes.operation(vault, *self._pending(vault, request, match)))
-
-    @route("PATCH", PENDING, "update_certificate_operation")
-    def update_certificate_operation(self, request: Request, match: re.Match[str]) -> Response:
-        """Ask for a request to be cancelled, which it then is.
-
-        Sources: the documentation promises 400 where it is over, and the service answers 403:
-        https://github.com/Azure/azure-sdk-for-js/issues/25758
-        """
-        vault = self._authorized(request, "update/action", match["name"])
-        certificate, pending = self._pending(vault, request, match)
-        if not certificate.in_progress:
-            raise KeyVaultError(403, "Pending status must be in progress to allow update.")
-        pending.cancelling = bool(self._body(request).get("cancellation_requested"))
-        return Response.of(200, shapes.operation(vault, certificate, pending))
-
-    @route("DELETE", PENDING, "delete_certificate_operation")
-    def delete_certificate_operation(self, request: Request, match: re.Match[str]) -> Response:
-        """Forget a request; nobody signs it any more."""
-        vault = self._authorized(request, "update/action", match["name"])
-        certificate, pending = self._pending(vault, request, match)
-        certificate.pending = None
-        if not certificate.versions:
-            del vault.certificates.live[certificate.name.lower()]
-        return Response.of(200, shapes.operation(vault, certificate, pending))
-
-    @route("POST", PENDING + "/merge", "merge_certificate")
-    def merge_certificate(self, request: Request, match: re.Match[str]) -> Response:
-        """Bring the chain that was signed elsewhere; with an issuer, only once that one has failed."""
-        vault = self._authorized(request, "create/action", match["name"])
-        certificate, pending = self._pending(vault, request, match)
-        issuer = pending.policy["issuer"]["name"]
-        if pending.status == COMPLETED:
-            raise KeyVaultError(403, "The pending certificate is completed already.")
-        if not pending.by_hand and certificate.in_progress:
-            raise KeyVaultError(
-                403, f"Merge is forbidden on pending object created with issuer : {issuer} while it is in progess."
-            )
-        content = self._body(request)
-        flags: dict[str, Any] = {"enabled": pending.enabled, "tags": pending.tags} | _named(
-            content, self._flags(content)
-        )
-        material = _material(lambda: read_x5c(list(content.get("x5c") or ()), pending.key))
-        version = self.complete(vault, certificate, material, version=pending.version, **flags)
-        pending.status, pending.details, pending.failure = COMPLETED, None, None
-        place = {"Location": f"{vault.url}/certificates/{certificate.name}?api-version={request.query['api-version']}"}
-        return Response.of(201, shapes.bundle(vault, certificate, version), place)
-
-    @route("POST", CERTIFICATE + "/import", "import_certificate")
-    def import_certificate(self, request: Request, match: re.Match[str]) -> Response:
-        """A version that was made elsewhere, with its key; what is expired is not taken."""
-        vault, content = self._begin(request, match, "import/action")
-        before = vault.certificates.live.get(match["name"].lower())
-        given = content.get("policy") or {}
-        content_type = _content_type(given, before)
-        value, password = content.get("value"), content.get("pwd")
-        if not isinstance(value, str) or not value:
-            raise bad_parameter("Property value is required.")
-        material = _material(lambda: read_import(value, password, content_type))
-        if material.chain[0].not_valid_after_utc.timestamp() <= self.clock.now():
-            raise bad_parameter("The specified X.509 certificate has expired.")
-        issuers = vault.certificates.issuers
-        known = before.policy if before else None
-        policy = self.dated(imported_policy(given, known, material, content_type, issuers), known)
-        certificate = before or Certificate(match["name"], policy)
-        certificate.policy, certificate.pending = policy, None
-        version = self.complete(vault, certificate, material, **self._flags(content))
-        return Response.of(200, shapes.bundle(vault, certificate, version))
+class KeyVaultCertificates(KeyVaultCertificateRequests):
+    """A recovered certificate is there after ``transition_seconds``."""
 
     @route("GET", r"/certificates/?", "list_certificates")
     def list_certificates(self, request: Request, match: re.Match[str]) -> Response:
@@ -164,22 +66,11 @@ class KeyVaultCertificates(KeyVaultCertificateSettings):
         vault = self._authorized(request, "update/action", match["name"])
         certificate = self._certificate(vault, match["name"])
         version, content = self._of(certificate, match["version"]), self._body(request)
-        for name, value in _named(content, self._flags(content)).items():
+        for name, value in named(content, self._flags(content)).items():
             setattr(version, name, value)
         version.updated = int(self.clock.now())
         self._update_secret(vault, certificate, version)
         return Response.of(200, shapes.bundle(vault, certificate, version))
-
-    def _authorized(self, request: Request, action: str, name: str | None = None) -> Vault:
-        return self.authorize(request, action, name, "certificates")
-
-    def _begin(self, request: Request, match: re.Match[str], action: str) -> tuple[Vault, dict[str, Any]]:
-        vault, content = self._authorized(request, action, match["name"]), self._body(request)
-        if not NAME.fullmatch(match["name"]):
-            raise bad_parameter("A certificate's name is 1 to 127 letters, digits and hyphens.")
-        self._refuse_name(vault, match["name"])
-        self._refuse_pending(vault.certificates.live.get(match["name"].lower()))
-        return vault, content
 
     def _there(self, certificate: Certificate) -> bool:
         return certificate.ready <= self.clock.now()
@@ -196,13 +87,6 @@ class KeyVaultCertificates(KeyVaultCertificateSettings):
             raise _not_found(f"{certificate.name}/{version}" if version else certificate.name)
         return found
 
-    def _pending(self, vault: Vault, request: Request, match: re.Match[str]) -> tuple[Certificate, Pending]:
-        """The request; one that is named in the query has to be this very one."""
-        found = vault.certificates.live.get(match["name"].lower())
-        if not found or not found.pending or request.query.get("request_id") not in (None, found.pending.request_id):
-            raise KeyVaultError(404, f"Pending certificate not found: {match['name']}", "PendingCertificateNotFound")
-        return found, found.pending
-
 
 def _not_found(name: str) -> KeyVaultError:
     return KeyVaultError(404, (
@@ -210,25 +94,3 @@ def _not_found(name: str) -> KeyVaultError:
         "certificate you may be able to recover it using the correct recovery command. For help resolving this issue, "
         "please see https://go.microsoft.com/fwlink/?linkid=2125182"
     ), "CertificateNotFound")  # fmt: skip
-
-
-def _content_type(given: Mapping[str, Any], before: Certificate | None) -> str:
-    """In which form an import comes: what its policy says, or else the policy that is there already."""
-    known = before.policy["secret_props"]["contentType"] if before else PFX
-    chosen = (given.get("secret_props") or {}).get("contentType") or known
-    if chosen not in CONTENT_TYPES:
-        raise bad_parameter("Property policy.secret_props.contentType has invalid value.")
-    return str(chosen)
-
-
-def _material(read: Callable[[], Material]) -> Material:
-    try:
-        return read()
-    except ValueError as error:
-        raise bad_parameter(str(error)) from None
-
-
-def _named(content: Mapping[str, Any], flags: dict[str, Any]) -> dict[str, Any]:
-    """Those of the flags that a request really names."""
-    named = {"enabled": (content.get("attributes") or {}).get("enabled"), "tags": content.get("tags")}
-    return {name: value for name, value in flags.items() if named[name] is not None}

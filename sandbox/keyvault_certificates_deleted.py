@@ -7,8 +7,9 @@ from typing import Any
 
 from sandbox import keyvault_certificate_shapes as shapes
 from sandbox.keyvault_base import KeyVaultError
+from sandbox.keyvault_certificate_requests import CERTIFICATE
 from sandbox.keyvault_certificate_store import Certificate
-from sandbox.keyvault_certificates import CERTIFICATE, KeyVaultCertificates
+from sandbox.keyvault_certificates import KeyVaultCertificates
 from sandbox.keyvault_vaults import Vault
 from sandbox.messages import Request, Response
 from sandbox.service import route

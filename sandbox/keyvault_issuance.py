@@ -56,19 +56,25 @@ class KeyVaultIssuance(KeyVaultSecrets):
         tags: Mapping[str, str] | None = None,
     ) -> Pending:  # fmt: skip
         """Begin a new version under a policy, which is then the certificate's. Raises KeyVaultError."""
+        pending = self.draft(certificate, policy, enabled=enabled, tags=tags)
+        if not pending.by_hand:
+            pending.due = self.clock.now() + self.issue_seconds
+            pending.failure = self.issuance_failures.pop(0) if self.issuance_failures else None
+        certificate.policy, certificate.pending = policy, pending
+        vault.certificates.live[certificate.name.lower()] = certificate
+        return pending
+
+    def draft(
+        self, certificate: Certificate, policy: Policy, *, enabled: bool = True, tags: Mapping[str, str] | None = None
+    ) -> Pending:
+        """A request that nobody knows of yet, with its key. Raises KeyVaultError."""
         now, key = self.clock.now(), self._key(certificate, policy)
         try:
             csr = make_csr(key, policy["x509_props"])
         except (ValueError, TypeError) as error:
             raise bad_parameter(f"Property policy.x509_props has invalid value: {error}") from None
         span = (now - BEFORE_NOW, months_later(now, policy["x509_props"]["validity_months"]))
-        pending = Pending(new_version(), policy, key, csr, int(now), span, None, dict(tags or {}), enabled)
-        if not pending.by_hand:
-            pending.due = now + self.issue_seconds
-            pending.failure = self.issuance_failures.pop(0) if self.issuance_failures else None
-        certificate.policy, certificate.pending = policy, pending
-        vault.certificates.live[certificate.name.lower()] = certificate
-        return pending
+        return Pending(new_version(), policy, key, csr, int(now), span, None, dict(tags or {}), enabled)
 
     def complete(
         self, vault: Vault, certificate: Certificate, material: Material, *, version: str | None = None,
