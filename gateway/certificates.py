@@ -73,7 +73,6 @@ class Operation:
     status: str
     issuer: str
     csr: bytes
-    version: str
     request_id: str
     said: str
 
@@ -307,7 +306,6 @@ def _operation(body: dict[str, Any]) -> Operation:
         status=str(body.get("status") or ""),
         issuer=str((body.get("issuer") or {}).get("name") or ""),
         csr=b64decode(body.get("csr") or ""),
-        version=str(body.get("target") or "").rstrip("/").rpartition("/")[2],
         request_id=str(body.get("request_id") or ""),
         said=said or str(body.get("status_details") or ""),
     )

@@ -94,7 +94,7 @@ class Http:
             NotSent, Refused, Unclear
         """
         response = self.raw(place, method, url, json=payload, headers={"Authorization": f"Bearer {token}"})
-        self._note_time(response)
+        self.note_time(response)
         body = json_object(response)
         if response.status_code == 204 or (200 <= response.status_code < 300 and body is not None):
             return Answer(response.status_code, body or {})
@@ -124,12 +124,13 @@ class Http:
             return datetime.now(UTC)
         return self._server_time + timedelta(seconds=monotonic() - self._read_at)
 
-    def _note_time(self, response: requests.Response) -> None:
+    def note_time(self, response: Any) -> None:
+        """Take the time of day from an answer's Date header; for answers to Microsoft's clients on our session too."""
         if date := _date(response):
             self._server_time, self._read_at = date, monotonic()
 
 
-def _date(response: requests.Response) -> datetime | None:
+def _date(response: Any) -> datetime | None:
     try:
         return parsedate_to_datetime(response.headers["Date"]).astimezone(UTC)
     except (KeyError, ValueError):
@@ -152,7 +153,7 @@ def retry_after(response: requests.Response) -> float | None:
 
 
 def _no_answer(place: str, error: requests.RequestException) -> CallError:
-    if _never_left(error):
+    if never_left(error):
         return NotSent(place, "no connection")
     # Any other TLS error may come in the middle of an answer.
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
@@ -164,7 +165,8 @@ def _no_answer(place: str, error: requests.RequestException) -> CallError:
     return Unclear(place, "connection broken")
 
 
-def _never_left(error: requests.RequestException) -> bool:
+def never_left(error: requests.RequestException) -> bool:
+    """Whether the request that failed so did surely not reach anybody."""
     if isinstance(error, requests.ConnectTimeout):
         return True
     reason = getattr(error.args[0], "reason", None) if error.args else None

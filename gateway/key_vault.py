@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway.azure import Azure
 from gateway.errors import CallError, NotSent, Refused, Unclear
-from gateway.http import Http
+from gateway.http import Http, never_left
 
 if TYPE_CHECKING:
     from azure.keyvault.certificates import CertificateClient
@@ -58,6 +58,7 @@ class KeyVaultCalls:
             ),
             # We decide what may be repeated: azure-core would send a PUT up to four times.
             "retry_total": 0,
+            "raw_response_hook": lambda answer: self._http.note_time(answer.http_response),
             # A redirect would be followed with the secret in hand, wherever it leads.
             "permit_redirects": False,
         }
@@ -72,13 +73,17 @@ class KeyVaultCalls:
 
     def _translated(self, call: Callable[[], T], tells: bool) -> T:
         from azure.core import exceptions
+        from requests import RequestException
 
         try:
             return call()
         except exceptions.HttpResponseError as error:
             raise self._refused(error, tells) from None
-        except exceptions.ServiceRequestError:
-            raise NotSent(self._place, "no connection") from None
+        except exceptions.ServiceRequestError as error:
+            cause = error.inner_exception
+            if isinstance(cause, RequestException) and never_left(cause):
+                raise NotSent(self._place, "no connection") from None
+            raise Unclear(self._place, "connection broken") from None
         except exceptions.AzureError:
             raise Unclear(self._place, "no usable answer") from None
 

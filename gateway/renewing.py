@@ -77,8 +77,9 @@ class Renewal(Maker):
             operation = self._begin(operation.request_id if operation else "")
         else:
             log.info("a new version is being made already")
-        version = self._await(operation)
-        return self._kind.mint(version, self._http.now() + lifetime)
+        self._await(operation)
+        made = self._made()
+        return self._kind.mint(made.key_id, made.ends)
 
     def _is_there(self) -> bool:
         note, now, policy = self._at.known.ledger.regenerating, self._at.known.now, self._at.policy
@@ -117,8 +118,18 @@ class Renewal(Maker):
                 return operation
         return None
 
-    def _await(self, operation: Operation) -> str:
-        """Wait for its end; the new version."""
+    def _made(self) -> LiveCredential:
+        """The version that is new since the listing: an operation that is completed names none."""
+        for attempt in range(READS):
+            if attempt:
+                self._deadline.pause(self._host.settings.retry_base)
+            made = newest(self._kind.live())
+            if made.key_id != self._newest.key_id:
+                return made
+        raise Failed("Key Vault does not show the new version yet", "run it again: it publishes it then")
+
+    def _await(self, operation: Operation) -> None:
+        """Wait for its end."""
         began, pause = self._deadline.remaining(), self._host.settings.retry_base / 2
         while operation.is_open:
             if operation.issuer == UNKNOWN:
@@ -133,7 +144,6 @@ class Renewal(Maker):
         if operation.status != "completed":
             said = f"{operation.status}: {operation.said}".rstrip(": ")
             raise Failed(f"Key Vault did not make the new version, {said}", "correct the cause, and run it again")
-        return operation.version
 
     def _still(self, operation: Operation | None) -> Operation:
         if operation is None:
