@@ -41,6 +41,8 @@ class Folders:
     def __init__(self, keeper: Keeper, read: Callable[[Iterable[str]], dict[str, Any]]) -> None:
         self._keeper = keeper
         self._read = read
+        self._seen: list[Any] = []
+        """as they were last; a folder keeps its uid and its key"""
 
     def all(self) -> list[SharedFolder]:
         """See `Vault.folders`."""
@@ -50,7 +52,9 @@ class Folders:
         """See `Vault.create`."""
         self._keeper.check_owner_key("no record can be created")
         content = _content(title, kind, fields, notes)
-        shared = _shared(self._folders(), folder_uid)
+        if all(folder.folder_uid != folder_uid for folder in self._seen):
+            self._folders()
+        shared = _shared(self._seen, folder_uid)
         place = CreateOptions(shared.folder_uid, None if folder_uid == shared.folder_uid else folder_uid)
         try:
             payload = self._keeper.sdk.prepare_create_payload(
@@ -68,7 +72,8 @@ class Folders:
         return str(payload.recordUid)
 
     def _folders(self) -> list[Any]:
-        return self._keeper.call("get_folders", lambda: list(self._keeper.sdk.get_folders()))
+        self._seen = self._keeper.call("get_folders", lambda: list(self._keeper.sdk.get_folders()))
+        return self._seen
 
     def _send(self, payload: Any) -> None:
         lost: CallError | None = None

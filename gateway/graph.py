@@ -7,7 +7,7 @@ Source: https://learn.microsoft.com/graph/api/resources/application
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,7 @@ from gateway.http import Answer, Http
 from gateway.secret import Secret
 
 _SELECT = "$select=id,appId,displayName,createdDateTime,signInAudience,passwordCredentials"
+_PAGE = 999  # the most that Graph gives at once
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _OWNER_HINT = (
     "give the rotating application Application.ReadWrite.OwnedBy with admin consent, and make its service principal "
@@ -90,6 +91,55 @@ class Graph:
             CallError
         """
         return self._application(f"/applications/{object_id}")
+
+    def applications(self) -> Iterator[Application]:
+        """All app registrations, page after page. Permission: ``Application.Read.All``.
+
+        Raises:
+            CallError
+        """
+        for entry in self._pages("applications", f"/applications?{_SELECT}&$top={_PAGE}"):
+            yield _application(entry)
+
+    def owned_applications(self, client_id: str) -> Iterator[Application]:
+        """Those that the service principal of ``client_id`` owns; ``Application.ReadWrite.OwnedBy`` is enough.
+
+        Raises:
+            CallError
+        """
+        for entry in self._pages("owned objects", f"/servicePrincipals(appId='{client_id}')/ownedObjects?$top={_PAGE}"):
+            if str(entry.get("@odata.type")) == "#microsoft.graph.application":
+                yield _application(entry)
+
+    def client_id_of(self, principal: str) -> str:
+        """The client id of the service principal with this object id; empty where there is none to be seen.
+
+        Raises:
+            CallError
+        """
+        path = f"/servicePrincipals/{principal}?$select=appId"
+        try:
+            answer = self._http.patiently(lambda: self._send("service principal", "GET", path))
+        except Refused as error:
+            if error.status in (400, 403, 404):
+                return ""
+            raise
+        return str(answer.body.get("appId") or "")
+
+    def _pages(self, what: str, path: str) -> Iterator[dict[str, Any]]:
+        while path:
+            body = self._page(what, path)
+            entries = body.get("value")
+            if not isinstance(entries, list):
+                raise Unclear(f"Graph {what}", "an answer without a list")
+            yield from entries
+            following = str(body.get("@odata.nextLink") or "")
+            if following and not following.startswith(f"{self._root}/"):
+                raise Unclear(f"Graph {what}", "a next page on another host")
+            path = following.removeprefix(self._root)
+
+    def _page(self, what: str, path: str) -> dict[str, Any]:
+        return self._http.patiently(lambda: self._send(what, "GET", path)).body
 
     def add_password(self, object_id: str, name: str, ends: datetime) -> Minted:
         """A new client secret. Asked for once: after an `Unclear` there may be one, and nobody knows its value.
@@ -187,7 +237,7 @@ class Graph:
         )
 
     def _application(self, path: str) -> Application:
-        return self._http.patiently(lambda: _application(self._send("application", "GET", f"{path}?{_SELECT}")))
+        return self._http.patiently(lambda: _application(self._send("application", "GET", f"{path}?{_SELECT}").body))
 
     def _send(self, what: str, method: str, path: str, payload: dict[str, Any] | None = None) -> Answer:
         token = self._token().reveal()
@@ -204,8 +254,7 @@ def is_guid(text: str) -> bool:
     return bool(_GUID.fullmatch(text))
 
 
-def _application(answer: Answer) -> Application:
-    body = answer.body
+def _application(body: dict[str, Any]) -> Application:
     try:
         return Application(
             object_id=str(body["id"]),

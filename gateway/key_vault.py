@@ -5,11 +5,14 @@ Source: https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 from gateway.azure import Azure
-from gateway.errors import CallError, NotSent, Refused, Unclear
+from gateway.clouds import Cloud
+from gateway.errors import CallError, Failed, NotSent, Refused, Unclear
 from gateway.http import Http, never_left
 
 if TYPE_CHECKING:
@@ -17,6 +20,24 @@ if TYPE_CHECKING:
     from azure.keyvault.secrets import SecretClient
 
 T = TypeVar("T")
+
+
+def vault_url(text: str, cloud: Cloud, place: str = "--vault") -> str:
+    """The address of a vault, given by its name or its address; no token goes to a host outside of the cloud.
+
+    Raises:
+        Failed: it is neither; ``place`` names where it stands.
+    """
+    given = text.strip().lower()
+    parts = urlsplit(given if "//" in given else f"https://{given}")
+    name = parts.netloc.removesuffix(f".{cloud.key_vault}")
+    known = parts.netloc != name or "//" not in given
+    fits = re.fullmatch(r"[a-z0-9](?:[a-z0-9-]{1,22}[a-z0-9])?", name)
+    if parts.scheme != "https" or not known or not fits or parts.path.strip("/") or parts.query or parts.fragment:
+        shown = re.sub(r"//[^/\s]*@", "//", text)
+        what = f"{place}: {shown!r} is not a vault in {cloud.name}"
+        raise Failed(what, f"give its name, or https://<vault>.{cloud.key_vault}")
+    return f"https://{name}.{cloud.key_vault}"
 
 
 class KeyVaultCalls:

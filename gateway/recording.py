@@ -1,0 +1,111 @@
+"""Making the records that are missing: straight in a shared folder, or as a file to be imported. None is made twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from gateway.discovering import Item
+from gateway.errors import CallError, Failed, Incomplete, RotationError, Unclear, Unknown
+from gateway.known import Known
+from gateway.lock import RecordLock
+from gateway.new_records import NOTES, NewRecord, new_record
+from gateway.progress import progress
+from gateway.session import Session
+from gateway.vault import Vault
+
+AGAIN = "run it again: it goes on with the rest; ROTATION_DEADLINE_SECONDS says how long one run may take"
+
+
+@dataclass
+class Row:
+    """One thing, and the uids of the records that stand for it; ``made``: the one that this run made."""
+
+    item: Item
+    records: list[str] = field(default_factory=list)
+    made: str = ""
+
+
+def one_at_a_time(lock_dir: str) -> RecordLock:
+    """Before the records are read, where some may be made. Raises Failed: another run on this host is at it."""
+    try:
+        return RecordLock(lock_dir, "discover --create")
+    except Failed as error:
+        if "another run" not in error.message:
+            raise
+        raise Failed("another run on this host makes records", "wait for it, and run this again") from None
+
+
+def folder_uid(vault: Vault, given: str) -> str:
+    """The uid of a folder, given by its uid or its name.
+
+    Raises:
+        Failed: there is none, or several have this name.
+        CallError
+    """
+    folders = vault.folders()
+    found = [folder.uid for folder in folders if given == folder.uid]
+    found = found or [folder.uid for folder in folders if given == folder.name]
+    if len(found) == 1:
+        return found[0]
+    seen = ", ".join(f"{folder.name} ({folder.uid})" for folder in folders) or "none"
+    what = "several folders have this name" if found else "the Keeper application sees no such folder"
+    raise Failed(f"--folder {given!r}: {what}", f"give the uid of one of these: {seen}; or share the folder with it")
+
+
+def missing(rows: Sequence[Row], session: Session) -> list[NewRecord]:
+    """A record for each thing that has none; one, however often it is listed."""
+    wanted: dict[str, Item] = {}
+    for row in rows:
+        if not (row.records or row.item.previous or row.item.unwanted):
+            wanted.setdefault(row.item.address.lower(), row.item)
+    return [new_record(item, session.azure.cloud) for item in wanted.values()]
+
+
+class Creation:
+    """New records in a folder.
+
+    Args:
+        done: is told of each.
+    """
+
+    def __init__(self, session: Session, folder: str, done: Callable[[NewRecord, str], None]) -> None:
+        self._session, self._folder, self._done = session, folder, done
+        self._made = 0
+        self._total = 0
+
+    def run(self, records: Sequence[NewRecord]) -> int:
+        """Make those that nobody has made meanwhile; how many.
+
+        Raises:
+            Failed: none was made.
+            Incomplete: some were; run again for the rest.
+            Unknown: one may have been made.
+        """
+        deadline, cloud = self._session.http.deadline, self._session.azure.cloud
+        deadline.stop_on_sigterm()
+        known = Known(self._session.vault.read([]).values(), cloud)
+        left = [record for record in records if not known.records(record.item)]
+        self._total = len(left)
+        with progress(lambda: f"made {self._made:,} of {self._total:,} records"):
+            for record in left:
+                self._make(record, deadline.over())
+        return self._made
+
+    def _make(self, record: NewRecord, too_late: str) -> None:
+        try:
+            if too_late:
+                raise Failed(too_late, AGAIN)
+            uid = self._session.vault.create(self._folder, record.title, "pamUser", record.fields(), NOTES)
+        except (Failed, CallError) as error:
+            raise self._stopped(record, error) from None
+        self._made += 1
+        self._done(record, uid)
+
+    def _stopped(self, record: NewRecord, error: Failed | CallError) -> RotationError:
+        so_far = f"{self._made:,} of {self._total:,} records were made"
+        if isinstance(error, Unclear):
+            return Unknown(f"{so_far}; {record.title}: {error}", error.hint)
+        if not self._made:
+            return Failed(f"no record was made; {record.title}: {error}", error.hint)
+        return Incomplete(f"{so_far}; {record.title}: {error}", error.hint if error.hint else AGAIN)
