@@ -16,6 +16,7 @@ from types import FrameType
 try:
     from sandbox.furnish import READ_ALL, WRITE_ALL, WRITE_OWNED, Furnished
     from sandbox.graph_base import READ_USERS
+    from sandbox.passwords_furnish import furnish_mongodb, furnish_password
     from sandbox.world import Sandbox
 except ImportError as error:
     sys.exit(f"error: {error.name} is not installed\nhint: run make demo once, then .venv-demo/bin/python -m sandbox")
@@ -38,7 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sandbox.keyvault.grant(names.admin_client_id, "Key Vault Secrets Officer", sandbox.key_vault_url)
         try:
             leading = sandbox.env(folder)
-            _write_exports(env_file, leading | {"CURL_CA_BUNDLE": leading["SSL_CERT_FILE"]} | _names(names))
+            made = _names(names) | {"SANDBOX_PASSWORD_RECORD_UID": furnish_password(sandbox, names)}
+            made |= _mongodb(sandbox, names) if options.mongodb else {}
+            _write_exports(env_file, leading | {"CURL_CA_BUNDLE": leading["SSL_CERT_FILE"]} | made)
         except OSError as error:
             print(f"error: cannot write {env_file}: {error.strerror}", file=sys.stderr)
             return 1
@@ -77,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         "--admin-role", action="append", metavar="ROLE", choices=KNOWN_ROLES,
         help=f"Graph permission of the admin application; can be repeated (default: {', '.join(ROLES)})",
     )  # fmt: skip
+    up.add_argument("--mongodb", action="store_true", help="also a MongoDB server and two records; needs pymongo")
     return parser
 
 
@@ -108,6 +112,18 @@ def _names(names: Furnished) -> dict[str, str]:
         "SANDBOX_CONFIG_RECORD_UID": names.config_record_uid,
         "SANDBOX_RESOURCE_GROUP": names.resource_group,
         "SANDBOX_USER_PRINCIPAL_NAME": names.user_principal_name,
+    }
+
+
+def _mongodb(sandbox: Sandbox, names: Furnished) -> dict[str, str]:
+    try:
+        made = furnish_mongodb(sandbox, names)
+    except ImportError as error:
+        sys.exit(f"error: {error.name} is not installed\nhint: pip install 'pymongo>=4.10,<5' in this environment")
+    return {
+        "SANDBOX_MONGODB_URI": made.uri,
+        "SANDBOX_MONGODB_RECORD_UID": made.record_uid,
+        "SANDBOX_MONGODB_ADMIN_RECORD_UID": made.admin_record_uid,
     }
 
 

@@ -75,9 +75,9 @@ def test_every_role_is_named(module: str) -> None:
 
 
 def _messages(module: str) -> Iterator[str]:
-    """The longest fixed part of each message that a destination raises; a page may break off after its beginning."""
-    source = (ROOT / "gateway" / "deliveries" / f"{module}.py").read_text()
-    position = {"Failed": 0, "Unclear": 1, "refuse": 1}
+    """The longest fixed part of each message that a module raises; a page may break off after its beginning."""
+    source = (ROOT / "gateway" / f"{module}.py").read_text()
+    position = {"Failed": 0, "Incomplete": 0, "Unknown": 0, "Unclear": 1, "refuse": 1}
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in position:
             message = node.args[position[node.func.id]]
@@ -94,6 +94,20 @@ def _messages(module: str) -> Iterator[str]:
 @pytest.mark.parametrize("module", PAGE_OF)
 def test_every_message_of_a_destination_is_explained(module: str) -> None:
     explained = (ROOT / "docs" / PAGE_OF[module]).read_text() + DELIVERIES
+    messages = list(_messages(f"deliveries/{module}"))
+    assert messages
+    assert not [message for message in messages if message[:24] not in explained]
+
+
+@pytest.mark.parametrize(
+    ("module", "page"),
+    [
+        ("choosing", "mongodb.md"), ("mongodb", "mongodb.md"),
+        ("publishing", "publish-password.md"), ("template", "publish-password.md"),
+    ],
+)  # fmt: skip
+def test_every_message_about_a_password_is_explained(module: str, page: str) -> None:
+    explained = (ROOT / "docs" / page).read_text() + (ROOT / "docs" / "outcomes.md").read_text()
     messages = list(_messages(module))
     assert messages
     assert not [message for message in messages if message[:24] not in explained]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -19,7 +20,7 @@ VARIABLES = {
     "HTTPS_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "KSM_CONFIG_FILE", "SANDBOX_TENANT_ID",
     "SANDBOX_ADMIN_CLIENT_ID", "SANDBOX_ADMIN_CLIENT_SECRET", "SANDBOX_SUBSCRIPTION_ID", "SANDBOX_KEY_VAULT_URL",
     "SANDBOX_RECORD_UID", "SANDBOX_ADMIN_RECORD_UID", "SANDBOX_CONFIG_RECORD_UID", "SANDBOX_RESOURCE_GROUP",
-    "SANDBOX_USER_PRINCIPAL_NAME",
+    "SANDBOX_USER_PRINCIPAL_NAME", "SANDBOX_PASSWORD_RECORD_UID",
 }  # fmt: skip
 COMMAND = [sys.executable, "-m", "sandbox"]
 ROOT = Path(__file__).parents[2]
@@ -73,6 +74,29 @@ def test_a_shell_that_sources_the_file_meets_it(tmp_path: Path) -> None:
             proxies={"https": variables["HTTPS_PROXY"]}, verify=variables["REQUESTS_CA_BUNDLE"], timeout=10,
         )  # fmt: skip
         assert token.status_code == 200
+
+
+PAGES = {
+    "docs/mongodb.md": ("proved       login", "/secrets/orders-mongodb"),
+    "docs/publish-password.md": ("identical in Keeper and at", "/secrets/orders-password"),
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_page_is_followed_to_its_end(page: str, tmp_path: Path) -> None:
+    """As it is written there, but for the place of the environment, which has all packages here."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    (block,) = re.findall(r"^## Try it in the sandbox$.*?^```\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    block = re.sub(r"^.* -m pip .*\n", "", block, flags=re.MULTILINE)
+    block = block.replace(".venv-demo/bin", str(Path(sys.executable).parent)).replace(
+        "/tmp/env.sh", f"{tmp_path}/env.sh"
+    )
+    clean = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    command = ["bash", "-e", "-c", "set -m; " + block]
+    outcome = subprocess.run(command, env=clean, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert outcome.returncode == 0, outcome
+    assert not [said for said in PAGES[page] if said not in outcome.stdout + outcome.stderr]
+    assert "exit 0: done" in outcome.stderr
 
 
 @pytest.mark.parametrize(
