@@ -18,7 +18,7 @@ class Field:
     default: str = ""
     written: bool = False
     only: str = ""
-    """the scripts that the field is for; empty for all"""
+    """the scripts, or the command, that the field is for; empty for all"""
 
     def is_for(self, script: str) -> bool:
         """Whether this script reads or writes it."""
@@ -26,7 +26,7 @@ class Field:
 
 
 APP, STORAGE, PASSWORD, MONGODB = "azure_app_secret", "azure_storage_key", "publish_password", "mongodb_user"
-CERTIFICATE = "azure_key_vault_certificate"
+CERTIFICATE, TLS_SECRET = "azure_key_vault_certificate", "tls-secret"
 
 FIELDS = (
     Field("application_object_id", "text", "the app to rotate: its object id or its application (client) id", only=APP),
@@ -69,6 +69,8 @@ FIELDS = (
     Field("certificate_file", "text", "name of the attachment with it", written=True, only=CERTIFICATE),
     Field("pfx_password", "secret", "password of that attachment", written=True, only=CERTIFICATE),
     Field("csr", "multiline", "what a CA has to sign for the next version", written=True, only=CERTIFICATE),
+    Field("tls_secret_id", "text", "a Key Vault secret that is a certificate", written=True, only=TLS_SECRET),
+    Field("tls_secret_version", "text", "the version that the record shows", written=True, only=TLS_SECRET),
     Field("expires", "text", "when the published secret expires, UTC", written=True),
     Field("NOOP", "text", "tells the Gateway to run only the attached script", "True"),
     Field("Private Key Type", "text", "second field of Keeper's recipe for NOOP", "rsa-ssh"),

@@ -48,6 +48,11 @@ class Folders:
         """See `Vault.folders`."""
         return [SharedFolder(folder.folder_uid, folder.name, folder.parent_uid) for folder in self._folders()]
 
+    def check(self, folder_uid: str) -> None:
+        """See `Vault.check_folder`."""
+        self._keeper.check_owner_key("no record can be created")
+        _shared(self._folders(), folder_uid)
+
     def create(self, folder_uid: str, title: str, kind: str, fields: Sequence[NewField], notes: str) -> str:
         """See `Vault.create`."""
         self._keeper.check_owner_key("no record can be created")

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from gateway.attachments import Attachment, Files, attachments_of
+from gateway.errors import Refused, Unclear
 from gateway.fields import FIELDS, KINDS
 from gateway.folders import Folders, NewField, SharedFolder
 from gateway.http import Http
@@ -193,6 +194,22 @@ class Vault:
         """
         return self._files.detach(record, uids)
 
+    def delete(self, uid: str) -> None:
+        """Delete a record with its files. One that is gone already is deleted.
+
+        Raises:
+            NotSent, Refused: it is as before.
+            Unclear: it may be deleted.
+        """
+        place = "Keeper delete_secret"
+        said = self._keeper.call("delete_secret", lambda: self._keeper.sdk.delete_secret([uid]))
+        codes = [str(each.get("responseCode") or "") for each in said or [] if each.get("recordUid") == uid]
+        if codes == ["ok"] or not self.read([uid]):
+            return
+        if not codes:
+            raise Unclear(place, f"an answer that does not name record {uid}")
+        raise Refused(place, 403, codes[0], hint="give the application the right to edit in the shared folder")
+
     def folders(self) -> list[SharedFolder]:
         """The shared folders that the application sees, and the folders inside them.
 
@@ -214,6 +231,15 @@ class Vault:
             Unclear: a record with the uid in the message may have been made.
         """
         return self._folders.create(folder_uid, title, record_type, fields, notes)
+
+    def check_folder(self, folder_uid: str) -> None:
+        """A record can be created there, as far as can be told before it is tried.
+
+        Raises:
+            Failed: this configuration cannot create records, or the folder cannot be seen.
+            CallError
+        """
+        self._folders.check(folder_uid)
 
 
 def _first(value: Any) -> str:
