@@ -17,6 +17,7 @@ class Commands(click.Group):
     """The commands of this file, and those of others, which are imported only when they are asked for."""
 
     ELSEWHERE = {  # noqa: RUF012 (a constant)
+        "certificate": "gateway.commands_certificate:certificate",
         "discover": "gateway.commands_discover:discover",
     }
 

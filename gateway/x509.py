@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
@@ -171,19 +171,70 @@ def read_pem(content: bytes, password: str = "") -> Bundle:
     return _checked(Bundle(key, leaf, rest), "PEM")  # type: ignore[arg-type]
 
 
+def read_public(value: str, content_type: str) -> list[x509.Certificate]:
+    """The certificates of what Key Vault keeps in the secret of a certificate, with or without its private key.
+
+    Raises:
+        Failed: there is none.
+    """
+    if content_type == PEM or value.lstrip().startswith(_BEGIN.decode()):
+        return read_chain(value.encode())
+    try:
+        found = _load_unprotected(base64.b64decode(value, validate=True))
+    except ValueError:
+        raise Failed("the secret is neither PFX nor PEM", "name a secret of the type certificate") from None
+    own = [found.cert.certificate] if found.cert else []
+    return in_order([*own, *(each.certificate for each in found.additional_certs)])
+
+
 def read_chain(content: bytes) -> list[x509.Certificate]:
-    """The certificates in PEM, DER or PKCS #7, in the order in which they stand. Raises Failed."""
+    """The certificates in PEM, DER or PKCS #7, in the order in which they stand; PKCS #7 has none, and gets one.
+
+    Raises:
+        Failed: there is no certificate.
+    """
     try:
         if b"-----BEGIN PKCS7-----" in content:
-            from cryptography.hazmat.primitives.serialization import pkcs7
-
-            return pkcs7.load_pem_pkcs7_certificates(content)
+            return _read_pkcs7(content)
         if _BEGIN in content:
             return x509.load_pem_x509_certificates(content)
-        return [x509.load_der_x509_certificate(content)]
-    except ValueError:
+        return _read_der(content)
+    except (ValueError, UnsupportedAlgorithm):
         hint = "give the signed certificate and its chain as PEM, DER or PKCS #7"
         raise Failed("there is no certificate that can be read", hint) from None
+
+
+def _read_der(content: bytes) -> list[x509.Certificate]:
+    try:
+        return [x509.load_der_x509_certificate(content)]
+    except ValueError:
+        return _read_pkcs7(content)
+
+
+def _read_pkcs7(content: bytes) -> list[x509.Certificate]:
+    from cryptography.hazmat.primitives.serialization import pkcs7
+
+    pem = content.lstrip().startswith(_BEGIN)
+    return in_order((pkcs7.load_pem_pkcs7_certificates if pem else pkcs7.load_der_pkcs7_certificates)(content))
+
+
+def in_order(found: list[x509.Certificate]) -> list[x509.Certificate]:
+    """First the one that signed none of the others, then the one that signed it, and so on; as given if that fails."""
+    leaves = [each for each in found if not any(_signed(other, each) for other in found if other is not each)]
+    if len(leaves) != 1:
+        return found
+    chain = leaves
+    while above := [each for each in found if each not in chain and _signed(chain[-1], each)]:
+        chain.append(above[0])
+    return chain if len(chain) == len(found) else found
+
+
+def _signed(lower: x509.Certificate, upper: x509.Certificate) -> bool:
+    try:
+        lower.verify_directly_issued_by(upper)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def request_text(der: bytes) -> str:
@@ -199,14 +250,23 @@ def request_text(der: bytes) -> str:
 def check_chain(chain: list[x509.Certificate]) -> None:
     """The leaf comes first, and each one is signed by the next. Raises Failed."""
     for lower, upper in itertools.pairwise(chain):
-        try:
-            lower.verify_directly_issued_by(upper)
-        except (ValueError, TypeError, InvalidSignature):
+        if not _signed(lower, upper):
             raise Failed(
                 f"the chain is not in order: {lower.subject.rfc4514_string()} is not signed by "
                 f"{upper.subject.rfc4514_string()}",
                 "put the certificate first, then the one that signed it, and so on up to the root",
-            ) from None
+            )
+
+
+def check_request(certificate: x509.Certificate, request: bytes) -> None:
+    """It is for the key of a signing request in DER. Raises Failed."""
+    form = Encoding.DER, PublicFormat.SubjectPublicKeyInfo
+    wanted = x509.load_der_x509_csr(request).public_key()
+    if certificate.public_key().public_bytes(*form) != wanted.public_bytes(*form):
+        raise Failed(
+            f"{certificate.subject.rfc4514_string()} is not for the signing request that waits: its key is another one",
+            "have the request signed that keeper-rotation certificate status --csr-out writes",
+        )
 
 
 def check_dates(certificate: x509.Certificate, now: datetime) -> None:

@@ -1,0 +1,41 @@
+"""What an operator hands over or is given outside of Keeper: files, and passwords, which nobody else ever sees."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from gateway.errors import Failed
+from gateway.secret import Secret
+
+_LARGEST = 10_000_000
+
+
+def read(path: str) -> bytes:
+    """What a file holds. Raises Failed."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read(_LARGEST + 1)
+    except OSError as error:
+        raise Failed(f"{path} cannot be read: {error.strerror}", "name a file that this user may read") from None
+    if len(content) > _LARGEST:
+        raise Failed(f"{path} is larger than {_LARGEST:,} bytes", "name a file with certificates")
+    return content
+
+
+def new_password(*, from_stdin: bool) -> Secret:
+    """The password for a new file, from the first line of stdin or a prompt that does not show it.
+
+    Raises:
+        Failed: there is none.
+    """
+    if from_stdin:
+        password = sys.stdin.readline().rstrip("\r\n")
+    elif sys.stdin.isatty():
+        password = click.prompt("Password for the new file", hide_input=True, confirmation_prompt=True, err=True)
+    else:
+        raise Failed("a PFX needs a password", "pipe it in with --password-stdin, or run this at a terminal")
+    if not password:
+        raise Failed("the password is empty", "give one: the file holds the private key")
+    return Secret(password)

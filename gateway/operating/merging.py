@@ -1,0 +1,86 @@
+"""``certificate merge``: what a CA signed elsewhere becomes the version that waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from gateway import x509
+from gateway.certificates import UNKNOWN, CertificateId, Operation, Version
+from gateway.errors import CallError, Failed, Unclear, Unknown
+from gateway.operating import files, records
+from gateway.operating.following import described
+from gateway.operating.vault import OperatorVault, at
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
+    from gateway.session import Session
+
+
+def read_files(paths: Iterable[str]) -> list[Certificate]:
+    """The certificates of these files, one after the other. Raises Failed."""
+    chain: list[Certificate] = []
+    for path in paths:
+        try:
+            chain += x509.read_chain(files.read(path))
+        except Failed as error:
+            raise Failed(error.message if path in error.message else f"{path}: {error}", error.hint) from None
+    x509.check_chain(chain)
+    return chain
+
+
+def merge(session: Session, place: CertificateId, chain: list[Certificate]) -> dict[str, Any]:
+    """Finish the pending operation with a chain whose order is right; the version as the vault then shows it.
+
+    Raises:
+        Failed: it does not fit, or Key Vault refused it; nothing was changed.
+        Unknown: whether it was merged cannot be told.
+        CallError
+    """
+    vault = at(session, place)
+    operation = _pending(vault, place)
+    x509.check_request(chain[0], operation.csr)
+    for each in chain:
+        x509.check_dates(each, session.http.now())
+    version = _merged(vault, place, chain)
+    followers = [record.uid for record in records.of_certificate(session, place)]
+    about = described(vault, version)
+    if not followers:
+        return about
+    return about | {"records": followers, "next": "the next run of the renewal script publishes it in the record"}
+
+
+def _pending(vault: OperatorVault, place: CertificateId) -> Operation:
+    operation = vault.operation(place.name)
+    if operation is None or not operation.is_open:
+        raise Failed(
+            f"nothing waits to be merged: no version of {place.name} is being made",
+            "ask for one first: keeper-rotation certificate request, or renew, with the issuer Unknown",
+        )
+    if operation.issuer != UNKNOWN or not operation.csr:
+        what = f"{place.name} is being issued by {operation.issuer}"
+        raise Failed(f"{what}, and nothing can be merged", "wait for the issuer; keeper-rotation certificate status")
+    return operation
+
+
+def _merged(vault: OperatorVault, place: CertificateId, chain: list[Certificate]) -> Version:
+    """Sent once, and then the vault is asked what it has."""
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    problem: Unclear | None = None
+    try:
+        vault.merge(place.name, [each.public_bytes(Encoding.DER) for each in chain])
+    except Unclear as error:
+        problem = error
+    wanted = x509.thumbprint(chain[0])
+    try:
+        found = next((each for each in vault.versions(place.name) if each.thumbprint == wanted), None)
+    except CallError as error:
+        found, problem = None, problem or Unclear(error.place, str(error))
+    if found is None:
+        raise Unknown(
+            f"whether the chain was merged cannot be told: {problem or 'Key Vault does not show the version'}",
+            f"look with keeper-rotation certificate status {place}; merging again does no harm",
+        )
+    return found

@@ -1,0 +1,98 @@
+"""The Keeper records of certificates: found by their field ``certificate_id``, filled in, created and deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from gateway.certificates import CertificateId, read_certificate_id
+from gateway.errors import Failed
+from gateway.fields import CERTIFICATE
+from gateway.preparation import check_record
+from gateway.saving import Labels, Save
+from gateway.vault import VaultRecord
+
+if TYPE_CHECKING:
+    from gateway.clouds import Cloud
+    from gateway.session import Session
+
+TARGET = "certificate_id"
+_LABELS = Labels(TARGET, "certificate_version", "thumbprint")
+
+
+def by_certificate(records: Iterable[VaultRecord], cloud: Cloud) -> dict[str, list[VaultRecord]]:
+    """The records that name a certificate, by `key`."""
+    found: dict[str, list[VaultRecord]] = {}
+    for record in records:
+        if place := named_in(record, cloud):
+            found.setdefault(key(place), []).append(record)
+    return found
+
+
+def named_in(record: VaultRecord, cloud: Cloud) -> CertificateId | None:
+    """The certificate that a record names; None where it names none of this cloud."""
+    try:
+        return read_certificate_id(record.value(TARGET), cloud, TARGET)
+    except Failed:
+        return None
+
+
+def key(place: CertificateId) -> str:
+    """The same for every spelling of a certificate, and for all its versions."""
+    return f"{place.vault_url}/{place.name}".lower()
+
+
+def of_certificate(session: Session, place: CertificateId) -> list[VaultRecord]:
+    """The records that name this certificate."""
+    return by_certificate(session.records.values(), session.azure.cloud).get(key(place), [])
+
+
+def record_for(session: Session, uid: str, place: CertificateId) -> VaultRecord:
+    """The PAM User record with this uid, which names this certificate or none yet, and can be edited.
+
+    Raises:
+        Failed
+    """
+    record = wanted(session, uid)
+    if record.kind != "pamUser":
+        hint = "convert it to PAM User in the vault, or name another record"
+        raise Failed(f"record {uid} is of type {record.kind}, not PAM User", hint)
+    check_record(record, CERTIFICATE)
+    there, given = named_in(record, session.azure.cloud), record.value(TARGET).strip()
+    if given and (there is None or key(there) != key(place)):
+        raise Failed(f"record {uid} names another certificate, {given}", "name another record, or empty this field")
+    return record
+
+
+def wanted(session: Session, uid: str) -> VaultRecord:
+    """The record with this uid. Raises Failed."""
+    if uid not in session.records:
+        hint = "check the uid (22 characters), and share its folder with the application of this host"
+        raise Failed(f"record {uid!r} cannot be read", hint)
+    return session.records[uid]
+
+
+def save(session: Session, record: VaultRecord, values: Mapping[str, str]) -> VaultRecord:
+    """Save these fields, whoever else edits the record; the record as it reads then.
+
+    Raises:
+        Failed: the record is as before.
+        Unknown: that cannot be told.
+    """
+    saving = Save(session.vault, session.http.deadline, record, values, _LABELS, lambda _: False)
+    saving.run()
+    return saving.record
+
+
+def create(session: Session, folder_uid: str, place: CertificateId) -> str:
+    """A new PAM User record that the renewal script can be attached to; its uid.
+
+    Raises:
+        Failed, CallError
+    """
+    from gateway.discovering import Item
+    from gateway.new_records import NOTES, new_record
+
+    where = place.vault_url.removeprefix("https://").partition(".")[0]
+    new = new_record(Item(TARGET, str(place), place.name, where, None), session.azure.cloud)
+    return session.vault.create(folder_uid, new.title, "pamUser", new.fields(), NOTES)

@@ -1,0 +1,64 @@
+"""What an operator's command shows: a table or the lines of one result, the same as JSON, and warnings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+
+from gateway.secret import masked
+
+Row = Mapping[str, Any]
+
+
+def stamp(moment: datetime | None) -> str:
+    """A moment as records and JSON have it; empty for none."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else ""
+
+
+def show_table(rows: Sequence[Row], columns: Mapping[str, str], *, as_json: bool, none: str) -> None:
+    """Print rows on stdout. ``columns``: keys and their headings; ``none``: what is said instead of an empty table."""
+    if as_json:
+        click.echo(json.dumps(list(rows), indent=1))
+        return
+    if not rows:
+        click.echo(none)
+        return
+    lines = [list(columns.values()), *([_text(row.get(key)) for key in columns] for row in rows)]
+    widths = [max(len(line[at]) for line in lines) for at in range(len(columns))]
+    for line in lines:
+        click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+
+
+def show(result: Row, *, as_json: bool) -> None:
+    """Print one result on stdout: its keys that say something, a line each."""
+    if as_json:
+        click.echo(json.dumps(result, indent=1))
+        return
+    width = max(map(len, result), default=0)
+    for key, value in result.items():
+        if text := _text(value):
+            click.echo(f"{key:{width}}  {text}")
+
+
+def warn(text: str) -> None:
+    """A warning on stderr."""
+    click.echo(masked(f"warning: {' '.join(text.split())}"), err=True)
+
+
+def note(text: str) -> None:
+    """Something to know, on stderr."""
+    click.echo(masked(text), err=True)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_text, value))
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={_text(each)}" for key, each in value.items())
+    return "" if value is None else str(value)
