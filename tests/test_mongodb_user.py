@@ -19,10 +19,13 @@ OLD = "old-Password-of-orders-1"
 class MongoStage(Stage):
     """A stage with a MongoDB server, its administrator's record attached, and a user whose password is rotated."""
 
-    def __init__(self, *, tls: bool = False, replica_set: str = "", admin_roles: Any = None, **settings: str) -> None:
+    def __init__(
+        self, *, server: Any = None, tls: bool = False, replica_set: str = "", admin_roles: Any = None, **settings: str
+    ) -> None:
         super().__init__()
-        self.server = self.sandbox.mongodb
-        self.server.replica_set, self.server.require_tls = replica_set, tls
+        self.server = server or self.sandbox.mongodb
+        if server is None:
+            self.server.replica_set, self.server.require_tls = replica_set, tls
         roles = ["userAdminAnyDatabase"] if admin_roles is None else admin_roles
         self.admin_password = self.server.add_user("dba", None, "admin", roles)
         for name in ("orders", "orders-b"):
