@@ -19,6 +19,7 @@ class Commands(click.Group):
     ELSEWHERE = {  # noqa: RUF012 (a constant)
         "certificate": "gateway.commands_certificate:certificate",
         "discover": "gateway.commands_discover:discover",
+        "tls-secret": "gateway.commands_tls_secret:tls_secret",
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:

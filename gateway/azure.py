@@ -24,7 +24,8 @@ class Azure:
     """One admin credential signed in to one cloud.
 
     Args:
-        begin_with: the service that is asked first: ``https://graph.microsoft.com`` or ``https://management.azure.com``.
+        begin_with: the service that is asked first: ``https://graph.microsoft.com``, ``https://management.azure.com``,
+            or ``https://vault.azure.net`` for any vault.
 
     Raises:
         Failed, CallError: it cannot sign in.
@@ -36,7 +37,8 @@ class Azure:
         self.entra = Entra(http, cloud, admin.tenant_id, admin.client_id, admin.client_secret)
         self.graph = Graph(http, cloud.graph, lambda: self.token(f"{cloud.graph}/.default"))
         self.arm = Arm(http, cloud.arm, lambda: self.token(f"{cloud.arm}/.default"))
-        Aside(lambda: _open_connection(http, begin_with))
+        if begin_with in (cloud.graph, cloud.arm):  # each vault is a host of its own
+            Aside(lambda: _open_connection(http, begin_with))
         self.token(f"{begin_with}/.default")
 
     def token(self, scope: str) -> Secret:

@@ -199,14 +199,12 @@ class CertificateVault:
         )
         return _version(made.properties)
 
-    def load(self, name: str, pfx: bytes, policy: dict[str, Any], tags: dict[str, str]) -> Version:
+    def load(self, name: str, pfx: bytes, policy: dict[str, Any], tags: dict[str, str]) -> None:
         """Import a PFX without password as a new version, with this policy."""
         from base64 import b64encode
 
         body = {"value": b64encode(pfx).decode(), "policy": policy, "tags": tags}
-        made = self._send("POST", f"certificates/{name}/import", body, repeat_unclear=False, tells=False)
-        version = str(made.get("id") or "").rpartition("/")[2]
-        return next(each for each in self.versions(name) if each.version == version)
+        self._send("POST", f"certificates/{name}/import", body, repeat_unclear=False, tells=False)
 
     def enable(self, name: str, version: str, enabled: bool) -> None:
         """Switch a version on or off; a version cannot be deleted by itself."""

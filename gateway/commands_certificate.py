@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import click
 
+from gateway.certificate_options import MONTHS, as_json, csr_file, named, policy_options, vaults, wanted_of
 from gateway.errors import Failed
 from gateway.session import open_session, session_options
 
 NO_VERSION = "it is the certificate as a whole that is meant here"
-Command = Callable[..., Any]
 
 
 class Ordered(click.Group):
@@ -30,26 +29,6 @@ def certificate() -> None:
     A certificate is named by its identifier, https://<vault>.vault.azure.net/certificates/<name>, or by its page in
     the portal. Write --option=UID: a uid may begin with a dash.
     """
-
-
-def options(*given: Command) -> Callable[[Command], Command]:
-    """Several options of click as one decorator, in this order."""
-
-    def add(command: Command) -> Command:
-        for option in reversed(given):
-            command = option(command)
-        return command
-
-    return add
-
-
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-named = click.argument("certificate_id", metavar="ID")
-vaults = click.option("--vault", "vault", required=True, metavar="VAULT", help="Its name or its address.")
-csr_file = options(
-    click.option("--csr-out", default="", metavar="FILE", help="Write the signing request there, as PEM."),
-    click.option("--force", is_flag=True, help="Write over files that are there."),
-)
 
 
 @certificate.command("list")
@@ -81,63 +60,6 @@ def list_(vault: tuple[str, ...], versions: str, pending: bool, details: bool, a
     show_table(shown, columns, as_json=as_json, none="no certificates")
 
 
-MONTHS = click.IntRange(1, 1200)
-policy_options = options(
-    click.option("--subject", default="", metavar="NAME", help='The whole name: CN=…, O="Contoso, Ltd.", C=DE.'),
-    click.option("--cn", default="", metavar="NAME", help="Common name, usually the domain; instead of --subject."),
-    click.option("--organisation", default="", metavar="NAME", help="O of the subject."),
-    click.option("--unit", default="", metavar="NAME", help="OU of the subject."),
-    click.option("--locality", default="", metavar="CITY", help="L of the subject."),
-    click.option("--state", default="", metavar="STATE", help="ST of the subject."),
-    click.option("--country", default="", metavar="CODE", help="C of the subject, two letters."),
-    click.option("--dns", multiple=True, metavar="NAMES", help="Subject alternative names; repeatable, or a,b,c."),
-    click.option("--email", multiple=True, metavar="ADDRESSES", help="Addresses of e-mail as alternative names."),
-    click.option("--upn", multiple=True, metavar="NAMES", help="User principal names as alternative names."),
-    click.option(
-        "--key-type", type=click.Choice(["RSA", "RSA-HSM", "EC", "EC-HSM"], case_sensitive=False), default=None,
-        help="Default: RSA.",
-    ),
-    click.option("--key-size", type=click.Choice(["2048", "3072", "4096"]), default=None, help="Of RSA."),
-    click.option(
-        "--curve", type=click.Choice(["P-256", "P-384", "P-521", "P-256K"], case_sensitive=False), default=None,
-        help="Of EC.",
-    ),
-    click.option(
-        "--key-usage", multiple=True, metavar="NAMES",
-        help="digitalSignature, nonRepudiation, keyEncipherment, dataEncipherment, keyAgreement, keyCertSign, cRLSign, "
-        "encipherOnly, decipherOnly. Key Vault has no switch for critical.",
-    ),
-    click.option(
-        "--extended-key-usage", multiple=True, metavar="NAMES",
-        help="serverAuth, clientAuth, codeSigning, emailProtection, timeStamping, OCSPSigning, or an OID. Key Vault "
-        "has no switch for critical here either.",
-    ),
-    click.option("--validity-months", "--set-validity-months", type=MONTHS, default=None, help="Default: 12."),
-    click.option("--issuer", default="", metavar="NAME", help="Self, Unknown, or one that is set up. Default: Self."),
-    click.option(
-        "--lifetime-action", "--set-lifetime-action", type=click.Choice(["auto-renew", "email"]), default=None,
-        help="What Key Vault does near the end. Default: auto-renew, for Unknown email.",
-    ),
-    click.option("--days-before", type=click.IntRange(min=1), default=None, help="When: days before the end."),
-    click.option("--percentage", type=click.IntRange(1, 99), default=None, help="Or: percent of the validity."),
-    click.option("--content-type", type=click.Choice(["pfx", "pem"]), default=None, help="Of its secret."),
-    click.option("--exportable/--not-exportable", default=None, help="Whether its private key may leave the vault."),
-    click.option("--reuse-key/--new-key", default=None, help="Whether the next version keeps the key."),
-)  # fmt: skip
-
-
-def _wanted(given: dict[str, Any]) -> tuple[Any, dict[str, str]]:
-    """The options of `policy_options`, and those of the session that are left."""
-    from dataclasses import fields
-
-    from gateway.operating.wishes import Wanted
-
-    names = {each.name for each in fields(Wanted)}
-    # click gives None for a choice that was not made.
-    mine = {name: given[name] for name in names if given[name] is not None}
-    return Wanted(**mine), {name: value for name, value in given.items() if name not in names}
-
-
 @certificate.command()
 @named
 @policy_options
@@ -162,7 +84,7 @@ def request(
     from gateway.operating.requesting import Follow, Request, read_tags, with_contacts
     from gateway.operating.showing import show
 
-    wanted, session = _wanted(given)
+    wanted, session = wanted_of(given)
     place = read_id(certificate_id, session["cloud"], version=NO_VERSION)
     if record_uid and folder_uid:
         raise Failed("--record or --folder, not both", "--record fills in a record, --folder makes one")
@@ -225,31 +147,182 @@ def merge(certificate_id: str, first: tuple[str, ...], more: tuple[str, ...], as
 
 @certificate.command()
 @named
+@click.option("--validity-months", type=MONTHS, default=None, help="Of the new version, and of those after it.")
+@click.option("--record", "record_uid", default="", metavar="UID", help="The PAM User that follows it.")
+@click.option("--script", type=click.Path(exists=True, dir_okay=False), help="Run this renewal script for the record.")
+@click.option("--wait/--no-wait", default=True, help="Wait until it is issued. Default: wait.")
+@csr_file
+@as_json
+@session_options
+def renew(
+    certificate_id: str, validity_months: int | None, record_uid: str, script: str | None, wait: bool, csr_out: str,
+    force: bool, as_json: bool, **session: str,
+) -> None:  # fmt: skip
+    """Make a new version by the certificate's policy.
+
+    With --script the renewal script does it at once, whatever rotate_before_hours says, and fills in the record.
+    Without, the record follows with the script's next run. Refused: earlier versions, and issuers that are not set up.
+    """
+    from gateway.by_hand import run_script
+    from gateway.operating.naming import read_id
+    from gateway.operating.renew import prepare_script
+    from gateway.operating.renew import renew as make
+    from gateway.operating.requesting import Follow
+    from gateway.operating.showing import show
+
+    place = read_id(certificate_id, session["cloud"], version="an earlier version cannot be renewed, nor one alone")
+    opened = open_session(**session)
+    if not script:
+        follow = Follow(wait, record_uid, csr_out=csr_out, force=force)
+        show(make(opened, place, validity_months, follow), as_json=as_json)
+        return
+    run = prepare_script(opened, place, validity_months, record_uid, script)
+    attached = [session["credential_uid"]] if session["credential_uid"] else []
+    sys.exit(run_script(run.script, run.record_uid, attached, session["configuration_uid"], now=True, as_json=as_json))
+
+
+@certificate.command()
+@named
 @click.option("--history", is_flag=True, help="All versions.")
 @click.option("--out", default="", metavar="FILE|DIR", help="Write there; a folder for the history.")
-@click.option("--form", type=click.Choice(["pfx", "pem", "cer", "chain"]), default="pfx", help="Default: pfx.")
+@click.option("--form", type=click.Choice(["pfx", "pem", "cer", "chain"]), default=None, help="Default: pfx.")
 @click.option("--password-stdin", is_flag=True, help="Read the password of the PFX from stdin.")
 @click.option("--force", is_flag=True, help="Write over files that are there.")
+@click.option("--record", "record_uid", default="", metavar="UID", help="Or attach to this PAM User.")
 @as_json
 @session_options
 def obtain(
-    certificate_id: str, history: bool, out: str, form: str, password_stdin: bool, force: bool, as_json: bool,
-    **session: str,
+    certificate_id: str, history: bool, out: str, form: str | None, password_stdin: bool, force: bool,
+    record_uid: str, as_json: bool, **session: str,
 ) -> None:  # fmt: skip
-    """Obtain a version, the current one or ID/<version>, or all of them: into files with mode 0600.
+    """Obtain a version, the current one or ID/<version>, or all: into files with mode 0600, or into the record.
 
     pfx and pem hold the private key (pem unprotected), cer is the certificate alone, chain the certificate and those
-    above it.
+    above it. In the record a PFX gets a password of its own, in a hidden field.
     """
-    from gateway.operating.files import new_password
     from gateway.operating.naming import read_id
-    from gateway.operating.obtaining import ToFiles, to_files
     from gateway.operating.showing import show_table
-    from gateway.secret import Secret
 
     place = read_id(certificate_id, session["cloud"], version=NO_VERSION if history else "")
-    if not out:
-        raise Failed("where to is not said", "name a file with --out")
+    if bool(out) == bool(record_uid):
+        raise Failed(
+            "where to is not said" if not out else "--out or --record, not both", "--out=FILE, or --record=UID"
+        )
+    if record_uid:
+        from gateway.operating.into_record import IntoRecord
+
+        rows = IntoRecord(open_session(**session), place, record_uid, form or "").obtain(history=history)
+    else:
+        rows = _to_files(place, out, form or "pfx", history, force, password_stdin, session)
+    columns = {"version": "VERSION", "file": "FILE", "password_field": "PASSWORD IN", "note": ""}
+    shown = {key: heading for key, heading in columns.items() if any(row.get(key) for row in rows)}
+    show_table(rows, shown, as_json=as_json, none="nothing")
+
+
+def _to_files(
+    place: Any, out: str, form: str, history: bool, force: bool, password_stdin: bool, session: dict[str, str]
+) -> list[dict[str, Any]]:
+    from gateway.operating.files import new_password
+    from gateway.operating.obtaining import ToFiles, to_files
+    from gateway.secret import Secret
+
     password = new_password(from_stdin=password_stdin) if form == "pfx" else Secret("")
-    rows = to_files(open_session(**session), place, ToFiles(out, form, password, history, force))
-    show_table(rows, {"version": "VERSION", "file": "FILE"}, as_json=as_json, none="nothing")
+    return to_files(open_session(**session), place, ToFiles(out, form, password, history, force))
+
+
+@certificate.command()
+@named
+@policy_options
+@as_json
+@session_options
+def policy(certificate_id: str, as_json: bool, **given: Any) -> None:
+    """Show the policy by which new versions are made, after changing what is named; the rest stays.
+
+    Versions that are there stay as they are.
+    """
+    from gateway.operating.naming import read_id
+    from gateway.operating.policies import policy as changed
+    from gateway.operating.policies import readable
+    from gateway.operating.showing import show
+
+    wanted, session = wanted_of(given)
+    place = read_id(certificate_id, session["cloud"], version=NO_VERSION)
+    found = changed(open_session(**session), place, wanted)
+    show(found if as_json else readable(found), as_json=as_json)
+
+
+@certificate.command()
+@vaults
+@as_json
+@session_options
+def issuers(vault: str, as_json: bool, **session: str) -> None:
+    """List the issuers that are set up in a vault. Self and Unknown need no setting up."""
+    from gateway.operating.naming import read_vault
+    from gateway.operating.policies import issuers as there
+    from gateway.operating.showing import show_table
+
+    url = read_vault(vault, session["cloud"])
+    columns = {"name": "NAME", "provider": "PROVIDER", "account": "ACCOUNT", "enabled": "ENABLED"}
+    none = "no issuers are set up; Self and Unknown need no setting up"
+    show_table(there(open_session(**session), url), columns, as_json=as_json, none=none)
+
+
+@certificate.command()
+@vaults
+@click.option("--add", "added", multiple=True, metavar="EMAIL", help="Add this one; repeatable.")
+@click.option("--remove", "removed", multiple=True, metavar="EMAIL", help="Remove this one; repeatable.")
+@as_json
+@session_options
+def contacts(vault: str, added: tuple[str, ...], removed: tuple[str, ...], as_json: bool, **session: str) -> None:
+    """List whom Key Vault writes to before a certificate of the vault expires, after adding and removing."""
+    from gateway.operating.naming import read_vault
+    from gateway.operating.policies import contacts as there
+    from gateway.operating.requesting import with_contacts
+    from gateway.operating.showing import show_table
+
+    url = read_vault(vault, session["cloud"])
+    with_contacts([], added)
+    rows = there(open_session(**session), url, added, removed)
+    columns = {"email": "EMAIL", "name": "NAME", "phone": "PHONE"}
+    show_table(rows, columns, as_json=as_json, none="no contacts: nobody is told")
+
+
+@certificate.command()
+@click.argument("certificate_ids", nargs=-1, metavar="[ID]...")
+@click.option("--record", "record_uids", multiple=True, metavar="UID", help="Or the record itself; repeatable.")
+@click.option("--from-keeper", is_flag=True, help="Needed: only the Keeper records are deleted.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@as_json
+@session_options
+def delete(
+    certificate_ids: tuple[str, ...], record_uids: tuple[str, ...], from_keeper: bool, yes: bool, as_json: bool,
+    **session: str,
+) -> None:  # fmt: skip
+    """Delete the Keeper records of certificates. Key Vault keeps the certificates, with all their versions."""
+    from gateway.operating.deleting import ONLY_KEEPER, to_delete
+    from gateway.operating.deleting import delete as end
+    from gateway.operating.naming import read_id
+    from gateway.operating.showing import note, show_table
+
+    if not from_keeper:
+        raise Failed(ONLY_KEEPER, "add --from-keeper to delete its records in Keeper; the portal deletes certificates")
+    places = [read_id(text, session["cloud"], version=NO_VERSION) for text in certificate_ids]
+    if not places and not record_uids:
+        raise Failed("what is to be deleted is not said", "name a certificate's ID, or --record=UID")
+    opened = open_session(**session)
+    wanted = to_delete(opened, places, record_uids)
+    _confirm([f"{record.uid}  {record.title}" for record in wanted], yes)
+    rows = end(opened, wanted)
+    columns = {"record": "DELETED RECORD", "title": "TITLE", "certificate": "CERTIFICATE"}
+    show_table(rows, columns, as_json=as_json, none="nothing")
+    note("Key Vault keeps the certificates")
+
+
+def _confirm(lines: list[str], yes: bool) -> None:
+    """Ask, where nobody has said yes already. Raises Failed, click.Abort."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Failed("nobody can be asked whether to delete", "run this at a terminal, or add --yes")
+    click.echo("These records will be deleted from Keeper:\n  " + "\n  ".join(lines), err=True)
+    click.confirm("Delete?", abort=True, err=True)

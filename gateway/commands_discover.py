@@ -61,6 +61,20 @@ def certificates(vaults: tuple[str, ...], previous_versions: bool, **options: An
     show(find, Options(previous_versions=previous_versions, **options))
 
 
+@discover.command("tls-secrets")
+@vault_option
+@versions_option
+@listing_options
+def tls_secrets(vaults: tuple[str, ...], previous_versions: bool, **options: Any) -> None:
+    """Secrets of key vaults that are a certificate with its key, PFX or PEM by their content type."""
+    from gateway.discover import Options, show
+
+    def find(look: Any) -> Any:
+        return look.tls_secrets(look.vaults(vaults), versions=previous_versions)
+
+    show(find, Options(previous_versions=previous_versions, **options))
+
+
 @discover.command()
 @click.option("--also-without-secret", is_flag=True, help="Make records for apps that have no client secret, too.")
 @listing_options

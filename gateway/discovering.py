@@ -20,10 +20,12 @@ from gateway.errors import CallError, Failed, Refused
 from gateway.graph import Application
 from gateway.key_vault import vault_url
 from gateway.session import Session
+from gateway.tls_secrets import PFX, SecretVault, TlsSecret
 
 T = TypeVar("T")
 
 CERTIFICATE, APP, STORAGE = "certificate_id", "application_object_id", "storage_account_id"
+TLS = "tls_secret_id"
 READER = "give the credential's service principal the role Reader on the subscription or the resource group"
 VAULT_READER = (
     "give the credential's service principal the role Key Vault Reader on the vault, or list of certificates and "
@@ -41,8 +43,8 @@ _OWN_HINTS = ("ForbiddenByFirewall",)
 class Item:
     """One thing that is there. ``label``: the field by which a record names it; ``address``: that field's value.
 
-    ``also``: other values that name it; ``version``: empty for the thing as a whole; ``unwanted``: why no record is
-    made for it.
+    ``also``: other values that name it; ``source``: where it was found, if that is another address; ``version``: empty
+    for the thing as a whole; ``unwanted``: why no record is made for it.
     """
 
     label: str
@@ -54,6 +56,7 @@ class Item:
     also: tuple[str, ...] = ()
     version: str = ""
     previous: bool = False
+    source: str = ""
     unwanted: str = ""
 
     def days_left(self, now: datetime) -> int | None:
@@ -156,6 +159,21 @@ class Discovery:
         newest = found[-1].version if found else ""
         return [_certificate(vault.url, each, each.version, each.version == newest) for each in reversed(found)]
 
+    def tls_secrets(self, vaults: list[str], *, versions: bool) -> list[Item]:
+        """The TLS secrets of these vaults, those that belong to a certificate among them, or every version of each."""
+        return self._in_vaults(vaults, partial(self._tls_secrets, versions=versions))
+
+    def _tls_secrets(self, url: str, *, versions: bool) -> list[Item]:
+        vault = SecretVault(self.session, url)
+        current = list(self._counted(vault.all()))
+        if not versions:
+            return [_tls_secret(each) for each in current]
+        return list(chain.from_iterable(side_by_side(partial(self._secret_versions, vault), current)))
+
+    def _secret_versions(self, vault: SecretVault, current: TlsSecret) -> list[Item]:
+        found = [each for each in self._counted(vault.versions(current.place.name)) if each.is_tls]
+        return [_tls_secret(each, each.place.version, each is found[-1]) for each in reversed(found)]
+
     def apps(self) -> list[Item]:
         """All app registrations; where the credential may not list them, those that it owns."""
         graph, client_id = self.session.azure.graph, self.session.admin.client_id
@@ -195,6 +213,21 @@ def _certificate(url: str, each: Version, version: str = "", current: bool = Tru
     notes = [*([] if each.enabled else ["disabled"]), *([] if current else ["previous version"])]
     address, note = f"{url}/certificates/{each.name}", ", ".join(notes)
     return Item(CERTIFICATE, address, each.name, _host(url), each.expires, note, version=version, previous=not current)
+
+
+def _tls_secret(each: TlsSecret, version: str = "", current: bool = True) -> Item:
+    kind = "PFX" if each.content_type.lower() == PFX else "PEM"
+    notes = [f"{kind} of a certificate" if each.managed else kind, *([] if each.enabled else ["disabled"])]
+    notes += [f"activates {each.activates:%Y-%m-%d}"] if each.activates and not each.managed else []
+    notes += [] if current else ["previous version"]
+    place = each.place.whole()
+    label, address = (
+        (CERTIFICATE, f"{place.vault_url}/certificates/{place.name}") if each.managed else (TLS, str(place))
+    )
+    return Item(
+        label, address, place.name, place.host, each.expires, ", ".join(notes), version=version, previous=not current,
+        source=str(each.place) if version else str(place),
+    )  # fmt: skip
 
 
 def _app(app: Application, ours: str) -> Item:

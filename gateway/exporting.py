@@ -44,7 +44,7 @@ class Export:
         self._bundle = bundle
         self._password = ""
         self._file = ""
-        self._attached: VaultRecord | None = None
+        self._attached_to = ""
 
     def is_missing(self, record: VaultRecord) -> bool:
         """Whether the record lacks what it wants exported of the version that it names."""
@@ -71,8 +71,9 @@ class Export:
             content = x509.to_pfx(bundle, self._name, self._password)
         else:
             content = x509.to_pem(bundle)
-        self._attached = vault.attach(record, self._file, content, FORMS[self.form])
-        return self._attached
+        attached = vault.attach(record, self._file, content, FORMS[self.form])
+        self._attached_to = record.uid
+        return attached
 
     def outputs(self, record: VaultRecord) -> dict[str, str]:
         """What is saved of it, by label."""
@@ -92,10 +93,11 @@ class Export:
 
     def take_back(self, vault: Vault) -> None:
         """Remove what `attach` put up; where that fails, the next run does."""
-        if self._attached is None:
+        if not self._attached_to:
             return
-        mine = [each.uid for each in self._attached.attachments() if each.name == self._file]
         try:
-            vault.detach(self._attached, mine)
-        except CallError as error:
+            # Read anew: in the record at hand stands what could not be saved, and detaching would save it.
+            fresh = vault.read([self._attached_to])[self._attached_to]
+            vault.detach(fresh, [each.uid for each in fresh.attachments() if each.name == self._file])
+        except (CallError, KeyError) as error:
             log.warning("the new attachment could not be removed again, the next run does: %s", error)

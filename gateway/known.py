@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from gateway.certificates import read_certificate_id
 from gateway.clouds import Cloud
 from gateway.deliveries.base import arm_id
-from gateway.discovering import APP, CERTIFICATE, STORAGE, Item
+from gateway.discovering import APP, CERTIFICATE, STORAGE, TLS, Item
 from gateway.errors import Failed
+from gateway.tls_secrets import read_secret_id
 from gateway.vault import VaultRecord
 
-LABELS = (CERTIFICATE, APP, STORAGE)
+LABELS = (CERTIFICATE, APP, STORAGE, TLS)
 
 
 class Known:
@@ -54,6 +55,8 @@ class Known:
             if label == CERTIFICATE:
                 found = read_certificate_id(text, self._cloud, label)
                 return f"{found.vault_url}/certificates/{found.name}".lower()
+            if label == TLS:
+                return str(read_secret_id(text, self._cloud, label).whole()).lower()
             if label == STORAGE and (resource := arm_id(text, self._cloud, "Microsoft.Storage", "storageAccounts")):
                 return resource[0].lower()
         except Failed:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.clouds import Cloud
-from gateway.discovering import APP, CERTIFICATE, STORAGE, Item
+from gateway.discovering import APP, CERTIFICATE, STORAGE, TLS, Item
 from gateway.fields import DEFAULTS, FIELDS, KINDS, script_of
 from gateway.folders import NewField
 
@@ -23,6 +23,7 @@ FOLDER = "Azure Rotation"
 PENDING = "pending-first-rotation"
 UNUSED = "dummy-not-used"
 NOTES = "Rotated by the Keeper Gateway (Run PAM scripts only)"
+FOLLOWS = "Shows a TLS secret of Azure Key Vault; brought up to date by keeper-rotation tls-secret rediscover"
 NOOP = {"NOOP": "True", "Private Key Type": "rsa-ssh"}
 _COLUMNS = ("Folder", "Title", "Login", "Password", "Website Address", "Notes", "Shared Folder")
 
@@ -34,6 +35,7 @@ class _Form:
     title: str
     outputs: tuple[str, ...]
     wishes: dict[str, str]
+    rotated: bool = True
 
 
 _FORMS = {
@@ -48,22 +50,30 @@ _FORMS = {
         ("active_key", "storage_key", "connection_string", "expires"),
         {"remove_old": "none"},
     ),
+    TLS: _Form("Azure TLS secret - {name} ({where})", (), {}, rotated=False),
 }
 
 
 @dataclass(frozen=True)
 class NewRecord:
-    """A PAM User record that is to be made. ``values`` by label, without what may be empty; ``all_values`` with it."""
+    """A record that is to be made. ``values`` by label, without what may be empty; ``all_values`` with it.
+
+    What is rotated is a PAM User; what is only shown is a Login, which needs no rotation.
+    """
 
     item: Item
     title: str
     login: str
     values: dict[str, str]
     all_values: dict[str, str]
+    kind: str = "pamUser"
+    password: str = UNUSED
+    notes: str = NOTES
 
     def fields(self) -> list[NewField]:
         """For `Vault.create`."""
-        own: list[NewField] = [("login", "login", self.login), ("password", "password", UNUSED)]
+        own: list[NewField] = [("login", "login", self.login)]
+        own += [("password", "password", self.password)] if self.password else []
         return own + [(label, KINDS[label], value) for label, value in self.values.items()]
 
 
@@ -72,10 +82,18 @@ def new_record(item: Item, cloud: Cloud) -> NewRecord:
     form = _FORMS[item.label]
     name = " ".join(item.name.split()) or item.also[0]
     wishes = form.wishes | ({} if cloud.name == DEFAULTS["azure_cloud"] else {"azure_cloud": cloud.name})
+    if not form.rotated:
+        return _shown(item, form.title.format(name=name, where=item.where), name)
     values = {item.label: item.address} | dict.fromkeys(form.outputs, PENDING) | NOOP | wishes
     every = {field.label: field.default for field in FIELDS if field.is_for(script_of(item.label))}
     title = form.title.format(name=name, where=item.where)
     return NewRecord(item, title, name, values, every | {item.label: item.address} | wishes)
+
+
+def _shown(item: Item, title: str, login: str) -> NewRecord:
+    values = {item.label: item.address}
+    every = {field.label: field.default for field in FIELDS if field.only == script_of(item.label)}
+    return NewRecord(item, title, login, values, every | values, "login", "", FOLLOWS)
 
 
 def web_vault_csv(records: Sequence[NewRecord], folder: str) -> str:
@@ -94,7 +112,7 @@ def commander_csv(records: Sequence[NewRecord], folder: str) -> str:
     rows = []
     for record in records:
         custom = [text for label, value in record.values.items() for text in (_typed(label), value)]
-        rows.append([*_start(record, f"{_escaped(folder)}#edit"), "$type", "pamUser", *custom])
+        rows.append([*_start(record, f"{_escaped(folder)}#edit"), "$type", record.kind, *custom])
     return _csv(rows)
 
 
@@ -104,10 +122,10 @@ def commander_json(records: Sequence[NewRecord], folder: str) -> str:
     made: list[dict[str, Any]] = [
         {
             "title": record.title,
-            "$type": "pamUser",
+            "$type": record.kind,
             "login": record.login,
-            "password": UNUSED,
-            "notes": NOTES,
+            "password": record.password,
+            "notes": record.notes,
             "custom_fields": {_typed(label): value for label, value in record.all_values.items()},
             "folders": [place],
         }
@@ -118,7 +136,7 @@ def commander_json(records: Sequence[NewRecord], folder: str) -> str:
 
 
 def _start(record: NewRecord, folder: str) -> list[str]:
-    return ["", record.title, record.login, UNUSED, "", NOTES, folder]
+    return ["", record.title, record.login, record.password, "", record.notes, folder]
 
 
 def _typed(label: str) -> str:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from gateway.discovering import Item
-from gateway.errors import CallError, Failed, Incomplete, RotationError, Unclear, Unknown
+from gateway.discovering import TLS, Item
+from gateway.errors import CallError, Failed, Incomplete, Refused, RotationError, Unclear, Unknown
 from gateway.known import Known
 from gateway.lock import RecordLock
-from gateway.new_records import NOTES, NewRecord, new_record
+from gateway.new_records import NewRecord, new_record
 from gateway.progress import progress
 from gateway.session import Session
 from gateway.vault import Vault
 
+_SHOWN = 5
 AGAIN = "run it again: it goes on with the rest; ROTATION_DEADLINE_SECONDS says how long one run may take"
 
 
@@ -73,6 +74,7 @@ class Creation:
         self._session, self._folder, self._done = session, folder, done
         self._made = 0
         self._total = 0
+        self._skipped: list[str] = []
 
     def run(self, records: Sequence[NewRecord]) -> int:
         """Make those that nobody has made meanwhile; how many.
@@ -90,17 +92,41 @@ class Creation:
         with progress(lambda: f"made {self._made:,} of {self._total:,} records"):
             for record in left:
                 self._make(record, deadline.over())
-        return self._made
+        return self._finished()
+
+    def _finished(self) -> int:
+        if not self._skipped:
+            return self._made
+        hint = "do what is said for each, and run it again"
+        said = "; ".join(self._skipped[:_SHOWN]) + ("; …" if len(self._skipped) > _SHOWN else "")
+        what = f"{self._made:,} of {self._total:,} records were made; {said}"
+        raise (Incomplete if self._made else Failed)(what, hint)
 
     def _make(self, record: NewRecord, too_late: str) -> None:
         try:
             if too_late:
                 raise Failed(too_late, AGAIN)
-            uid = self._session.vault.create(self._folder, record.title, "pamUser", record.fields(), NOTES)
+            if (filled := self._filled(record)) is None:
+                return
+            uid = self._session.vault.create(self._folder, record.title, record.kind, filled.fields(), record.notes)
         except (Failed, CallError) as error:
             raise self._stopped(record, error) from None
         self._made += 1
         self._done(record, uid)
+
+    def _filled(self, record: NewRecord) -> NewRecord | None:
+        """With what can be said of it already; None where it turns out to be no certificate, or may not be read."""
+        if record.item.label != TLS:
+            return record
+        from gateway.tls_records import facts_at
+
+        try:
+            return replace(record, values=record.values | facts_at(self._session, record.item.address))
+        except (Failed, Refused) as error:
+            if isinstance(error, Refused) and error.throttled:
+                raise
+            self._skipped.append(f"{record.item.address}: {error} ({error.hint})")
+            return None
 
     def _stopped(self, record: NewRecord, error: Failed | CallError) -> RotationError:
         so_far = f"{self._made:,} of {self._total:,} records were made"

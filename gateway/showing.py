@@ -22,6 +22,7 @@ def _object(row: Row, now: datetime) -> dict[str, object]:
     return {
         "label": item.label,
         "id": item.address,
+        "secret": item.source or None,
         "name": item.name,
         "where": item.where,
         "version": item.version,

@@ -102,12 +102,12 @@ class VaultRecord:
             raise KeyError(label)
         field["value"] = [value]
 
-    def set(self, label: str, value: str) -> None:
-        """Put ``value`` under ``label``, adding the field where it is missing.
+    def set(self, label: str, value: str, kind: str = "") -> None:
+        """Put ``value`` under ``label``, adding the field where it is missing; ``kind`` where it is not in our table.
 
         A field that holds a secret by our table but is plain text (as the web vault's CSV import makes it) is hidden.
         """
-        kind = KINDS.get(label, label)
+        kind = kind or KINDS.get(label, label)
         field = self._field(label)
         if field is None:
             self.sdk_record.add_custom_field(field_type=kind, label=label, value=value)

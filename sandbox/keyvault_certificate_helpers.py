@@ -13,7 +13,7 @@ from sandbox.keyvault_certificates_deleted import KeyVaultDeletedCertificates
 from sandbox.keyvault_issuance import BEFORE_NOW, months_later
 from sandbox.keyvault_material import PFX
 from sandbox.keyvault_policies import new_policy
-from sandbox.keyvault_vaults import DAY, Vault
+from sandbox.keyvault_vaults import Vault
 from sandbox.service import STATE
 
 REASON = "The certificate authority rejected the request."
@@ -35,10 +35,11 @@ class KeyVaultCertificateHelpers(KeyVaultDeletedCertificates):
         issuer: str = "Self", ekus: Sequence[str] | None = None, key_usage: Sequence[str] | None = None,
         kty: str = "RSA", content_type: str = PFX, exportable: bool = True, reuse_key: bool = False,
         lifetime_actions: Sequence[dict[str, Any]] | None = None, tags: dict[str, str] | None = None,
-        enabled: bool = True,
+        enabled: bool = True, created: float | None = None,
     ) -> CertificateVersion:  # fmt: skip
         """A version that is simply there, valid from ``not_before`` until ``expires``, be that past.
 
+        Without ``not_before`` it has been valid for so long that it lasts ``validity_months``; ``created`` is now.
         ``issuer``: ``Self``, ``Unknown`` (as if merged with what the public authority signed), or an issuer, which is
         made where it is not there yet. Raises KeyVaultError for what Key Vault would not take.
         """
@@ -59,7 +60,7 @@ class KeyVaultCertificateHelpers(KeyVaultDeletedCertificates):
             certificate = self._prepared(found, name, policy)
             draft = self.draft(certificate, certificate.policy)
             draft.span = self._span(expires, not_before, validity_months)
-            return self.complete(found, certificate, self.sign(draft), enabled=enabled, tags=tags)
+            return self.complete(found, certificate, self.sign(draft), enabled=enabled, tags=tags, created=created)
 
     def add_many_certificates(
         self, vault: Vault | str, count: int, prefix: str = "many", expires: float | None = None
@@ -125,7 +126,7 @@ class KeyVaultCertificateHelpers(KeyVaultDeletedCertificates):
     def _span(self, expires: float | None, not_before: float | None, months: int) -> tuple[float, float]:
         now = self.clock.now()
         end = months_later(now, months) if expires is None else expires
-        start = min(now - BEFORE_NOW, end - DAY) if not_before is None else not_before
+        start = min(now - BEFORE_NOW, months_later(end, -months)) if not_before is None else not_before
         return start, end
 
 

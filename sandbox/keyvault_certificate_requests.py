@@ -65,7 +65,10 @@ class KeyVaultCertificateRequests(KeyVaultCertificateSettings):
 
     @route("DELETE", PENDING, "delete_certificate_operation")
     def delete_certificate_operation(self, request: Request, match: re.Match[str]) -> Response:
-        """Forget a request; nobody signs it any more."""
+        """Forget a request; nobody signs it any more.
+
+        Not verified: whether a certificate without a version stays behind, with its policy.
+        """
         vault = self._authorized(request, "update/action", match["name"])
         certificate, pending = self._pending(vault, request, match)
         certificate.pending = None

@@ -25,9 +25,13 @@ T = TypeVar("T")
 
 
 class KeyVaultSecrets(KeyVaultBase):
-    """A deleted or recovered secret is in between for ``transition_seconds``."""
+    """A deleted or recovered secret is in between for ``transition_seconds``.
+
+    ``null_removes_dates``: whether a date that is set to null goes, or stays as if it were not named.
+    """
 
     transition_seconds = 0.0
+    null_removes_dates = True
 
     @route("PUT", SECRET + "/?", "set_secret")
     def set_secret_operation(self, request: Request, match: re.Match[str]) -> Response:
@@ -182,6 +186,10 @@ class KeyVaultSecrets(KeyVaultBase):
                 raise bad_parameter(f"A content type has at most {LONGEST_TYPE} characters.")
             version.content_type = content_type
         attributes = content.get("attributes") or {}
+        for name in ("nbf", "exp"):
+            # Not verified that Key Vault takes null for "none": https://github.com/Azure/azure-sdk-for-net/issues/5267
+            if self.null_removes_dates and name in attributes and attributes[name] is None:
+                setattr(version, name, None)
         for name, kind in (("enabled", bool), ("nbf", int), ("exp", int)):
             if attributes.get(name) is not None:
                 if type(attributes[name]) is not kind:

@@ -64,7 +64,7 @@ class KeyVaultCertificate(Rotation):
     defaults = {"remove_old": "none", "rotate_before_hours": "720"}  # noqa: RUF012 (understood by an old Python too)
 
     def __init__(self, http, cloud, admin):
-        self.http, self.azure = http, Azure(http, cloud, admin, begin_with=cloud.arm)
+        self.http, self.azure = http, Azure(http, cloud, admin, begin_with="https://" + cloud.key_vault)
 
     def find(self, given):
         """The certificate by its identifier, and its versions that are switched on."""
@@ -91,6 +91,7 @@ class KeyVaultCertificate(Rotation):
         return x509.facts(self.vault.certificate(self.name)).subject
 
     def _live(self, versions):
+        self.made = {each.version: each.made for each in versions}
         return tuple(
             LiveCredential(each.version, "", each.thumbprint[:3], each.expires, each.made)
             for each in versions
@@ -144,8 +145,7 @@ class KeyVaultCertificate(Rotation):
         """The version of this name."""
         self.minted = name
         self.facts = x509.facts(self.vault.certificate(self.name, name))
-        made = {each.key_id: each.made for each in self.live()}.get(name)
-        return Minted(name, Secret(self.facts.thumbprint), self.facts.expires, made)
+        return Minted(name, Secret(self.facts.thumbprint), self.facts.expires, self.made.get(name))
 
     def prove(self, minted):
         """It is valid now; its private key is looked at where it is exported."""

@@ -88,12 +88,21 @@ class Request:
         Raises:
             Failed, Incomplete, Unknown, CallError: as `request`.
         """
+        changed = self._renewed_policy(months)
+        return self._finish(begin(self._vault, self._place.name, changed, {}, self._last), [])
+
+    def prepare_policy(self, months: int | None) -> None:
+        """Only check that it can be renewed, and put the validity into its policy. Raises Failed, CallError."""
+        if changed := self._renewed_policy(months):
+            self._vault.set_policy(self._place.name, {"x509_props": changed["x509_props"]})
+
+    def _renewed_policy(self, months: int | None) -> dict[str, Any] | None:
+        """The policy with this validity; None where it stays as it is."""
         if not self._before:
             raise not_there(self._vault.url, self._place.name)
         policy = self._vault.policy(self._place.name)
         check_issuer(self._vault, policy)
-        changed = new_policy(Wanted(validity_months=months), policy) if months else None
-        return self._finish(begin(self._vault, self._place.name, changed, {}, self._last), [])
+        return new_policy(Wanted(validity_months=months), policy) if months else None
 
     def _policy(self, wanted: Wanted) -> dict[str, Any]:
         if self._before:

@@ -357,6 +357,14 @@ def test_a_self_signed_pem_is_to_be_renewed_by_the_vault_unless_the_policy_says_
     assert "in an unexpected format" in message(lambda: client.import_certificate("orders", pfx(*made_chain())))
 
 
+def test_a_pem_is_taken_as_it_is_too(vault: Vault, plain: requests.Session) -> None:
+    policy = {"secret_props": {"contentType": PEM}}
+    answer = plain.post(
+        f"{vault.url}/certificates/orders/import", json={"value": pem(*made_chain()).decode(), "policy": policy}
+    )
+    assert answer.status_code == 200 and answer.json()["policy"]["key_props"]["crv"] == "P-256"
+
+
 def made_chain() -> tuple[Any, list[x509.Certificate]]:
     key, csr = made()
     return key, signed(csr)
@@ -387,7 +395,8 @@ def test_imports_that_are_refused(sandbox: Sandbox, vault: Vault, client: Certif
                 "orders", data, password=password, policy=policy
             )
         )
-    assert message(lambda: client.import_certificate("under_score", good, password="right"))
+    with pytest.raises(HttpResponseError):
+        client.import_certificate("under_score", good, password="right")
     assert sandbox.keyvault.certificate_versions(vault, "orders") == []
 
 
@@ -532,6 +541,7 @@ def test_a_certificate_that_is_simply_there(
     )
     there = client.get_certificate("orders")
     assert there.properties.expires_on == datetime.fromtimestamp(expires, UTC)
+    assert 364 <= (there.properties.expires_on - there.properties.not_before).days <= 366
     assert (there.policy.issuer_name, there.policy.enhanced_key_usage) == (issuer, ["1.2.3.4"])
     assert there.properties.version == version.version and version.key.public_key() == version.certificate.public_key()
     with pytest.raises(ResourceNotFoundError):

@@ -1,0 +1,59 @@
+"""``certificate delete --from-keeper``: the Keeper records of certificates; Key Vault keeps the certificates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from gateway.certificates import CertificateId
+from gateway.errors import CallError, Failed, Incomplete
+from gateway.operating import records
+
+if TYPE_CHECKING:
+    from gateway.session import Session
+    from gateway.vault import VaultRecord
+
+ONLY_KEEPER = "this command never deletes a certificate from Key Vault"
+
+
+def to_delete(session: Session, places: Iterable[CertificateId], uids: Iterable[str]) -> list[VaultRecord]:
+    """The records that are named, or that name these certificates. Raises Failed: all that cannot be deleted."""
+    problems: list[str] = []
+    found: dict[str, VaultRecord] = {}
+    for place in places:
+        of_place = records.of_certificate(session, place)
+        found |= {record.uid: record for record in of_place}
+        problems += [] if of_place else [f"no record names {place}"]
+    for uid in uids:
+        record = records.wanted(session, uid)
+        found[uid] = record
+        if not record.value(records.TARGET).strip():
+            problems.append(f"record {uid} ({record.title}) has no {records.TARGET}: it is not a certificate's")
+    problems += [
+        f"record {record.uid} ({record.title}) is read-only for the Gateway's application"
+        for record in found.values()
+        if not record.editable
+    ]
+    if problems:
+        raise Failed("; ".join(problems), "nothing was deleted: correct what is named")
+    return list(found.values())
+
+
+def delete(session: Session, wanted: list[VaultRecord]) -> list[dict[str, str]]:
+    """Delete these records; what was deleted.
+
+    Raises:
+        CallError: the first one could not be deleted; nothing was.
+        Incomplete: some are deleted.
+    """
+    done: list[dict[str, str]] = []
+    for record in wanted:
+        try:
+            session.vault.delete(record.uid)
+        except CallError as error:
+            if not done:
+                raise
+            names = ", ".join(each["record"] for each in done)
+            raise Incomplete(f"{error}; deleted before that: {names}", error.hint) from None
+        done.append({"record": record.uid, "title": record.title, "certificate": record.value(records.TARGET)})
+    return done

@@ -1,0 +1,166 @@
+"""``certificate obtain --record``: versions as attachments of the Keeper record.
+
+The current version goes where the renewal script keeps it: the new attachment first, then the record is saved with
+its name and password, and only then an older one goes. Other versions are further attachments, which the script leaves
+alone; their PFX files share one password, in the field `HISTORY_PASSWORD`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from gateway import x509
+from gateway.certificates import CertificateId, Version
+from gateway.errors import CallError, Failed, Refused
+from gateway.exporting import FILE, FORMS, PASSWORD, Export
+from gateway.operating import records
+from gateway.operating.obtaining import chosen, each_version
+from gateway.operating.showing import stamp, warn
+from gateway.operating.vault import OperatorVault, at
+from gateway.secret import Secret
+
+if TYPE_CHECKING:
+    from gateway.session import Session
+    from gateway.vault import VaultRecord
+
+HISTORY_PASSWORD = "pfx_password_history"  # noqa: S105 (a field's label)
+_TRIES = 4
+
+
+class IntoRecord:
+    """What is attached to one record.
+
+    Args:
+        form: ``pfx`` or ``pem``; empty: what the record's field ``export`` says, else ``pfx``.
+
+    Raises:
+        Failed: the record cannot be used for it.
+    """
+
+    def __init__(self, session: Session, place: CertificateId, uid: str, form: str) -> None:
+        self._session, self._place = session, place
+        self._vault: OperatorVault = at(session, place)
+        self._record: VaultRecord = records.record_for(session, uid, place)
+        self._form = form or self._record.value("export").strip().lower() or "pfx"
+        if self._form not in FORMS:
+            raise Failed(f"--form {self._form} has no private key", "attach pfx or pem; cer and chain go to --out")
+
+    def obtain(self, *, history: bool) -> list[dict[str, Any]]:
+        """Attach the version that is named, the current one, or all; what was attached.
+
+        Raises:
+            Failed: nothing was attached.
+            Incomplete: some versions could not be.
+            Unknown, CallError
+        """
+        versions = chosen(self._vault, self._place, history=history)
+        if history or self._is_earlier(versions[0]):
+            return each_version(versions, self._further)
+        self._refuse_overtaking(versions[0])
+        return [self._current(versions[0])]
+
+    def _is_earlier(self, version: Version) -> bool:
+        if not self._place.version:
+            return False
+        return self._vault.whole(self._place.name)[0].version != version.version
+
+    def _refuse_overtaking(self, version: Version) -> None:
+        """What the script publishes it also hands on; a record that is filled in past it would look as if it had."""
+        shown = self._record.value("certificate_version")
+        if self._record.value("rotation_state").strip() and shown != version.version:
+            raise Failed(
+                f"record {self._record.uid} is kept by the renewal script, and shows version {shown or 'none'} yet",
+                "keeper-rotation run scripts/azure_key_vault_certificate.py publishes the current version there, and "
+                "hands it on",
+            )
+
+    # The current version
+
+    def _current(self, version: Version) -> dict[str, Any]:
+        name, vault, record = self._place.name, self._session.vault, self._record
+        record.set(records.TARGET, str(CertificateId(self._place.vault_url, name)))
+        record.set("export", self._form)
+        export = Export(record, name, lambda wanted: self._vault.bundle(name, wanted))
+        values = self._facts(version)
+        attached = export.attach(vault, record, version.version)
+        try:
+            saved = records.save(self._session, attached, values | export.outputs(attached))
+        except Failed:
+            export.take_back(vault)
+            raise
+        try:
+            export.tidy(vault, saved)
+        except CallError as error:
+            warn(f"an older attachment is still there, and can be deleted: {error}")
+        return self._row(version, saved.value(FILE), PASSWORD)
+
+    def _facts(self, version: Version) -> dict[str, str]:
+        """The fields that the renewal script writes as well."""
+        said = x509.facts(self._vault.certificate(version.name, version.version))
+        values = {
+            "certificate_version": version.version,
+            "thumbprint": said.thumbprint,
+            "serial_number": said.serial_number,
+            "issuer": said.issuer,
+            "not_before": stamp(said.not_before),
+            "expires": stamp(said.expires),
+            "last_rotated": stamp(self._session.http.now()),
+        }
+        if not self._is_wish(self._record.value("subject")):
+            values["subject"] = said.subject
+        return values | ({"csr": ""} if self._record.value("csr") else {})
+
+    def _is_wish(self, subject: str) -> bool:
+        """A subject that is not that of the version shown is wanted for the next one."""
+        shown = self._record.value("certificate_version")
+        if not subject or not shown:
+            return bool(subject)
+        return subject != x509.facts(self._vault.certificate(self._place.name, shown)).subject
+
+    # Other versions
+
+    def _further(self, version: Version) -> dict[str, Any]:
+        file = f"{version.name}-{version.version}.{self._form}"
+        if self._has(file):
+            return self._row(version, file, HISTORY_PASSWORD) | {"note": "attached already"}
+        bundle = self._vault.bundle(version.name, version.version)
+        for attempt in range(_TRIES):
+            content = self._content(bundle, version.name)
+            try:
+                self._record = self._session.vault.attach(self._record, file, content, FORMS[self._form])
+                break
+            except Refused:
+                # Somebody edits the record: once more, over what it says now.
+                if attempt == _TRIES - 1 or not self._has_changed():
+                    raise
+        return self._row(version, file, HISTORY_PASSWORD)
+
+    def _has(self, file: str) -> bool:
+        """Whether it is attached, with its content: an upload that broke leaves a file without."""
+        self._record = self._session.vault.read([self._record.uid])[self._record.uid]
+        for each in self._record.attachments():
+            if each.name == file:
+                try:
+                    self._session.vault.download(self._record, each)
+                    return True
+                except Refused:
+                    self._record = self._session.vault.detach(self._record, [each.uid])
+        return False
+
+    def _content(self, bundle: x509.Bundle, name: str) -> bytes:
+        if self._form == "pem":
+            return x509.to_pem(bundle)
+        password = Secret(self._record.value(HISTORY_PASSWORD) or secrets.token_urlsafe(24))
+        self._record.set(HISTORY_PASSWORD, password.reveal(), "secret")
+        return x509.to_pfx(bundle, name, password.reveal())
+
+    def _has_changed(self) -> bool:
+        before, uid = self._record.revision, self._record.uid
+        self._record = self._session.vault.read([uid])[uid]
+        return self._record.revision != before
+
+    def _row(self, version: Version, file: str, password: str) -> dict[str, Any]:
+        about: Mapping[str, Any] = {"version": version.version, "file": file, "record": self._record.uid}
+        return {**about, "password_field": password if self._form == "pfx" else ""}

@@ -1,0 +1,112 @@
+"""``certificate policy``, ``issuers`` and ``contacts``: what holds for the versions to come, and for a whole vault."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gateway.certificates import CertificateId
+from gateway.errors import Failed, Refused
+from gateway.operating.requesting import check_issuer, with_contacts
+from gateway.operating.vault import OperatorVault, at, not_there
+from gateway.operating.wishes import ACTIONS, CONTENT_TYPES, EXTENDED_KEY_USAGES, Wanted, issuer_of, new_policy
+
+if TYPE_CHECKING:
+    from gateway.session import Session
+
+
+def policy(session: Session, place: CertificateId, wanted: Wanted) -> dict[str, Any]:
+    """The policy of a certificate, after it was changed to what is wanted; what is not wanted stays.
+
+    Raises:
+        Failed: there is no such certificate, or what is wanted cannot be; nothing was changed.
+        CallError
+    """
+    vault = at(session, place)
+    try:
+        there = vault.policy(place.name)
+    except Refused as error:
+        if error.status != 404:
+            raise
+        raise not_there(vault.url, place.name) from None
+    if not wanted:
+        return there
+    new = new_policy(wanted, there)
+    if issuer_of(new) != issuer_of(there):
+        check_issuer(vault, new)
+    changed = {section: value for section, value in new.items() if value != there.get(section)}
+    return vault.set_policy(place.name, changed) if changed else there
+
+
+def readable(policy: dict[str, Any]) -> dict[str, Any]:
+    """A policy for people, under the names of the options."""
+    key, props = policy.get("key_props") or {}, policy.get("x509_props") or {}
+    sans, kind = props.get("sans") or {}, str(key.get("kty") or "")
+    names = {oid: name for name, oid in EXTENDED_KEY_USAGES.items()}
+    forms = {content: form for form, content in CONTENT_TYPES.items()}
+    content = (policy.get("secret_props") or {}).get("contentType")
+    return {
+        "issuer": issuer_of(policy),
+        "subject": props.get("subject"),
+        "dns": sans.get("dns_names"),
+        "email": sans.get("emails"),
+        "upn": sans.get("upns"),
+        "key-type": kind,
+        **({"curve": key.get("crv")} if kind.startswith("EC") else {"key-size": key.get("key_size")}),
+        "exportable": key.get("exportable"),
+        "reuse-key": key.get("reuse_key"),
+        "key-usage": props.get("key_usage"),
+        "extended-key-usage": [names.get(oid, oid) for oid in props.get("ekus") or []],
+        "validity-months": props.get("validity_months"),
+        "lifetime-action": [_action(entry) for entry in policy.get("lifetime_actions") or []],
+        "content-type": forms.get(str(content), content),
+    }
+
+
+def _action(entry: dict[str, Any]) -> str:
+    names = {action: name for name, action in ACTIONS.items()}
+    action = (entry.get("action") or {}).get("action_type")
+    trigger = entry.get("trigger") or {}
+    days, percentage = trigger.get("days_before_expiry"), trigger.get("lifetime_percentage")
+    when = f"{days} days before the end" if days else f"at {percentage} % of the validity"
+    return f"{names.get(str(action), action)} {when}"
+
+
+def issuers(session: Session, url: str) -> list[dict[str, Any]]:
+    """The issuers that are set up in a vault. Raises CallError."""
+    vault = OperatorVault.of(session, url)
+    rows = []
+    for name, provider in vault.issuers():
+        about = vault.issuer(name) or {}
+        enabled = (about.get("attributes") or {}).get("enabled") is not False
+        account = str((about.get("credentials") or {}).get("account_id") or "")
+        rows.append({"name": name, "provider": provider, "account": account, "enabled": enabled})
+    return rows
+
+
+def contacts(session: Session, url: str, added: tuple[str, ...], removed: tuple[str, ...]) -> list[dict[str, str]]:
+    """The contacts of a vault, after these were added and removed; the others stay.
+
+    Raises:
+        Failed: one to be removed is none, or one to be added no address; nothing was changed.
+        CallError
+    """
+    vault = OperatorVault.of(session, url)
+    there = vault.contacts()
+    gone = {email.lower() for email in removed}
+    if strangers := gone - {_email(each) for each in there}:
+        raise Failed(
+            f"{', '.join(sorted(strangers))}: no contact of the vault", "see keeper-rotation certificate contacts"
+        )
+    new = with_contacts(there, added) or there
+    left = [each for each in new if _email(each) not in gone]
+    if left == there:
+        return there
+    if left:
+        vault.set_contacts(left)
+    else:
+        vault.remove_contacts()
+    return vault.contacts()
+
+
+def _email(contact: dict[str, str]) -> str:
+    return str(contact.get("email") or "").lower()
