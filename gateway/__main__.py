@@ -17,9 +17,9 @@ class Commands(click.Group):
     """The commands of this file, and those of others, which are imported only when they are asked for."""
 
     ELSEWHERE = {  # noqa: RUF012 (a constant)
-        "certificate": "gateway.commands_certificate:certificate",
-        "discover": "gateway.commands_discover:discover",
-        "tls-secret": "gateway.commands_tls_secret:tls_secret",
+        "certificate": "gateway.commands.certificate:certificate",
+        "discover": "gateway.commands.discover:discover",
+        "tls-secret": "gateway.commands.tls_secret:tls_secret",
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -75,7 +75,7 @@ def targets(
 
     Nothing is changed. What cannot be listed is a warning; exit 1 only where the record or the credential is no good.
     """
-    from gateway.targets import show_targets
+    from gateway.operating.targets import show_targets
 
     show_targets(record_uid, attached, configuration, organisations, as_json=as_json)
 

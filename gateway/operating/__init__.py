@@ -1,1 +1,1 @@
-"""What the operator's commands do with the certificates of key vaults; the commands are in `commands_certificate`."""
+"""What the operator's commands do; what they ask for is read in `gateway.commands`."""

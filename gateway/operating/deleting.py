@@ -10,7 +10,7 @@ from gateway.errors import CallError, Failed, Incomplete
 from gateway.operating import records
 
 if TYPE_CHECKING:
-    from gateway.session import Session
+    from gateway.operating.session import Session
     from gateway.vault import VaultRecord
 
 ONLY_KEEPER = "this command never deletes a certificate from Key Vault"

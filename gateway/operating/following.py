@@ -17,7 +17,7 @@ from gateway.private_file import check_place, write_private
 from gateway.progress import progress
 
 if TYPE_CHECKING:
-    from gateway.session import Session
+    from gateway.operating.session import Session
 
 _POLL_SECONDS = 5.0
 _READS = 5

@@ -22,7 +22,7 @@ from gateway.operating.vault import OperatorVault, at
 from gateway.secret import Secret
 
 if TYPE_CHECKING:
-    from gateway.session import Session
+    from gateway.operating.session import Session
     from gateway.vault import VaultRecord
 
 HISTORY_PASSWORD = "pfx_password_history"  # noqa: S105 (a field's label)

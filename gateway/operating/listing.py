@@ -9,17 +9,17 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway import x509
-from gateway.asking import side_by_side
 from gateway.certificates import CertificateId, Version
-from gateway.discovering import VAULT_READER
+from gateway.discovery.looking import VAULT_READER
 from gateway.errors import CallError, Failed, Refused
 from gateway.operating import records
+from gateway.operating.asking import side_by_side
 from gateway.operating.showing import stamp, warn
 from gateway.operating.vault import OperatorVault
 from gateway.progress import progress
 
 if TYPE_CHECKING:
-    from gateway.session import Session
+    from gateway.operating.session import Session
 
 T = TypeVar("T")
 CURRENT, PREVIOUS, ALL = "current", "previous", "all"

@@ -15,7 +15,7 @@ from gateway.operating.vault import OperatorVault, at
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
-    from gateway.session import Session
+    from gateway.operating.session import Session
 
 
 def read_files(paths: Iterable[str]) -> list[Certificate]:

@@ -18,7 +18,7 @@ from gateway.progress import progress
 from gateway.secret import Secret
 
 if TYPE_CHECKING:
-    from gateway.session import Session
+    from gateway.operating.session import Session
 
 FORMS = ("pfx", "pem", "cer", "chain")
 _ENDINGS = {"pfx": "pfx", "pem": "pem", "cer": "cer", "chain": "chain.pem"}

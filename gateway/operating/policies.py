@@ -11,7 +11,7 @@ from gateway.operating.vault import OperatorVault, at, not_there
 from gateway.operating.wishes import ACTIONS, CONTENT_TYPES, EXTENDED_KEY_USAGES, Wanted, issuer_of, new_policy
 
 if TYPE_CHECKING:
-    from gateway.session import Session
+    from gateway.operating.session import Session
 
 
 def policy(session: Session, place: CertificateId, wanted: Wanted) -> dict[str, Any]:

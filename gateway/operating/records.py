@@ -14,7 +14,7 @@ from gateway.vault import VaultRecord
 
 if TYPE_CHECKING:
     from gateway.clouds import Cloud
-    from gateway.session import Session
+    from gateway.operating.session import Session
 
 TARGET = "certificate_id"
 _LABELS = Labels(TARGET, "certificate_version", "thumbprint")
@@ -90,8 +90,8 @@ def create(session: Session, folder_uid: str, place: CertificateId) -> str:
     Raises:
         Failed, CallError
     """
-    from gateway.discovering import Item
-    from gateway.new_records import NOTES, new_record
+    from gateway.discovery.looking import Item
+    from gateway.discovery.new_records import NOTES, new_record
 
     where = place.vault_url.removeprefix("https://").partition(".")[0]
     new = new_record(Item(TARGET, str(place), place.name, where, None), session.azure.cloud)

@@ -12,7 +12,7 @@ from gateway.operating import records
 from gateway.operating.requesting import Follow, Request
 
 if TYPE_CHECKING:
-    from gateway.session import Session
+    from gateway.operating.session import Session
 
 SCRIPT = "scripts/azure_key_vault_certificate.py"
 

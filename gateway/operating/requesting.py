@@ -17,7 +17,7 @@ from gateway.operating.wishes import Wanted, issuer_of, new_policy, renews_itsel
 from gateway.private_file import check_place
 
 if TYPE_CHECKING:
-    from gateway.session import Session
+    from gateway.operating.session import Session
     from gateway.vault import VaultRecord
 
 

@@ -12,7 +12,7 @@ from gateway.operating.showing import warn
 if TYPE_CHECKING:
     from cryptography import x509
 
-    from gateway.session import Session
+    from gateway.operating.session import Session
 
 
 class OperatorVault(CertificateVault):
@@ -87,7 +87,7 @@ def all_vaults(session: Session) -> list[str]:
     Raises:
         Failed: there is none.
     """
-    from gateway.discovering import READER, Discovery
+    from gateway.discovery.looking import READER, Discovery
 
     discovery = Discovery(session)
     found = discovery.vaults([])

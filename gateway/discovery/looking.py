@@ -14,13 +14,13 @@ from functools import partial
 from itertools import chain
 from typing import Any, TypeVar
 
-from gateway.asking import side_by_side
 from gateway.certificates import CertificateVault, Version
 from gateway.errors import CallError, Failed, Refused
 from gateway.graph import Application
 from gateway.key_vault import vault_url
-from gateway.session import Session
-from gateway.tls_secrets import PFX, SecretVault, TlsSecret
+from gateway.operating.asking import side_by_side
+from gateway.operating.session import Session
+from gateway.tls.vault import PFX, SecretVault, TlsSecret
 
 T = TypeVar("T")
 

@@ -1,7 +1,7 @@
 """``keeper-rotation targets``: what a record's admin credential can reach, as addresses for its field ``deliver_to``.
 
 Nothing is written anywhere, and no value of a secret is read. Here: the record, the sign-in and what is printed;
-`gateway.finding` knows what is found where.
+`gateway.operating.finding` knows what is found where.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import click
 
 from gateway.admin import Places, choose_admin, early_admin
 from gateway.aside import Aside
-from gateway.asking import Asker, Found, SharedArm
 from gateway.azure import Azure
 from gateway.by_hand import gateway_line
 from gateway.credential import HandOver
@@ -27,9 +26,10 @@ from gateway.deadline import Deadline
 from gateway.deliveries.base import Reach
 from gateway.deliveries.devops import ROOT
 from gateway.errors import CallError, Failed
-from gateway.finding import HEADINGS, find
 from gateway.http import Http
 from gateway.ksm_config import find_ksm_config
+from gateway.operating.asking import Asker, Found, SharedArm
+from gateway.operating.finding import HEADINGS, find
 from gateway.params import read_params
 from gateway.policy import read_policy
 from gateway.preparation import read_record

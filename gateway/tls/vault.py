@@ -20,7 +20,7 @@ from gateway.key_vault import KeyVaultCalls
 from gateway.secret import Secret
 
 if TYPE_CHECKING:
-    from gateway.session import Session
+    from gateway.operating.session import Session
 
 PFX, PEM = "application/x-pkcs12", "application/x-pem-file"
 TYPES = (PFX, PEM)

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from gateway.certificates import read_certificate_id
 from gateway.clouds import Cloud
 from gateway.deliveries.base import arm_id
-from gateway.discovering import APP, CERTIFICATE, STORAGE, TLS, Item
+from gateway.discovery.looking import APP, CERTIFICATE, STORAGE, TLS, Item
 from gateway.errors import Failed
-from gateway.tls_secrets import read_secret_id
+from gateway.tls.vault import read_secret_id
 from gateway.vault import VaultRecord
 
 LABELS = (CERTIFICATE, APP, STORAGE, TLS)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.clouds import Cloud
-from gateway.discovering import APP, CERTIFICATE, STORAGE, TLS, Item
+from gateway.discovery.looking import APP, CERTIFICATE, STORAGE, TLS, Item
 from gateway.fields import DEFAULTS, FIELDS, KINDS, script_of
 from gateway.folders import NewField
 

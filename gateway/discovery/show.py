@@ -9,15 +9,15 @@ from fnmatch import fnmatch
 
 import click
 
-from gateway import new_records, showing
-from gateway.discovering import APP, WITHOUT, Discovery, Item
+from gateway.discovery import new_records, table
+from gateway.discovery.creating import Creation, Row, folder_uid, missing, one_at_a_time
+from gateway.discovery.known import Known
+from gateway.discovery.looking import APP, WITHOUT, Discovery, Item
 from gateway.errors import CallError, Failed, Incomplete, RotationError
-from gateway.known import Known
+from gateway.operating.session import Session, open_session
 from gateway.private_file import check_place, write_private
 from gateway.progress import progress
-from gateway.recording import Creation, Row, folder_uid, missing, one_at_a_time
 from gateway.secret import masked
-from gateway.session import Session, open_session
 from gateway.settings import read_settings
 
 STDOUT = "-"
@@ -86,7 +86,7 @@ def show(find: Callable[[Discovery], list[Item]], options: Options) -> None:
     rows = [row for row in _rows(items, session, look) if options.wants(row, session)]
     stopped = _make(rows, session, folder, options)
     del lock
-    now, text = session.http.now(), showing.as_json if options.json_file == STDOUT else showing.as_table
+    now, text = session.http.now(), table.as_json if options.json_file == STDOUT else table.as_table
     click.echo(text(rows, now), nl=False)
     for note in look.notes:
         click.echo(f"note: {note}", err=True)

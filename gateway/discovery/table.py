@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
-from gateway.recording import Row
+from gateway.discovery.creating import Row
 
 STAMP = "%Y-%m-%dT%H:%M:%SZ"
 _HEAD = ("NAME", "WHERE", "EXPIRES", "DAYS", "RECORD", "")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from gateway.session import session_options
+from gateway.operating.session import session_options
 
 STDOUT = "-"
 _JSON = "Print what is found as JSON; with a FILE: write them as JSON for Keeper Commander instead."
@@ -53,7 +53,7 @@ def discover() -> None:
 @listing_options
 def certificates(vaults: tuple[str, ...], previous_versions: bool, **options: Any) -> None:
     """Certificates of key vaults."""
-    from gateway.discover import Options, show
+    from gateway.discovery.show import Options, show
 
     def find(look: Any) -> Any:
         return look.certificates(look.vaults(vaults), versions=previous_versions)
@@ -67,7 +67,7 @@ def certificates(vaults: tuple[str, ...], previous_versions: bool, **options: An
 @listing_options
 def tls_secrets(vaults: tuple[str, ...], previous_versions: bool, **options: Any) -> None:
     """Secrets of key vaults that are a certificate with its key, PFX or PEM by their content type."""
-    from gateway.discover import Options, show
+    from gateway.discovery.show import Options, show
 
     def find(look: Any) -> Any:
         return look.tls_secrets(look.vaults(vaults), versions=previous_versions)
@@ -80,7 +80,7 @@ def tls_secrets(vaults: tuple[str, ...], previous_versions: bool, **options: Any
 @listing_options
 def apps(also_without_secret: bool, **options: Any) -> None:
     """App registrations, with the end of the client secret that expires first."""
-    from gateway.discover import Options, show
+    from gateway.discovery.show import Options, show
 
     show(lambda look: look.apps(), Options(also_unwanted=also_without_secret, **options))
 
@@ -90,6 +90,6 @@ def apps(also_without_secret: bool, **options: Any) -> None:
 @listing_options
 def storage_accounts(subscriptions: tuple[str, ...], **options: Any) -> None:
     """Storage accounts, with the age of their keys and their expiry by the account's key policy."""
-    from gateway.discover import Options, show
+    from gateway.discovery.show import Options, show
 
     show(lambda look: look.storage_accounts(subscriptions), Options(**options))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from gateway.discovering import TLS, Item
+from gateway.discovery.known import Known
+from gateway.discovery.looking import TLS, Item
+from gateway.discovery.new_records import NewRecord, new_record
 from gateway.errors import CallError, Failed, Incomplete, Refused, RotationError, Unclear, Unknown
-from gateway.known import Known
 from gateway.lock import RecordLock
-from gateway.new_records import NewRecord, new_record
+from gateway.operating.session import Session
 from gateway.progress import progress
-from gateway.session import Session
 from gateway.vault import Vault
 
 _SHOWN = 5
@@ -118,7 +118,7 @@ class Creation:
         """With what can be said of it already; None where it turns out to be no certificate, or may not be read."""
         if record.item.label != TLS:
             return record
-        from gateway.tls_records import facts_at
+        from gateway.tls.records import facts_at
 
         try:
             return replace(record, values=record.values | facts_at(self._session, record.item.address))

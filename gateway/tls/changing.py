@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.errors import Failed
 from gateway.secret import Secret
-from gateway.tls_records import TARGET, bundle_of, follow, named_in, of_secret, record_for, refuse_others, wanted
-from gateway.tls_secrets import SecretId, SecretVault, TlsSecret
+from gateway.tls.records import TARGET, bundle_of, follow, named_in, of_secret, record_for, refuse_others, wanted
+from gateway.tls.vault import SecretId, SecretVault, TlsSecret
 
 if TYPE_CHECKING:
-    from gateway.session import Session
+    from gateway.operating.session import Session
     from gateway.vault import VaultRecord
 
 NONE = "none"

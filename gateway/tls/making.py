@@ -14,11 +14,11 @@ import click
 from gateway.certificates import check_name
 from gateway.errors import CallError, Failed, Incomplete, RotationError, Unclear, Unknown
 from gateway.secret import Secret
-from gateway.tls_records import follow, record_for, values_of
-from gateway.tls_secrets import HINTS, PFX, SecretId, SecretVault, TlsSecret
+from gateway.tls.records import follow, record_for, values_of
+from gateway.tls.vault import HINTS, PFX, SecretId, SecretVault, TlsSecret
 
 if TYPE_CHECKING:
-    from gateway.session import Session
+    from gateway.operating.session import Session
     from gateway.x509 import Bundle
 
 LARGEST = 25 * 1024
@@ -178,8 +178,8 @@ def _show(session: Session, wanted: Wanted, made: TlsSecret, value: Secret, bund
         return wanted.record
     if not wanted.folder:
         return ""
-    from gateway.discovering import TLS, Item
-    from gateway.new_records import new_record
+    from gateway.discovery.looking import TLS, Item
+    from gateway.discovery.new_records import new_record
 
     place = made.place.whole()
     new = new_record(Item(TLS, str(place), place.name, place.host, made.expires), session.azure.cloud)

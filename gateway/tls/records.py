@@ -10,11 +10,11 @@ from gateway.exporting import FILE, Export
 from gateway.preparation import check_editable
 from gateway.saving import Labels, Save
 from gateway.secret import Secret
-from gateway.tls_secrets import SecretId, SecretVault, TlsSecret, read_secret_id
+from gateway.tls.vault import SecretId, SecretVault, TlsSecret, read_secret_id
 from gateway.vault import VaultRecord
 
 if TYPE_CHECKING:
-    from gateway.session import Session
+    from gateway.operating.session import Session
     from gateway.x509 import Bundle
 
 TARGET, VERSION = "tls_secret_id", "tls_secret_version"

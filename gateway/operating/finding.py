@@ -15,7 +15,6 @@ from urllib.parse import quote
 
 from gateway.arm import allows
 from gateway.aside import Aside
-from gateway.asking import Asker, Found, side_by_side
 from gateway.deliveries.api_connection import API_VERSION, ApiConnection
 from gateway.deliveries.base import Destination
 from gateway.deliveries.devops import DevOpsConnection
@@ -23,6 +22,7 @@ from gateway.deliveries.key_vault import ROLE, KeyVaultSecretDestination
 from gateway.deliveries.kinds import read_destinations
 from gateway.deliveries.runbook import AutomationRunbook
 from gateway.errors import CallError, Failed
+from gateway.operating.asking import Asker, Found, side_by_side
 
 HEADINGS = {
     "key_vault": "Key Vault secrets",

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from gateway.certificate_options import MONTHS, as_json, csr_file, named, policy_options, vaults, wanted_of
+from gateway.commands.certificate_options import MONTHS, as_json, csr_file, named, policy_options, vaults, wanted_of
 from gateway.errors import Failed
-from gateway.session import open_session, session_options
+from gateway.operating.session import open_session, session_options
 
 NO_VERSION = "it is the certificate as a whole that is meant here"
 

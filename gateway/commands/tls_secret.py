@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from gateway.session import session_options
+from gateway.operating.session import session_options
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 stdin_option = click.option("--password-stdin", is_flag=True, help="The PFX's password is the first line of stdin.")
@@ -41,7 +41,7 @@ def list_secrets(
     With --add-certificates, what belongs to a certificate gets a record of that certificate, and any other one a
     record of the secret.
     """
-    from gateway.discover import STDOUT, Options, show
+    from gateway.discovery.show import STDOUT, Options, show
 
     def find(look: Any) -> Any:
         return look.tls_secrets(look.vaults(vaults), versions=previous_versions)
@@ -69,12 +69,12 @@ def create(
     vault: str, name: str, pfx: str, password_stdin: bool, record: str, folder: str, as_json: bool, **options: Any
 ) -> None:
     """Set a secret from a PFX file, which is checked first: password, key, dates, size and name."""
+    from gateway.discovery.creating import folder_uid
     from gateway.errors import Failed
     from gateway.operating import files, showing
-    from gateway.recording import folder_uid
-    from gateway.tls_commands import read_moment
-    from gateway.tls_making import Wanted, ask_password, check, read_file
-    from gateway.tls_making import create as set_secret
+    from gateway.tls.changing import read_moment
+    from gateway.tls.making import Wanted, ask_password, check, read_file
+    from gateway.tls.making import create as set_secret
 
     if record and folder:
         raise Failed("both --record and --folder", "give one of them")
@@ -106,8 +106,8 @@ def update(
     """Change the dates of a secret, and whether it is enabled: of the version named, or of the current one."""
     from gateway.errors import Failed
     from gateway.operating import showing
-    from gateway.tls_commands import read_moment
-    from gateway.tls_commands import update as change
+    from gateway.tls.changing import read_moment
+    from gateway.tls.changing import update as change
 
     starts = read_moment(activates, "--activates", may_be_none=True)
     ends = read_moment(expires, "--expires", may_be_none=True)
@@ -128,7 +128,7 @@ def rediscover(secret: str, record: str, as_json: bool, **options: Any) -> None:
     """Bring records up to date with the vault's current version, their attachment too where they have one."""
     from gateway.errors import Failed
     from gateway.operating import showing
-    from gateway.tls_commands import rediscover as follow_current
+    from gateway.tls.changing import rediscover as follow_current
 
     if not (secret or record):
         raise Failed("neither ID nor --record", "name a secret, or a record that shows one")
@@ -158,7 +158,7 @@ def obtain(
     from gateway.operating import files, showing
     from gateway.private_file import check_place, write_private
     from gateway.secret import Secret
-    from gateway.tls_commands import content, to_record
+    from gateway.tls.changing import content, to_record
 
     if bool(out) == bool(record):
         raise Failed("it goes to a file or to a record", "give --out FILE or --record UID")
@@ -185,8 +185,8 @@ def delete(records: tuple[str, ...], from_keeper: bool, yes: bool, **options: An
     import sys
 
     from gateway.errors import CallError, Failed, Incomplete
-    from gateway.tls_commands import check_deletable
-    from gateway.tls_records import TARGET
+    from gateway.tls.changing import check_deletable
+    from gateway.tls.records import TARGET
 
     if not from_keeper:
         raise Failed("only records are deleted here", "add --from-keeper; a secret is deleted in the portal")
@@ -207,7 +207,7 @@ def delete(records: tuple[str, ...], from_keeper: bool, yes: bool, **options: An
 
 
 def _open(options: dict[str, Any]) -> Any:
-    from gateway.session import open_session
+    from gateway.operating.session import open_session
 
     return open_session(options["credential_uid"], options["configuration_uid"], options["cloud"])
 
@@ -220,7 +220,7 @@ def _vault(text: str, cloud: str) -> str:
 
 def _secret(text: str, cloud: str) -> Any:
     from gateway.clouds import CLOUDS
-    from gateway.tls_secrets import read_secret_id
+    from gateway.tls.vault import read_secret_id
 
     return read_secret_id(text, CLOUDS[cloud])
 
