@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 try:
+    from sandbox.certificate_furnish import furnish_certificate
     from sandbox.furnish import READ_ALL, WRITE_ALL, WRITE_OWNED, Furnished
     from sandbox.graph_base import READ_USERS
     from sandbox.passwords_furnish import furnish_mongodb, furnish_password
@@ -40,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             leading = sandbox.env(folder)
             made = _names(names) | {"SANDBOX_PASSWORD_RECORD_UID": furnish_password(sandbox, names)}
+            made |= _certificate(sandbox, names)
             made |= _mongodb(sandbox, names) if options.mongodb else {}
             _write_exports(env_file, leading | {"CURL_CA_BUNDLE": leading["SSL_CERT_FILE"]} | made)
         except OSError as error:
@@ -112,6 +114,18 @@ def _names(names: Furnished) -> dict[str, str]:
         "SANDBOX_CONFIG_RECORD_UID": names.config_record_uid,
         "SANDBOX_RESOURCE_GROUP": names.resource_group,
         "SANDBOX_USER_PRINCIPAL_NAME": names.user_principal_name,
+    }
+
+
+def _certificate(sandbox: Sandbox, names: Furnished) -> dict[str, str]:
+    made = furnish_certificate(sandbox, names, vault="sandbox-certificates", dns_names=["orders.example.com"])
+    sandbox.keyvault.add_issuer(made.vault, "test-ca")
+    sandbox.keyvault.grant(names.admin_client_id, "Key Vault Secrets Officer", made.vault)
+    sandbox.roles.grant(names.admin_client_id, "Key Vault Reader", sandbox.group_id)
+    return {
+        "SANDBOX_CERTIFICATE_ID": made.certificate_id,
+        "SANDBOX_CERTIFICATE_RECORD_UID": made.record_uid,
+        "SANDBOX_FOLDER_UID": sandbox.keeper.vault.default_folder,
     }
 
 

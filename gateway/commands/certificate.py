@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from gateway.commands.certificate_options import MONTHS, as_json, csr_file, named, policy_options, vaults, wanted_of
-from gateway.errors import Failed
+from gateway.errors import Failed, Incomplete
 from gateway.operating.session import open_session, session_options
 
 NO_VERSION = "it is the certificate as a whole that is meant here"
@@ -41,7 +41,7 @@ def certificate() -> None:
 def list_(vault: tuple[str, ...], versions: str, pending: bool, details: bool, as_json: bool, **session: str) -> None:
     """List certificates, with the Keeper records that name them.
 
-    A vault that refuses is a warning; exit 1 where all do.
+    Exit 2: a vault, or a certificate of it, could not be read; exit 1: none could.
     """
     from gateway.operating.listing import COLUMNS, DETAILS, Listing, Look
     from gateway.operating.naming import read_vault
@@ -58,6 +58,8 @@ def list_(vault: tuple[str, ...], versions: str, pending: bool, details: bool, a
     columns = {key: heading for key, heading in COLUMNS.items() if details or key not in DETAILS}
     shown = rows if as_json else [row | {"version": row["version"][:8]} for row in rows]
     show_table(shown, columns, as_json=as_json, none="no certificates")
+    if listing.warned:
+        raise Incomplete("not everything could be read; what is shown is not all", "do what the warnings say")
 
 
 @certificate.command()

@@ -57,12 +57,13 @@ class Found:
 
 
 class Listing:
-    """One list. ``failed``: how many vaults refused; a warning says why."""
+    """One list. ``failed``: how many vaults refused; ``warned``: something did, and a warning says why."""
 
     def __init__(self, session: Session, look: Look) -> None:
         self._session, self._look = session, look
         self._seen, self._doing = 0, "listing"
         self.failed = 0
+        self.warned = False
 
     def rows(self, urls: list[str]) -> list[dict[str, Any]]:
         """What these vaults hold, by vault, name and age. Raises CallError."""
@@ -113,6 +114,7 @@ class Listing:
         try:
             return call()
         except (Failed, CallError) as error:
+            self.warned = True
             denied = isinstance(error, Refused) and error.code in ("ForbiddenByRbac", "AccessDenied", "Forbidden")
             warn(f"{error}; {VAULT_READER if denied else error.hint}")
             return None
