@@ -158,10 +158,16 @@ class CertificateVault:
         return read_secret(*self.secret(name, version))
 
     def secret(self, name: str, version: str) -> tuple[str, str]:
-        """The secret of a version, base64 of a PFX or PEM, and its content type."""
+        """The secret of a version, base64 of a PFX or PEM, and its content type.
+
+        Raises:
+            Failed: the key cannot be exported.
+        """
+        from gateway.x509 import has_private_key
+
         found = self._calls.patiently(lambda: self._secrets.get_secret(name, version))
         value = Secret(found.value or "").reveal()
-        if "PRIVATE KEY" not in value and value.startswith("-----BEGIN"):
+        if not has_private_key(value, found.properties.content_type or ""):
             what = f"the private key of {name} cannot leave the vault"
             raise Failed(what, "its policy says exportable=false: leave the field export empty")
         return value, found.properties.content_type or ""

@@ -114,6 +114,24 @@ def read_secret(value: str, content_type: str) -> Bundle:
     return read_pfx(content, "")
 
 
+def has_private_key(value: str, content_type: str) -> bool:
+    """Whether such a secret holds the private key: of one that cannot be exported there is only the certificate.
+
+    Raises:
+        Failed: it is neither PFX nor PEM.
+    """
+    if content_type == PEM or value.lstrip().startswith(_BEGIN.decode()):
+        return "PRIVATE KEY" in value
+    return _load_secret(value).key is not None
+
+
+def _load_secret(value: str) -> pkcs12.PKCS12KeyAndCertificates:
+    try:
+        return _load_unprotected(base64.b64decode(value, validate=True))
+    except ValueError:
+        raise Failed("the secret is neither PFX nor PEM", "name a secret of the type certificate") from None
+
+
 def read_pfx(content: bytes, password: str) -> Bundle:
     """A PFX file.
 
@@ -179,10 +197,7 @@ def read_public(value: str, content_type: str) -> list[x509.Certificate]:
     """
     if content_type == PEM or value.lstrip().startswith(_BEGIN.decode()):
         return read_chain(value.encode())
-    try:
-        found = _load_unprotected(base64.b64decode(value, validate=True))
-    except ValueError:
-        raise Failed("the secret is neither PFX nor PEM", "name a secret of the type certificate") from None
+    found = _load_secret(value)
     own = [found.cert.certificate] if found.cert else []
     return in_order([*own, *(each.certificate for each in found.additional_certs)])
 

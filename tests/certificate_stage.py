@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from gateway.x509 import Bundle, facts, to_pfx
 from sandbox.certificate_furnish import OFFICER, furnish_certificate
+from sandbox.service import Service
 from tests.stage import ROOT, Outcome, Stage
 
 SCRIPT = ROOT / "scripts" / "azure_key_vault_certificate.py"
@@ -30,8 +31,8 @@ PASSWORD = "first-password-of-the-pfx"
 class CertificateStage(Stage):
     """A stage whose record follows a certificate, by default one that is near its end."""
 
-    def __init__(self, **furnish: Any) -> None:
-        super().__init__()
+    def __init__(self, services: Sequence[Service] = (), **furnish: Any) -> None:
+        super().__init__(services=services)
         self.made = furnish_certificate(self.sandbox, self.at, **furnish)
         self.at = replace(self.at, record_uid=self.made.record_uid)
 
@@ -68,7 +69,8 @@ class CertificateStage(Stage):
 
     def files(self) -> dict[str, bytes | None]:
         """What is attached to the record."""
-        return self.sandbox.keeper.files(self.at.record_uid)
+        there = self.at.record_uid in self.sandbox.keeper.vault.records
+        return self.sandbox.keeper.files(self.at.record_uid) if there else {}
 
     def wrong(self, *, complete: bool = True) -> list[str]:
         """What does not hold: the record names a version that is there, and the attachment is that version's."""
@@ -92,7 +94,9 @@ class CertificateStage(Stage):
     def leaks(self, outcomes: Iterable[Outcome]) -> list[str]:
         """As that of every stage, for private keys and the password of the PFX besides."""
         outcomes = list(outcomes)
-        canaries = {*self._private(), self.value("pfx_password"), PASSWORD} - {""}
+        keeper = self.sandbox.keeper
+        passwords = {str(keeper.record(uid).value("pfx_password") or "") for uid in keeper.vault.records}
+        canaries = {*self._private(), *passwords, PASSWORD} - {""}
         seen = [each.stdout + each.stderr for each in outcomes]
         seen += [path.read_text(errors="replace") for path in self.home.rglob("*") if path.is_file()]
         found = super().leaks(outcomes)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.key_vault_scene import Scene
 from tests.stage import Stage
 
 
@@ -27,3 +28,11 @@ def make_stage() -> Iterator[Callable[..., Stage]]:
             return stack.enter_context(Stage(**furnish))
 
         yield make
+
+
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    """A tenant with two key vaults and a certificate."""
+    with Scene() as made:
+        assert isinstance(made, Scene)
+        yield made

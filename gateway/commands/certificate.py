@@ -50,7 +50,7 @@ def list_(vault: tuple[str, ...], versions: str, pending: bool, details: bool, a
 
     urls = [read_vault(text, session["cloud"]) for text in vault]
     opened = open_session(**session)
-    urls = list(dict.fromkeys(urls)) or all_vaults(opened)
+    urls = list(dict.fromkeys(urls)) or [url for url, _ in all_vaults(opened)]
     listing = Listing(opened, Look(versions, pending, details))
     rows = listing.rows(urls)
     if listing.failed == len(urls):
@@ -60,6 +60,20 @@ def list_(vault: tuple[str, ...], versions: str, pending: bool, details: bool, a
     show_table(shown, columns, as_json=as_json, none="no certificates")
     if listing.warned:
         raise Incomplete("not everything could be read; what is shown is not all", "do what the warnings say")
+
+
+@certificate.command("vaults")
+@as_json
+@session_options
+def list_vaults(as_json: bool, **session: str) -> None:
+    """List the key vaults that the credential can see, in all subscriptions."""
+    from gateway.operating.showing import show_table
+    from gateway.operating.vault import all_vaults
+
+    found = all_vaults(open_session(**session))
+    rows = [{"vault": name.rpartition("/")[2], "address": url, "id": name} for url, name in sorted(found)]
+    columns = {"vault": "VAULT", "address": "ADDRESS", "id": "RESOURCE ID"}
+    show_table(rows, columns, as_json=as_json, none="no vaults")
 
 
 @certificate.command()
@@ -84,7 +98,6 @@ def request(
     """
     from gateway.operating.naming import read_id
     from gateway.operating.requesting import Follow, Request, read_tags, with_contacts
-    from gateway.operating.showing import show
 
     wanted, session = wanted_of(given)
     place = read_id(certificate_id, session["cloud"], version=NO_VERSION)
@@ -92,7 +105,7 @@ def request(
         raise Failed("--record or --folder, not both", "--record fills in a record, --folder makes one")
     with_contacts([], contacts)
     follow = Follow(wait, record_uid, folder_uid, csr_out, force, contacts, read_tags(tags))
-    show(Request(open_session(**session), place, follow).request(wanted), as_json=as_json)
+    _ended(Request(open_session(**session), place, follow).request(wanted), as_json)
 
 
 @certificate.command()
@@ -164,19 +177,19 @@ def renew(
 
     With --script the renewal script does it at once, whatever rotate_before_hours says, and fills in the record.
     Without, the record follows with the script's next run. Refused: earlier versions, and issuers that are not set up.
+    Exit 2: it is asked for, and not issued yet.
     """
     from gateway.by_hand import run_script
     from gateway.operating.naming import read_id
     from gateway.operating.renew import prepare_script
     from gateway.operating.renew import renew as make
     from gateway.operating.requesting import Follow
-    from gateway.operating.showing import show
 
     place = read_id(certificate_id, session["cloud"], version="an earlier version cannot be renewed, nor one alone")
     opened = open_session(**session)
     if not script:
         follow = Follow(wait, record_uid, csr_out=csr_out, force=force)
-        show(make(opened, place, validity_months, follow), as_json=as_json)
+        _ended(make(opened, place, validity_months, follow), as_json)
         return
     run = prepare_script(opened, place, validity_months, record_uid, script)
     attached = [session["credential_uid"]] if session["credential_uid"] else []
@@ -318,6 +331,15 @@ def delete(
     columns = {"record": "DELETED RECORD", "title": "TITLE", "certificate": "CERTIFICATE"}
     show_table(rows, columns, as_json=as_json, none="nothing")
     note("Key Vault keeps the certificates")
+
+
+def _ended(about: dict[str, Any], as_json: bool) -> None:
+    """Show a version that was asked for; exit 2 where it is not issued yet."""
+    from gateway.operating.showing import show
+
+    show(about, as_json=as_json)
+    if about.get("status") == "inProgress":
+        sys.exit(Incomplete.exit_code)
 
 
 def _confirm(lines: list[str], yes: bool) -> None:

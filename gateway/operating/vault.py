@@ -81,8 +81,8 @@ def at(session: Session, place: CertificateId) -> OperatorVault:
     return OperatorVault.of(session, place.vault_url)
 
 
-def all_vaults(session: Session) -> list[str]:
-    """The addresses of all vaults that the credential can see; a subscription that refuses is a warning.
+def all_vaults(session: Session) -> list[tuple[str, str]]:
+    """Address and resource id of all vaults that the credential can see; a subscription that refuses is a warning.
 
     Raises:
         Failed: there is none.
@@ -90,7 +90,7 @@ def all_vaults(session: Session) -> list[str]:
     from gateway.discovery.looking import READER, Discovery
 
     discovery = Discovery(session)
-    found = discovery.vaults([])
+    found = discovery.seen_vaults()
     for warning in discovery.warnings:
         warn(warning)
     if not found:

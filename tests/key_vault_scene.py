@@ -1,0 +1,103 @@
+"""A tenant with two key vaults, and the operator's command in it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+
+from gateway.x509 import Bundle, to_pfx
+from sandbox.certificate_furnish import OFFICER
+from tests.certificate_stage import CertificateStage
+from tests.stage import ROOT, Outcome
+from tests.test_azexecute import VAULT, Api
+
+
+class Scene(CertificateStage):
+    """A tenant with two key vaults, and a certificate near its end that no record follows but the stage's own."""
+
+    def __init__(self) -> None:
+        super().__init__(subject="CN=orders.example.com, O=Contoso", dns_names=["orders.example.com"])
+        self.api = Api(self)
+        self.vault = self.made.vault
+        self.sandbox.keyvault.add_issuer(self.vault, "contoso-ca", "DigiCert")
+        self.other = self.sandbox.keyvault.add_vault("front-door")
+        for role in ("Key Vault Secrets Officer", "Reader", "Key Vault Reader"):
+            self.sandbox.roles.grant(self.at.admin_client_id, role, self.sandbox.arm.resources.subscription)
+        self.sandbox.keyvault.grant(self.at.admin_client_id, OFFICER, self.other)
+        self.folder_uid = self.sandbox.keeper.vault.default_folder
+        self.out = self.folder / "out"
+        self.out.mkdir()
+
+    def id(self, name: str) -> str:
+        """A certificate of the vault."""
+        return f"{self.vault.url}/certificates/{name}"
+
+    def command(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start ``keeper-rotation``; it is the victim of kill faults."""
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gateway", *arguments],
+            env=self.variables, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True,
+        )  # fmt: skip
+        self.sandbox.victim = process
+        return process
+
+    def _ended(self, process: subprocess.Popen[str], code: int, stdin: str) -> tuple[str, str]:
+        stdout, stderr = process.communicate(stdin, timeout=30)
+        assert process.returncode == code, (process.returncode, stdout, stderr)
+        assert not self.leaks([Outcome(process.returncode, stdout, stderr)])
+        return stdout, stderr
+
+    def ask(self, *arguments: str, code: int = 0, stdin: str = "") -> str:
+        """Run the command, which ends with this exit code and shows no secret; what it printed on stdout."""
+        return self._ended(self.command(*arguments), code, stdin)[0]
+
+    def said(self, *arguments: str, code: int = 0, stdin: str = "") -> str:
+        """The same; what it printed on stderr. One that fails has one error, and a hint."""
+        said = self._ended(self.command(*arguments), code, stdin)[1]
+        assert code != 1 or (said.count("error: ") == 1 and "hint: " in said), said
+        return said
+
+    def rows(self, *arguments: str, **more: Any) -> Any:
+        """The same, as JSON."""
+        return json.loads(self.ask(*arguments, "--json", **more))
+
+    def at_vault(self, path: str) -> Any:
+        """What Key Vault's own API says."""
+        return self.api.ask(VAULT, "GET", f"{self.vault.url}{path}", params={"api-version": "7.4"})
+
+    def certificate(self, name: str, version: str = "") -> x509.Certificate:
+        """A certificate as Key Vault gives it out."""
+        shown = self.at_vault(f"/certificates/{name}/{version}")
+        return x509.load_der_x509_certificate(base64.b64decode(shown["cer"]))
+
+    def listed(self, name: str) -> list[str]:
+        """The versions of a certificate, by its age."""
+        found = self.at_vault(f"/certificates/{name}/versions")["value"]
+        return [each["id"].rpartition("/")[2] for each in sorted(found, key=lambda each: each["attributes"]["created"])]
+
+    def records_of(self, label: str, address: str) -> list[str]:
+        """The records whose field names this."""
+        keeper = self.sandbox.keeper
+        return [uid for uid in keeper.vault.records if keeper.record(uid).value(label) == address]
+
+    def record(self, uid: str, label: str) -> str:
+        """A field of a record."""
+        return str(self.sandbox.keeper.record(uid).value(label) or "")
+
+    def pfx(self, password: str, name: str = "upload") -> Path:
+        """A PFX file on the operator's disk, outside of what the command may write to."""
+        made = self.sandbox.keyvault.add_certificate(self.other, name, dns_names=["shop.example.com"])
+        path = self.out / f"{name}.pfx"
+        path.write_bytes(to_pfx(Bundle(made.key, made.certificate, ()), name, password))
+        return path
+
+    def uploaded(self) -> x509.Certificate:
+        """The certificate in that file."""
+        return self.sandbox.keyvault.certificate_versions(self.other, "upload")[0].certificate
