@@ -56,6 +56,8 @@ class Rotation(ABC):
     """how long a new one lives, by the record; set before `find`"""
     record: VaultRecord
     """set before `find`"""
+    delivers = False
+    """whether a destination is to be handed the value itself; set after `find`"""
 
     @abstractmethod
     def __init__(self, http: Http, cloud: Cloud, admin: AdminCredential) -> None: ...

@@ -113,6 +113,7 @@ class Preparation:
         azure = kind.azure or azure_for(destinations, places, self._host.http, self.policy.cloud)
         reach = Reach(self._host.http, azure, self._host.vault, attached, uid, hand_over, versions)
         deliveries = Deliveries(destinations, ledger.holds, reach)
+        kind.delivers = deliveries.take_values()
         groups = rules.sort(listing, known)
         return Prepared(kind, admin, self.record, self.policy, target, known, groups, deliveries, self._lock)
 

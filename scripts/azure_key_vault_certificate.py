@@ -131,10 +131,11 @@ class KeyVaultCertificate(Rotation):
                 "rotate_before_hours is not shorter than the certificate's validity of " + str(months) + " months",
                 "make it shorter, or every run would renew it",
             )
-        if self.export.form and (self.policy.get("key_props") or {}).get("exportable") is False:
+        wanted = "export" if self.export.form else "deliver_to" if self.delivers else ""
+        if wanted and (self.policy.get("key_props") or {}).get("exportable") is False:
             raise Failed(
-                "export: the private key of " + self.name + " cannot leave the vault",
-                "empty the field export, or make the key exportable in the certificate's policy",
+                wanted + ": the private key of " + self.name + " cannot leave the vault",
+                "empty the field " + wanted + ", or make the key exportable in the certificate's policy",
             )
 
     def begin(self):

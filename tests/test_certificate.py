@@ -253,6 +253,14 @@ def test_a_certificate_id_that_cannot_be_used(name: str, certificate: Callable[.
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "third-party issuer": ({"issuer": "gone-ca"}, "its issuer gone-ca is not set up in the vault"),
     "a key that cannot leave": ({"exportable": False, "settings": {"export": "pfx"}}, "cannot leave the vault"),
+    "a key that cannot be handed on": (
+        {
+            "exportable": False,
+            "roles": (OFFICER, "Key Vault Secrets Officer"),
+            "settings": {"deliver_to": "https://certificates.vault.azure.net/secrets/orders-pfx"},
+        },
+        "deliver_to: the private key of orders-tls cannot leave the vault",
+    ),
     "renewed at every run": ({"validity_months": 1}, "not shorter than the certificate's validity of 1 months"),
     "form": ({"settings": {"export": "jks"}}, "'jks' is none of pfx, pem"),
     "key": ({"settings": {"key_type": "DSA", "validity_months": "x"}}, "'DSA' is none of"),
@@ -320,8 +328,9 @@ def test_two_hosts_make_one_version(certificate: Callable[..., CertificateStage]
     assert len(stage.versions()) == 2 and not stage.wrong()
 
 
-def test_the_worst_faults_on_every_request() -> None:
+@pytest.mark.parametrize("fault", WORST)
+def test_the_worst_faults_on_every_request(fault: str) -> None:
     """The record never names what is not there, and the plain run afterwards completes the renewal."""
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        verdicts = list(pool.map(judge, cases(WORST)))
-    assert len(verdicts) > 100 and not [str(each) for each in verdicts if each.wrong]
+        verdicts = list(pool.map(judge, cases((fault,))))
+    assert len(verdicts) > 25 and not [str(each) for each in verdicts if each.wrong]
