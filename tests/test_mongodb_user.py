@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from sandbox import faults
+from tests.nameserver import name_server
 from tests.stage import ROOT, Outcome, Stage
 
 SCRIPT = ROOT / "scripts" / "mongodb_user.py"
@@ -105,6 +108,29 @@ def test_tls_and_replica_sets(mongo: Make) -> None:
     assert "tls=true" in stage.value("mongodb_uri") and "replicaSet=rs0" in stage.value("mongodb_uri")
     outcome = stage.rotate(SSL_CERT_FILE=stage.variables["SSL_CERT_FILE"])
     assert (outcome.code, outcome.result) == (0, "rotated"), outcome
+
+
+SERVICE = "_mongodb._tcp.cluster.mongo.example"
+
+
+@pytest.mark.parametrize("text", ["replicaSet=rs0", ""])
+def test_an_address_with_srv(text: str, mongo: Make, tmp_path: Path) -> None:
+    stage = mongo(replica_set="rs0" if text else "", mongodb_uri="mongodb+srv://cluster.mongo.example/?tls=false")
+    port = urlsplit(stage.server.uri()).port
+    records = {(SERVICE, "SRV"): f"0 0 {port} db1.mongo.example."}
+    records |= {("cluster.mongo.example", "TXT"): f'"{text}"'} if text else {}
+    with name_server(tmp_path / "site", ".mongo.example", records) as path:
+        outcome = stage.rotate(PYTHONPATH=path)
+    assert (outcome.code, outcome.result) == (0, "rotated"), outcome
+    assert stage.works(stage.standard("password")) and not stage.works(OLD)
+
+
+def test_a_cluster_that_no_name_server_knows(mongo: Make, tmp_path: Path) -> None:
+    stage = mongo(mongodb_uri="mongodb+srv://nowhere.mongo.example/")
+    with name_server(tmp_path / "site", ".mongo.example", {}) as path:
+        outcome = stage.rotate(PYTHONPATH=path)
+    assert outcome.code == 1 and "mongodb_uri" in outcome.report["error"] + outcome.report["hint"], outcome
+    assert stage.works(OLD) and stage.standard("password") == OLD
 
 
 def test_two_users_take_turns(mongo: Make) -> None:
