@@ -18,7 +18,7 @@ class Field:
     default: str = ""
     written: bool = False
     only: str = ""
-    """the scripts, or the command, that the field is for; empty for all"""
+    """the scripts, or the command, that the field is for, separated by ``, ``; empty for all"""
 
     def is_for(self, script: str) -> bool:
         """Whether this script reads or writes it."""
@@ -27,6 +27,7 @@ class Field:
 
 APP, STORAGE, PASSWORD, MONGODB = "azure_app_secret", "azure_storage_key", "publish_password", "mongodb_user"
 CERTIFICATE, TLS_SECRET = "azure_key_vault_certificate", "tls-secret"
+WITH_KEY = f"{CERTIFICATE}, {TLS_SECRET}"
 
 FIELDS = (
     Field("application_object_id", "text", "the app to rotate: its object id or its application (client) id", only=APP),
@@ -59,15 +60,17 @@ FIELDS = (
     Field("key_type", "text", "`RSA`, `RSA-HSM`, `EC` or `EC-HSM`; empty: as its policy says", only=CERTIFICATE),
     Field("key_size", "text", "bits, or a curve such as `P-256`; empty: as its policy says", only=CERTIFICATE),
     Field("dns_names", "multiline", "names of the next version; empty: as its policy says", only=CERTIFICATE),
-    Field("export", "text", "`pfx` or `pem`: attach the certificate with its key to the record", only=CERTIFICATE),
+    Field("export", "text", "`pfx` or `pem`: attach the certificate with its key to the record", only=WITH_KEY),
     Field("certificate_version", "text", "the published version", written=True, only=CERTIFICATE),
-    Field("thumbprint", "text", "its SHA-1 thumbprint", written=True, only=CERTIFICATE),
-    Field("serial_number", "text", "its serial number, in hex", written=True, only=CERTIFICATE),
-    Field("subject", "text", "its subject; another one here is that of the next version", only=CERTIFICATE),
-    Field("issuer", "text", "its issuer", written=True, only=CERTIFICATE),
-    Field("not_before", "text", "from when it is valid, UTC", written=True, only=CERTIFICATE),
-    Field("certificate_file", "text", "name of the attachment with it", written=True, only=CERTIFICATE),
-    Field("pfx_password", "secret", "password of that attachment", written=True, only=CERTIFICATE),
+    Field("thumbprint", "text", "its SHA-1 thumbprint", written=True, only=WITH_KEY),
+    Field("serial_number", "text", "its serial number, in hex", written=True, only=WITH_KEY),
+    Field(
+        "subject", "text", "its subject; with `certificate_id`, another one here is for the next version", only=WITH_KEY
+    ),
+    Field("issuer", "text", "its issuer", written=True, only=WITH_KEY),
+    Field("not_before", "text", "from when it is valid, UTC", written=True, only=WITH_KEY),
+    Field("certificate_file", "text", "name of the attachment with it", written=True, only=WITH_KEY),
+    Field("pfx_password", "secret", "password of that attachment", written=True, only=WITH_KEY),
     Field("csr", "multiline", "what a CA has to sign for the next version", written=True, only=CERTIFICATE),
     Field("tls_secret_id", "text", "a Key Vault secret that is a certificate", written=True, only=TLS_SECRET),
     Field("tls_secret_version", "text", "the version that the record shows", written=True, only=TLS_SECRET),
@@ -75,7 +78,13 @@ FIELDS = (
     Field("NOOP", "text", "tells the Gateway to run only the attached script", "True"),
     Field("Private Key Type", "text", "second field of Keeper's recipe for NOOP", "rsa-ssh"),
     Field("rotation_enabled", "text", "`False`: the script touches nothing and exits 0", "True"),
-    Field("secret_lifetime_days", "text", "how long a new secret lives, in days", "365"),
+    Field(
+        "secret_lifetime_days",
+        "text",
+        "how long a new secret lives, in days",
+        "365",
+        only=f"{APP}, {STORAGE}, {MONGODB}",
+    ),
     Field("rotate_before_hours", "text", "rotate only when `expires` is nearer than this; empty: at every run"),
     Field(
         "remove_old",
@@ -106,7 +115,7 @@ FIELDS = (
         only=f"{PASSWORD}, {MONGODB}",
     ),
     Field("azure_cloud", "text", "`AzureCloud`, `AzureUSGovernment` or `AzureChinaCloud`", "AzureCloud"),
-    Field("created", "text", "when the app or account was created, UTC", written=True),
+    Field("created", "text", "when the app, account or certificate was created, UTC", written=True),
     Field("last_rotated", "text", "when the published secret was saved, UTC", written=True),
     Field("rotation_state", "text", "what is to be removed and delivered, as JSON; no secret in it", written=True),
 )

@@ -43,11 +43,14 @@ class NotifyPolicy:
     before: timedelta | None
 
 
-def read_policy(value: Callable[[str], str], defaults: Mapping[str, str] | None = None) -> Policy:
+def read_policy(
+    value: Callable[[str], str], defaults: Mapping[str, str] | None = None, *, chooses_lifetime: bool = True
+) -> Policy:
     """The policy in the fields that ``value`` looks up by label; an empty field means its default.
 
     Args:
         defaults: of the kind that is rotated, where they are not those of the table of fields.
+        chooses_lifetime: whether the record says how long a new one lives; else it is not read, and `LONGEST`.
 
     Raises:
         Failed: one or more fields cannot be used; all of them are named.
@@ -55,7 +58,7 @@ def read_policy(value: Callable[[str], str], defaults: Mapping[str, str] | None 
     read = _Reader(value, DEFAULTS | dict(defaults or {}))
     policy = Policy(
         enabled=read.switch("rotation_enabled"),
-        lifetime=read.duration("secret_lifetime_days", _DAY, 1) or LONGEST,
+        lifetime=(chooses_lifetime and read.duration("secret_lifetime_days", _DAY, 1)) or LONGEST,
         rotate_before=read.duration("rotate_before_hours", _HOUR, 0),
         remove_old=read.choice("remove_old", REMOVE_OLD),
         overlap=read.duration("overlap_hours", _HOUR, 0) or timedelta(),
@@ -63,7 +66,7 @@ def read_policy(value: Callable[[str], str], defaults: Mapping[str, str] | None 
         owners=read.words("application_owners"),
     )
     read_notify_policy(value, read)
-    read.problems += [] if read.problems else _contradictions(policy)
+    read.problems += [] if read.problems or not chooses_lifetime else _contradictions(policy)
     if policy.enabled or any(problem.startswith("rotation_enabled") for problem in read.problems):
         read.check()
     return policy

@@ -67,7 +67,7 @@ class Preparation:
         self._early_admin = make_kind.early_admin(self._places)
         self._early = self._begin_sign_in(self._early_admin) if self._early_admin else None
         self.record = read_record(host.vault, params.record_uid)
-        self.policy = read_policy(self.record.value, make_kind.defaults)
+        self.policy = read_policy(self.record.value, make_kind.defaults, chooses_lifetime=not make_kind.renews)
         if params.due_now:
             is_asked = params.due_while in (None, self.record.value("last_rotated"))
             self.policy = replace(self.policy, rotate_before=None if is_asked else timedelta())

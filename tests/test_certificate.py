@@ -123,6 +123,13 @@ def test_the_subject_that_a_rotation_wrote_is_no_wish(certificate: Callable[...,
     assert stage.value("subject") == "CN=portal.example.com"
 
 
+def test_the_lifetime_of_secrets_means_nothing_for_a_certificate(certificate: Callable[..., CertificateStage]) -> None:
+    wishes = {"rotate_before_hours": "9000", "validity_months": "24", "secret_lifetime_days": "20"}
+    stage = certificate(settings=wishes)
+    done(stage.run())
+    assert not stage.wrong() and len(stage.versions()) == 2
+
+
 def test_an_issuer_takes_its_time(certificate: Callable[..., CertificateStage]) -> None:
     stage = certificate(issuer="contoso-ca")
     stage.sandbox.keyvault.issue_seconds = 1.5

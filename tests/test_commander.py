@@ -59,6 +59,10 @@ PROJECTS = {
         "Azure storage key - EXAMPLE",
         NOOP | {"storage_account_id": ACCOUNT, "secret_lifetime_days": "90", "rotate_before_hours": "720"},
     ),
+    "azure_key_vault_certificate": Project(
+        "Azure certificate - EXAMPLE",
+        NOOP | {"certificate_id": "https://example.vault.azure.net/certificates/EXAMPLE", "rotate_before_hours": "720"},
+    ),
     "mongodb_user": Project(
         "MongoDB password - EXAMPLE",
         NOOP

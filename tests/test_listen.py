@@ -16,9 +16,11 @@ from typing import Any
 import pytest
 
 from sandbox import faults
-from sandbox.eventhub import EXPIRED, EventHub, cloud_event, event_grid, subject
+from sandbox.eventhub import EXPIRED, EventHub, certificate_subject, cloud_event, event_grid, subject
 from sandbox.furnish import pam_user
 from sandbox.keyvault_vaults import Vault
+from tests.certificate_stage import SCRIPT as CERTIFICATES
+from tests.certificate_stage import CertificateStage
 from tests.stage import ROOT, SCRIPT, Outcome, Stage
 from tests.test_notifications import URL, Hooks
 
@@ -201,6 +203,19 @@ def test_what_is_due_is_rotated_once_and_everything_else_is_counted(stage: Stage
     assert "xxxx" not in said and "[[[[" not in said
     assert versions(stage) == 2 and stage.published_works()
     assert len([name for name in stage.sandbox.operations() if name == "keeper.get_secret"]) < 10
+
+
+def test_a_certificate_near_its_end_is_renewed_once(hub: EventHub) -> None:
+    with CertificateStage(issuer="contoso-ca", settings={"export": "pfx"}) as stage:
+        assert isinstance(stage, CertificateStage)
+        near = certificate_subject(stage.made.vault, stage.made.name)
+        hub.publish(event_grid(near), cloud_event(near))
+        hub.flush()
+        listener = Listener(stage, hub, LISTEN_SCRIPTS=f"certificate_id={CERTIFICATES}")
+        wait(lambda: all_committed(hub))
+        assert listener.outcomes() == {"rotated": 1, "duplicate": 1}
+        listener.stop()
+        assert len(stage.versions()) == 2 and not stage.wrong()
 
 
 def test_a_rotation_that_fails_is_tried_again_and_one_that_is_switched_off_is_not(stage: Stage, hub: EventHub) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import re
+import runpy
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,8 +18,13 @@ from keepercommander.importer.imp_exp import _construct_record_v3_data, prepare_
 from keepercommander.importer.importer import Record, SharedFolder
 from keepercommander.importer.json.json import KeeperJsonImporter
 
+from gateway.clouds import CLOUDS
+from gateway.discovery.looking import Item
+from gateway.discovery.new_records import commander_csv, commander_json, new_record, web_vault_csv
 from gateway.fields import DEFAULTS, FIELDS, KINDS
 from gateway.policy import read_policy
+from tests.certificate_stage import SCRIPT as RENEWAL
+from tests.certificate_stage import CertificateStage
 from tests.stage import ROOT, Stage
 from tests.test_mongodb_user import MongoStage
 from tests.test_publish_password import NEW, OLD, PasswordStage
@@ -28,6 +35,7 @@ PENDING = "pending-first-rotation"
 FOLDER = "Azure Rotation"
 
 ACCOUNT = f"/subscriptions/{ZERO}/resourceGroups/EXAMPLE/providers/Microsoft.Storage/storageAccounts/example"
+CERTIFICATE = "https://example.vault.azure.net/certificates/EXAMPLE"
 
 
 def every_field(script: str) -> dict[str, str]:
@@ -58,6 +66,9 @@ MONGODB = {
     "NOOP": "True",
     "Private Key Type": "rsa-ssh",
 }
+# No placeholder: one in subject would be what somebody wants the next version to say.
+FOUR = {"certificate_id": CERTIFICATE, "NOOP": "True", "Private Key Type": "rsa-ssh", "remove_old": "none"}
+RENEWED = runpy.run_path(str(RENEWAL))["KeyVaultCertificate"].defaults
 PUBLISHED = {"deliver_to": "https://example.vault.azure.net/secrets/EXAMPLE"}
 # An old password is dead at once, and a server's user has no date of creation.
 OF_NO_USE = ("remove_old", "overlap_hours", "created")
@@ -71,6 +82,7 @@ WEB_VAULT = {
     "pam_user_template.csv": SIX,
     "templates/azure_app_secret.csv": SIX | CAREFUL,
     "templates/azure_storage_key.csv": SEVEN | KEEP,
+    "templates/azure_key_vault_certificate.csv": FOUR,
     "templates/mongodb_user.csv": MONGODB,
     "templates/publish_password.csv": PUBLISHED,
     "templates/azure_admin.csv": ADMIN,
@@ -85,6 +97,11 @@ ACCOUNTS = {
     "templates/azure_storage_key.csv": SEVEN | KEEP,
     "templates/azure_storage_key.commander.csv": SEVEN | KEEP,
     "templates/azure_storage_key.json": every_field("azure_storage_key") | KEEP | {"storage_account_id": ACCOUNT},
+}
+CERTIFICATES = {
+    "templates/azure_key_vault_certificate.csv": FOUR,
+    "templates/azure_key_vault_certificate.commander.csv": FOUR,
+    "templates/azure_key_vault_certificate.json": every_field("azure_key_vault_certificate") | RENEWED | FOUR,
 }
 DATABASES = {
     "templates/mongodb_user.csv": MONGODB,
@@ -104,10 +121,11 @@ ADMINS = {
     "templates/azure_admin.commander.csv": ADMIN,
     "templates/azure_admin.json": ADMIN | {"client_secret": ""},
 }
-USERS = APPS | ACCOUNTS | DATABASES | PASSWORDS
+USERS = APPS | ACCOUNTS | CERTIFICATES | DATABASES | PASSWORDS
 TITLES = (
     (APPS, "Azure app secret - EXAMPLE", ["client_secret"]),
     (ACCOUNTS, "Azure storage key - EXAMPLE", ["storage_key", "connection_string"]),
+    (CERTIFICATES, "Azure certificate - EXAMPLE", ["pfx_password"]),
     (DATABASES, "MongoDB password - EXAMPLE", ["pending_password"]),
     (PASSWORDS, "Published password - EXAMPLE", []),
     (ADMINS, "Azure rotation admin", ["client_secret"]),
@@ -231,14 +249,43 @@ def test_a_template_has_only_labels_and_types_that_are_in_the_table(path: str) -
 
 @pytest.mark.parametrize("path", USERS)
 def test_what_a_template_asks_for_is_valid(path: str) -> None:
-    policy = read_policy(lambda label: USERS[path].get(label, ""))
-    assert policy.enabled and policy.rotate_before is None and policy.lifetime.days == 365
+    policy = read_policy(lambda label: USERS[path].get(label, ""), RENEWED if path in CERTIFICATES else None)
+    assert policy.enabled and policy.lifetime.days == 365
+    assert policy.rotate_before == (timedelta(hours=720) if path in CERTIFICATES else None)
     hours = policy.overlap.total_seconds() / 3600
     if path in APPS:
         assert (policy.remove_old, hours) == (("all", 0) if path == "pam_user_template.csv" else ("replaced", 24))
-    if path in ACCOUNTS:
+    if path in ACCOUNTS | CERTIFICATES:
         assert (policy.remove_old, hours) == ("none", 0)
     assert path in APPS or not hours, "there is nothing that could overlap"
+
+
+FOUND = {
+    "azure_app_secret": ("application_object_id", ZERO),
+    "azure_storage_key": ("storage_account_id", ACCOUNT),
+    "azure_key_vault_certificate": ("certificate_id", CERTIFICATE),
+}
+WRITTEN = {".csv": web_vault_csv, ".commander.csv": commander_csv, ".json": commander_json}
+
+
+@pytest.mark.parametrize("suffix", WRITTEN)
+@pytest.mark.parametrize("script", FOUND)
+def test_what_discover_finds_is_written_as_the_template_is(script: str, suffix: str) -> None:
+    label, address = FOUND[script]
+    path = f"templates/{script}{suffix}"
+    made, given = new_record(Item(label, address, "EXAMPLE", "example", None), CLOUDS["AzureCloud"]), only_record(path)
+    assert made.title.startswith(given.title), "certificates of several vaults may have one name"
+    text = WRITTEN[suffix]([replace(made, title=given.title, login=given.login)], FOLDER)
+    assert text == (ROOT / path).read_text(encoding="utf-8")
+
+
+def test_a_record_that_shows_a_tls_secret_has_every_field_that_is_for_it() -> None:
+    address = "https://example.vault.azure.net/secrets/EXAMPLE"
+    made = new_record(Item("tls_secret_id", address, "EXAMPLE", "example", None), CLOUDS["AzureCloud"])
+    (record,) = json.loads(commander_json([made], FOLDER))["records"]
+    named = {f"${field.kind}:{field.label}" for field in FIELDS if "tls-secret" in field.only.split(", ")}
+    assert record["custom_fields"].keys() == named | {"$text:expires"}
+    assert record["$type"] == "login" and record["custom_fields"]["$text:tls_secret_id"] == address
 
 
 def test_every_template_is_in_this_test_and_in_the_documentation() -> None:
@@ -304,6 +351,23 @@ def test_a_record_made_from_a_storage_template_rotates(path: str) -> None:
         assert not stage.leaks([outcome])
         record = stage.sandbox.keeper.record(uid)
         assert {record.field(label)["type"] for label in ("storage_key", "connection_string")} == {"secret"}
+
+
+@pytest.mark.parametrize("path", CERTIFICATES)
+def test_a_record_made_from_a_certificate_template_is_renewed(path: str) -> None:
+    with CertificateStage(subject="CN=orders.example.com") as stage:
+        assert isinstance(stage, CertificateStage)
+        uid = put(stage, saved(path), "pamUser", {"certificate_id": stage.made.certificate_id})
+        stage.at = replace(stage.at, record_uid=uid)
+        outcomes = [stage.run(stage.line(userRecordUid=uid)) for _ in range(2)]
+        assert [(each.code, each.result, each.report["record"]) for each in outcomes] == [
+            (0, "rotated", uid),
+            (0, "not_due", uid),
+        ], outcomes
+        old, new = stage.versions()
+        assert old.enabled and not stage.wrong() and stage.value("certificate_version") == new.version
+        assert new.certificate.subject == old.certificate.subject
+        assert not stage.leaks(outcomes)
 
 
 @pytest.mark.parametrize("path", DATABASES)

@@ -11,7 +11,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.clouds import Cloud
@@ -36,10 +36,17 @@ class _Form:
     outputs: tuple[str, ...]
     wishes: dict[str, str]
     rotated: bool = True
+    defaults: dict[str, str] = field(default_factory=dict)
+    """what an empty field means to its script, where that is another thing than for the others"""
 
 
 _FORMS = {
-    CERTIFICATE: _Form("Azure certificate - {name} ({where})", (), {"remove_old": "none"}),
+    CERTIFICATE: _Form(
+        "Azure certificate - {name} ({where})",
+        (),
+        {"remove_old": "none"},
+        defaults={"rotate_before_hours": "720"},
+    ),
     APP: _Form(
         "Azure app secret - {name}",
         ("client_secret_id", "client_secret", "expires"),
@@ -85,14 +92,15 @@ def new_record(item: Item, cloud: Cloud) -> NewRecord:
     if not form.rotated:
         return _shown(item, form.title.format(name=name, where=item.where), name)
     values = {item.label: item.address} | dict.fromkeys(form.outputs, PENDING) | NOOP | wishes
-    every = {field.label: field.default for field in FIELDS if field.is_for(script_of(item.label))}
+    every = {each.label: each.default for each in FIELDS if each.is_for(script_of(item.label))} | form.defaults
     title = form.title.format(name=name, where=item.where)
     return NewRecord(item, title, name, values, every | {item.label: item.address} | wishes)
 
 
 def _shown(item: Item, title: str, login: str) -> NewRecord:
     values = {item.label: item.address}
-    every = {field.label: field.default for field in FIELDS if field.only == script_of(item.label)}
+    ours = [each for each in FIELDS if each.label == "expires" or (each.only and each.is_for(script_of(item.label)))]
+    every = {each.label: each.default for each in ours}
     return NewRecord(item, title, login, values, every | values, "login", "", FOLLOWS)
 
 

@@ -19,6 +19,8 @@ SIGN_INS = ("identity", "client-secret", "connection-string", "none")
 SCRIPTS = {
     "application_object_id": "scripts/azure_app_secret.py",
     "storage_account_id": "scripts/azure_storage_key.py",
+    "certificate_id": "scripts/azure_key_vault_certificate.py",
+    "mongodb_uri": "scripts/mongodb_user.py",
 }
 # What librdkafka must not be told by the file: secrets, and what the order of commits hangs on.
 _OURS = ("bootstrap.servers", "group.id", "enable.auto.commit", "enable.auto.offset.store", "enable.partition.eof")
