@@ -30,6 +30,7 @@ sweep: .venv-dev/ready        ## every request of a rotation with every fault: h
 
 bench: .venv-dev/ready        ## what a rotation costs; REFERENCE_SCRIPT=FILE compares
 	$(DEV) -m tests.bench
+	$(DEV) -m tests.bench_certificates
 	$(DEV) -m tests.bench_listen
 
 bundle: .venv-dev/ready       ## dist/: the package, the scripts and the templates for a gateway host

@@ -105,6 +105,40 @@ def test_it_is_cancelled_and_can_be_asked_for_again(scene: Scene) -> None:
     assert len(scene.listed("new-tls")) == 1
 
 
+# Policy and contacts
+
+
+def test_a_policy_is_shown_and_changed_and_what_is_not_named_stays(scene: Scene) -> None:
+    before = scene.at_vault("/certificates/orders-tls/policy")
+    shown = scene.ask("certificate", "policy", OLD)
+    assert "CN=orders.example.com" in shown and not written(scene)
+    scene.ask("certificate", "policy", OLD, "--validity-months=6", "--lifetime-action=email", "--days-before=20")
+    after = scene.at_vault("/certificates/orders-tls/policy")
+    (action,) = after["lifetime_actions"]
+    assert action["action"]["action_type"] == "EmailContacts" and action["trigger"]["days_before_expiry"] == 20
+    assert after["x509_props"] == before["x509_props"] | {"validity_months": 6}
+    assert {part: after[part] for part in ("issuer", "key_props", "secret_props")} == {
+        part: before[part] for part in ("issuer", "key_props", "secret_props")
+    }
+    assert len(scene.listed("orders-tls")) == 1
+
+
+def test_a_policy_that_is_as_it_should_be_is_not_sent(scene: Scene) -> None:
+    scene.ask("certificate", "policy", OLD, "--cn=orders.example.com", "--organisation=Contoso", "--issuer=Self")
+    assert not written(scene)
+
+
+def test_contacts_are_added_and_removed_one_by_one(scene: Scene) -> None:
+    vault = "--vault=certificates"
+    assert "no contacts" in scene.ask("certificate", "contacts", vault)
+    scene.ask("certificate", "contacts", vault, "--add=a@example.com", "--add=b@example.com")
+    scene.ask("certificate", "contacts", vault, "--add=A@example.com", "--remove=b@example.com")
+    assert [each["email"] for each in scene.at_vault("/certificates/contacts")["contacts"]] == ["a@example.com"]
+    assert "no contact of the vault" in scene.said("certificate", "contacts", vault, "--remove=c@example.com", code=1)
+    scene.ask("certificate", "contacts", vault, "--remove=a@example.com")
+    assert not scene.vault.certificates.contacts
+
+
 # What a CA signed
 
 
