@@ -26,7 +26,7 @@ from gateway.vault import Vault, VaultRecord
 MEANING = {
     0: "done",
     1: "failed; the record, and what it publishes, are as before",
-    2: "the new secret is saved and works; the next run finishes what is left over",
+    2: "what the record shows works; the next run finishes what is left over",
     3: "unknown; look at what the error and the hint say",
 }
 
@@ -91,9 +91,9 @@ def gateway_line(
         Failed, CallError
     """
     visible = vault.read([])
-    record = _wanted(visible, record_uid)
+    record = readable(visible, record_uid)
     configuration = configuration_of(visible, configuration_uid)
-    extra = [_wanted(visible, uid) for uid in dict.fromkeys((*record.attached_to_scripts(), *attached))]
+    extra = [readable(visible, uid) for uid in dict.fromkeys((*record.attached_to_scripts(), *attached))]
     records = [*([configuration] if configuration else []), *extra, record]
     params = {
         "providerRecordUid": configuration.uid if configuration else None,
@@ -108,7 +108,8 @@ def gateway_line(
     return _encoded(params | ({"dueNow": True} if due_now else {})).encode() + b"\n"
 
 
-def _wanted(visible: dict[str, VaultRecord], uid: str) -> VaultRecord:
+def readable(visible: dict[str, VaultRecord], uid: str) -> VaultRecord:
+    """The record with this uid. Raises Failed."""
     if uid not in visible:
         hint = "check the uid (22 characters), and share its folder with the application of this host"
         raise Failed(f"record {uid!r} cannot be read", hint)
@@ -119,7 +120,7 @@ def configuration_of(visible: dict[str, VaultRecord], uid: str) -> VaultRecord |
     """The PAM configuration with this uid, or the only one there is. Raises Failed."""
     found = [record for record in visible.values() if record.kind.startswith("pam") and "Configuration" in record.kind]
     if uid:
-        if (record := _wanted(visible, uid)) not in found:
+        if (record := readable(visible, uid)) not in found:
             raise Failed(
                 f"record {uid} is of type {record.kind}, not a PAM configuration", "name one with --config=UID"
             )

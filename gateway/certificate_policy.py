@@ -17,6 +17,8 @@ KEY_TYPES = ("RSA", "RSA-HSM", "EC", "EC-HSM")
 KEY_SIZES = ("2048", "3072", "4096")
 CURVES = ("P-256", "P-384", "P-521", "P-256K")
 LONGEST_MONTHS = 1200
+SUBJECT = 'such as CN=orders.example.com, O="Contoso, Ltd."'
+_PART = r'\s*([A-Za-z]+|\d+(?:\.\d+)+)\s*=\s*("(?:[^"]|"")+"|(?:\\.|[^",\\])+)'
 # What Key Vault shows of a policy, and does not take back.
 _SHOWN_ONLY = ("id", "attributes")
 
@@ -56,6 +58,29 @@ class Wishes:
         return rest | {"kty": kind, "key_size": int(self.key_size or before.get("key_size") or KEY_SIZES[0])}
 
 
+def read_subject(text: str) -> str:
+    """A subject as Key Vault takes it, with quotes around what needs them; it may also be written with backslashes.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not re.fullmatch(rf"{_PART}(?:,{_PART})*\s*", text):
+        raise ValueError(text)
+    return ", ".join(f"{sign}={_quoted(value.strip())}" for sign, value in re.findall(_PART, text))
+
+
+def _quoted(value: str) -> str:
+    if value.startswith('"'):
+        return value
+    plain = re.sub(r"\\(.)", r"\1", value)
+    return quoted(plain)
+
+
+def quoted(value: str) -> str:
+    """A part of a subject, in quotes where it needs them."""
+    return '"' + value.replace('"', '""') + '"' if re.search(r'[,+"<>;=#]', value) else value
+
+
 def read_wishes(value: Callable[[str], str], shown_subject: Callable[[], str]) -> Wishes:
     """The wishes in the fields that ``value`` looks up by label; ``shown_subject`` is no wish.
 
@@ -73,10 +98,21 @@ def read_wishes(value: Callable[[str], str], shown_subject: Callable[[], str]) -
         problems.append(f"key_size: {size!r} is none of {', '.join(sizes)}")
     if not kind and size.upper() in CURVES:
         kind = "EC"
+    subject = value("subject").strip()
+    try:
+        subject = read_subject(subject) if subject else ""
+    except ValueError:
+        problems.append(f"subject: {subject!r} is no name {SUBJECT}")
     if problems:
         raise Failed("; ".join(problems), "correct these fields of the PAM User record in the vault")
     names = tuple(filter(None, re.split(r"[\s,]+", value("dns_names"))))
-    subject = value("subject").strip()
-    if subject and subject == shown_subject():
+    if subject and subject == _known(shown_subject()):
         subject = ""
     return Wishes(int(months) if months else None, kind.upper(), size.upper(), subject, names)
+
+
+def _known(shown: str) -> str:
+    try:
+        return read_subject(shown)
+    except ValueError:
+        return shown

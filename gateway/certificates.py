@@ -169,7 +169,7 @@ class CertificateVault:
         value = Secret(found.value or "").reveal()
         if not has_private_key(value, found.properties.content_type or ""):
             what = f"the private key of {name} cannot leave the vault"
-            raise Failed(what, "its policy says exportable=false: leave the field export empty")
+            raise Failed(what, "its policy says exportable=false; the certificate alone can be had: obtain --form=cer")
         return value, found.properties.content_type or ""
 
     def policy(self, name: str) -> dict[str, Any]:

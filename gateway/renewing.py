@@ -87,7 +87,15 @@ class Renewal(Maker):
             return True
         if note:
             refuse_while_at_work(note, self._at.known, "renew this certificate")
+        if self._waits_for_a_ca():
+            return False
         return policy.rotate_before is not None and self._newest.ends - now >= policy.rotate_before
+
+    def _waits_for_a_ca(self) -> bool:
+        if not self._at.record.value("csr").strip():
+            return False
+        operation = self._renewer.operation()
+        return operation is not None and operation.is_open
 
     def _noted(self) -> Regenerating:
         before = self._newest.made or self._http.now()

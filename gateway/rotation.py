@@ -25,7 +25,7 @@ from datetime import datetime
 
 from gateway import rules
 from gateway.confirming import Confirmation, Confirmed
-from gateway.credential import LiveCredential, Minted, read_marker, stamp
+from gateway.credential import LiveCredential, Minted, generation, read_marker, stamp
 from gateway.deliveries.base import Delivery
 from gateway.errors import CallError, Failed, Incomplete, RotationError, Unknown
 from gateway.ledger import Entry, Ledger, Regenerating, read_ledger
@@ -304,7 +304,7 @@ class Engine:
         for destination, error in failures:
             self.report.pending.append(destination.address)
             if destination.optional:
-                self.report.warnings.append(str(error))
+                self.report.warnings.append(f"{error}; {error.hint}" if error.hint else str(error))
             else:
                 self._left_over.append((f"not delivered: {error}", error.hint))
         if deliveries.holds != before:
@@ -337,6 +337,7 @@ class Engine:
             value = kind.deliverable(value, new=new) if self._at.deliveries.take_values() else value
         except (RotationError, CallError) as error:
             self._left_over.append((f"nothing was delivered: {error}", error.hint))
+            self.report.pending += [each.address for each in self._at.deliveries.open(generation(key_id, made))]
             return None
         where = kind.address(key_id)
         delivery = Delivery(key_id, value, ends, made=made, versions={where: where} if where else {})

@@ -61,7 +61,7 @@ def facts(certificate: x509.Certificate) -> Facts:
     """What ``certificate`` says."""
     return Facts(
         thumbprint=thumbprint(certificate),
-        serial_number=f"{certificate.serial_number:x}".upper(),
+        serial_number=_whole_bytes(certificate.serial_number),
         subject=certificate.subject.rfc4514_string(),
         issuer=certificate.issuer.rfc4514_string(),
         not_before=certificate.not_valid_before_utc,
@@ -97,6 +97,11 @@ def read_certificate(der: bytes) -> x509.Certificate:
         return x509.load_der_x509_certificate(der)
     except ValueError:
         raise Failed("the certificate cannot be read: it is not X.509", "look at it in the portal") from None
+
+
+def _whole_bytes(number: int) -> str:
+    """In hex, as OpenSSL and the portal show it."""
+    return number.to_bytes((number.bit_length() + 7) // 8 or 1).hex().upper()
 
 
 def read_secret(value: str, content_type: str) -> Bundle:

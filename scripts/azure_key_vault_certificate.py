@@ -39,7 +39,7 @@ if __version__.split(".")[:2] != FITS.split("."):
 from gateway import x509  # noqa: E402
 from gateway.azure import Azure  # noqa: E402
 from gateway.certificate_policy import read_wishes  # noqa: E402
-from gateway.certificates import EXAMPLE, SELF, UNKNOWN, CertificateVault, read_certificate_id  # noqa: E402
+from gateway.certificates import EXAMPLE, SELF, UNKNOWN, CertificateVault, Operation, read_certificate_id  # noqa: E402
 from gateway.credential import HandOver, LiveCredential, Minted, Target  # noqa: E402
 from gateway.errors import Failed  # noqa: E402
 from gateway.exporting import Export  # noqa: E402
@@ -48,6 +48,7 @@ from gateway.rules import newest  # noqa: E402
 from gateway.run import run  # noqa: E402
 from gateway.secret import Secret  # noqa: E402
 
+NOTHING = Operation("", "", b"", "", "")
 STAMP = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -103,8 +104,10 @@ class KeyVaultCertificate(Rotation):
         return self._live(self.vault.versions(self.name))
 
     def is_behind(self, listed):
-        """The vault has renewed it by itself, or the attachment is missing."""
-        return newest(listed).key_id != self.published_id(self.record) or self.export.is_missing(self.record)
+        """The vault has renewed it by itself, a CA has been asked, or the attachment is missing."""
+        if newest(listed).key_id != self.published_id(self.record) or self.export.is_missing(self.record):
+            return True
+        return bool(self.record.value("csr").strip()) and (self.operation() or NOTHING).is_open
 
     def operation(self):
         """How the making of a version goes."""
@@ -128,14 +131,14 @@ class KeyVaultCertificate(Rotation):
         months = (self.policy.get("x509_props") or {}).get("validity_months") or 12
         if float(self.record.value("rotate_before_hours") or self.defaults["rotate_before_hours"]) >= months * 30 * 24:
             raise Failed(
-                "rotate_before_hours is not shorter than the certificate's validity of " + str(months) + " months",
+                "rotate_before_hours is not shorter than the certificate's validity, validity_months " + str(months),
                 "make it shorter, or every run would renew it",
             )
         wanted = "export" if self.export.form else "deliver_to" if self.delivers else ""
         if wanted and (self.policy.get("key_props") or {}).get("exportable") is False:
             raise Failed(
                 wanted + ": the private key of " + self.name + " cannot leave the vault",
-                "empty the field " + wanted + ", or make the key exportable in the certificate's policy",
+                "take it out of this field, or make the key exportable in the certificate's policy",
             )
 
     def begin(self):

@@ -67,6 +67,10 @@ class CertificateStage(Stage):
         """The versions that the other vault holds."""
         return self.sandbox.keyvault.certificate_versions(name, self.made.name)
 
+    def vault_forgets(self) -> None:
+        """As if somebody had cancelled the version that is being made."""
+        self.made.vault.certificates.live[self.made.name].pending = None
+
     def files(self) -> dict[str, bytes | None]:
         """What is attached to the record."""
         there = self.at.record_uid in self.sandbox.keeper.vault.records
@@ -84,7 +88,7 @@ class CertificateStage(Stage):
             label
             for label, value in {
                 "thumbprint": found.certificate.fingerprint(hashes.SHA1()).hex().upper(),
-                "serial_number": f"{found.certificate.serial_number:x}".upper(),
+                "serial_number": facts(found.certificate).serial_number,
                 "expires": found.certificate.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ"),
             }.items()
             if self.value(label) != value

@@ -96,6 +96,8 @@ def test_a_version_that_key_vault_made_by_itself_is_published(certificate: Calla
     ("key_size", "3072", lambda each: each.public_key().key_size == 3072),
     ("key_type", "EC", lambda each: each.public_key().curve.name == "secp256r1"),
     ("key_size", "P-384", lambda each: each.public_key().curve.name == "secp384r1"),
+    ("subject", r"CN=new.example.com, O=Contoso\, Ltd.", lambda each: organisation(each) == "Contoso, Ltd."),
+    ("subject", 'CN=new.example.com, O="Contoso, Ltd."', lambda each: organisation(each) == "Contoso, Ltd."),
     ("subject", "CN=new.example.com", lambda each: each.subject.rfc4514_string() == "CN=new.example.com"),
     ("dns_names", "a.example.com, b.example.com", lambda each: names(each) == ["a.example.com", "b.example.com"]),
 ])  # fmt: skip
@@ -107,14 +109,23 @@ def test_what_the_record_wants_different(
     assert not stage.wrong() and seen(stage.versions()[-1].certificate)
 
 
+def organisation(each: x509.Certificate) -> str:
+    """Of the subject."""
+    (found,) = each.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATION_NAME)
+    return str(found.value)
+
+
 def names(each: x509.Certificate) -> list[str]:
     """The DNS names of a certificate."""
     found = each.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     return list(found.get_values_for_type(x509.DNSName))
 
 
-def test_the_subject_that_a_rotation_wrote_is_no_wish(certificate: Callable[..., CertificateStage]) -> None:
-    stage = certificate(subject="CN=old.example.com")
+@pytest.mark.parametrize("subject", ["CN=old.example.com", 'CN=old.example.com, O="Contoso, Ltd."'])
+def test_the_subject_that_a_rotation_wrote_is_no_wish(
+    subject: str, certificate: Callable[..., CertificateStage]
+) -> None:
+    stage = certificate(subject=subject)
     done(stage.run())
     live = stage.made.vault.certificates.live[stage.made.name]
     live.policy["x509_props"]["subject"] = "CN=portal.example.com"
@@ -176,6 +187,17 @@ def test_a_ca_signs_by_hand(certificate: Callable[..., CertificateStage]) -> Non
     merge(stage, chain)
     done(stage.run())
     assert len(stage.versions()) == 2 and not stage.wrong() and not stage.value("csr")
+
+
+def test_a_run_that_is_not_due_says_that_a_ca_is_waited_for(certificate: Callable[..., CertificateStage]) -> None:
+    stage = certificate(issuer="Unknown", days_left=300)
+    done(stage.run())
+    line = stage.line(dueNow=True)
+    assert stage.run(line).code == 2 and stage.value("csr")
+    again = stage.run()
+    assert again.code == 2 and "waits for a CA" in again.stderr, again
+    stage.vault_forgets()
+    done(stage.run(), "not_due")
 
 
 def merge(stage: CertificateStage, chain: list[bytes]) -> None:
@@ -268,8 +290,9 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         },
         "deliver_to: the private key of orders-tls cannot leave the vault",
     ),
-    "renewed at every run": ({"validity_months": 1}, "not shorter than the certificate's validity of 1 months"),
+    "renewed at every run": ({"validity_months": 1}, "not shorter than the certificate's validity, validity_months 1"),
     "form": ({"settings": {"export": "jks"}}, "'jks' is none of pfx, pem"),
+    "a subject that is none": ({"settings": {"subject": "new.example.com"}}, "'new.example.com' is no name such as"),
     "key": ({"settings": {"key_type": "DSA", "validity_months": "x"}}, "'DSA' is none of"),
     "disabled": ({"enabled": False}, "every version of orders-tls is disabled"),
     "role": ({"roles": ()}, "Key Vault Certificates Officer"),

@@ -63,7 +63,7 @@ REQUESTS: dict[str, tuple[list[str], str]] = {
     "a tag that is none": ([NEW, "--cn=a.example", "--tag=x"], "the form is --tag key=value"),
     "a record and a folder": ([NEW, "--cn=a.example", "--record=x", "--folder=y"], "--record or --folder, not both"),
     "a record that is not there": ([NEW, "--cn=a.example", f"--record={'A' * 22}"], "cannot be read"),
-    "a folder that is not there": ([NEW, "--cn=a.example", f"--folder={'A' * 22}"], "cannot be seen"),
+    "a folder that is not there": ([NEW, "--cn=a.example", f"--folder={'A' * 22}"], "sees no such folder"),
     "a CSR over a file": ([NEW, "--cn=a.example", "--issuer=Unknown", "--csr-out=/etc/hostname"], "is there already"),
 }  # fmt: skip
 
@@ -74,6 +74,24 @@ def test_a_request_that_cannot_be_made(what: str, scene: Scene) -> None:
     said = scene.said("certificate", "request", *arguments, code=1)
     assert message in said, said
     assert not written(scene)
+
+
+def test_a_shorter_validity_must_still_hold_the_days_of_the_lifetime_action(scene: Scene) -> None:
+    scene.said("certificate", "policy", OLD, "--lifetime-action=email", "--days-before=45")
+    before = len(written(scene))
+    said = scene.said("certificate", "renew", OLD, "--validity-months=1", code=1)
+    assert "--days-before is at most 27" in said and len(written(scene)) == before
+
+
+def test_one_that_waits_for_a_ca_says_what_is_next_whoever_follows_it(scene: Scene) -> None:
+    scene.said("certificate", "policy", OLD, "--issuer=Unknown", "--lifetime-action=email")
+    shown = scene.rows("certificate", "renew", OLD, code=2)
+    assert shown["status"] == "inProgress" and "have the CSR signed" in shown["next"]
+
+
+def test_a_folder_may_be_named(scene: Scene) -> None:
+    shown = scene.rows("certificate", "request", NEW, "--cn=a.example", "--folder=Azure Rotation")
+    assert scene.records_of("certificate_id", NEW) == [shown["record"]]
 
 
 def test_everything_that_is_wrong_is_named_at_once(scene: Scene) -> None:

@@ -55,7 +55,8 @@ def list_(vault: tuple[str, ...], versions: str, pending: bool, details: bool, a
     rows = listing.rows(urls)
     if listing.failed == len(urls):
         raise Failed("no vault could be listed", "see the warnings")
-    columns = {key: heading for key, heading in COLUMNS.items() if details or key not in DETAILS}
+    left_out = (() if details else DETAILS) + (() if any(row["version"] for row in rows) else ("version",))
+    columns = {key: heading for key, heading in COLUMNS.items() if key not in left_out}
     shown = rows if as_json else [row | {"version": row["version"][:8]} for row in rows]
     show_table(shown, columns, as_json=as_json, none="no certificates")
     if listing.warned:
@@ -83,13 +84,13 @@ def list_vaults(as_json: bool, **session: str) -> None:
 @click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="Of the version; repeatable.")
 @click.option("--wait/--no-wait", default=True, help="Wait until it is issued. Default: wait.")
 @click.option("--record", "record_uid", default="", metavar="UID", help="Write certificate_id into this PAM User.")
-@click.option("--folder", "folder_uid", default="", metavar="UID", help="Make a PAM User in this shared folder.")
+@click.option("--folder", default="", metavar="UID", help="Make a PAM User in this shared folder: its uid or name.")
 @csr_file
 @as_json
 @session_options
 def request(
     certificate_id: str, contacts: tuple[str, ...], tags: tuple[str, ...], wait: bool, record_uid: str,
-    folder_uid: str, csr_out: str, force: bool, as_json: bool, **given: Any,
+    folder: str, csr_out: str, force: bool, as_json: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Ask for a certificate; for a new version of it where it is there, of which what is not named stays.
 
@@ -101,11 +102,13 @@ def request(
 
     wanted, session = wanted_of(given)
     place = read_id(certificate_id, session["cloud"], version=NO_VERSION)
-    if record_uid and folder_uid:
+    if record_uid and folder:
         raise Failed("--record or --folder, not both", "--record fills in a record, --folder makes one")
     with_contacts([], contacts)
-    follow = Follow(wait, record_uid, folder_uid, csr_out, force, contacts, read_tags(tags))
-    _ended(Request(open_session(**session), place, follow).request(wanted), as_json)
+    labels, opened = read_tags(tags), open_session(**session)
+    folder_uid = opened.folder_uid(folder) if folder else ""
+    follow = Follow(wait, record_uid, folder_uid, csr_out, force, contacts, labels)
+    _ended(Request(opened, place, follow).request(wanted), as_json)
 
 
 @certificate.command()

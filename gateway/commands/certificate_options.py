@@ -44,7 +44,7 @@ policy_options = options(
     click.option("--upn", multiple=True, metavar="NAMES", help="User principal names as alternative names."),
     click.option(
         "--key-type", type=click.Choice(["RSA", "RSA-HSM", "EC", "EC-HSM"], case_sensitive=False), default=None,
-        help="Default: RSA.",
+        help="Of a new certificate: RSA.",
     ),
     click.option("--key-size", type=click.Choice(["2048", "3072", "4096"]), default=None, help="Of RSA."),
     click.option(
@@ -61,11 +61,11 @@ policy_options = options(
         help="serverAuth, clientAuth, codeSigning, emailProtection, timeStamping, OCSPSigning, or an OID. Key Vault "
         "has no switch for critical here either.",
     ),
-    click.option("--validity-months", "--set-validity-months", type=MONTHS, default=None, help="Default: 12."),
-    click.option("--issuer", default="", metavar="NAME", help="Self, Unknown, or one that is set up. Default: Self."),
+    click.option("--validity-months", type=MONTHS, default=None, help="Of a new certificate: 12."),
+    click.option("--issuer", default="", metavar="NAME", help="Self (of a new one), Unknown, or one that is set up."),
     click.option(
-        "--lifetime-action", "--set-lifetime-action", type=click.Choice(["auto-renew", "email"]), default=None,
-        help="What Key Vault does near the end. Default: auto-renew, for Unknown email.",
+        "--lifetime-action", type=click.Choice(["auto-renew", "email"]), default=None,
+        help="What Key Vault does near the end. Of a new one: auto-renew, with the issuer Unknown email.",
     ),
     click.option("--days-before", type=click.IntRange(min=1), default=None, help="When: days before the end."),
     click.option("--percentage", type=click.IntRange(1, 99), default=None, help="Or: percent of the validity."),

@@ -25,7 +25,7 @@ def to_delete(session: Session, places: Iterable[CertificateId], uids: Iterable[
         found |= {record.uid: record for record in of_place}
         problems += [] if of_place else [f"no record names {place}"]
     for uid in uids:
-        record = records.wanted(session, uid)
+        record = session.record(uid)
         found[uid] = record
         if not record.value(records.TARGET).strip():
             problems.append(f"record {uid} ({record.title}) has no {records.TARGET}: it is not a certificate's")

@@ -27,7 +27,7 @@ _COMMAND = "keeper-rotation certificate"
 def refuse_open(operation: Operation | None, place: CertificateId) -> None:
     """No version is being made already. Raises Failed."""
     if operation and operation.is_open:
-        finish = f"{_COMMAND} merge, " if operation.issuer == UNKNOWN else ""
+        finish = f"{_COMMAND} merge, or " if operation.issuer == UNKNOWN else ""
         raise Failed(
             f"a version of {place.name} is being made already, by the issuer {operation.issuer}",
             f"look with {_COMMAND} status {place}; end it with {finish}{_COMMAND} cancel",

@@ -17,7 +17,7 @@ from gateway.errors import CallError, Failed, Refused
 from gateway.exporting import FILE, FORMS, PASSWORD, Export
 from gateway.operating import records
 from gateway.operating.obtaining import chosen, each_version
-from gateway.operating.showing import stamp, warn
+from gateway.operating.showing import note, stamp, warn
 from gateway.operating.vault import OperatorVault, at
 from gateway.secret import Secret
 
@@ -81,6 +81,8 @@ class IntoRecord:
     def _current(self, version: Version) -> dict[str, Any]:
         name, vault, record = self._place.name, self._session.vault, self._record
         record.set(records.TARGET, str(CertificateId(self._place.vault_url, name)))
+        if record.value("export") != self._form:
+            note(f"the record's field export is {self._form} now: each renewal attaches the new version so")
         record.set("export", self._form)
         export = Export(record, name, lambda wanted: self._vault.bundle(name, wanted))
         values = self._facts(version)

@@ -53,7 +53,7 @@ def record_for(session: Session, uid: str, place: CertificateId) -> VaultRecord:
     Raises:
         Failed
     """
-    record = wanted(session, uid)
+    record = session.record(uid)
     if record.kind != "pamUser":
         hint = "convert it to PAM User in the vault, or name another record"
         raise Failed(f"record {uid} is of type {record.kind}, not PAM User", hint)
@@ -62,14 +62,6 @@ def record_for(session: Session, uid: str, place: CertificateId) -> VaultRecord:
     if given and (there is None or key(there) != key(place)):
         raise Failed(f"record {uid} names another certificate, {given}", "name another record, or empty this field")
     return record
-
-
-def wanted(session: Session, uid: str) -> VaultRecord:
-    """The record with this uid. Raises Failed."""
-    if uid not in session.records:
-        hint = "check the uid (22 characters), and share its folder with the application of this host"
-        raise Failed(f"record {uid!r} cannot be read", hint)
-    return session.records[uid]
 
 
 def save(session: Session, record: VaultRecord, values: Mapping[str, str]) -> VaultRecord:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway.certificates import CertificateId
@@ -13,8 +12,6 @@ from gateway.operating.requesting import Follow, Request
 
 if TYPE_CHECKING:
     from gateway.operating.session import Session
-
-SCRIPT = "scripts/azure_key_vault_certificate.py"
 
 
 @dataclass(frozen=True)
@@ -27,10 +24,7 @@ class ByScript:
 
 def renew(session: Session, place: CertificateId, months: int | None, follow: Follow) -> dict[str, Any]:
     """Renew in the vault; what is shown of the new version. Raises as `Request.renew`."""
-    about = Request(session, place, follow).renew(months)
-    if followers := [record.uid for record in records.of_certificate(session, place)]:
-        about |= {"records": followers, "next": f"the next run of {Path(SCRIPT).name} publishes it in the record"}
-    return about
+    return Request(session, place, follow).renew(months)
 
 
 def prepare_script(

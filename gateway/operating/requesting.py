@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from gateway.vault import VaultRecord
 
 
+SCRIPT = "azure_key_vault_certificate.py"
+
+
 @dataclass(frozen=True)
 class Follow:
     """What is done besides asking for a version.
@@ -167,7 +170,12 @@ class Request:
             return {}
         wait(self._session, self._vault, self._place.name, operation)
         made = made_since(self._session, self._vault, self._place.name, self._before)
-        return {"status": "completed"} | described(self._vault, made)
+        return {"status": "completed"} | described(self._vault, made) | self._followers()
+
+    def _followers(self) -> dict[str, Any]:
+        """The records that show an older version yet."""
+        uids = [record.uid for record in records.of_certificate(self._session, self._place)]
+        return {"records": uids, "next": f"the next run of {SCRIPT} publishes it in the record"} if uids else {}
 
 
 def check_issuer(vault: OperatorVault, policy: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ import click
 
 from gateway.admin import AdminCredential, Places, choose_admin
 from gateway.azure import Azure
-from gateway.by_hand import configuration_of, flat
+from gateway.by_hand import configuration_of, flat, readable
 from gateway.clouds import CLOUDS
 from gateway.deadline import Deadline
 from gateway.errors import CallError, Failed
@@ -33,6 +33,27 @@ class Session:
     records: dict[str, VaultRecord]
     admin: AdminCredential
     azure: Azure
+
+    def record(self, uid: str) -> VaultRecord:
+        """The record with this uid. Raises Failed."""
+        return readable(self.records, uid)
+
+    def folder_uid(self, given: str) -> str:
+        """The uid of a shared folder, given by its uid or its name.
+
+        Raises:
+            Failed: there is none, or several have this name.
+            CallError
+        """
+        folders = self.vault.folders()
+        found = [folder.uid for folder in folders if given == folder.uid]
+        found = found or [folder.uid for folder in folders if given == folder.name]
+        if len(found) == 1:
+            return found[0]
+        seen = ", ".join(f"{folder.name} ({folder.uid})" for folder in folders) or "none"
+        what = "several folders have this name" if found else "the Keeper application sees no such folder"
+        hint = f"give the uid of one of these: {seen}; or share the folder with it"
+        raise Failed(f"--folder {given!r}: {what}", hint)
 
 
 def open_session(credential_uid: str, configuration_uid: str, cloud: str) -> Session:
@@ -57,12 +78,7 @@ def open_session(credential_uid: str, configuration_uid: str, cloud: str) -> Ses
 
 def _params(records: dict[str, VaultRecord], credential_uid: str, configuration_uid: str) -> Params:
     """As the Gateway would pass them to a script to which the credential is attached."""
-    attached: list[VaultRecord] = []
-    if credential_uid:
-        if credential_uid not in records:
-            hint = "check the uid (22 characters), and share its folder with the application of this host"
-            raise Failed(f"record {credential_uid!r} cannot be read", hint)
-        attached.append(records[credential_uid])
+    attached = [readable(records, credential_uid)] if credential_uid else []
     configuration = None if credential_uid else configuration_of(records, configuration_uid)
     attached += [configuration] if configuration else []
     rows = tuple(_attached(record) for record in attached)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.certificate_policy import CURVES, KEY_SIZES, Wishes
+from gateway.certificate_policy import CURVES, KEY_SIZES, SUBJECT, Wishes, quoted, read_subject
 from gateway.certificates import SELF, UNKNOWN
 from gateway.errors import Failed
 from gateway.x509 import PEM, PFX
@@ -29,7 +29,6 @@ EXTENDED_KEY_USAGES = {
 }  # fmt: skip
 PERCENTAGE = 80
 _PARTS = {"cn": "CN", "unit": "OU", "organisation": "O", "locality": "L", "state": "ST", "country": "C"}
-_PART = r'(?:[A-Za-z]+|\d+(?:\.\d+)+)\s*=\s*(?:"(?:[^"]|"")+"|(?:\\.|[^",\\])+)'
 _DNS_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _DNS = rf"(?:\*\.)?{_DNS_LABEL}(?:\.{_DNS_LABEL})*"
 _MAIL = r"[^@\s,]+@[^@\s,]+"
@@ -120,8 +119,11 @@ def _subject(wanted: Wanted, before: Mapping[str, Any] | None, problems: list[st
     parts = {sign: value for name, sign in _PARTS.items() if (value := getattr(wanted, name).strip())}
     if wanted.subject and parts:
         problems.append("--subject is the whole name: leave out --cn, --organisation and the like")
-    if wanted.subject and not re.fullmatch(rf"\s*{_PART}(?:\s*,\s*{_PART})*\s*", wanted.subject):
-        problems.append(f'--subject: {wanted.subject!r} is no name such as CN=orders.example.com, O="Contoso, Ltd."')
+    whole = ""
+    try:
+        whole = read_subject(wanted.subject) if wanted.subject else ""
+    except ValueError:
+        problems.append(f"--subject: {wanted.subject!r} is no name {SUBJECT}")
     if wanted.country and not re.fullmatch("[A-Za-z]{2}", wanted.country.strip()):
         problems.append(f"--country: {wanted.country!r} is not a country's code of two letters")
     if odd := [value for value in parts.values() if re.search(r'["\\\x00-\x1f]', value)]:
@@ -132,11 +134,7 @@ def _subject(wanted: Wanted, before: Mapping[str, Any] | None, problems: list[st
         problems.append("a subject is needed: --cn, --subject, or --dns, whose first name becomes the CN")
     elif parts and "CN" not in parts:
         problems.append("--cn is needed with the other parts of the subject")
-    return wanted.subject.strip() or ", ".join(f"{sign}={_quoted(value)}" for sign, value in parts.items())
-
-
-def _quoted(value: str) -> str:
-    return f'"{value}"' if re.search(r"[,+<>;=#]", value) else value
+    return whole or ", ".join(f"{sign}={quoted(value)}" for sign, value in parts.items())
 
 
 def _add_names(props: dict[str, Any], wanted: Wanted, problems: list[str]) -> None:
@@ -202,6 +200,7 @@ def _lifetime_actions(wanted: Wanted, policy: Mapping[str, Any], problems: list[
     if by_hand and action == ACTIONS["auto-renew"]:
         problems.append("Key Vault cannot renew by itself what the issuer Unknown signs: give --lifetime-action email")
     if not (named or wanted.days_before or wanted.percentage) and before:
+        _check_days(policy, before[0].get("trigger") or {}, problems)
         return before
     return [{"trigger": _trigger(wanted, policy, before, problems), "action": {"action_type": action}}]
 
@@ -211,14 +210,20 @@ def _trigger(
 ) -> dict[str, int]:
     if wanted.days_before and wanted.percentage:
         problems.append("--days-before or --percentage, not both")
-    longest = int(policy["x509_props"].get("validity_months") or 12) * _DAYS_A_MONTH
-    if wanted.days_before and wanted.days_before > longest:
-        problems.append(f"--days-before is at most {longest}, {_DAYS_A_MONTH} for each month of validity")
     if wanted.days_before:
-        return {"days_before_expiry": wanted.days_before}
-    if wanted.percentage or not before:
-        return {"lifetime_percentage": wanted.percentage or PERCENTAGE}
-    return {name: value for name, value in (before[0].get("trigger") or {}).items() if value is not None}
+        trigger = {"days_before_expiry": wanted.days_before}
+    elif wanted.percentage or not before:
+        trigger = {"lifetime_percentage": wanted.percentage or PERCENTAGE}
+    else:
+        trigger = {name: value for name, value in (before[0].get("trigger") or {}).items() if value is not None}
+    _check_days(policy, trigger, problems)
+    return trigger
+
+
+def _check_days(policy: Mapping[str, Any], trigger: Mapping[str, Any], problems: list[str]) -> None:
+    longest = int(policy["x509_props"].get("validity_months") or 12) * _DAYS_A_MONTH
+    if (days := trigger.get("days_before_expiry") or 0) > longest:
+        problems.append(f"--days-before is at most {longest}, {_DAYS_A_MONTH} for each month of validity, not {days}")
 
 
 def _action(entry: Mapping[str, Any]) -> str:
