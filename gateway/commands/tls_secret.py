@@ -46,8 +46,8 @@ def list_secrets(
     def find(look: Any) -> Any:
         return look.tls_secrets(look.vaults(vaults), versions=previous_versions)
 
-    json_file = STDOUT if as_json else None
-    show(find, Options(create=add_certificates, previous_versions=previous_versions, json_file=json_file, **options))
+    options |= {"json_file": STDOUT if as_json else None, "create_option": "--add-certificates"}
+    show(find, Options(create=add_certificates, previous_versions=previous_versions, **options))
 
 
 @tls_secret.command()
@@ -184,8 +184,9 @@ def delete(records: tuple[str, ...], from_keeper: bool, yes: bool, **options: An
     """Delete records of TLS secrets. The secrets stay in their key vaults: delete them in the portal."""
     import sys
 
-    from gateway.errors import CallError, Failed, Incomplete
+    from gateway.errors import Failed
     from gateway.tls.changing import check_deletable
+    from gateway.tls.changing import delete as end
     from gateway.tls.records import TARGET
 
     if not from_keeper:
@@ -198,11 +199,7 @@ def delete(records: tuple[str, ...], from_keeper: bool, yes: bool, **options: An
         if not sys.stdin.isatty():
             raise Failed("nobody can be asked", "add --yes")
         click.confirm(f"Delete {len(found)} records from Keeper?", abort=True, err=True)
-    for number, record in enumerate(found):
-        try:
-            session.vault.delete(record.uid)
-        except CallError as error:
-            raise (Incomplete if number else Failed)(f"record {record.uid}: {error}", error.hint) from None
+    for record in end(session, found):
         click.echo(f"deleted {record.uid}; the vault keeps {record.value(TARGET)}")
 
 

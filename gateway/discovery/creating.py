@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from gateway.discovery.known import Known
 from gateway.discovery.looking import TLS, Item
 from gateway.discovery.new_records import NewRecord, new_record
-from gateway.errors import CallError, Failed, Incomplete, Refused, RotationError, Unclear, Unknown
+from gateway.errors import CallError, Failed, Incomplete, RotationError, Unclear, Unknown
 from gateway.lock import RecordLock
 from gateway.operating.session import Session
 from gateway.progress import progress
@@ -52,6 +52,15 @@ def folder_uid(vault: Vault, given: str) -> str:
     seen = ", ".join(f"{folder.name} ({folder.uid})" for folder in folders) or "none"
     what = "several folders have this name" if found else "the Keeper application sees no such folder"
     raise Failed(f"--folder {given!r}: {what}", f"give the uid of one of these: {seen}; or share the folder with it")
+
+
+def folder_name(vault: Vault, given: str) -> str:
+    """What a file for an import calls a folder that is given by its uid or its name; it may be one to be made.
+
+    Raises:
+        CallError
+    """
+    return next((folder.name for folder in vault.folders() if folder.uid == given and not folder.parent), given)
 
 
 def missing(rows: Sequence[Row], session: Session) -> list[NewRecord]:
@@ -115,16 +124,20 @@ class Creation:
         self._done(record, uid)
 
     def _filled(self, record: NewRecord) -> NewRecord | None:
-        """With what can be said of it already; None where it turns out to be no certificate, or may not be read."""
+        """With what can be said of it already; None where it turns out to be no certificate, or may not be read.
+
+        Raises:
+            Failed: the vault does not answer now.
+        """
         if record.item.label != TLS:
             return record
         from gateway.tls.records import facts_at
 
         try:
             return replace(record, values=record.values | facts_at(self._session, record.item.address))
-        except (Failed, Refused) as error:
-            if isinstance(error, Refused) and error.throttled:
-                raise
+        except (Failed, CallError) as error:
+            if isinstance(error, CallError) and error.worth_another_try():
+                raise Failed(str(error), error.hint) from None  # an `Unclear` here leaves no doubt about a record
             self._skipped.append(f"{record.item.address}: {error} ({error.hint})")
             return None
 

@@ -93,6 +93,10 @@ class Discovery:
             denied = isinstance(error, Refused) and error.status in (401, 403) and error.code not in _OWN_HINTS
             self.warnings.append(f"{place}: {error}; {permission if denied else error.hint}")
             return []
+        except Exception as error:  # whatever Microsoft's clients and we raise on an answer that is none
+            what = f"an answer that cannot be read ({type(error).__name__})"
+            self.warnings.append(f"{place}: {what}; {CallError.default_hint}")
+            return []
         self.read += 1
         return found
 
@@ -105,31 +109,43 @@ class Discovery:
         cloud = self.session.azure.cloud
         if urls := [vault_url(text, cloud) for text in named]:
             return list(dict.fromkeys(urls))
+        return [url for url, _ in self.seen_vaults()]
+
+    def seen_vaults(self) -> list[tuple[str, str]]:
+        """Address and resource id of every vault that the credential sees in all subscriptions."""
+        cloud = self.session.azure.cloud
         listed = self._resources("key vaults", "Microsoft.KeyVault/vaults", _VAULTS_VERSION, ())
-        found = (str((each.get("properties") or {}).get("vaultUri") or "").rstrip("/") for each in listed)
-        return list(dict.fromkeys(vault_url(uri, cloud, "vaultUri") for uri in found if uri))
+        found = ((str((each.get("properties") or {}).get("vaultUri") or ""), str(each["id"])) for each in listed)
+        return list({vault_url(uri.rstrip("/"), cloud, "vaultUri"): name for uri, name in found if uri}.items())
 
     def _resources(self, what: str, kind: str, version: str, subscriptions: Iterable[str]) -> list[dict[str, Any]]:
         """The resources of a kind in these subscriptions, or in all."""
-        ids = [_subscription(text) for text in subscriptions] or self._subscriptions()
+        names = {_subscription(text): text.strip() for text in subscriptions} or self._subscriptions()
         self.now_at = what
 
         def ask(subscription: str) -> list[dict[str, Any]]:
             pages = partial(self.session.azure.arm.pages, f"{subscription}/providers/{kind}", version)
-            return self.attempt(f"{what} of {subscription}", lambda: list(self._counted(pages())), READER)
+            place = f"{what} of subscription {names[subscription]}"
+            return self.attempt(place, lambda: [_known_by_id(each) for each in self._counted(pages())], READER)
 
-        return list(chain.from_iterable(side_by_side(ask, ids)))
-
-    def _subscriptions(self) -> list[str]:
-        pages = partial(self.session.azure.arm.pages, "/subscriptions", _SUBSCRIPTIONS_VERSION)
-        found = self.attempt("subscriptions", lambda: [str(each["id"]) for each in pages()], READER)
+        found = list(chain.from_iterable(side_by_side(ask, list(names))))
         if not found and not self.warnings:
+            self.notes.append(f"no {what} can be seen; where there are any, {READER}")
+        return found
+
+    def _subscriptions(self) -> dict[str, str]:
+        """Ids of all subscriptions, with the names that people know them by."""
+        pages = partial(self.session.azure.arm.pages, "/subscriptions", _SUBSCRIPTIONS_VERSION)
+        listed = self.attempt("subscriptions", lambda: [_known_by_id(each) for each in pages()], READER)
+        if not listed and not self.warnings:
             self.warnings.append(f"subscriptions: none can be seen; {READER}")
         self.read = 0
-        return found
+        return {str(each["id"]): repr(each.get("displayName") or each["id"]) for each in listed}
 
     def _counted(self, items: Iterable[T]) -> Iterator[T]:
         for item in items:
+            if over := self.session.http.deadline.over():
+                raise Failed(over, "a larger ROTATION_DEADLINE_SECONDS lets it read the rest")
             self.seen += 1
             yield item
 
@@ -194,6 +210,12 @@ class Discovery:
         """The storage accounts of these subscriptions, or of all. Raises Failed: one is no subscription."""
         kind = "Microsoft.Storage/storageAccounts"
         return [_storage(each) for each in self._resources("storage accounts", kind, _STORAGE_VERSION, subscriptions)]
+
+
+def _known_by_id(entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry of a list of resources. Raises KeyError: it has no id."""
+    _ = entry["id"]
+    return entry
 
 
 def _subscription(text: str) -> str:

@@ -10,7 +10,7 @@ from fnmatch import fnmatch
 import click
 
 from gateway.discovery import new_records, table
-from gateway.discovery.creating import Creation, Row, folder_uid, missing, one_at_a_time
+from gateway.discovery.creating import Creation, Row, folder_name, folder_uid, missing, one_at_a_time
 from gateway.discovery.known import Known
 from gateway.discovery.looking import APP, WITHOUT, Discovery, Item
 from gateway.errors import CallError, Failed, Incomplete, RotationError
@@ -40,6 +40,8 @@ class Options:
     force: bool = False
     previous_versions: bool = False
     also_unwanted: bool = False
+    create_option: str = "--create"
+    """what ``create`` is called on the command line"""
 
     def files(self) -> dict[str, Callable[[Sequence[new_records.NewRecord], str], str]]:
         """The files that are to be written, with what writes each."""
@@ -56,7 +58,7 @@ class Options:
             hint = "import one file, or use --create: the same thing done in two ways makes two records"
             raise Failed("more than one of --create, --csv, --commander-csv and --json FILE", hint)
         if self.create and not self.folder:
-            raise Failed("--create without --folder", "give the uid or the name of a shared folder")
+            raise Failed(f"{self.create_option} without --folder", "give the uid or the name of a shared folder")
         for path in self.files():
             check_place(path, force=self.force)
 
@@ -79,7 +81,7 @@ def show(find: Callable[[Discovery], list[Item]], options: Options) -> None:
     options.check()
     lock = one_at_a_time(read_settings().lock_dir) if options.create else None
     session = open_session(options.credential_uid, options.configuration_uid, options.cloud)
-    folder = folder_uid(session.vault, options.folder) if options.create and options.folder else ""
+    folder = _folder(session, options)
     look = Discovery(session)
     with progress(look.state):
         items = find(look)
@@ -93,6 +95,13 @@ def show(find: Callable[[Discovery], list[Item]], options: Options) -> None:
     for warning in look.warnings:
         click.echo(masked(f"warning: {warning}"), err=True)
     _close(rows, look, stopped)
+
+
+def _folder(session: Session, options: Options) -> str:
+    """The uid of the folder where records are made, or its name in a file."""
+    if options.create and options.folder:
+        return folder_uid(session.vault, options.folder)
+    return folder_name(session.vault, options.folder) if options.files() and options.folder else new_records.FOLDER
 
 
 def _rows(items: Iterable[Item], session: Session, look: Discovery) -> list[Row]:
@@ -129,9 +138,9 @@ def _make(rows: list[Row], session: Session, folder: str, options: Options) -> R
     for why, count in Counter(row.item.unwanted for row in rows if not row.records).items():
         if why:
             click.echo(f"left out: {count:,} ({why})", err=True)
-    if folder:
+    if options.create:
         return _create(rows, records, session, folder)
-    _write(records, options)
+    _write(records, folder, options)
     return None
 
 
@@ -146,20 +155,18 @@ def _create(
 
     try:
         made = Creation(session, folder, done).run(records)
-    except Failed:
-        raise
     except RotationError as error:
         return error
     click.echo(f"{made:,} records made", err=True)
     return None
 
 
-def _write(records: Sequence[new_records.NewRecord], options: Options) -> None:
+def _write(records: Sequence[new_records.NewRecord], folder: str, options: Options) -> None:
     for path, form in options.files().items():
         if not records:
             click.echo("nothing is missing: no file was written", err=True)
             continue
-        text = form(records, options.folder or new_records.FOLDER)
+        text = form(records, folder)
         write_private(path, text.encode(), force=options.force)
         click.echo(f"{len(records):,} records written to {path}", err=True)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from gateway.errors import Failed
+from gateway.errors import CallError, Failed, Incomplete, Unclear, Unknown
 from gateway.secret import Secret
 from gateway.tls.records import TARGET, bundle_of, follow, named_in, of_secret, record_for, refuse_others, wanted
 from gateway.tls.vault import SecretId, SecretVault, TlsSecret
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gateway.vault import VaultRecord
 
 NONE = "none"
+UPDATED, UP_TO_DATE = "updated", "up to date"
 FORMS = ("pfx", "pem", "cer")
 Moment = datetime | str | None
 """None: not named; `NONE`: to be removed"""
@@ -41,7 +42,8 @@ def update(
     """Change a version's dates and whether it is enabled; its attributes as they are then.
 
     Raises:
-        Failed: nothing was changed, or Key Vault kept a date that was to be removed.
+        Failed: nothing was changed.
+        Incomplete: Key Vault kept a date that was to be removed, and did the rest.
         CallError
     """
     vault = SecretVault(session, place.vault_url)
@@ -56,7 +58,9 @@ def update(
     if kept := [name for name, moment in wishes.items() if moment == NONE and shown.get(name) is not None]:
         what = " and ".join({"nbf": "the activation date", "exp": "the expiry date"}[name] for name in kept)
         hint = "remove it in the portal, or set the secret anew with tls-secret create --new-version"
-        raise Failed(f"{place}: Key Vault kept {what}; what else was asked for is done", hint)
+        if len(kept) == len(attributes) and enabled is None:
+            raise Failed(f"{place}: Key Vault kept {what}", hint)
+        raise Incomplete(f"{place}: Key Vault kept {what}; what else was asked for is done", hint)
     return shown
 
 
@@ -101,7 +105,8 @@ def rediscover(session: Session, place: SecretId | None, uid: str) -> list[dict[
     """Let the record, or every record that names the secret, show the current version; what was done.
 
     Raises:
-        Failed, Incomplete, Unknown, CallError
+        Failed, Unknown, CallError
+        Incomplete: some records show it, or an older attachment is still there.
     """
     records = _records(session, place, uid)
     place = place or named_in(records[0], session)
@@ -109,11 +114,15 @@ def rediscover(session: Session, place: SecretId | None, uid: str) -> list[dict[
         raise Failed(f"record {uid} has no {TARGET}", f"name the secret as well, and it is written to {TARGET}")
     secret, value = read_current(session, place.whole())
     _refuse_managed(secret)
-    done = []
+    done: list[dict[str, Any]] = []
     for record in records:
-        changed = follow(session, record, secret, value)
-        result = "updated" if changed else "up to date"
-        done.append({"record": record.uid, "secret": str(secret.place), "result": result})
+        try:
+            changed = follow(session, record, secret, value)
+        except (Failed, CallError) as error:
+            if not any(each["result"] == UPDATED for each in done):
+                raise
+            raise Incomplete(f"record {record.uid}: {error}; others show {secret.place}", error.hint) from None
+        done.append({"record": record.uid, "secret": str(secret.place), "result": UPDATED if changed else UP_TO_DATE})
     return done
 
 
@@ -127,6 +136,8 @@ def _records(session: Session, place: SecretId | None, uid: str) -> list[VaultRe
     if place is None:
         raise Failed("neither a secret nor --record", "name one of them")
     if found := of_secret(session, place):
+        for record in found:
+            refuse_others(record)
         return [wanted(session, record.uid) for record in found]
     _refuse_managed(read_current(session, place.whole())[0])
     hint = "make one with keeper-rotation tls-secret list --add-certificates, or name one with --record"
@@ -169,10 +180,13 @@ def _public(secret: TlsSecret, value: Secret) -> bytes:
 
     from gateway.x509 import read_public
 
-    text = value.reveal()
-    if secret.is_tls and not re.search("PRIVATE KEY", text) and text.lstrip().startswith("-----BEGIN"):
-        return read_public(text, secret.content_type)[0].public_bytes(Encoding.DER)
-    return bundle_of(secret, value).leaf.public_bytes(Encoding.DER)
+    try:
+        leaf = bundle_of(secret, value).leaf
+    except Failed:
+        if not secret.is_tls:
+            raise
+        leaf = read_public(value.reveal(), secret.content_type)[0]
+    return leaf.public_bytes(Encoding.DER)
 
 
 def check_deletable(session: Session, uid: str) -> VaultRecord:
@@ -182,3 +196,20 @@ def check_deletable(session: Session, uid: str) -> VaultRecord:
     if not record.value(TARGET).strip():
         raise Failed(f"record {uid} is not of a TLS secret: it has no {TARGET}", "delete it in the vault")
     return record
+
+
+def delete(session: Session, records: list[VaultRecord]) -> Iterator[VaultRecord]:
+    """Delete these records from Keeper, one after the other; each that is gone.
+
+    Raises:
+        Failed: none was deleted.
+        Incomplete: some were.
+        Unknown: one may have been.
+    """
+    for number, record in enumerate(records):
+        try:
+            session.vault.delete(record.uid)
+        except CallError as error:
+            kind = Unknown if isinstance(error, Unclear) else Incomplete if number else Failed
+            raise kind(f"record {record.uid}: {error}", error.hint) from None
+        yield record

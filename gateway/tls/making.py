@@ -46,19 +46,30 @@ def read_file(content: bytes, password: Callable[[], Secret], *, asked: bool) ->
     """
     from cryptography.exceptions import UnsupportedAlgorithm
 
-    from gateway.x509 import read_pfx
-
     try:
         if not asked:
             try:
-                return read_pfx(content, "")
+                return _read(content, "")
             except Failed as error:
                 if "password" not in error.message:
                     raise
-        return read_pfx(content, password().reveal())
+        return _read(content, password().reveal())
     except UnsupportedAlgorithm:
         hint = "export it anew, with AES-256 and SHA-256"
         raise Failed("PFX: it is encrypted in a way that is too old", hint) from None
+
+
+def _read(content: bytes, password: str) -> Bundle:
+    from gateway.x509 import read_pfx
+
+    try:
+        return read_pfx(content, password)
+    except Failed as error:
+        # What has no key, or another certificate's, reads as one without a certificate.
+        if "there is no" not in error.message:
+            raise
+        what = "PFX: there is no certificate with its own private key in it"
+        raise Failed(what, "export the certificate together with its own key") from None
 
 
 def ask_password(*, from_stdin: bool) -> Secret:
@@ -112,8 +123,8 @@ def _of_dates(wanted: Wanted, ends: datetime, now: datetime) -> list[tuple[str, 
     return []
 
 
-def check_free(vault: SecretVault, wanted: Wanted) -> TlsSecret | None:
-    """What has this name now, and may get a new version; None where nothing has.
+def check_free(vault: SecretVault, wanted: Wanted) -> list[TlsSecret]:
+    """The versions of what has this name now, and may get a new one; none where nothing has.
 
     Raises:
         Failed: a certificate has it, or what is no TLS secret, or what was deleted; or nobody said --new-version.
@@ -124,7 +135,7 @@ def check_free(vault: SecretVault, wanted: Wanted) -> TlsSecret | None:
     if not there:
         if vault.is_deleted(wanted.name):
             raise Failed(f"{address}: a deleted secret has this name", HINTS["ObjectIsDeletedButRecoverable"])
-        return None
+        return []
     if there[-1].managed:
         hint = "choose another name, or make the certificate's next version with keeper-rotation certificate"
         raise Failed(f"{address} belongs to the certificate of this name", hint)
@@ -133,7 +144,7 @@ def check_free(vault: SecretVault, wanted: Wanted) -> TlsSecret | None:
         raise Failed(f"{address} is there, and no TLS secret: its content type is {kind}", "choose another name")
     if not wanted.new_version and not _agreed(address):
         raise Failed(f"{address} is there already", "add --new-version to make a new version of it")
-    return there[-1]
+    return there
 
 
 def _agreed(address: str) -> bool:
@@ -157,9 +168,9 @@ def create(session: Session, url: str, bundle: Bundle, wanted: Wanted) -> tuple[
         record_for(session, wanted.record, place)
     if wanted.folder:
         session.vault.check_folder(wanted.folder)
-    draft = replace(draft, place=place, tags=before.tags if before else {})
+    draft = replace(draft, place=place, tags=before[-1].tags if before else {})
     try:
-        made = vault.put(draft, value)
+        made = vault.put(draft, value, before)
     except Unclear as error:
         what = f"whether {place} was set cannot be told: {error}"
         raise Unknown(

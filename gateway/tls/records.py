@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from gateway.errors import CallError, Failed, Incomplete, RotationError
+from gateway.errors import CallError, Failed, Incomplete
 from gateway.exporting import FILE, Export
 from gateway.preparation import check_editable
 from gateway.saving import Labels, Save
@@ -138,15 +138,23 @@ def follow(session: Session, record: VaultRecord, secret: TlsSecret, value: Secr
     export = Export(record, secret.place.name, lambda _: bundle)
     shown = all(record.value(name) == text for name, text in values.items())
     if shown and not form and not export.is_missing(record):
-        return False
+        return _tidy(session, export, record)
     changed = export.attach(session.vault, record, secret.place.version)
     try:
         changed = _save(session, changed, values | export.outputs(changed))
-    except RotationError:
+    except Failed:  # where that is unknown, the record may name the new attachment already
         export.take_back(session.vault)
         raise
+    _tidy(session, export, changed)
+    return True
+
+
+def _tidy(session: Session, export: Export, record: VaultRecord) -> bool:
+    """Remove older attachments, or what a run that died has left; whether there were any. Raises Incomplete."""
+    if not export.strays(record):
+        return False
     try:
-        export.tidy(session.vault, changed)
+        export.tidy(session.vault, record)
     except CallError as error:
         raise Incomplete(f"an older attachment is still there: {error}", "run it again") from None
     return True

@@ -8,19 +8,21 @@ Source: https://learn.microsoft.com/azure/key-vault/secrets/about-secrets
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from gateway.clouds import Cloud
-from gateway.errors import Failed, Refused, Unclear
+from gateway.errors import CallError, Failed, Refused, Unclear
 from gateway.key_vault import KeyVaultCalls
 from gateway.secret import Secret
 
 if TYPE_CHECKING:
     from gateway.operating.session import Session
+
+T = TypeVar("T")
 
 PFX, PEM = "application/x-pkcs12", "application/x-pem-file"
 TYPES = (PFX, PEM)
@@ -76,6 +78,11 @@ class TlsSecret:
         """Whether it says that it is a certificate."""
         return self.content_type.lower() in TYPES
 
+    def is_like(self, other: TlsSecret) -> bool:
+        """Whether it has the same dates, type and state."""
+        mine, theirs = ((each.activates, each.expires, each.content_type, each.enabled) for each in (self, other))
+        return mine == theirs
+
 
 def read_secret_id(text: str, cloud: Cloud, place: str = "ID") -> SecretId:
     """The identifier of a secret or of a version of it, or the portal's address.
@@ -104,9 +111,19 @@ class SecretVault:
 
     def __init__(self, session: Session, url: str) -> None:
         self.url = url
-        host = urlsplit(url).netloc.partition(".")[0]
-        self._calls = KeyVaultCalls(session.http, session.azure, url, f"Key Vault {host}", HINTS)
+        self._place = f"Key Vault {urlsplit(url).netloc.partition('.')[0]}"
+        self._calls = KeyVaultCalls(session.http, session.azure, url, self._place, HINTS)
         self._client = self._calls.secrets()
+
+    def _ask(self, call: Callable[[], T], **options: bool) -> T:
+        return self._calls.patiently(lambda: self._readable(call), **options)
+
+    def _readable(self, call: Callable[[], T]) -> T:
+        """``call``; what Microsoft's client raises on an answer that is none becomes `Unclear`."""
+        try:
+            return call()
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise Unclear(self._place, f"an answer that cannot be read ({type(error).__name__})") from None
 
     def all(self) -> Iterator[TlsSecret]:
         """The current versions of the TLS secrets, page after page."""
@@ -119,39 +136,42 @@ class SecretVault:
 
     def _listed(self, listing: Any) -> Iterator[TlsSecret]:
         for page in self._pages(listing.by_page()):
-            for each in page:
-                yield self._secret(each)
+            yield from page
 
-    def _pages(self, pages: Iterator[Iterable[Any]]) -> Iterator[list[Any]]:
-        def following() -> list[Any] | None:
+    def _pages(self, pages: Iterator[Iterable[Any]]) -> Iterator[list[TlsSecret]]:
+        def following() -> list[TlsSecret] | None:
             page = next(pages, None)
-            return None if page is None else list(page)
+            return None if page is None else [self._secret(each) for each in page]
 
-        while (page := self._calls.patiently(following)) is not None:
+        # Not `_ask`: after an answer that cannot be read, Microsoft's client takes the first page for the last one.
+        while (page := self._readable(lambda: self._calls.patiently(following))) is not None:
             yield page
 
     def read(self, name: str, version: str = "") -> tuple[TlsSecret, Secret]:
         """A version, or the current one, with its value."""
-        found = self._calls.patiently(lambda: self._client.get_secret(name, version or None))
+        found = self._ask(lambda: self._client.get_secret(name, version or None))
         return self._secret(found.properties), Secret(found.value or "")
 
     def is_deleted(self, name: str) -> bool:
         """Whether a deleted secret still holds this name; False too where that is not ours to see."""
         try:
-            self._calls.patiently(lambda: self._client.get_deleted_secret(name))
+            self._ask(lambda: self._client.get_deleted_secret(name))
         except Refused:
             return False
         return True
 
-    def put(self, wanted: TlsSecret, value: Secret) -> TlsSecret:
+    def put(self, wanted: TlsSecret, value: Secret, before: list[TlsSecret]) -> TlsSecret:
         """A new version with this value and the properties of ``wanted``; what the vault made of it.
+
+        Args:
+            before: the versions until now.
 
         Raises:
             Unclear: it may have been set.
         """
         name = wanted.place.name
         try:
-            made = self._calls.patiently(
+            made = self._ask(
                 lambda: self._client.set_secret(
                     name,
                     value.reveal(),
@@ -166,16 +186,20 @@ class SecretVault:
             return self._secret(made.properties)
         except Unclear:
             # A second version would do no harm, but look first.
-            if (there := self._holds(name, value)) is None:
+            if (there := self._arrived(wanted, value, before)) is None:
                 raise
             return there
 
-    def _holds(self, name: str, value: Secret) -> TlsSecret | None:
+    def _arrived(self, wanted: TlsSecret, value: Secret, before: list[TlsSecret]) -> TlsSecret | None:
         try:
-            there, text = self.read(name)
-        except Refused:
+            if wanted.enabled:
+                there, text = self.read(wanted.place.name)
+                return there if text == value else None
+            versions = self.versions(wanted.place.name)  # what is disabled cannot be read
+        except CallError:
             return None
-        return there if text == value else None
+        known = {each.place for each in before}
+        return next((each for each in versions if each.place not in known and each.is_like(wanted)), None)
 
     def change(self, place: SecretId, attributes: dict[str, Any]) -> dict[str, Any]:
         """Change attributes (``enabled``, ``nbf``, ``exp``) of a version, or of the current one; None removes a date.
@@ -192,7 +216,7 @@ class SecretVault:
             answer.raise_for_status()
             return answer.json()
 
-        body = self._calls.patiently(ask, tells=True)
+        body = self._ask(ask, tells=True)
         return dict(body.get("attributes") or {})
 
     def _secret(self, listed: Any) -> TlsSecret:
