@@ -7,16 +7,14 @@ Source: https://learn.microsoft.com/azure/key-vault/certificates/about-certifica
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from gateway.azure import Azure
-from gateway.clouds import Cloud
-from gateway.errors import Failed, Refused, Unclear
+from gateway.errors import Failed, Refused
 from gateway.http import Http
 from gateway.key_vault import KeyVaultCalls
 from gateway.secret import Secret
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
 ROLE = "Key Vault Certificates Officer"
 READ_ROLE = "Key Vault Secrets User"
 SELF, UNKNOWN = "Self", "Unknown"
-EXAMPLE = "https://<vault>.vault.azure.net/certificates/<name>"
 HINTS = {
     "ForbiddenByRbac": f"give the rotating application's service principal the role {ROLE} on the vault, and "
     f"{READ_ROLE} where the private key is read; a new role takes some minutes",
@@ -38,18 +35,6 @@ HINTS = {
     "ForbiddenByFirewall": "let this host through the vault's firewall",
     "ObjectIsDeletedButRecoverable": "a deleted certificate has this name: recover or purge it, or choose another name",
 }
-
-
-@dataclass(frozen=True)
-class CertificateId:
-    """Where a certificate lies. ``version`` is empty where the certificate as a whole is meant."""
-
-    vault_url: str
-    name: str
-    version: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.vault_url}/certificates/{self.name}" + (f"/{self.version}" if self.version else "")
 
 
 @dataclass(frozen=True)
@@ -82,29 +67,6 @@ class Operation:
         return self.status == "inProgress"
 
 
-def read_certificate_id(text: str, cloud: Cloud, place: str) -> CertificateId:
-    """The identifier, or the portal's address of a certificate.
-
-    Raises:
-        Failed: it is another thing, or of another cloud; ``place`` names where it stands.
-    """
-    parts = urlsplit(text.strip())
-    if parts.netloc == cloud.portal:
-        parts = urlsplit(unquote(parts.fragment).partition("/Microsoft_Azure_KeyVault/Certificate/")[2])
-    host = rf"[a-zA-Z0-9](?:[a-zA-Z0-9-]{{1,22}}[a-zA-Z0-9])?\.{re.escape(cloud.key_vault)}"
-    path = re.fullmatch(r"/certificates/([0-9a-zA-Z-]{1,127})(?:/([0-9a-f]{32}))?/?", parts.path)
-    if parts.scheme != "https" or not re.fullmatch(host, parts.netloc) or not path or parts.query:
-        shown = re.sub(r"//[^/\s]*@", "//", text)
-        raise Failed(f"{place}: {shown!r} is not a certificate of a vault in {cloud.name}", f"the form is {EXAMPLE}")
-    return CertificateId(f"https://{parts.netloc.lower()}", path.group(1), path.group(2) or "")
-
-
-def check_name(name: str) -> None:
-    """Key Vault takes this name. Raises Failed."""
-    if not re.fullmatch(r"[0-9a-zA-Z-]{1,127}", name):
-        raise Failed(f"{name!r} is no name for Key Vault", "a name is 1 to 127 letters, digits and dashes")
-
-
 class CertificateVault:
     """The certificates of one vault. All methods raise CallError.
 
@@ -121,21 +83,13 @@ class CertificateVault:
 
     def names(self, *, pending: bool = False) -> Iterator[Version]:
         """The current version of every certificate, page after page; with ``pending`` also what is still made."""
-        for listed in self._pages(self._client.list_properties_of_certificates(include_pending=pending)):
-            yield _version(listed)
+        return self._calls.listed(self._client.list_properties_of_certificates(include_pending=pending), _version)
 
     def versions(self, name: str) -> list[Version]:
         """All versions, oldest first; none where there is no such certificate."""
-        listed = self._pages(self._client.list_properties_of_certificate_versions(name))
+        listed = self._calls.listed(self._client.list_properties_of_certificate_versions(name), _version)
         # What is still being made has no dates.
-        return sorted(
-            map(_version, (each for each in listed if each.expires_on)), key=lambda each: (each.made, each.version)
-        )
-
-    def _pages(self, listing: Any) -> Iterator[Any]:
-        pages = listing.by_page()
-        while (page := self._calls.patiently(lambda: _next_page(pages))) is not None:
-            yield from page
+        return sorted((each for each in listed if each.expires), key=lambda each: (each.made, each.version))
 
     def certificate(self, name: str, version: str = "") -> x509.Certificate:
         """The certificate itself, of a version or the current one."""
@@ -265,15 +219,9 @@ class CertificateVault:
         def ask() -> dict[str, Any]:
             response = self._client.send_request(HttpRequest(method, f"/{path}", json=content))
             response.raise_for_status()
-            body = response.json()
-            if not isinstance(body, dict):
-                raise ValueError
-            return body
+            return dict(response.json())
 
-        try:
-            return self._calls.patiently(ask, repeat_unclear=repeat_unclear, tells=tells)
-        except ValueError:
-            raise Unclear(f"Key Vault {path}", "an answer that cannot be read") from None
+        return self._calls.patiently(ask, repeat_unclear=repeat_unclear, tells=tells)
 
 
 def check_free(vault: CertificateVault, name: str) -> None:
@@ -281,11 +229,6 @@ def check_free(vault: CertificateVault, name: str) -> None:
     if vault.is_deleted(name):
         what = f"{vault.url}/certificates/{name}: a deleted certificate has this name"
         raise Failed(what, HINTS["ObjectIsDeletedButRecoverable"])
-
-
-def _next_page(pages: Iterator[Any]) -> list[Any] | None:
-    page = next(pages, None)
-    return None if page is None else list(page)
 
 
 def _version(listed: Any) -> Version:

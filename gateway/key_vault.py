@@ -6,7 +6,7 @@ Source: https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -14,12 +14,21 @@ from gateway.azure import Azure
 from gateway.clouds import Cloud
 from gateway.errors import CallError, Failed, NotSent, Refused, Unclear
 from gateway.http import Http, never_left
+from gateway.secret import masked
 
 if TYPE_CHECKING:
     from azure.keyvault.certificates import CertificateClient
     from azure.keyvault.secrets import SecretClient
 
 T = TypeVar("T")
+
+# What Microsoft's clients, and who reads what they made of an answer, raise where it is none.
+_NO_ANSWER = (ValueError, TypeError, KeyError, AttributeError)
+
+
+class _Unreadable(Unclear):
+    def worth_another_try(self) -> bool:
+        return False
 
 
 def vault_url(text: str, cloud: Cloud, place: str = "--vault") -> str:
@@ -84,6 +93,21 @@ class KeyVaultCalls:
             "permit_redirects": False,
         }
 
+    def listed(self, listing: Any, read: Callable[[Any], T]) -> Iterator[T]:
+        """Every entry of a list that comes in pages, as ``read`` makes it of Microsoft's. Raises CallError."""
+        pages = listing.by_page()
+
+        def following() -> list[T] | None:
+            try:
+                page = next(pages, None)
+                return None if page is None else [read(each) for each in page]
+            except _NO_ANSWER:
+                # Not to be asked for again: Microsoft's client takes a first page that it cannot read for the last.
+                raise _Unreadable(self._place, "an answer that cannot be read") from None
+
+        while (page := self.patiently(following)) is not None:
+            yield from page
+
     def patiently(self, call: Callable[[], T], *, repeat_unclear: bool = True, tells: bool = False) -> T:
         """A call of a client, repeated while that helps. ``tells``: it carries no value, so its error may be quoted.
 
@@ -107,6 +131,8 @@ class KeyVaultCalls:
             raise Unclear(self._place, "connection broken") from None
         except exceptions.AzureError:
             raise Unclear(self._place, "no usable answer") from None
+        except _NO_ANSWER:
+            raise Unclear(self._place, "an answer that cannot be read") from None
 
     def _refused(self, error: Any, tells: bool) -> CallError:
         status = error.status_code or 0
@@ -114,7 +140,9 @@ class KeyVaultCalls:
             return Unclear(self._place, f"HTTP {status}" if status >= 500 else "an answer that cannot be read")
         inner = getattr(error.error, "innererror", None) or {}
         code = str(inner.get("code") or getattr(error.error, "code", "") or "")
-        said = str(getattr(error.error, "message", "") or "")[:300] if tells and code != "ForbiddenByRbac" else ""
+        # Masked before it is cut: half of a token would not be known.
+        said = masked(str(getattr(error.error, "message", "") or ""))[:300] if tells else ""
+        said = "" if code == "ForbiddenByRbac" else said
         wait = error.response.headers.get("Retry-After", "") if error.response else ""
         return Refused(
             self._place,

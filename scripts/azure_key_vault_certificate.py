@@ -39,10 +39,11 @@ if __version__.split(".")[:2] != FITS.split("."):
 from gateway import x509  # noqa: E402
 from gateway.azure import Azure  # noqa: E402
 from gateway.certificate_policy import read_wishes  # noqa: E402
-from gateway.certificates import EXAMPLE, SELF, UNKNOWN, CertificateVault, Operation, read_certificate_id  # noqa: E402
+from gateway.certificates import SELF, UNKNOWN, CertificateVault, Operation  # noqa: E402
 from gateway.credential import HandOver, LiveCredential, Minted, Target  # noqa: E402
 from gateway.errors import Failed  # noqa: E402
 from gateway.exporting import Export  # noqa: E402
+from gateway.key_vault_id import CertificateId  # noqa: E402
 from gateway.kind import Outputs, Rotation  # noqa: E402
 from gateway.rules import newest  # noqa: E402
 from gateway.run import run  # noqa: E402
@@ -69,7 +70,7 @@ class KeyVaultCertificate(Rotation):
 
     def find(self, given):
         """The certificate by its identifier, and its versions that are switched on."""
-        place = read_certificate_id(given, self.azure.cloud, self.target)
+        place = CertificateId.read(given, self.azure.cloud, self.target)
         if place.version:
             raise Failed(
                 "certificate_id names one version, and a version cannot be renewed",
@@ -80,7 +81,10 @@ class KeyVaultCertificate(Rotation):
         self.export = Export(self.record, self.name, lambda version: self.vault.bundle(self.name, version))
         versions = self.vault.versions(self.name)
         if not versions:
-            raise Failed("certificate_id: there is no certificate " + self.name, "the form is " + EXAMPLE)
+            raise Failed(
+                "certificate_id: there is no certificate " + self.name,
+                "the form is " + CertificateId.example(self.azure.cloud),
+            )
         live = self._live(versions)
         if not live:
             raise Failed("every version of " + self.name + " is disabled", "enable the newest one in the portal")

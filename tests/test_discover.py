@@ -81,6 +81,20 @@ def test_what_is_there_its_end_and_that_it_has_no_record(kind: str, shop: Discov
     assert str(row["expires"])[:10] in line and not shop.writes()
 
 
+@pytest.mark.parametrize("kind, line", [
+    ("certificates", "{url}/certificates/web1"), ("tls-secrets", "optional {url}/secrets/web1"),
+])  # fmt: skip
+def test_what_a_record_delivers_to_is_a_copy_and_gets_no_record_of_its_own(
+    kind: str, line: str, shop: DiscoverStage
+) -> None:
+    add(shop, kind, "web1")
+    shop.sandbox.keeper.edit(shop.at.record_uid, "deliver_to", f"\n{line.format(url=shop.vault.url)}\n")
+    (row,) = rows(shop, kind, "--only=web1")
+    assert row["records"] == [shop.at.record_uid] and "delivered by that record" in row["note"]
+    done(shop.command("discover", kind, "--create", f"--folder={FOLDER}"))
+    assert not shop.writes()
+
+
 def spelt(host_and_kind: str, blade: str) -> dict[str, Callable[[str], str]]:
     """Spellings of an address of a key vault."""
     return {

@@ -69,7 +69,6 @@ def create(
     vault: str, name: str, pfx: str, password_stdin: bool, record: str, folder: str, as_json: bool, **options: Any
 ) -> None:
     """Set a secret from a PFX file, which is checked first: password, key, dates, size and name."""
-    from gateway.discovery.creating import folder_uid
     from gateway.errors import Failed
     from gateway.operating import files, showing
     from gateway.tls.changing import read_moment
@@ -87,7 +86,7 @@ def create(
     check(bundle, wanted, now)
     session = _open(options)
     if folder:
-        wanted = Wanted(**{**vars(wanted), "folder": folder_uid(session.vault, folder)})
+        wanted = Wanted(**{**vars(wanted), "folder": session.folder_uid(folder)})
     made, uid = set_secret(session, url, bundle, wanted)
     said = {"secret": str(made.place), "expires": showing.stamp(made.expires), "enabled": made.enabled, "record": uid}
     showing.show(said, as_json=as_json)
@@ -217,9 +216,9 @@ def _vault(text: str, cloud: str) -> str:
 
 def _secret(text: str, cloud: str) -> Any:
     from gateway.clouds import CLOUDS
-    from gateway.tls.vault import read_secret_id
+    from gateway.key_vault_id import SecretId
 
-    return read_secret_id(text, CLOUDS[cloud])
+    return SecretId.read(text, CLOUDS[cloud], "ID")
 
 
 def _now() -> Any:

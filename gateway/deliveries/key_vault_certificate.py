@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from gateway.certificates import EXAMPLE, HINTS, CertificateId, CertificateVault, check_free, read_certificate_id
+from gateway.certificates import HINTS, CertificateVault, check_free
 from gateway.clouds import Cloud
 from gateway.deliveries.base import Delivery, Destination, Done, Reach, same_place
 from gateway.deliveries.key_vault import KEY, RECORD
 from gateway.errors import Failed, Unclear
+from gateway.key_vault_id import CertificateId
 
 if TYPE_CHECKING:
     from gateway.x509 import Bundle
@@ -30,7 +31,7 @@ class KeyVaultCertificateDestination(Destination):
     """One certificate of one vault, another one than that which is renewed."""
 
     rights = HINTS["ForbiddenByRbac"]
-    example = EXAMPLE
+    example = CertificateId.example()
     reads_back = True
 
     def __init__(self, place: CertificateId, optional: bool) -> None:
@@ -45,7 +46,7 @@ class KeyVaultCertificateDestination(Destination):
             "/certificates" not in parts.path or "vault." not in parts.netloc
         ):
             return None
-        place = read_certificate_id(text, cloud, "deliver_to")
+        place = CertificateId.read(text, cloud, "deliver_to")
         return cls(CertificateId(place.vault_url, place.name), optional)
 
     def check(self, reach: Reach) -> list[str]:

@@ -37,23 +37,6 @@ def one_at_a_time(lock_dir: str) -> RecordLock:
         raise Failed("another run on this host makes records", "wait for it, and run this again") from None
 
 
-def folder_uid(vault: Vault, given: str) -> str:
-    """The uid of a folder, given by its uid or its name.
-
-    Raises:
-        Failed: there is none, or several have this name.
-        CallError
-    """
-    folders = vault.folders()
-    found = [folder.uid for folder in folders if given == folder.uid]
-    found = found or [folder.uid for folder in folders if given == folder.name]
-    if len(found) == 1:
-        return found[0]
-    seen = ", ".join(f"{folder.name} ({folder.uid})" for folder in folders) or "none"
-    what = "several folders have this name" if found else "the Keeper application sees no such folder"
-    raise Failed(f"--folder {given!r}: {what}", f"give the uid of one of these: {seen}; or share the folder with it")
-
-
 def folder_name(vault: Vault, given: str) -> str:
     """What a file for an import calls a folder that is given by its uid or its name; it may be one to be made.
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gateway.certificates import read_certificate_id
 from gateway.clouds import Cloud
 from gateway.deliveries.base import arm_id
 from gateway.discovery.looking import APP, CERTIFICATE, STORAGE, TLS, Item
 from gateway.errors import Failed
-from gateway.tls.vault import read_secret_id
+from gateway.key_vault_id import CertificateId, SecretId
 from gateway.vault import VaultRecord
 
 LABELS = (CERTIFICATE, APP, STORAGE, TLS)
@@ -25,10 +24,15 @@ class Known:
     def __init__(self, records: Iterable[VaultRecord], cloud: Cloud) -> None:
         self._cloud = cloud
         self._uids: dict[tuple[str, str], list[str]] = {}
+        self._delivered: dict[tuple[str, str], list[str]] = {}
         for record in records:
             for label in LABELS:
                 if value := record.value(label).strip():
                     self.add(label, value, record.uid)
+            for line in record.value("deliver_to").splitlines():
+                address = line.strip().removeprefix("optional ")
+                for label in (CERTIFICATE, TLS):
+                    self._delivered.setdefault((label, self._plain(label, address)), []).append(record.uid)
 
     def add(self, label: str, value: str, uid: str) -> None:
         """From now on the record ``uid`` names this."""
@@ -38,6 +42,10 @@ class Known:
         """The uids of the records that name it."""
         names = dict.fromkeys(self._plain(item.label, text) for text in (item.address, *item.also))
         return [uid for name in names for uid in self._uids.get((item.label, name), [])]
+
+    def deliverers(self, item: Item) -> list[str]:
+        """The uids of the records whose rotation fills it."""
+        return self._delivered.get((item.label, self._plain(item.label, item.address)), [])
 
     def strangers(self, label: str, items: Iterable[Item]) -> list[str]:
         """What records name in this field that is none of the items."""
@@ -53,10 +61,10 @@ class Known:
         """One spelling of what a field may hold: an id, or its page in the portal."""
         try:
             if label == CERTIFICATE:
-                found = read_certificate_id(text, self._cloud, label)
+                found = CertificateId.read(text, self._cloud, label)
                 return f"{found.vault_url}/certificates/{found.name}".lower()
             if label == TLS:
-                return str(read_secret_id(text, self._cloud, label).whole()).lower()
+                return str(SecretId.read(text, self._cloud, label).whole()).lower()
             if label == STORAGE and (resource := arm_id(text, self._cloud, "Microsoft.Storage", "storageAccounts")):
                 return resource[0].lower()
         except Failed:

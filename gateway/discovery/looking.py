@@ -247,7 +247,7 @@ def _tls_secret(each: TlsSecret, version: str = "", current: bool = True) -> Ite
         (CERTIFICATE, f"{place.vault_url}/certificates/{place.name}") if each.managed else (TLS, str(place))
     )
     return Item(
-        label, address, place.name, place.host, each.expires, ", ".join(notes), version=version, previous=not current,
+        label, address, place.name, place.vault, each.expires, ", ".join(notes), version=version, previous=not current,
         source=str(each.place) if version else str(place),
     )  # fmt: skip
 

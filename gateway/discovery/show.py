@@ -10,7 +10,7 @@ from fnmatch import fnmatch
 import click
 
 from gateway.discovery import new_records, table
-from gateway.discovery.creating import Creation, Row, folder_name, folder_uid, missing, one_at_a_time
+from gateway.discovery.creating import Creation, Row, folder_name, missing, one_at_a_time
 from gateway.discovery.known import Known
 from gateway.discovery.looking import APP, WITHOUT, Discovery, Item
 from gateway.errors import CallError, Failed, Incomplete, RotationError
@@ -100,7 +100,7 @@ def show(find: Callable[[Discovery], list[Item]], options: Options) -> None:
 def _folder(session: Session, options: Options) -> str:
     """The uid of the folder where records are made, or its name in a file."""
     if options.create and options.folder:
-        return folder_uid(session.vault, options.folder)
+        return session.folder_uid(options.folder)
     return folder_name(session.vault, options.folder) if options.files() and options.folder else new_records.FOLDER
 
 
@@ -108,7 +108,14 @@ def _rows(items: Iterable[Item], session: Session, look: Discovery) -> list[Row]
     once = {(item.address.lower(), item.version): item for item in items}
     known = Known(session.records.values(), session.azure.cloud)
     _resolve_principals(known, list(once.values()), session, look)
-    return [Row(item, known.records(item)) for item in once.values()]
+    return [_row(item, known) for item in once.values()]
+
+
+def _row(item: Item, known: Known) -> Row:
+    """With the records that stand for it, or that deliver to it: such a copy follows its original."""
+    if (uids := known.records(item)) or not (deliverers := known.deliverers(item)):
+        return Row(item, uids)
+    return Row(replace(item, note=", ".join(filter(None, (item.note, "delivered by that record")))), deliverers)
 
 
 def _resolve_principals(known: Known, items: Sequence[Item], session: Session, look: Discovery) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from gateway.certificates import CertificateId
 from gateway.errors import CallError, Failed, Incomplete
+from gateway.key_vault_id import CertificateId
 from gateway.operating import records
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from gateway import x509
-from gateway.certificates import UNKNOWN, CertificateId, Operation, Version
+from gateway.certificates import UNKNOWN, Operation, Version
 from gateway.errors import Failed, Incomplete, Unclear, Unknown
+from gateway.key_vault_id import CertificateId
 from gateway.operating.showing import stamp
 from gateway.operating.vault import OperatorVault, at, not_there
 from gateway.private_file import check_place, write_private

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from gateway import x509
-from gateway.certificates import CertificateId, Version
+from gateway.certificates import Version
 from gateway.errors import CallError, Failed, Refused
 from gateway.exporting import FILE, FORMS, PASSWORD, Export
+from gateway.key_vault_id import CertificateId
 from gateway.operating import records
 from gateway.operating.obtaining import chosen, each_version
 from gateway.operating.showing import note, stamp, warn

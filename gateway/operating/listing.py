@@ -9,9 +9,10 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway import x509
-from gateway.certificates import CertificateId, Version
+from gateway.certificates import Version
 from gateway.discovery.looking import VAULT_READER
 from gateway.errors import CallError, Failed, Refused
+from gateway.key_vault_id import CertificateId
 from gateway.operating import records
 from gateway.operating.asking import side_by_side
 from gateway.operating.showing import stamp, warn

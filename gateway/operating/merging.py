@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from gateway import x509
-from gateway.certificates import UNKNOWN, CertificateId, Operation, Version
+from gateway.certificates import UNKNOWN, Operation, Version
 from gateway.errors import CallError, Failed, Unclear, Unknown
+from gateway.key_vault_id import CertificateId
 from gateway.operating import files, records
 from gateway.operating.following import described
 from gateway.operating.vault import OperatorVault, at

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote, urlsplit
 
-from gateway.certificates import EXAMPLE, CertificateId, check_name, read_certificate_id
 from gateway.clouds import CLOUDS, Cloud
 from gateway.errors import Failed
 from gateway.key_vault import vault_url
+from gateway.key_vault_id import CertificateId, check_name
 
 
 def read_id(text: str, cloud_name: str, *, version: str = "") -> CertificateId:
@@ -22,10 +22,10 @@ def read_id(text: str, cloud_name: str, *, version: str = "") -> CertificateId:
     """
     cloud = CLOUDS[cloud_name]
     try:
-        found = read_certificate_id(text, cloud, "certificate")
+        found = CertificateId.read(text, cloud, "certificate")
     except Failed as error:
         _explain(text, cloud)
-        raise Failed(error.message, f"the form is {_example(cloud)}") from None
+        raise Failed(error.message, f"the form is {CertificateId.example(cloud)}") from None
     if found.version and version:
         raise Failed(f"{text} names one version, and {version}", f"leave out /{found.version}")
     return found
@@ -63,10 +63,6 @@ def _refuse_other_cloud(host: str, cloud: Cloud) -> None:
 
 def _say_cloud(host: str, other: Cloud) -> None:
     raise Failed(f"{_shown(host)} is of another cloud, {other.name}", f"add --cloud={other.name}")
-
-
-def _example(cloud: Cloud) -> str:
-    return EXAMPLE.replace("vault.azure.net", cloud.key_vault)
 
 
 def _shown(text: str) -> str:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway import x509
-from gateway.certificates import CertificateId, Version
+from gateway.certificates import Version
 from gateway.errors import CallError, Failed, Incomplete, Refused
+from gateway.key_vault_id import CertificateId
 from gateway.operating.showing import warn
 from gateway.operating.vault import OperatorVault, at, not_there
 from gateway.private_file import check_place, write_private

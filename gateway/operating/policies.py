@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.certificates import CertificateId
 from gateway.errors import Failed, Refused
+from gateway.key_vault_id import CertificateId
 from gateway.operating.requesting import check_issuer, with_contacts
 from gateway.operating.vault import OperatorVault, at, not_there
 from gateway.operating.wishes import ACTIONS, CONTENT_TYPES, EXTENDED_KEY_USAGES, Wanted, issuer_of, new_policy

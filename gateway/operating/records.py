@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from gateway.certificates import CertificateId, read_certificate_id
 from gateway.errors import Failed
 from gateway.fields import CERTIFICATE
+from gateway.key_vault_id import CertificateId
 from gateway.preparation import check_record
 from gateway.saving import Labels, Save
 from gateway.vault import VaultRecord
@@ -32,7 +32,7 @@ def by_certificate(records: Iterable[VaultRecord], cloud: Cloud) -> dict[str, li
 def named_in(record: VaultRecord, cloud: Cloud) -> CertificateId | None:
     """The certificate that a record names; None where it names none of this cloud."""
     try:
-        return read_certificate_id(record.value(TARGET), cloud, TARGET)
+        return CertificateId.read(record.value(TARGET), cloud, TARGET)
     except Failed:
         return None
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gateway.certificates import CertificateId
 from gateway.errors import Failed
+from gateway.key_vault_id import CertificateId
 from gateway.operating import records
 from gateway.operating.requesting import Follow, Request
 

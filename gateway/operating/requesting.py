@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gateway import x509
-from gateway.certificates import SELF, UNKNOWN, CertificateId, Operation, check_free
+from gateway.certificates import SELF, UNKNOWN, Operation, check_free
 from gateway.errors import CallError, Failed, Incomplete, RotationError
+from gateway.key_vault_id import CertificateId
 from gateway.operating import records
 from gateway.operating.following import begin, by_hand, csr_of, described, made_since, refuse_open, wait
 from gateway.operating.showing import note, warn

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from gateway.certificates import CertificateId, CertificateVault, Operation, Version, _operation, _version
+from gateway.certificates import CertificateVault, Operation, Version, _operation, _version
 from gateway.errors import Failed, Refused
+from gateway.key_vault_id import CertificateId
 from gateway.operating.showing import warn
 
 if TYPE_CHECKING:
@@ -51,8 +52,8 @@ class OperatorVault(CertificateVault):
 
     def begun(self, name: str) -> datetime | None:
         """When the version that is being made was asked for; None where Key Vault does not show it."""
-        listed = list(self._pages(self._client.list_properties_of_certificate_versions(name)))
-        open_ones = [each.created_on for each in listed if not each.x509_thumbprint]
+        listed = list(self._calls.listed(self._client.list_properties_of_certificate_versions(name), _version))
+        open_ones = [each.made for each in listed if not each.thumbprint]
         if not listed:
             open_ones = [self.whole(name)[0].made]
         return max(open_ones, default=None)

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from gateway.errors import CallError, Failed, Incomplete, Unclear, Unknown
+from gateway.key_vault_id import SecretId
 from gateway.secret import Secret
 from gateway.tls.records import TARGET, bundle_of, follow, named_in, of_secret, record_for, refuse_others, wanted
-from gateway.tls.vault import SecretId, SecretVault, TlsSecret
+from gateway.tls.vault import SecretVault, TlsSecret
 
 if TYPE_CHECKING:
     from gateway.operating.session import Session

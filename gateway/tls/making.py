@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.certificates import check_name
 from gateway.errors import CallError, Failed, Incomplete, RotationError, Unclear, Unknown
+from gateway.key_vault_id import SecretId, check_name
 from gateway.secret import Secret
 from gateway.tls.records import follow, record_for, values_of
-from gateway.tls.vault import HINTS, PFX, SecretId, SecretVault, TlsSecret
+from gateway.tls.vault import HINTS, PFX, SecretVault, TlsSecret
 
 if TYPE_CHECKING:
     from gateway.operating.session import Session
@@ -193,6 +193,6 @@ def _show(session: Session, wanted: Wanted, made: TlsSecret, value: Secret, bund
     from gateway.discovery.new_records import new_record
 
     place = made.place.whole()
-    new = new_record(Item(TLS, str(place), place.name, place.host, made.expires), session.azure.cloud)
+    new = new_record(Item(TLS, str(place), place.name, place.vault, made.expires), session.azure.cloud)
     new = replace(new, values=new.values | values_of(made, bundle))
     return session.vault.create(wanted.folder, new.title, new.kind, new.fields(), new.notes)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import CallError, Failed, Incomplete
 from gateway.exporting import FILE, Export
+from gateway.key_vault_id import SecretId
 from gateway.preparation import check_editable
 from gateway.saving import Labels, Save
 from gateway.secret import Secret
-from gateway.tls.vault import SecretId, SecretVault, TlsSecret, read_secret_id
+from gateway.tls.vault import SecretVault, TlsSecret
 from gateway.vault import VaultRecord
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def values_of(secret: TlsSecret, bundle: Bundle) -> dict[str, str]:
 
 def facts_at(session: Session, address: str) -> dict[str, str]:
     """The values for a new record, without the field that names the secret. Raises Failed, CallError."""
-    place = read_secret_id(address, session.azure.cloud, TARGET)
+    place = SecretId.read(address, session.azure.cloud, TARGET)
     secret, value = SecretVault(session, place.vault_url).read(place.name)
     values = values_of(secret, bundle_of(secret, value))
     return {label: text for label, text in values.items() if label != TARGET}
@@ -75,7 +76,7 @@ def named_in(record: VaultRecord, session: Session) -> SecretId | None:
         Failed: what it names is no secret.
     """
     given = record.value(TARGET).strip()
-    return read_secret_id(given, session.azure.cloud, f"{TARGET} of record {record.uid}").whole() if given else None
+    return SecretId.read(given, session.azure.cloud, f"{TARGET} of record {record.uid}").whole() if given else None
 
 
 def of_secret(session: Session, place: SecretId) -> list[VaultRecord]:
@@ -93,11 +94,9 @@ def of_secret(session: Session, place: SecretId) -> list[VaultRecord]:
 
 def wanted(session: Session, uid: str) -> VaultRecord:
     """The record with this uid, which can be edited. Raises Failed."""
-    if uid not in session.records:
-        hint = "check the uid (22 characters), and share its folder with the application of this host"
-        raise Failed(f"record {uid!r} cannot be read", hint)
-    check_editable(session.records[uid])
-    return session.records[uid]
+    record = session.record(uid)
+    check_editable(record)
+    return record
 
 
 def record_for(session: Session, uid: str, place: SecretId) -> VaultRecord:
