@@ -15,6 +15,7 @@ from gateway.discovery.known import Known
 from gateway.discovery.looking import APP, WITHOUT, Discovery, Item
 from gateway.errors import CallError, Failed, Incomplete, RotationError
 from gateway.operating.session import Session, open_session
+from gateway.operating.showing import counted
 from gateway.private_file import check_place, write_private
 from gateway.progress import progress
 from gateway.secret import masked
@@ -88,8 +89,7 @@ def show(find: Callable[[Discovery], list[Item]], options: Options) -> None:
     rows = [row for row in _rows(items, session, look) if options.wants(row, session)]
     stopped = _make(rows, session, folder, options)
     del lock
-    now, text = session.http.now(), table.as_json if options.json_file == STDOUT else table.as_table
-    click.echo(text(rows, now), nl=False)
+    table.show_rows(rows, session.http.now(), as_json=options.json_file == STDOUT)
     for note in look.notes:
         click.echo(f"note: {note}", err=True)
     for warning in look.warnings:
@@ -164,7 +164,7 @@ def _create(
         made = Creation(session, folder, done).run(records)
     except RotationError as error:
         return error
-    click.echo(f"{made:,} records made", err=True)
+    click.echo(f"{counted(made, 'record')} made", err=True)
     return None
 
 
@@ -175,7 +175,7 @@ def _write(records: Sequence[new_records.NewRecord], folder: str, options: Optio
             continue
         text = form(records, folder)
         write_private(path, text.encode(), force=options.force)
-        click.echo(f"{len(records):,} records written to {path}", err=True)
+        click.echo(f"{counted(len(records), 'record')} written to {path}", err=True)
 
 
 def _close(rows: Sequence[Row], look: Discovery, stopped: RotationError | None) -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import datetime
 
 from gateway.discovery.creating import Row
+from gateway.operating.showing import show_table, stamp
 
-STAMP = "%Y-%m-%dT%H:%M:%SZ"
-_HEAD = ("NAME", "WHERE", "EXPIRES", "DAYS", "RECORD", "")
+_COLUMNS = {
+    "name": "NAME", "where": "WHERE", "expires": "EXPIRES", "days": "DAYS", "records": "RECORD", "note": "",
+}  # fmt: skip
 
 
-def as_json(rows: Sequence[Row], now: datetime) -> str:
-    """A list of objects, one for each thing."""
-    return json.dumps([_object(row, now) for row in rows], indent=1, ensure_ascii=False) + "\n"
+def show_rows(rows: Sequence[Row], now: datetime, *, as_json: bool) -> None:
+    """Print a line for each, or a list of objects."""
+    shown = [_object(row, now) if as_json else _line(row, now) for row in rows]
+    show_table(shown, _COLUMNS, as_json=as_json, none="nothing")
 
 
 def _object(row: Row, now: datetime) -> dict[str, object]:
@@ -26,7 +28,7 @@ def _object(row: Row, now: datetime) -> dict[str, object]:
         "name": item.name,
         "where": item.where,
         "version": item.version,
-        "expires": item.expires.strftime(STAMP) if item.expires else None,
+        "expires": stamp(item.expires) or None,
         "days_left": item.days_left(now),
         "note": item.note,
         "records": row.records,
@@ -34,19 +36,13 @@ def _object(row: Row, now: datetime) -> dict[str, object]:
     }
 
 
-def as_table(rows: Sequence[Row], now: datetime) -> str:
-    """One line each; what control characters a name holds is not sent to the terminal."""
-    lines = [_HEAD, *(_line(row, now) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEAD) - 1)]
-    texts = ("  ".join(text.ljust(width) for text, width in zip(line, [*widths, 0], strict=True)) for line in lines)
-    return "\n".join(text.rstrip() for text in texts) + "\n"
-
-
-def _line(row: Row, now: datetime) -> tuple[str, ...]:
+def _line(row: Row, now: datetime) -> dict[str, object]:
     item = row.item
-    days = item.days_left(now)
-    name = f"{item.name} {item.version[:8]}" if item.version else item.name
-    expires = f"{item.expires:%Y-%m-%d}" if item.expires else "-"
-    records = " ".join(row.records) + (" (new)" if row.made else "")
-    cells = (name, item.where, expires, "" if days is None else str(days), records or "none", item.note)
-    return tuple("".join(sign if sign.isprintable() else "?" for sign in cell) for cell in cells)
+    return {
+        "name": f"{item.name} {item.version[:8]}" if item.version else item.name,
+        "where": item.where,
+        "expires": f"{item.expires:%Y-%m-%d}" if item.expires else "-",
+        "days": item.days_left(now),
+        "records": (" ".join(row.records) or "none") + (" (new)" if row.made else ""),
+        "note": item.note,
+    }

@@ -26,7 +26,7 @@ T = TypeVar("T")
 CURRENT, PREVIOUS, ALL = "current", "previous", "all"
 COLUMNS = {
     "vault": "VAULT", "name": "NAME", "version": "VERSION", "state": "STATE", "subject": "SUBJECT",
-    "issuer": "ISSUER", "not_before": "NOT BEFORE", "expires": "EXPIRES", "days_left": "DAYS LEFT",
+    "issuer": "ISSUER", "not_before": "NOT BEFORE", "expires": "EXPIRES", "days_left": "DAYS",
     "enabled": "ENABLED", "records": "RECORD",
 }  # fmt: skip
 DETAILS = ("subject", "issuer")

@@ -44,6 +44,11 @@ def show(result: Row, *, as_json: bool) -> None:
             click.echo(f"{key:{width}}  {text}")
 
 
+def counted(number: int, what: str) -> str:
+    """A number of things, such as ``1 record`` or ``2 records``."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def warn(text: str) -> None:
     """A warning on stderr."""
     click.echo(masked(f"warning: {' '.join(text.split())}"), err=True)
@@ -55,10 +60,15 @@ def note(text: str) -> None:
 
 
 def _text(value: Any) -> str:
+    """For a terminal: what control characters a name holds is not sent to it."""
+    return "".join(sign if sign.isprintable() else "?" for sign in _plain(value))
+
+
+def _plain(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):
-        return ", ".join(map(_text, value))
+        return ", ".join(map(_plain, value))
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}={_text(each)}" for key, each in value.items())
+        return ", ".join(f"{key}={_plain(each)}" for key, each in value.items())
     return "" if value is None else str(value)
