@@ -51,11 +51,20 @@ class Wishes:
         return wanted
 
     def _key(self, before: dict[str, Any]) -> dict[str, Any]:
-        kind = self.key_type or str(before.get("kty") or "RSA")
+        kind = self.key_type or self._kind_by_size(str(before.get("kty") or "RSA"))
         rest = {name: value for name, value in before.items() if name not in ("kty", "key_size", "crv")}
+        if kind.endswith("-HSM"):
+            rest["exportable"] = False  # a key never leaves an HSM
         if kind.startswith("EC"):
             return rest | {"kty": kind, "crv": self.key_size or before.get("crv") or CURVES[0]}
         return rest | {"kty": kind, "key_size": int(self.key_size or before.get("key_size") or KEY_SIZES[0])}
+
+    def _kind_by_size(self, before: str) -> str:
+        """The type of key that such a size is of; in an HSM where it was in one."""
+        if not self.key_size:
+            return before
+        kind = "EC" if self.key_size in CURVES else "RSA"
+        return f"{kind}-HSM" if before.endswith("-HSM") else kind
 
 
 def read_subject(text: str) -> str:
@@ -96,8 +105,6 @@ def read_wishes(value: Callable[[str], str], shown_subject: Callable[[], str]) -
     sizes = (*KEY_SIZES, *CURVES) if not kind else CURVES if kind.upper().startswith("EC") else KEY_SIZES
     if size.upper() not in ("", *sizes):
         problems.append(f"key_size: {size!r} is none of {', '.join(sizes)}")
-    if not kind and size.upper() in CURVES:
-        kind = "EC"
     subject = value("subject").strip()
     try:
         subject = read_subject(subject) if subject else ""
@@ -106,13 +113,18 @@ def read_wishes(value: Callable[[str], str], shown_subject: Callable[[], str]) -
     if problems:
         raise Failed("; ".join(problems), "correct these fields of the PAM User record in the vault")
     names = tuple(filter(None, re.split(r"[\s,]+", value("dns_names"))))
-    if subject and subject == _known(shown_subject()):
+    if subject and same_subject(subject, shown_subject()):
         subject = ""
     return Wishes(int(months) if months else None, kind.upper(), size.upper(), subject, names)
 
 
-def _known(shown: str) -> str:
+def same_subject(one: str, other: str) -> bool:
+    """Whether both are the same name, however it is written."""
+    return _read(one) == _read(other)
+
+
+def _read(text: str) -> str:
     try:
-        return read_subject(shown)
+        return read_subject(text)
     except ValueError:
-        return shown
+        return text

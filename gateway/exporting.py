@@ -41,6 +41,7 @@ class Export:
         if self.form not in ("", *FORMS):
             raise Failed(f"export: {self.form!r} is none of {', '.join(FORMS)}", "correct this field, or empty it")
         self._name = name
+        self._former = record.value(FILE)
         self._bundle = bundle
         self._password = ""
         self._file = ""
@@ -84,7 +85,9 @@ class Export:
         """Uids of attachments of ours that the record does not name."""
         ours = re.compile(rf"{re.escape(self._name)}-[0-9a-f]{{8}}-[0-9a-f]{{6}}\.(pfx|pem)")
         named = record.value(FILE)
-        return [each.uid for each in record.attachments() if ours.fullmatch(each.name) and each.name != named]
+        # What it named before goes too where that was another certificate's.
+        found = (each for each in record.attachments() if ours.fullmatch(each.name) or each.name == self._former)
+        return [each.uid for each in found if each.name != named]
 
     def tidy(self, vault: Vault, record: VaultRecord) -> VaultRecord:
         """Remove attachments of ours that the record does not name. Raises CallError."""

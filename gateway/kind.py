@@ -47,6 +47,8 @@ class Rotation(ABC):
     """the value is chosen by us (``choosing.py``), and the old one is dead at the moment at which the server has it"""
     regenerates: ClassVar[bool] = False
     """a new one takes the place of one of two keys (``regenerating.py``), instead of being made beside the old ones"""
+    retired: ClassVar[str] = "removed secret"
+    """what is done to an old one, for the log"""
     renews: ClassVar[bool] = False
     """the service makes the next one itself, and it stays (``renewing.py``)"""
     defaults: ClassVar[Mapping[str, str]] = {}
@@ -54,6 +56,8 @@ class Rotation(ABC):
     azure: Azure | None = None
     lifetime = timedelta()
     """how long a new one lives, by the record; set before `find`"""
+    rotate_before: timedelta | None = None
+    """how long before its end a new one is made, by the record; set before `find`"""
     record: VaultRecord
     """set before `find`"""
     delivers = False
@@ -79,6 +83,10 @@ class Rotation(ABC):
     def is_behind(self, listed: list[LiveCredential]) -> bool:
         """Whether the record lacks something that the service has already."""
         return False
+
+    def waits_for(self) -> tuple[str, str] | None:
+        """What somebody else has yet to do for a new one, and a hint; None where nothing is open. Raises CallError."""
+        return None
 
     def address(self, key_id: str) -> str:
         """Where the service itself shows this one to whoever may read it; empty where it does not."""

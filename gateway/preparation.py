@@ -88,6 +88,7 @@ class Preparation:
         destinations = self._destinations()
         admin, kind = self._sign_in()
         kind.lifetime, kind.record = self.policy.lifetime, self.record
+        kind.rotate_before = self.policy.rotate_before
         ledger = read_ledger(self.record.value("rotation_state"), self.record.uid)
         target, listing = kind.find(ledger.target if ledger.named == given else given)
         ledger = (
@@ -168,13 +169,24 @@ class Preparation:
             )
 
     def _published_by_others(self, kind: Rotation, listing: tuple[LiveCredential, ...]) -> dict[str, str]:
-        """Key ids that other records publish, with the record's uid; asked only where a marker names one."""
+        """Key ids that other records publish, with the record's uid; asked only where it matters.
+
+        A marker names the record, where there are markers; a version of a certificate has none.
+        """
+        if kind.renews:
+            return self._published_beside(kind) if self.policy.remove_old != "none" else {}
         markers = ((key.key_id, read_marker(key.name)) for key in listing)
         owners = {key_id: marker.record_uid for key_id, marker in markers if marker}
         theirs = {key_id: uid for key_id, uid in owners.items() if uid != self.record.uid}
         records = self._host.vault.read(set(theirs.values())) if theirs else {}
         published = {uid: record.value(kind.outputs.key_id) for uid, record in records.items()}
         return {key_id: uid for key_id, uid in theirs.items() if published.get(uid) == key_id}
+
+
+    def _published_beside(self, kind: Rotation) -> dict[str, str]:
+        label, uid = kind.outputs.key_id, self.record.uid
+        others = (record for record in self._host.vault.read([]).values() if record.uid != uid)
+        return {published: record.uid for record in others if (published := record.value(label).strip().lower())}
 
 
 def read_record(vault: Vault, uid: str) -> VaultRecord:

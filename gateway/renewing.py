@@ -7,8 +7,8 @@ version newer than what it or a run before it started from publishes that one, a
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from gateway.certificates import UNKNOWN, Operation
@@ -68,55 +68,58 @@ class Renewal(Maker):
             Failed: there is none.
             Incomplete: it is not issued yet, by a CA or by a run of another host.
         """
-        if self._is_there():
-            log.info("version %s is there already; it is published as it is", self._newest.key_id)
+        if there := self._unpublished():
             self._note(self._noted(), "")
-            return self._kind.mint(self._newest.key_id, self._newest.ends)
+            return self._published_as_it_is(there)
         operation = self._renewer.operation()
-        if operation is None or not operation.is_open:
-            operation = self._begin(operation.request_id if operation else "")
-        else:
+        if operation is not None and operation.is_open:
             log.info("a new version is being made already")
+        else:
+            self._renewer.refuse_unrenewable()
+            self._note(self._noted(), "")
+            if made := self._made_since():  # by Key Vault itself, or a person
+                return self._published_as_it_is(made)
+            operation = self._begun(operation.request_id if operation else "")
         self._await(operation)
         made = self._made()
         return self._kind.mint(made.key_id, made.ends)
 
-    def _is_there(self) -> bool:
-        note, now, policy = self._at.known.ledger.regenerating, self._at.known.now, self._at.policy
-        if note and note.key_id != self._newest.key_id and self._newest.made and self._newest.made >= note.before:
-            return True
-        if note:
-            refuse_while_at_work(note, self._at.known, "renew this certificate")
-        if self._waits_for_a_ca():
-            return False
-        return policy.rotate_before is not None and self._newest.ends - now >= policy.rotate_before
+    def _published_as_it_is(self, there: LiveCredential) -> Minted:
+        log.info("version %s is there already; it is published as it is", there.key_id)
+        return self._kind.mint(there.key_id, there.ends)
 
-    def _waits_for_a_ca(self) -> bool:
-        if not self._at.record.value("csr").strip():
-            return False
-        operation = self._renewer.operation()
-        return operation is not None and operation.is_open
+    def _unpublished(self) -> LiveCredential | None:
+        """A version that is there and that this run publishes; None where a new one is to be made."""
+        at, newest_ = self._at, self._newest
+        note, published, now = at.known.ledger.regenerating, at.sorted.published, at.known.now
+        if note and (made := _since(at.sorted.all(), {note.key_id}, note.before)):
+            return made
+        if note:
+            refuse_while_at_work(note, at.known, "renew this certificate")
+        if at.policy.rotate_before is None:
+            return None
+        if newest_.ends - now >= at.policy.rotate_before:
+            return newest_
+        # Better than the one that is published, though near its end: the next run renews.
+        if published and published.made and _since([newest_], {published.key_id}, published.made):
+            return newest_ if newest_.ends > now else None
+        return None
 
     def _noted(self) -> Regenerating:
         before = self._newest.made or self._http.now()
         return Regenerating(self._newest.key_id, before, self._at.known.lock_id, self.marked_until)
 
-    def _begin(self, last: str) -> Operation:
-        self._renewer.refuse_unrenewable()
-        self._note(self._noted(), "")
+    def _begun(self, last: str) -> Operation:
+        """A new version, asked for once: a CA may charge for each. ``last``: the operation before it."""
         self._deadline.check()
-        for attempt in range(1, self._deadline.TRIES + 1):
-            try:
-                return self._renewer.begin()
-            except CallError as error:
-                # Not asked for again where it may still arrive: a CA may charge for each.
-                if isinstance(error, Unclear) and (begun := self._begun(last)):
-                    return begun
-                if isinstance(error, Unclear) or not self._deadline.wait_before_retry(error, attempt):
-                    raise Failed(f"no new version was begun: {error}", error.hint) from None
-        raise AssertionError  # the last attempt has raised
+        try:
+            return self._renewer.begin()
+        except CallError as error:
+            if isinstance(error, Unclear) and (operation := self._operation_since(last)):
+                return operation
+            raise Failed(f"no new version was begun: {error}", error.hint) from None
 
-    def _begun(self, last: str) -> Operation | None:
+    def _operation_since(self, last: str) -> Operation | None:
         """After a request that broke: the operation that it began, if it did."""
         for attempt in range(READS):
             if attempt:
@@ -131,10 +134,13 @@ class Renewal(Maker):
         for attempt in range(READS):
             if attempt:
                 self._deadline.pause(self._host.settings.retry_base)
-            made = newest(self._kind.live())
-            if made.key_id != self._newest.key_id:
+            if made := self._made_since():
                 return made
         raise Failed("Key Vault does not show the new version yet", "run it again: it publishes it then")
+
+    def _made_since(self) -> LiveCredential | None:
+        before = self._at.sorted.all()
+        return _since(self._kind.live(), {each.key_id for each in before}, self._newest.made)
 
     def _await(self, operation: Operation) -> None:
         """Wait for its end."""
@@ -164,11 +170,7 @@ class Renewal(Maker):
         csr = request_text(operation.csr)
         if self._at.record.value("csr").strip() != csr.strip():
             self._note(self._noted(), csr)
-        return Incomplete(
-            "the certificate waits for a CA: its signing request is in the record's field csr",
-            "have it signed, and then: keeper-rotation certificate merge "
-            f"{self._at.target.object_id} --chain FILE; the next run publishes it",
-        )
+        return Incomplete(*waiting_for_a_ca(self._at.target.object_id))
 
     def prove(self, minted: Minted) -> str:
         """The new version is what it should be. Raises Failed, CallError."""
@@ -202,3 +204,18 @@ class Renewal(Maker):
         log.warning("version %s stays in the vault; the next run publishes it", minted.key_id)
         with self._deadline.taking_back():
             self._renewer.export.take_back(self._host.vault)
+
+
+def waiting_for_a_ca(certificate_id: str) -> tuple[str, str]:
+    """What a run says while a CA is to sign, and what to do."""
+    return (
+        "the certificate waits for a CA: its signing request is in the record's field csr",
+        f"have it signed, and then: keeper-rotation certificate merge {certificate_id} --chain FILE; the next run "
+        "publishes it",
+    )
+
+
+def _since(listed: Iterable[LiveCredential], known: set[str], moment: datetime | None) -> LiveCredential | None:
+    """The newest that is none of these, and not older than ``moment``; of one second, the one listed last."""
+    found = [each for each in listed if each.key_id not in known and each.made and (not moment or each.made >= moment)]
+    return newest(reversed(found)) if found else None

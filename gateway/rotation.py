@@ -135,7 +135,8 @@ class Engine:
             published, at.known, at.policy, at_any_time=at.kind.regenerates or at.kind.chooses
         )
         if published is None or is_behind or (due and not (unfinished and can_finish)):
-            if not unfinished:
+            # Without a published one, what is overdue may be all that works.
+            if published is not None and not unfinished:
                 self._remove_overdue()
             return ""
         self._tidy()
@@ -158,6 +159,8 @@ class Engine:
         self.report.warnings += at.kind.make_owners(at.policy.owners)
         # One of another run that is still young, unless that run has published it meanwhile.
         young = [key.key_id for key in at.sorted.young if key.key_id != self.report.key_id]
+        if waited_for := at.kind.waits_for():
+            self._left_over.append(waited_for)
         for key_id in young:
             self.report.keep(key_id, "another run may be about to publish it")
             self._left_over.append((f"secret {key_id} belongs to another run that may still be at work", ""))
@@ -181,6 +184,7 @@ class Engine:
         return [key_id for key_id in overdue if key_id in self.report.removed]
 
     def _remove(self, key_id: str, why: str) -> None:
+        at = self._at
         try:
             was_there = self._mint.remove(key_id)
         except CallError as error:
@@ -188,8 +192,8 @@ class Engine:
             self._left_over.append((f"secret {key_id} could not be removed: {error}", error.hint))
             return
         if was_there:
-            names = [key.name for key in self._at.sorted.all() if key.key_id == key_id and not read_marker(key.name)]
-            log.info("removed secret %s%s: %s", key_id, f" {names[0]!r}" if names else "", why)
+            names = [key.name for key in at.sorted.all() if key.key_id == key_id and not read_marker(key.name)]
+            log.info("%s %s%s: %s", at.kind.retired, key_id, f" {names[0]!r}" if any(names) else "", why)
             self.report.removed.append(key_id)
 
     def _check_destinations(self) -> None:

@@ -61,6 +61,9 @@ class Save:
         self._labels = labels
         self._is_live = is_live
         self._before = {label: record.value(label) for label in (labels.target, labels.key_id)}
+        pair = {label: values[label] for label in (labels.key_id, labels.value) if label in values}
+        # Key id and value tell that it was saved; all values do, where the record shows these two already.
+        self._telling = pair if any(record.value(label) != value for label, value in pair.items()) else dict(values)
         self._may_arrive = False
         """whether a try over the revision of ``record`` was sent and may still be accepted"""
         self.record = record
@@ -80,7 +83,7 @@ class Save:
                 raise _not_saved(error)
             revision = self.record.revision
             self._read_back(error)
-            if self._shows(self._essential()) and (self._shows(self._values) or isinstance(error, Refused)):
+            if self._shows(self._telling) and (self._shows(self._values) or isinstance(error, Refused)):
                 return Saved.OURS
             if self._is_superseded():
                 return Saved.SUPERSEDED
@@ -114,13 +117,6 @@ class Save:
         self._may_arrive &= fresh.revision == revision
         self.record = fresh
 
-    def _essential(self) -> dict[str, str]:
-        """What must be shown for the save to count: the key id and the value, where they are among the values."""
-        pair = {
-            label: self._values[label] for label in (self._labels.key_id, self._labels.value) if label in self._values
-        }
-        return pair or dict(self._values)
-
     def _shows(self, values: Mapping[str, str]) -> bool:
         return all(self.record.value(label) == value for label, value in values.items())
 
@@ -144,7 +140,7 @@ class Save:
             error = self._fence()
             if error is not None:
                 self._read_back(error)
-        if self._shows(self._essential()):
+        if self._shows(self._telling):
             return Saved.OURS
         if self._may_arrive:
             raise Unknown(

@@ -7,6 +7,7 @@ Python that it is installed in, such as /opt/keeper-azure-rotation/bin/python.
 
 import json
 import sys
+from datetime import timedelta
 
 FITS = "0.1"  # the series of keeper-azure-rotation that this file is written for
 
@@ -38,18 +39,18 @@ if __version__.split(".")[:2] != FITS.split("."):
 
 from gateway import x509  # noqa: E402
 from gateway.azure import Azure  # noqa: E402
-from gateway.certificate_policy import read_wishes  # noqa: E402
-from gateway.certificates import SELF, UNKNOWN, CertificateVault, Operation  # noqa: E402
+from gateway.certificate_policy import read_wishes, same_subject  # noqa: E402
+from gateway.certificates import SELF, UNKNOWN, CertificateVault  # noqa: E402
 from gateway.credential import HandOver, LiveCredential, Minted, Target  # noqa: E402
 from gateway.errors import Failed  # noqa: E402
 from gateway.exporting import Export  # noqa: E402
 from gateway.key_vault_id import CertificateId  # noqa: E402
 from gateway.kind import Outputs, Rotation  # noqa: E402
+from gateway.renewing import waiting_for_a_ca  # noqa: E402
 from gateway.rules import newest  # noqa: E402
 from gateway.run import run  # noqa: E402
 from gateway.secret import Secret  # noqa: E402
 
-NOTHING = Operation("", "", b"", "", "")
 STAMP = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -63,6 +64,7 @@ class KeyVaultCertificate(Rotation):
     outputs = Outputs(key_id="certificate_version", value="thumbprint", expires="expires")
     proof = "certificate"
     renews = True
+    retired = "disabled version"
     defaults = {"remove_old": "none", "rotate_before_hours": "720"}  # noqa: RUF012 (understood by an old Python too)
 
     def __init__(self, http, cloud, admin):
@@ -88,12 +90,16 @@ class KeyVaultCertificate(Rotation):
         live = self._live(versions)
         if not live:
             raise Failed("every version of " + self.name + " is disabled", "enable the newest one in the portal")
-        self.wishes = read_wishes(self.record.value, self._shown_subject)
+        self.newest = versions[-1]
+        self.wishes = read_wishes(self.record.value, lambda: self._shown_subject(versions))
         return Target(self.id, "", self.name, versions[0].made.strftime(STAMP), None, True), live
 
-    def _shown_subject(self):
-        """Of the newest version: where the record says the same, it is what we wrote there, and no wish."""
-        return x509.facts(self.vault.certificate(self.name)).subject
+    def _shown_subject(self, versions):
+        """Of the published version: where the record says the same, it is what we wrote there, and no wish."""
+        published = self.published_id(self.record)
+        if published not in [each.version for each in versions]:
+            return ""
+        return x509.facts(self.vault.certificate(self.name, published)).subject
 
     def _live(self, versions):
         self.made = {each.version: each.made for each in versions}
@@ -108,10 +114,16 @@ class KeyVaultCertificate(Rotation):
         return self._live(self.vault.versions(self.name))
 
     def is_behind(self, listed):
-        """The vault has renewed it by itself, a CA has been asked, or the attachment is missing."""
-        if newest(listed).key_id != self.published_id(self.record) or self.export.is_missing(self.record):
-            return True
-        return bool(self.record.value("csr").strip()) and (self.operation() or NOTHING).is_open
+        """The vault has renewed it by itself, or the attachment is missing."""
+        return newest(listed).key_id != self.published_id(self.record) or self.export.is_missing(self.record)
+
+    def waits_for(self):
+        """A CA, once the record has its signing request, until somebody merges its answer or cancels."""
+        return waiting_for_a_ca(self.id) if self._is_asked_for() else None
+
+    def _is_asked_for(self):
+        operation = self.operation() if self.record.value("csr").strip() else None
+        return operation is not None and operation.is_open
 
     def operation(self):
         """How the making of a version goes."""
@@ -120,8 +132,8 @@ class KeyVaultCertificate(Rotation):
     def refuse_unrenewable(self):
         """With an issuer that the vault does not know, nobody would issue anything."""
         self.policy = self.wishes.applied(self.vault.policy(self.name))
+        self.issuer = issuer = (self.policy.get("issuer") or {}).get("name") or UNKNOWN
         self._refuse_contradictions()
-        issuer = (self.policy.get("issuer") or {}).get("name") or UNKNOWN
         if issuer in (SELF, UNKNOWN):
             return
         known = self.vault.issuer(issuer)
@@ -133,16 +145,22 @@ class KeyVaultCertificate(Rotation):
 
     def _refuse_contradictions(self):
         months = (self.policy.get("x509_props") or {}).get("validity_months") or 12
-        if float(self.record.value("rotate_before_hours") or self.defaults["rotate_before_hours"]) >= months * 30 * 24:
-            raise Failed(
-                "rotate_before_hours is not shorter than the certificate's validity, validity_months " + str(months),
-                "make it shorter, or every run would renew it",
-            )
+        self._refuse_too_early(timedelta(days=30 * months), "validity, validity_months " + str(months))
+        if self.issuer != SELF and self.newest.not_before:
+            given = self.newest.expires - self.newest.not_before
+            self._refuse_too_early(given, "validity of " + str(given.days) + " days, which its issuer gave")
         wanted = "export" if self.export.form else "deliver_to" if self.delivers else ""
         if wanted and (self.policy.get("key_props") or {}).get("exportable") is False:
             raise Failed(
                 wanted + ": the private key of " + self.name + " cannot leave the vault",
                 "take it out of this field, or make the key exportable in the certificate's policy",
+            )
+
+    def _refuse_too_early(self, validity, what):
+        if self.rotate_before is not None and self.rotate_before >= validity:
+            raise Failed(
+                "rotate_before_hours is not shorter than the certificate's " + what,
+                "make it shorter, or every run would renew it",
             )
 
     def begin(self):
@@ -156,7 +174,7 @@ class KeyVaultCertificate(Rotation):
         return Minted(name, Secret(self.facts.thumbprint), self.facts.expires, self.made.get(name))
 
     def prove(self, minted):
-        """It is valid now; its private key is looked at where it is exported."""
+        """It is valid now."""
         if not self.facts.not_before <= self.http.now() < self.facts.expires:
             raise Failed("the new version is not valid now", "look at it in the portal")
 
@@ -169,12 +187,13 @@ class KeyVaultCertificate(Rotation):
         """What a person wants to know of a certificate, and the attachment's name and password."""
         written = {
             "serial_number": self.facts.serial_number,
-            "subject": self.facts.subject,
             "issuer": self.facts.issuer,
             "not_before": self.facts.not_before.strftime(STAMP),
         }
         written.update(self.export.outputs(self.record))
-        if self.record.value("csr"):
+        if not self.wishes.subject or same_subject(self.wishes.subject, self.facts.subject):
+            written["subject"] = self.facts.subject  # else it stays a wish, for the next version
+        if self.record.value("csr") and not self._is_asked_for():
             written["csr"] = ""
         return written
 

@@ -92,9 +92,9 @@ class KeyVaultCertificateDestination(Destination):
         return bool(versions) and versions[-1].enabled and versions[-1].thumbprint == thumbprint(bundle.leaf)
 
     def after_retirement(self, reach: Reach, delivery: Delivery, removed: list[str]) -> None:
-        """Switch off the versions that came from those that were retired."""
+        """Switch off the versions that came from those that were retired; never the newest, which may be in use."""
         vault = self._vault(reach)
-        for each in vault.versions(self._place.name):
+        for each in vault.versions(self._place.name)[:-1]:
             if each.enabled and each.tags.get(KEY) in removed:
                 vault.enable(each.name, each.version, False)
 
