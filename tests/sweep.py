@@ -10,6 +10,7 @@ import argparse
 import concurrent.futures
 import json
 import os
+import re
 import sys
 import time
 from collections import Counter
@@ -51,6 +52,14 @@ KILLS = {"kill before", "kill after"}
 
 # How often a new secret is tried while it propagates depends on the moment; beyond this no request is a case.
 MOST_OF_ONE = 6
+
+
+CHANGES = re.compile(r"\.(add|create|import|merge|put|regenerate|remove|set|update|upload)(_|$)")
+
+
+def changes(operation: str) -> bool:
+    """Whether a request changes something: only then does it matter to others whether a lost one arrived."""
+    return CHANGES.search(operation) is not None
 
 
 @dataclass(frozen=True)

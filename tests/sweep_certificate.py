@@ -18,8 +18,6 @@ from tests.certificate_stage import CertificateStage
 from tests.stage import Outcome
 from tests.sweep import FAULTS, KILLS
 
-WORST = ("kill after", "reset after", "malformed body", "HTTP 403")
-
 
 @dataclass
 class Verdict:

@@ -19,7 +19,8 @@ from sandbox import faults
 from sandbox.certificate_furnish import OFFICER, SECRETS_USER
 from tests.certificate_stage import CertificateStage, opens
 from tests.stage import ROOT, Outcome, Stage
-from tests.sweep_certificate import WORST, cases, judge
+from tests.sweep import changes
+from tests.sweep_certificate import cases, judge
 
 SCRIPT = ROOT / "scripts" / "azure_key_vault_certificate.py"
 DAY = 86400.0
@@ -358,9 +359,13 @@ def test_two_hosts_make_one_version(certificate: Callable[..., CertificateStage]
     assert len(stage.versions()) == 2 and not stage.wrong()
 
 
-@pytest.mark.parametrize("fault", WORST)
-def test_the_worst_faults_on_every_request(fault: str) -> None:
+EVERYWHERE, WHERE_SOMETHING_CHANGES = ("kill after", "malformed body"), ("reset after", "HTTP 403")
+
+
+@pytest.mark.parametrize("fault", (*EVERYWHERE, *WHERE_SOMETHING_CHANGES))
+def test_the_worst_faults(fault: str) -> None:
     """The record never names what is not there, and the plain run afterwards completes the renewal."""
+    chosen = [case for case in cases((fault,)) if fault in EVERYWHERE or changes(case[0])]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        verdicts = list(pool.map(judge, cases((fault,))))
-    assert len(verdicts) > 25 and not [str(each) for each in verdicts if each.wrong]
+        verdicts = list(pool.map(judge, chosen))
+    assert len(verdicts) > 5 and not [str(each) for each in verdicts if each.wrong]
