@@ -27,6 +27,8 @@ check: .venv-dev/ready        ## lint and types
 
 sweep: .venv-dev/ready        ## every request of a rotation with every fault: half an hour
 	$(DEV) -m tests.sweep
+	$(DEV) -m tests.sweep_certificate
+	$(DEV) -m tests.sweep_tls_secret
 
 bench: .venv-dev/ready        ## what a rotation costs; REFERENCE_SCRIPT=FILE compares
 	$(DEV) -m tests.bench
