@@ -26,7 +26,7 @@ from gateway.vault import Vault, VaultRecord
 MEANING = {
     0: "done",
     1: "failed; the record, and what it publishes, are as before",
-    2: "what the record shows works; the next run finishes what is left over",
+    2: "what the record shows works; something is left over, and the hint says who finishes it",
     3: "unknown; look at what the error and the hint say",
 }
 

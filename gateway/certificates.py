@@ -123,7 +123,8 @@ class CertificateVault:
         value = Secret(found.value or "").reveal()
         if not has_private_key(value, found.properties.content_type or ""):
             what = f"the private key of {name} cannot leave the vault"
-            raise Failed(what, "its policy says exportable=false; the certificate alone can be had: obtain --form=cer")
+            hint = "its policy says exportable=false: leave export and deliver_to empty; --form=cer gives the rest"
+            raise Failed(what, hint)
         return value, found.properties.content_type or ""
 
     def policy(self, name: str) -> dict[str, Any]:

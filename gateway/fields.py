@@ -121,6 +121,10 @@ FIELDS = (
 )
 
 
+TARGETS = ("application_object_id", "storage_account_id", "mongodb_uri", "certificate_id", "tls_secret_id")
+"""the fields that say what a record stands for; one of them is filled in"""
+
+
 def script_of(target: str) -> str:
     """The script whose target's label this is."""
     return next(field.only for field in FIELDS if field.label == target)

@@ -88,6 +88,10 @@ class Rotation(ABC):
         """What somebody else has yet to do for a new one, and a hint; None where nothing is open. Raises CallError."""
         return None
 
+    def stale(self) -> tuple[str, ...]:
+        """Labels of fields that are to be emptied, because what they say is over. Raises CallError."""
+        return ()
+
     def address(self, key_id: str) -> str:
         """Where the service itself shows this one to whoever may read it; empty where it does not."""
         return ""

@@ -14,7 +14,7 @@ from gateway.credential import LiveCredential, Target, read_marker
 from gateway.deliveries.base import Destination, Reach
 from gateway.delivering import Deliveries
 from gateway.errors import CallError, Failed
-from gateway.fields import script_of
+from gateway.fields import TARGETS, script_of
 from gateway.http import Http
 from gateway.kind import Rotation
 from gateway.ledger import Ledger, read_ledger
@@ -142,6 +142,7 @@ class Preparation:
     def _check_record(self) -> str:
         label, uid = self._make_kind.target, self.record.uid
         check_editable(self.record)
+        check_alone(self.record, label)
         given = self.record.value(label).strip()
         if not given:
             raise Failed(f"record {uid} has no {label}", "fill in this field in the vault")
@@ -182,7 +183,6 @@ class Preparation:
         published = {uid: record.value(kind.outputs.key_id) for uid, record in records.items()}
         return {key_id: uid for key_id, uid in theirs.items() if published.get(uid) == key_id}
 
-
     def _published_beside(self, kind: Rotation) -> dict[str, str]:
         label, uid = kind.outputs.key_id, self.record.uid
         others = (record for record in self._host.vault.read([]).values() if record.uid != uid)
@@ -209,9 +209,19 @@ def read_record(vault: Vault, uid: str) -> VaultRecord:
 
 
 def check_record(record: VaultRecord, script: str) -> None:
-    """Its labels are spelt right, and it can be edited. Raises Failed."""
+    """Its labels are spelt right, it can be edited, and it stands for nothing else. Raises Failed."""
     check_labels(record, script)
     check_editable(record)
+    check_alone(record, next(label for label in TARGETS if script_of(label) == script))
+
+
+def check_alone(record: VaultRecord, target: str) -> None:
+    """It has this target or none: a second one would overwrite what is published of the first. Raises Failed."""
+    if others := [label for label in TARGETS if label != target and record.value(label).strip()]:
+        raise Failed(
+            f"record {record.uid} stands for something else: it has {', '.join(others)}",
+            f"name another record for {target}: one record stands for one thing",
+        )
 
 
 def check_labels(record: VaultRecord, script: str) -> None:

@@ -100,6 +100,9 @@ class Renewal(Maker):
             return None
         if newest_.ends - now >= at.policy.rotate_before:
             return newest_
+        # What was issued a short while ago for a short while, and is published nowhere yet.
+        if not at.known.key_id and newest_.made and newest_.ends - now > now - newest_.made:
+            return newest_
         # Better than the one that is published, though near its end: the next run renews.
         if published and published.made and _since([newest_], {published.key_id}, published.made):
             return newest_ if newest_.ends > now else None
@@ -201,7 +204,7 @@ class Renewal(Maker):
 
     def take_back(self, minted: Minted) -> None:
         """Leave the new version in the vault, and the record as it was."""
-        log.warning("version %s stays in the vault; the next run publishes it", minted.key_id)
+        log.warning("version %s stays in the vault, and is not published", minted.key_id)
         with self._deadline.taking_back():
             self._renewer.export.take_back(self._host.vault)
 

@@ -134,6 +134,8 @@ class Engine:
         can_finish = at.known.ledger.key_id == at.known.key_id and rules.can_finish(
             published, at.known, at.policy, at_any_time=at.kind.regenerates or at.kind.chooses
         )
+        if due and unfinished and can_finish:
+            log.info("what an earlier run left open is finished first; the next run makes a new one")
         if published is None or is_behind or (due and not (unfinished and can_finish)):
             # Without a published one, what is overdue may be all that works.
             if published is not None and not unfinished:
@@ -316,7 +318,7 @@ class Engine:
         if self._is_superseded:
             return False
         missing = deliveries.open(delivery.generation, required=True)
-        for key in self._at.sorted.all() if missing else []:
+        for key in (each for each in self._at.sorted.all() if missing and each.key_id != delivery.key_id):
             self.report.keep(key.key_id, "a destination that was not served may hold it")
         return not missing
 
@@ -351,8 +353,11 @@ class Engine:
     def _tidy(self) -> None:
         try:
             self._record = self._mint.tidy(self._record)
+            stale = {label: "" for label in self._at.kind.stale() if self._record.value(label)}
+            if stale:
+                self._save_values(self._record, stale)
         except (RotationError, CallError) as error:
-            self._left_over.append((f"an older attachment is still there: {error}", error.hint))
+            self._left_over.append((f"the record is not tidied up: {error}", error.hint))
 
     def _give_newer(self, record: VaultRecord) -> None:
         """Another rotation has finished while we delivered: what we gave out may have come last, so give its secret."""

@@ -6,6 +6,7 @@ Python that it is installed in, such as /opt/keeper-azure-rotation/bin/python.
 """
 
 import json
+import logging
 import sys
 from datetime import timedelta
 
@@ -42,7 +43,7 @@ from gateway.azure import Azure  # noqa: E402
 from gateway.certificate_policy import read_wishes, same_subject  # noqa: E402
 from gateway.certificates import SELF, UNKNOWN, CertificateVault  # noqa: E402
 from gateway.credential import HandOver, LiveCredential, Minted, Target  # noqa: E402
-from gateway.errors import Failed  # noqa: E402
+from gateway.errors import Failed, Incomplete  # noqa: E402
 from gateway.exporting import Export  # noqa: E402
 from gateway.key_vault_id import CertificateId  # noqa: E402
 from gateway.kind import Outputs, Rotation  # noqa: E402
@@ -51,6 +52,7 @@ from gateway.rules import newest  # noqa: E402
 from gateway.run import run  # noqa: E402
 from gateway.secret import Secret  # noqa: E402
 
+log = logging.getLogger("gateway")
 STAMP = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -83,16 +85,27 @@ class KeyVaultCertificate(Rotation):
         self.export = Export(self.record, self.name, lambda version: self.vault.bundle(self.name, version))
         versions = self.vault.versions(self.name)
         if not versions:
-            raise Failed(
-                "certificate_id: there is no certificate " + self.name,
-                "the form is " + CertificateId.example(self.azure.cloud),
-            )
+            raise self._without_versions()
         live = self._live(versions)
         if not live:
             raise Failed("every version of " + self.name + " is disabled", "enable the newest one in the portal")
+        if not versions[-1].enabled:
+            log.warning("the newest version of %s is disabled; what is enabled counts", self.name)
         self.newest = versions[-1]
         self.wishes = read_wishes(self.record.value, lambda: self._shown_subject(versions))
         return Target(self.id, "", self.name, versions[0].made.strftime(STAMP), None, True), live
+
+    def _without_versions(self):
+        operation = self.operation()
+        if operation is not None and operation.is_open:
+            return Incomplete(
+                self.name + " has no version yet: its first one is being made, by the issuer " + operation.issuer,
+                "keeper-rotation certificate status " + self.id + " says what it waits for",
+            )
+        where = "certificate_id: there is no certificate " + self.name + " in " + self.vault.url
+        if self.vault.is_deleted(self.name):
+            return Failed(where + " any more: it was deleted", "recover it in the portal, or correct this field")
+        return Failed(where, "correct this field; keeper-rotation certificate list shows what is there")
 
     def _shown_subject(self, versions):
         """Of the published version: where the record says the same, it is what we wrote there, and no wish."""
@@ -120,6 +133,10 @@ class KeyVaultCertificate(Rotation):
     def waits_for(self):
         """A CA, once the record has its signing request, until somebody merges its answer or cancels."""
         return waiting_for_a_ca(self.id) if self._is_asked_for() else None
+
+    def stale(self):
+        """A signing request that nobody waits for any more."""
+        return ("csr",) if self.record.value("csr") and not self._is_asked_for() else ()
 
     def _is_asked_for(self):
         operation = self.operation() if self.record.value("csr").strip() else None
@@ -160,7 +177,7 @@ class KeyVaultCertificate(Rotation):
         if self.rotate_before is not None and self.rotate_before >= validity:
             raise Failed(
                 "rotate_before_hours is not shorter than the certificate's " + what,
-                "make it shorter, or every run would renew it",
+                "set it to less, such as 168 (where the record lacks the field, it is 720), or every run would renew",
             )
 
     def begin(self):
@@ -176,7 +193,8 @@ class KeyVaultCertificate(Rotation):
     def prove(self, minted):
         """It is valid now."""
         if not self.facts.not_before <= self.http.now() < self.facts.expires:
-            raise Failed("the new version is not valid now", "look at it in the portal")
+            until = self.facts.not_before.strftime(STAMP) + " to " + self.facts.expires.strftime(STAMP)
+            raise Failed("the new version is not valid now", "it is from " + until)
 
     def retire(self, key_id):
         """An old version is switched off."""

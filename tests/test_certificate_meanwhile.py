@@ -204,3 +204,56 @@ def test_a_key_stays_in_its_hsm_unless_the_record_says_otherwise(what: str, cert
 
 def test_a_field_of_blanks_is_an_empty_one(certificate: Make) -> None:
     done(certificate(settings={"rotate_before_hours": " ", "validity_months": " ", "subject": " "}).run())
+
+
+# What there is to publish, or is not
+
+
+def test_a_first_version_that_waits_for_a_ca_is_incomplete(certificate: Make) -> None:
+    stage = certificate(issuer="Unknown")
+    live = stage.made.vault.certificates.live[stage.made.name]
+    assert stage.run().code == 2 and live.pending
+    live.versions.clear()
+    outcome = stage.run()
+    assert outcome.code == 2 and "its first one is being made, by the issuer Unknown" in outcome.stderr, outcome
+
+
+def test_a_certificate_that_was_deleted_says_so(certificate: Make) -> None:
+    stage = certificate()
+    stage.sandbox.keyvault.delete_certificate(stage.made.vault, stage.made.name)
+    stage.sandbox.clock.advance(60)
+    outcome = stage.run()
+    assert outcome.code == 1 and "any more: it was deleted" in outcome.stderr and "recover it" in outcome.stderr
+
+
+def test_one_that_was_issued_for_a_short_while_is_published_by_the_first_run(certificate: Make) -> None:
+    stage = certificate(issuer="contoso-ca", days_left=25)
+    stage.versions()[0].created = int(stage.sandbox.clock.now())
+    done(stage.run())
+    assert stage.value("certificate_version") == stage.made.first and orders(stage) == 0
+
+
+def test_the_newest_version_is_disabled_and_the_run_says_so(certificate: Make) -> None:
+    stage = certificate(days_left=300)
+    stage.sandbox.keyvault.add_certificate(stage.made.vault, stage.made.name, enabled=False)
+    outcome = stage.run()
+    done(outcome)
+    assert "the newest version of orders-tls is disabled" in outcome.stderr
+    assert stage.value("certificate_version") == stage.made.first
+
+
+def test_a_signing_request_that_was_cancelled_leaves_the_record(certificate: Make) -> None:
+    stage = certificate(issuer="Unknown", days_left=300)
+    done(stage.run())
+    assert stage.run(stage.line(dueNow=True)).code == 2 and stage.value("csr")
+    stage.vault_forgets()
+    done(stage.run(), "not_due")
+    assert not stage.value("csr") and not stage.wrong()
+
+
+@pytest.mark.parametrize("label", ["application_object_id", "mongodb_uri", "tls_secret_id"])
+def test_a_record_of_something_else_is_left_alone(label: str, certificate: Make) -> None:
+    stage = certificate(settings={label: "x"})
+    outcome = stage.run()
+    assert outcome.code == 1 and f"stands for something else: it has {label}" in outcome.stderr, outcome
+    assert orders(stage) == 0 and not stage.value("certificate_version")
