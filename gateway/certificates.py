@@ -131,14 +131,28 @@ class CertificateVault:
         """The policy as Key Vault shows it (``key_props``, ``x509_props``, ``issuer``, …)."""
         return self._send("GET", f"certificates/{name}/policy")
 
-    def begin(self, name: str, policy: dict[str, Any] | None, tags: dict[str, str] | None = None) -> Operation:
-        """Begin a new version, asked for once; by the certificate's own policy where none is given."""
+    def begin(
+        self, name: str, policy: dict[str, Any] | None, tags: dict[str, str] | None = None, last: str = ""
+    ) -> Operation:
+        """Begin a new version; by the certificate's own policy where none is given.
+
+        Asked for once, for a CA may charge for each: before a try is repeated, the vault is asked for an operation that
+        is not ``last``, the request id of the one before.
+        """
         # Microsoft's begin_create_certificate asks for a policy of its own classes, and polls in a thread.
         content: dict[str, Any] = {"policy": policy} if policy else {}
         if tags:
             content["tags"] = tags
-        body = self._send("POST", f"certificates/{name}/create", content, repeat_unclear=False)
-        return _operation(body)
+        tries = 0
+
+        def once() -> Operation:
+            nonlocal tries
+            tries += 1
+            if tries > 1 and (begun := self.operation(name)) and begun.request_id != last:
+                return begun
+            return _operation(self._ask("POST", f"certificates/{name}/create", content))
+
+        return self._calls.patiently(once, repeat_unclear=False, tells=True)
 
     def set_policy(self, name: str, policy: dict[str, Any]) -> dict[str, Any]:
         """Change the policy; what is not named stays."""
@@ -215,14 +229,16 @@ class CertificateVault:
         repeat_unclear: bool = True,
         tells: bool = True,
     ) -> dict[str, Any]:
+        return self._calls.patiently(
+            lambda: self._ask(method, path, content), repeat_unclear=repeat_unclear, tells=tells
+        )
+
+    def _ask(self, method: str, path: str, content: dict[str, Any] | None) -> dict[str, Any]:
         from azure.core.rest import HttpRequest
 
-        def ask() -> dict[str, Any]:
-            response = self._client.send_request(HttpRequest(method, f"/{path}", json=content))
-            response.raise_for_status()
-            return dict(response.json())
-
-        return self._calls.patiently(ask, repeat_unclear=repeat_unclear, tells=tells)
+        response = self._client.send_request(HttpRequest(method, f"/{path}", json=content))
+        response.raise_for_status()
+        return dict(response.json())
 
 
 def check_free(vault: CertificateVault, name: str) -> None:

@@ -39,8 +39,8 @@ class Renewer(Protocol):
     def refuse_unrenewable(self) -> None:
         """Raises Failed where nobody could issue a new version; CallError."""
 
-    def begin(self) -> Operation:
-        """Begin a new version, asked for once. Raises CallError."""
+    def begin(self, last: str) -> Operation:
+        """Begin a new version, asked for once; ``last`` is the request id of the one before. Raises CallError."""
 
 
 class Renewal(Maker):
@@ -116,7 +116,7 @@ class Renewal(Maker):
         """A new version, asked for once: a CA may charge for each. ``last``: the operation before it."""
         self._deadline.check()
         try:
-            return self._renewer.begin()
+            return self._renewer.begin(last)
         except CallError as error:
             if isinstance(error, Unclear) and (operation := self._operation_since(last)):
                 return operation

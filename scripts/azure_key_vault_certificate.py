@@ -180,9 +180,9 @@ class KeyVaultCertificate(Rotation):
                 "set it to less, such as 168 (where the record lacks the field, it is 720), or every run would renew",
             )
 
-    def begin(self):
+    def begin(self, last):
         """A new version, by the certificate's own policy or with what the record wants different."""
-        return self.vault.begin(self.name, self.policy if self.wishes else None)
+        return self.vault.begin(self.name, self.policy if self.wishes else None, None, last)
 
     def mint(self, name, ends):
         """The version of this name."""

@@ -339,7 +339,10 @@ def test_without_the_right_to_read_the_key_nothing_is_published(certificate: Cal
     assert len(stage.versions()) == 2 and not stage.wrong()
 
 
-@pytest.mark.parametrize("fault", [faults.ResetAfter(), faults.HangAfter(), faults.ErrorAfter(503)])
+LOST = (faults.ResetAfter(), faults.HangAfter(), faults.ErrorAfter(503), faults.ErrorAfter(429, {"Retry-After": "0"}))
+
+
+@pytest.mark.parametrize("fault", LOST, ids=repr)
 def test_a_lost_answer_does_not_make_two_versions(
     fault: faults.Kind, certificate: Callable[..., CertificateStage]
 ) -> None:
