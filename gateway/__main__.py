@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
+from typing import NoReturn
 
 import click
 
 from gateway import __version__
-from gateway.errors import CallError, Failed, RotationError
+from gateway.errors import CallError, Failed, RotationError, Unclear, Unknown
 from gateway.report import Stderr
 from gateway.secret import masked
 
@@ -98,8 +100,9 @@ def listen(path: str) -> None:
 
 
 def main() -> None:
-    """The command; usage errors and ours are exit 1, as in the scripts."""
+    """The command; exit codes are those of the scripts, and usage errors are 1."""
     import logging
+    import traceback
 
     package = logging.getLogger("gateway")
     package.addHandler(Stderr())
@@ -111,10 +114,30 @@ def main() -> None:
         sys.exit(1)
     except click.Abort:
         sys.exit(1)
-    except (RotationError, CallError) as error:
-        hint = error.hint
-        click.echo(masked(f"error: {error}" + (f"\nhint: {hint}" if hint else "")), err=True)
-        sys.exit(error.exit_code if isinstance(error, RotationError) else Failed.exit_code)
+    except RotationError as error:
+        _end(error)
+    except CallError as error:
+        _end((Unknown if _may_have_changed(error) else Failed)(str(error), error.hint))
+    except Exception as error:
+        if os.environ.get("ROTATION_TRACEBACK"):
+            package.error("%s", traceback.format_exc())
+        hint = "set ROTATION_TRACEBACK=1, run again, and report what it shows"
+        _end(Unknown(f"unforeseen {type(error).__name__}", hint))
+
+
+def _end(error: RotationError) -> NoReturn:
+    click.echo(masked(f"error: {error}" + (f"\nhint: {error.hint}" if error.hint else "")), err=True)
+    sys.exit(error.exit_code)
+
+
+def _may_have_changed(error: CallError) -> bool:
+    """Whether the answer is missing to what may have changed something, in Key Vault or in Keeper."""
+    from gateway.key_vault import MaybeDone
+
+    writes = ("create_secret", "update_secret", "delete_secret", "add_file", "file upload")
+    return isinstance(error, MaybeDone) or (
+        isinstance(error, Unclear) and error.place in [f"Keeper {write}" for write in writes]
+    )
 
 
 if __name__ == "__main__":

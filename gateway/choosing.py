@@ -14,14 +14,16 @@ from datetime import timedelta
 from typing import Protocol
 
 from gateway.credential import LiveCredential, Minted
-from gateway.errors import CallError, Failed, Unknown
+from gateway.errors import CallError, Failed, NotSent, RotationError, Unclear, Unknown
 from gateway.ledger import Regenerating
-from gateway.minting import Maker
+from gateway.minting import READS, Maker
 from gateway.preparation import Host, Prepared
 from gateway.regenerating import refuse_while_at_work
 from gateway.secret import Secret
 
 log = logging.getLogger("gateway")
+
+_BOTH = "the record holds both values; the next run finds out which one logs in"
 
 
 class Chooser(Protocol):
@@ -54,6 +56,10 @@ class Choosing(Maker):
         self._deadline = host.http.deadline
         self._settings = host.settings
         self._note = note
+        self._is_of_before = False
+        """whether the new value is the pending one of an earlier run, which may have told it to the server"""
+        self._may_arrive = False
+        """whether the server was told the new value without an answer, and may still take it"""
         self.marked_until = host.http.now() + timedelta(seconds=self._deadline.remaining())
 
     def make(self, lifetime: timedelta) -> Minted:
@@ -66,19 +72,30 @@ class Choosing(Maker):
         """
         value, key_id = self._pending()
         minted = Minted(key_id, value, self._http.now() + lifetime)
-        if self._logs_in(value, new=True):
-            log.info("the server has the pending value of an earlier run already")
-            return minted
-        if self._at.known.value and not self._logs_in(self._at.known.value, new=False):
-            log.warning("neither the published nor the pending value logs in; the server is told the pending one")
-        self._deadline.check()
-        self._tell(value)
+        if not self._has_already(value):
+            self._deadline.check()
+            self._tell(value)
         return minted
+
+    def _has_already(self, value: Secret) -> bool:
+        """Whether an earlier run has told the server this value."""
+        try:
+            if self._logs_in(value, new=True):
+                log.info("the server has the pending value of an earlier run already")
+                return True
+            if self._at.known.value and not self._logs_in(self._at.known.value, new=False):
+                log.warning("neither the published nor the pending value logs in; the server is told the pending one")
+        except CallError as error:
+            if self._is_of_before:
+                raise Unknown(f"whether the server has the pending value cannot be told: {error}", _BOTH) from None
+            raise Failed(f"the server was not told the new value: {error}", error.hint) from None
+        return False
 
     def _pending(self) -> tuple[Secret, str]:
         pending, note = self._at.record.secret("pending_password"), self._at.known.ledger.regenerating
         if pending and note:
             refuse_while_at_work(note, self._at.known, "change this password")
+            self._is_of_before = True
             return pending, note.key_id
         value, key_id = self._kind.choose(), secrets.token_hex(8)
         now = self._http.now()
@@ -91,16 +108,35 @@ class Choosing(Maker):
     def _tell(self, value: Secret) -> None:
         try:
             # Telling the same value twice is the same as once.
-            self._http.patiently(lambda: self._kind.tell(value))
+            self._http.patiently(lambda: self._tell_once(value))
         except CallError as error:
-            try:
-                with self._deadline.taking_back():
-                    if self._logs_in(value, new=True):
-                        return
-            except CallError as second:
-                what = f"whether the server has the new value cannot be told ({error}): {second}"
-                raise Unknown(what, "the record holds both values; the next run finds out which one logs in") from None
+            never_left = isinstance(error, NotSent) and not self._may_arrive
+            if not never_left and self._has_taken(value, error):
+                return
+            if self._may_arrive:
+                raise Unknown(f"whether the server has the new value cannot be told: {error}", _BOTH) from None
             raise Failed(f"the server did not take the new value: {error}", error.hint) from None
+
+    def _tell_once(self, value: Secret) -> None:
+        try:
+            self._kind.tell(value)
+        except Unclear:
+            self._may_arrive = True
+            raise
+
+    def _has_taken(self, value: Secret, error: CallError) -> bool:
+        """After a try that broke: whether the value logs in; what may still arrive is given a moment."""
+        try:
+            with self._deadline.taking_back():
+                for attempt in range(READS if self._may_arrive else 1):
+                    if attempt:
+                        self._deadline.pause(self._settings.retry_base)
+                    if self._logs_in(value, new=True):
+                        return True
+        except CallError as second:
+            what = f"whether the server has the new value cannot be told ({error}): {second}"
+            raise Unknown(what, _BOTH) from None
+        return False
 
     def prove(self, minted: Minted) -> str:
         """A real login, several times in a row. Raises Failed, CallError."""
@@ -131,8 +167,8 @@ class Choosing(Maker):
                 published = record.secret(self._at.kind.outputs.value)
                 if published and not self._logs_in(published, new=False):
                     self._http.patiently(lambda: self._kind.tell(published))
-        except (CallError, KeyError) as error:
-            raise Unknown(
-                f"the server may have the pending value, and could not be told the published one again: {error}",
-                "the record holds both values; the next run finds out which one logs in",
-            ) from None
+        except (RotationError, CallError, KeyError) as error:
+            what = f"the server may have the pending value, and could not be told the published one again: {error}"
+            raise Unknown(what, _BOTH) from None
+        if self._may_arrive:
+            raise Unknown("the server may still take the pending value, though it was told the published one", _BOTH)

@@ -6,14 +6,15 @@ Source: https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
 
 from gateway.azure import Azure
 from gateway.clouds import Cloud
 from gateway.errors import CallError, Failed, NotSent, Refused, Unclear
 from gateway.http import Http, never_left
+from gateway.key_vault_id import split
 from gateway.secret import masked
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ T = TypeVar("T")
 
 # What Microsoft's clients, and who reads what they made of an answer, raise where it is none.
 _NO_ANSWER = (ValueError, TypeError, KeyError, AttributeError)
+
+
+class MaybeDone(Unclear):
+    """What was asked for would have changed the vault, and it may have."""
 
 
 class _Unreadable(Unclear):
@@ -38,7 +43,7 @@ def vault_url(text: str, cloud: Cloud, place: str = "--vault") -> str:
         Failed: it is neither; ``place`` names where it stands.
     """
     given = text.strip().lower()
-    parts = urlsplit(given if "//" in given else f"https://{given}")
+    parts = split(given if "//" in given else f"https://{given}")
     name = parts.netloc.removesuffix(f".{cloud.key_vault}")
     known = parts.netloc != name or "//" not in given
     fits = re.fullmatch(r"[a-z0-9](?:[a-z0-9-]{1,22}[a-z0-9])?", name)
@@ -64,6 +69,7 @@ class KeyVaultCalls:
         self._url = url
         self._place = place
         self._hints = hints
+        self._last = threading.local()
 
     def secrets(self) -> SecretClient:
         """The client for secrets."""
@@ -88,10 +94,18 @@ class KeyVaultCalls:
             ),
             # We decide what may be repeated: azure-core would send a PUT up to four times.
             "retry_total": 0,
+            "raw_request_hook": self._note_request,
             "raw_response_hook": lambda answer: self._http.note_time(answer.http_response),
             # A redirect would be followed with the secret in hand, wherever it leads.
             "permit_redirects": False,
         }
+
+    def _note_request(self, request: Any) -> None:
+        self._last.method = request.http_request.method
+
+    def _unclear(self, what: str) -> Unclear:
+        is_read = getattr(self._last, "method", "GET") == "GET"
+        return (Unclear if is_read else MaybeDone)(self._place, what)
 
     def listed(self, listing: Any, read: Callable[[Any], T]) -> Iterator[T]:
         """Every entry of a list that comes in pages, as ``read`` makes it of Microsoft's. Raises CallError."""
@@ -114,7 +128,21 @@ class KeyVaultCalls:
         Raises:
             CallError
         """
-        return self._http.patiently(lambda: self._translated(call, tells), repeat_unclear=repeat_unclear)
+        lost: list[MaybeDone] = []
+
+        def attempt() -> T:
+            try:
+                return self._translated(call, tells)
+            except MaybeDone as error:
+                lost.append(error)
+                raise
+
+        try:
+            return self._http.patiently(attempt, repeat_unclear=repeat_unclear)
+        except NotSent:
+            if lost:  # an earlier try may have arrived
+                raise lost[-1] from None
+            raise
 
     def _translated(self, call: Callable[[], T], tells: bool) -> T:
         from azure.core import exceptions
@@ -128,16 +156,16 @@ class KeyVaultCalls:
             cause = error.inner_exception
             if isinstance(cause, RequestException) and never_left(cause):
                 raise NotSent(self._place, "no connection") from None
-            raise Unclear(self._place, "connection broken") from None
+            raise self._unclear("connection broken") from None
         except exceptions.AzureError:
-            raise Unclear(self._place, "no usable answer") from None
+            raise self._unclear("no usable answer") from None
         except _NO_ANSWER:
-            raise Unclear(self._place, "an answer that cannot be read") from None
+            raise self._unclear("an answer that cannot be read") from None
 
     def _refused(self, error: Any, tells: bool) -> CallError:
         status = error.status_code or 0
         if status >= 500 or status < 300:
-            return Unclear(self._place, f"HTTP {status}" if status >= 500 else "an answer that cannot be read")
+            return self._unclear(f"HTTP {status}" if status >= 500 else "an answer that cannot be read")
         inner = getattr(error.error, "innererror", None) or {}
         code = str(inner.get("code") or getattr(error.error, "code", "") or "")
         # Masked before it is cut: half of a token would not be known.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from gateway.clouds import Cloud
 from gateway.errors import Failed
@@ -49,10 +49,10 @@ class _ObjectId:
         Raises:
             Failed: it is another thing, or of another cloud; ``place`` names where it stands.
         """
-        parts = urlsplit(text.strip())
+        parts = split(text.strip())
         if parts.netloc == cloud.portal:
             blade = f"/Microsoft_Azure_KeyVault/{cls.what.capitalize()}/"
-            parts = urlsplit(unquote(parts.fragment).partition(blade)[2])
+            parts = split(unquote(parts.fragment).partition(blade)[2])
         host = rf"[a-zA-Z0-9](?:[a-zA-Z0-9-]{{1,22}}[a-zA-Z0-9])?\.{re.escape(cloud.key_vault)}"
         path = re.fullmatch(rf"/{cls.collection}/([0-9a-zA-Z-]{{1,127}})(?:/([0-9a-f]{{32}}))?/?", parts.path)
         if parts.scheme != "https" or not re.fullmatch(host, parts.netloc) or not path or parts.query:
@@ -74,6 +74,14 @@ class SecretId(_ObjectId):
 
     collection = "secrets"
     what = "secret"
+
+
+def split(text: str) -> SplitResult:
+    """The parts of an address; empty ones where it is none."""
+    try:
+        return urlsplit(text)
+    except ValueError:  # such as a bracket in the place of the host
+        return urlsplit("")
 
 
 def check_name(name: str) -> None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import secrets
 import string
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from gateway.errors import CallError, Failed, NotSent, Refused, Unclear
 from gateway.http import Http
@@ -29,6 +31,8 @@ _OPTIONS = frozenset(
     }
 )
 _EXAMPLE = "mongodb://host.example:27017/?tls=true or mongodb+srv://cluster.example/"
+_WITH_LOOKUP = "mongodb+srv://"
+_CHANGES = ("updateUser",)
 _WRONG_PASSWORD = (18, 8000)
 _HINTS = {
     11: "there is no such user in auth_database: check login and auth_database",
@@ -41,12 +45,25 @@ class MongoServer:
     """One server or replica set.
 
     Raises:
-        Failed: the address cannot be used, or pymongo is not installed.
+        Failed: the address cannot be used or looked up, or pymongo is not installed.
     """
 
     def __init__(self, http: Http, uri: str) -> None:
         self._http = http
         self._uri = _checked(uri)
+        self._settle()
+
+    def _settle(self) -> None:
+        """What pymongo has against the address it says now, before anything is changed."""
+        from pymongo import errors
+
+        try:
+            if self._uri.startswith(_WITH_LOOKUP):
+                with _strictly():
+                    self._uri = _looked_up(self._uri, self._http.timeout())
+            self._client().close()
+        except (errors.ConfigurationError, ValueError, UserWarning, OSError) as error:
+            raise Failed(f"mongodb_uri: {_why(error)}", f"the form is {_EXAMPLE}") from None
 
     def logs_in(self, login: str, password: Secret, database: str) -> bool:
         """A real login. Raises CallError: no answer."""
@@ -75,41 +92,59 @@ class MongoServer:
 
         place = f"mongodb {name}"
         try:
-            client = self._client(login, password, source)
-        except (errors.ConfigurationError, errors.InvalidURI, ValueError, UserWarning) as error:
-            what = f"mongodb_uri: it cannot be used ({type(error).__name__})"
-            raise Failed(what, f"the form is {_EXAMPLE}") from None
+            client = self._client(username=login, password=password.reveal(), authSource=source)
+        except (errors.ConfigurationError, ValueError, UserWarning, OSError) as error:
+            # The address was good before, so it is not what is wrong now; and nothing was sent.
+            raise NotSent(place, _why(error), "check mongodb_uri and this host") from None
         try:
+            if name in _CHANGES:
+                _sign_in(client, place)
             return dict(client[database].command(name, value, **more))
         except errors.OperationFailure as error:
             raise Refused(place, error.code or 0, hint=_HINTS.get(error.code or 0, "")) from None
         except errors.ServerSelectionTimeoutError:
-            raise NotSent(place, "no server answers", "check mongodb_uri, the network and TLS") from None
-        except errors.ConfigurationError:
-            raise Failed("mongodb_uri: it cannot be used", f"the form is {_EXAMPLE}") from None
+            raise NotSent(place, "no server answers", "check mongodb_uri, the network, DNS and TLS") from None
+        except errors.ConfigurationError as error:
+            raise NotSent(place, _why(error), "check mongodb_uri and the version of the server") from None
         except errors.PyMongoError as error:
             raise _unclear(place, error) from None
         finally:
             client.close()
 
-    def _client(self, login: str, password: Secret, source: str) -> MongoClient[dict[str, Any]]:
+    def _client(self, **sign_in: Any) -> MongoClient[dict[str, Any]]:
         from pymongo import MongoClient
 
         milliseconds = int(self._http.timeout() * 1000)
-        with warnings.catch_warnings():
-            # What it cannot read in an address it leaves out, with a warning: even tls.
-            warnings.simplefilter("error", UserWarning)
+        with _strictly():
             return MongoClient(
                 self._uri,
-                username=login,
-                password=password.reveal(),
-                authSource=source,
+                **sign_in,
                 serverSelectionTimeoutMS=milliseconds,
                 connectTimeoutMS=milliseconds,
                 socketTimeoutMS=milliseconds,
                 maxPoolSize=1,
                 retryReads=False,
             )
+
+
+def _sign_in(client: MongoClient[dict[str, Any]], place: str) -> None:
+    """Before a change: what is in the way of that shows now, when nothing was sent. Raises NotSent, PyMongoError."""
+    from pymongo import errors
+
+    try:
+        client.admin.command("ping")
+    except errors.ServerSelectionTimeoutError:
+        raise
+    except errors.ConnectionFailure as error:
+        raise NotSent(place, f"no connection ({type(error).__name__})", "check the network and the server") from None
+
+
+@contextmanager
+def _strictly() -> Iterator[None]:
+    """What pymongo cannot read in an address it leaves out, with a warning: even tls. Here it raises UserWarning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        yield
 
 
 def choose_password(record: VaultRecord) -> Secret:
@@ -134,7 +169,8 @@ def _checked(uri: str) -> str:
         parts = urlsplit(uri)
     except ValueError:
         raise Failed("mongodb_uri: it is not the address of a MongoDB server", f"the form is {_EXAMPLE}") from None
-    if parts.scheme not in ("mongodb", "mongodb+srv") or not parts.netloc:
+    # With these pymongo would find options where we find none.
+    if parts.scheme not in ("mongodb", "mongodb+srv") or not parts.netloc or {";", "#"} & set(uri):
         raise Failed("mongodb_uri: it is not the address of a MongoDB server", f"the form is {_EXAMPLE}")
     if "@" in parts.netloc:
         raise Failed("mongodb_uri: it holds a login or password", "take them out: they have fields of their own")
@@ -143,6 +179,37 @@ def _checked(uri: str) -> str:
         what = f"mongodb_uri: the option {', '.join(others)} is not supported"
         raise Failed(what, "take it out; logins are always SCRAM, the database of a login is the field auth_database")
     return uri
+
+
+def _looked_up(uri: str, seconds: float) -> str:
+    """The servers that a ``mongodb+srv`` address stands for, in an address that no name server is asked for again.
+
+    Only ``replicaSet`` and ``loadBalanced`` may come from DNS besides, and TLS is on unless the address says otherwise.
+    Source: https://www.mongodb.com/docs/manual/reference/connection-string/#srv-connection-format
+    """
+    from pymongo.uri_parser import parse_uri
+
+    found = parse_uri(uri, warn=False, connect_timeout=seconds)
+    given = {name.lower(): value for name, value in parse_qsl(urlsplit(uri).query, keep_blank_values=True)}
+    options = {name: value for name, value in given.items() if not name.startswith("srv")}
+    if not {"tls", "ssl"} & set(options):
+        options["tls"] = "true"
+    if name := found["options"].get("replicaSet"):
+        options["replicaset"] = name
+    if found["options"].get("loadBalanced"):
+        options["loadbalanced"] = "true"
+    hosts = ",".join(f"{host}:{port}" for host, port in found["nodelist"])
+    return f"mongodb://{hosts}/?{urlencode(options)}"
+
+
+def _why(error: Exception) -> str:
+    """What pymongo has against an address."""
+    from dns.exception import DNSException
+
+    # Not __cause__, which earlier releases of pymongo leave empty.
+    if isinstance(error.__context__, DNSException):
+        return "its name cannot be looked up"
+    return f"it cannot be used ({type(error).__name__})"
 
 
 def _unclear(place: str, error: Exception) -> CallError:

@@ -1,7 +1,8 @@
 """A password that Keeper itself has rotated, handed to everyone who needs it, and compared on both sides.
 
-The old password is dead before this begins, so nothing has to be kept alive for anybody: what cannot be delivered now
-is delivered by the next run, always with the password that the record holds by then.
+The old password is dead before this begins, so nothing has to be kept alive for anybody, and no destination holds up
+another: who cannot be served is refused, everybody else is served. What cannot be delivered now is delivered by the next
+run, always with the password that the record holds by then.
 """
 
 from __future__ import annotations
@@ -12,19 +13,21 @@ import logging
 import secrets
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from gateway.admin import Places
+from gateway.aside import Aside
 from gateway.credential import HandOver
 from gateway.deliveries.base import Delivery, Destination, Reach
 from gateway.deliveries.kinds import read_destinations
 from gateway.delivering import Deliveries
-from gateway.errors import CallError, Failed, Incomplete, RotationError
+from gateway.errors import PERMISSION_HINT, CallError, Failed, Incomplete, Refused, RotationError
 from gateway.fields import PASSWORD
 from gateway.ledger import Ledger, read_ledger
 from gateway.lock import RecordLock
 from gateway.params import Params
 from gateway.policy import read_policy
-from gateway.preparation import Host, azure_for, check_record, read_record
+from gateway.preparation import Host, azure_for, check_editable, check_labels, read_record
 from gateway.report import Report
 from gateway.saving import Labels, Save
 from gateway.secret import Secret
@@ -35,10 +38,12 @@ log = logging.getLogger("gateway")
 # A record that is rotated again while its password is delivered is looked at this often.
 _MOST_PASSES = 3
 _HAND_OVER = HandOver({}, "", "password", "Password")
+# What a destination answers when it is looked at, and takes a value all the same.
+_TAKES_ALL_THE_SAME = "SecretDisabled"
 
 
 class Publication:
-    """One delivery of one record's new password.
+    """One delivery of one record's new password. ``has_written`` tells whether anything was sent to a destination.
 
     Raises:
         Failed: the record or what it asks for cannot be used.
@@ -53,38 +58,64 @@ class Publication:
         self._report = report
         self._lock = RecordLock(host.settings.lock_dir, params.record_uid)
         self.record = read_record(host.vault, params.record_uid)
+        self._refused: dict[Destination, Failed] = {}
 
     def run(self) -> str:
         """Deliver, compare, and note it. Raises RotationError, CallError."""
         policy = read_policy(self.record.value)
         if not policy.enabled:
             return "disabled"
-        check_record(self.record, PASSWORD)
+        check_labels(self.record, PASSWORD)
+        check_editable(self.record)
         password = self._password()
         destinations = read_destinations(self.record.value("deliver_to"), policy.cloud)
         if not destinations:
             raise Failed("deliver_to is empty: nobody is to get the password", "name the destinations, one a line")
         reach = self._reach(destinations)
+        self._check([each for each in destinations if each not in self._refused], reach)
+        try:
+            return self._publish_newest(password, destinations, reach)
+        except (Failed, CallError) as error:
+            if not self.has_written:
+                raise
+            raise Incomplete(str(error), error.hint) from None
+
+    def _publish_newest(self, password: Secret, destinations: list[Destination], reach: Reach) -> str:
         for _ in range(_MOST_PASSES):
-            self._publish(password, destinations, reach)
-            newer = self._newer(password)
+            left = self._publish(password, destinations, reach)
+            # Where nothing was sent, nobody has an older one from us.
+            newer = self._newer(password, left) if self.has_written else None
             if not newer:
-                return "published"
+                return self._ended(left)
             log.info("the password was rotated again meanwhile: the newer one is delivered")
             password = newer
         raise Incomplete("the password is rotated faster than it can be delivered", "the next run delivers it")
 
-    def _publish(self, password: Secret, destinations: list[Destination], reach: Reach) -> None:
+    def _ended(self, left: list[Failed]) -> str:
+        if not left:
+            return "published"
+        what = "; ".join(dict.fromkeys(map(str, left)))
+        hint = "; ".join(dict.fromkeys(error.hint for error in left if error.hint))
+        if self.has_written:
+            raise Incomplete(what, hint or "the next run delivers it")
+        raise Failed(what, hint or "run it again")
+
+    def _publish(self, password: Secret, destinations: list[Destination], reach: Reach) -> list[Failed]:
         ledger = read_ledger(self.record.value("rotation_state"), self.record.uid)
         salt = ledger.target or secrets.token_hex(16)
         value = rendered(self.record, self.record.value("login"), password)
         ledger = replace(ledger, target=salt, key_id=_fingerprint(value, salt))
         delivery = Delivery(ledger.key_id, value, datetime.max.replace(tzinfo=UTC))
-        self._deliver(destinations, Deliveries(destinations, ledger.holds, reach), ledger, delivery)
+        return self._deliver(destinations, Deliveries(destinations, ledger.holds, reach), ledger, delivery)
 
-    def _newer(self, delivered: Secret) -> Secret | None:
-        """What another rotation put into the record meanwhile, for ours may have come last. Raises CallError."""
-        self.record = read_record(self._host.vault, self._params.record_uid)
+    def _newer(self, delivered: Secret, left: list[Failed]) -> Secret | None:
+        """What another rotation put into the record meanwhile, for ours may have come last."""
+        try:
+            self.record = read_record(self._host.vault, self._params.record_uid)
+        except (RotationError, CallError) as error:
+            what = f"whether the password was rotated again meanwhile cannot be told: {error}"
+            left.append(Failed(what, error.hint))
+            return None
         saved = Secret(self.record.value_of_type("password"))
         known = (delivered, self._params.new_password, self._params.old_password)
         return None if saved in known or not saved else saved
@@ -105,32 +136,56 @@ class Publication:
     def _reach(self, destinations: list[Destination]) -> Reach:
         host, params = self._host, self._params
         policy = read_policy(self.record.value)
-        azure = azure_for(destinations, Places(params, self.record, host.vault), host.http, policy.cloud)
+        try:
+            azure = azure_for(destinations, Places(params, self.record, host.vault), host.http, policy.cloud)
+        except (Failed, CallError) as error:
+            azure, problem = None, Failed(str(error), error.hint)
+            self._refused |= {each: problem for each in destinations if not each.keeper_record}
         versions = any(each.holds_versions for each in destinations)
         return Reach(host.http, azure, host.vault, params.attached, self.record.uid, _HAND_OVER, versions)
 
+    def _check(self, destinations: list[Destination], reach: Reach) -> None:
+        """Find out who cannot be served. Half of the time is for that, so that one who hangs leaves time for others."""
+        deadline = self._host.http.deadline
+        reserve = deadline.for_work() / 2
+        for each, aside in [(each, Aside(partial(each.check, reach))) for each in destinations]:
+            try:
+                self._warn(aside.result(max(0.0, deadline.for_work() - reserve)))
+            except Exception as error:
+                if problem := _refusal(each, error):
+                    self._refused[each] = problem
+
+    def _warn(self, warnings: list[str]) -> None:
+        self._report.warnings += [each for each in warnings if each not in self._report.warnings]
+
     def _deliver(
         self, destinations: list[Destination], deliveries: Deliveries, ledger: Ledger, delivery: Delivery
-    ) -> None:
+    ) -> list[Failed]:
         before, report = dict(deliveries.holds), self._report
         report.key_id = delivery.key_id
         compared = [each.address for each in destinations if each.reads_back]
         # What can be compared is compared every time, whatever was noted before.
         serving = [each for each in destinations if each.reads_back or each in deliveries.open(delivery.generation)]
-        failures = deliveries.serve(delivery, serving)
+        serving = [each for each in serving if each not in self._refused]
+        self.has_written |= self._sends(serving, deliveries.holding(delivery.generation))
+        failures = [*self._refused.items(), *deliveries.serve(delivery, serving)]
         failed = [destination.address for destination, _ in failures]
         report.delivered = [each for each in deliveries.holding(delivery.generation) if each not in failed]
         report.pending = [destination.address for destination, _ in failures]
-        report.warnings += [*deliveries.warnings, *(str(error) for each, error in failures if each.optional)]
+        self._warn([*deliveries.warnings, *(str(error) for each, error in failures if each.optional)])
         for address in report.delivered:
             log.info("identical in Keeper and at %s" if address in compared else "delivered to %s", address)
         left = [error for destination, error in failures if not destination.optional]
         if deliveries.holds != before:
             left += self._note(replace(ledger, holds=deliveries.holds))
-        if left:
-            hints = dict.fromkeys(error.hint for error in left if error.hint)
-            raise Incomplete("; ".join(map(str, left)), "; ".join(hints) or "the next run delivers it")
-        report.proved = "identical" if set(report.delivered) & set(compared) else "delivered"
+        if report.delivered and not left:
+            report.proved = "identical" if set(report.delivered) & set(compared) else "delivered"
+        return left
+
+    def _sends(self, serving: list[Destination], holding: list[str]) -> bool:
+        """Whether anything is sent: who hands on the address of a secret that is refused only waits for it."""
+        waits = not holding and any(each.holds_versions and not each.optional for each in self._refused)
+        return any(not (waits and each.needs_key_vault) for each in serving)
 
     def _note(self, ledger: Ledger) -> list[Failed]:
         labels = Labels("login", "rotation_state", "rotation_state")
@@ -140,6 +195,18 @@ class Publication:
         except (RotationError, CallError) as error:
             return [Failed(f"what was delivered could not be noted in the record: {error}", error.hint)]
         return []
+
+
+def _refusal(destination: Destination, error: Exception) -> Failed | None:
+    """Why this destination cannot be served; None where it only could not be asked: then delivering is tried."""
+    if not isinstance(error, (RotationError, CallError)):
+        return None
+    if isinstance(error, CallError) and error.worth_another_try():
+        return None
+    if isinstance(error, Refused) and error.code == _TAKES_ALL_THE_SAME:
+        return None
+    what = str(error) if destination.address in str(error) else f"{destination.address}: {error}"
+    return Failed(what, destination.rights if error.hint == PERMISSION_HINT else error.hint)
 
 
 def _fingerprint(value: Secret, salt: str) -> str:

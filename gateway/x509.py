@@ -6,7 +6,6 @@ Nothing here talks to a service. Source: https://cryptography.io/en/latest/x509/
 from __future__ import annotations
 
 import base64
-import binascii
 import itertools
 from dataclasses import dataclass
 from datetime import datetime
@@ -114,7 +113,7 @@ def read_secret(value: str, content_type: str) -> Bundle:
         return read_pem(value.encode())
     try:
         content = base64.b64decode(value, validate=True)
-    except binascii.Error:
+    except ValueError:  # what is not ASCII included
         raise Failed("the secret is neither PFX nor PEM", "name a secret of the type certificate") from None
     return read_pfx(content, "")
 

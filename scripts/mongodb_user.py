@@ -36,7 +36,7 @@ if __version__.split(".")[:2] != FITS.split("."):
         "install that series, or attach the script of the installed one to the record",
     )
 
-from datetime import datetime  # noqa: E402
+from datetime import UTC, datetime, timedelta  # noqa: E402
 
 from gateway.admin import AdminCredential  # noqa: E402
 from gateway.credential import HandOver, LiveCredential, Target  # noqa: E402
@@ -112,11 +112,15 @@ class MongoDBUser(Rotation):
         key_id, value = self.record.value("password_id"), self.record.secret("password")
         if not key_id or not self.logs_in(value, new=False):
             return ()
+        return (LiveCredential(key_id, "", value.hint, self._ends()),)
+
+    def _ends(self):
+        """By the record, where people may have written it: without a zone it is UTC, and what cannot be read is due."""
         try:
             ends = datetime.fromisoformat(self.record.value("expires"))
-        except ValueError:
-            ends = self.http.now()
-        return (LiveCredential(key_id, "", value.hint, ends),)
+            return ends.astimezone(UTC) if ends.tzinfo else ends.replace(tzinfo=UTC)
+        except (ValueError, OverflowError):
+            return self.http.now() - timedelta(seconds=1)
 
     def choose(self):
         """By the record's rules."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +21,8 @@ from sandbox.graph_base import READ_ALL, WRITE_OWNED
 from sandbox.keeper_vault import RecordView, make_field
 from sandbox.keyvault_vaults import SecretVersion, Vault
 from tests.certificate_stage import STAMP, opens
-from tests.stage import ROOT, Outcome, Stage
+from tests.forked import Forked
+from tests.stage import Outcome, Stage
 from tests.test_azexecute import VAULT, Api
 
 PFX, PEM = "application/x-pkcs12", "application/x-pem-file"
@@ -120,17 +119,15 @@ class DiscoverStage(Stage):
 
     # The commands
 
-    def command(self, *arguments: str, given: str | None = None, **variables: str) -> Outcome:
+    def command(self, *arguments: str, given: str | None = None, encoding: str = "utf-8", **variables: str) -> Outcome:
         """Run the operator's command, the victim of kill faults; no secret in what it prints or leaves behind."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "gateway", *arguments],
-            stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.variables | variables, cwd=ROOT, text=True,
-        )  # fmt: skip
+        text = None if given is None else given.encode(encoding)
+        process = Forked(arguments, self.variables | variables, text, self.folder)
         self.sandbox.victim = process
-        stdout, stderr = process.communicate(given, timeout=LONGEST)
-        outcome = Outcome(process.returncode, stdout, stderr)
-        assert "Traceback" not in stderr and not self.sandbox.errors, (outcome, self.sandbox.errors)
+        outcome = Outcome(process.wait(LONGEST), *process.printed())
+        assert outcome.code is not None and "Traceback" not in outcome.stderr and not self.sandbox.errors, (
+            outcome, self.sandbox.errors,
+        )  # fmt: skip
         assert not self.leaks([outcome])
         return outcome
 
@@ -214,8 +211,9 @@ def furnish_each(stage: DiscoverStage) -> dict[str, str]:
     keyvault.delete_certificate(stage.vault, "deleted-certificate")
     stage.tls("api")
     stage.tls("off", enabled=False)
-    for name, kind in (("plain", None), ("text", "text/plain"), ("deleted", PFX)):
-        keyvault.set_secret(stage.vault, name, "not-a-certificate", content_type=kind)
+    for name, kind in (("plain", None), ("text", "text/plain"), ("deleted", PFX), ("umlaut", PFX)):
+        value = "p\xe4sswort-and-no-certificate" if name == "umlaut" else "not-a-certificate"
+        keyvault.set_secret(stage.vault, name, value, content_type=kind)
     keyvault.delete_secret(stage.vault, "deleted")
     named = {"shows": "api", "locked": "api", "other": "other", "of_plain": "plain", "of_off": "off"}
     names = {name: stage.record_of("tls_secret_id", f"{url}/{secret}") for name, secret in named.items()}

@@ -17,6 +17,12 @@ from tests.certificate_stage import CertificateStage
 from tests.stage import ROOT, Outcome
 from tests.test_azexecute import VAULT, Api
 
+WRITES = {
+    "create_certificate", "merge_certificate", "import_certificate", "update_certificate", "update_certificate_policy",
+    "set_certificate_contacts", "update_certificate_operation", "delete_certificate_operation",
+    "update_secret", "add_file", "create_secret", "delete_secret",
+}  # fmt: skip
+
 
 class Scene(CertificateStage):
     """A tenant with two key vaults, and a certificate near its end that no record follows but the stage's own."""
@@ -38,17 +44,18 @@ class Scene(CertificateStage):
         """A certificate of the vault."""
         return f"{self.vault.url}/certificates/{name}"
 
-    def command(self, *arguments: str) -> subprocess.Popen[str]:
+    def command(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         """Start ``keeper-rotation``; it is the victim of kill faults."""
         pipe = subprocess.PIPE
         process = subprocess.Popen(
             [sys.executable, "-m", "gateway", *arguments],
-            env=self.variables, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True,
+            env=self.variables | variables, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True,
         )  # fmt: skip
         self.sandbox.victim = process
         return process
 
-    def _ended(self, process: subprocess.Popen[str], code: int, stdin: str) -> tuple[str, str]:
+    def ended(self, process: subprocess.Popen[str], code: int, stdin: str = "") -> tuple[str, str]:
+        """What it printed on stdout and stderr: it ends with this exit code, and shows no secret."""
         stdout, stderr = process.communicate(stdin, timeout=30)
         assert process.returncode == code, (process.returncode, stdout, stderr)
         assert not self.leaks([Outcome(process.returncode, stdout, stderr)])
@@ -56,17 +63,21 @@ class Scene(CertificateStage):
 
     def ask(self, *arguments: str, code: int = 0, stdin: str = "") -> str:
         """Run the command, which ends with this exit code and shows no secret; what it printed on stdout."""
-        return self._ended(self.command(*arguments), code, stdin)[0]
+        return self.ended(self.command(*arguments), code, stdin)[0]
 
     def said(self, *arguments: str, code: int = 0, stdin: str = "") -> str:
         """The same; what it printed on stderr. One that fails has one error, and a hint."""
-        said = self._ended(self.command(*arguments), code, stdin)[1]
+        said = self.ended(self.command(*arguments), code, stdin)[1]
         assert code != 1 or (said.count("error: ") == 1 and "hint: " in said), said
         return said
 
     def rows(self, *arguments: str, **more: Any) -> Any:
         """The same, as JSON."""
         return json.loads(self.ask(*arguments, "--json", **more))
+
+    def written(self) -> list[str]:
+        """The requests of the commands that changed something."""
+        return [operation for operation in self.sandbox.operations() if operation.partition(".")[2] in WRITES]
 
     def at_vault(self, path: str) -> Any:
         """What Key Vault's own API says."""

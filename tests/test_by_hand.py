@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -109,6 +110,46 @@ def test_usage(what: str, stage: Stage) -> None:
     process = command(stage, *arguments)
     assert process.returncode == 1
     assert message in process.stderr
+
+
+# What nobody handled: the error, the exit code, and what is said.
+UNHANDLED = {
+    "a change in Key Vault": ("MaybeDone('Key Vault x', 'HTTP 503')", 3, "Key Vault x: HTTP 503"),
+    "a change in Keeper": ("Unclear('Keeper create_secret', 'HTTP 503')", 3, "Keeper create_secret: HTTP 503"),
+    "a read": ("Unclear('Keeper get_secret', 'HTTP 503')", 1, "Keeper get_secret: HTTP 503"),
+    "a change that was refused": ("Refused('Key Vault x', 403)", 1, "Key Vault x: HTTP 403"),
+    "a change that was not sent": ("NotSent('Keeper create_secret', 'no connection')", 1, "no connection"),
+    "what nobody foresaw": ("ValueError('quoted-secret')", 3, "unforeseen ValueError"),
+}
+PLANTED = """
+import click
+from gateway.__main__ import cli, main
+from gateway.errors import NotSent, Refused, Unclear
+from gateway.key_vault import MaybeDone
+@cli.command()
+def planted():
+    raise {}
+main()
+"""
+
+
+@pytest.mark.parametrize("what", UNHANDLED)
+def test_an_error_that_no_command_handles(what: str) -> None:
+    error, code, message = UNHANDLED[what]
+    process = subprocess.run(
+        [sys.executable, "-c", PLANTED.format(error), "planted"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert process.returncode == code and f"{message}" in process.stderr and "hint: " in process.stderr, process
+    assert process.stderr.count("error: ") == 1 and "Traceback" not in process.stderr and not process.stdout
+    assert "quoted-secret" not in process.stderr
+
+
+def test_where_something_unforeseen_happened_is_shown_when_asked_for() -> None:
+    process = subprocess.run(
+        [sys.executable, "-c", PLANTED.format("ValueError('why')"), "planted"],
+        cwd=ROOT, capture_output=True, text=True, check=False, env={**os.environ, "ROTATION_TRACEBACK": "1"},
+    )  # fmt: skip
+    assert process.returncode == 3 and "Traceback" in process.stderr and "why" in process.stderr
 
 
 def test_the_failure_of_a_script_is_handed_on(make_stage: Callable[..., Stage]) -> None:

@@ -265,7 +265,10 @@ def test_older_versions_are_disabled_where_the_record_says_so(certificate: Calla
 
 BAD = {
     "a version": (lambda stage: f"{stage.made.certificate_id}/{stage.made.first}", "a version cannot be renewed"),
-    "no certificate": (lambda stage: f"{stage.made.certificate_id}-2", "there is no certificate orders-tls-2 in https://certificates"),
+    "no certificate": (
+        lambda stage: f"{stage.made.certificate_id}-2",
+        "there is no certificate orders-tls-2 in https://certificates",
+    ),
     "a secret": (lambda stage: f"{stage.made.vault.url}/secrets/orders-tls", "is not a certificate of a vault"),
     "another cloud": (lambda stage: "https://v1.vault.azure.cn/certificates/a", "of a vault in AzureCloud"),
     "another host": (lambda stage: "https://vault.azure.net.evil.example/certificates/a", "is not a certificate"),

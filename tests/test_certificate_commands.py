@@ -1,4 +1,4 @@
-"""``keeper-rotation certificate``: what is refused before anything is sent, and what a broken request leaves behind."""
+"""``keeper-rotation certificate``: what is refused before anything is sent, policies, chains and files."""
 
 from __future__ import annotations
 
@@ -11,22 +11,12 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
-from sandbox import faults
+from sandbox.keeper_vault import make_field
 from tests.key_vault_scene import Scene
 
 DAY = 86400.0
-WRITES = {
-    "create_certificate", "merge_certificate", "import_certificate", "update_certificate", "update_certificate_policy",
-    "set_certificate_contacts", "update_certificate_operation", "delete_certificate_operation",
-    "update_secret", "add_file", "create_secret", "delete_secret",
-}  # fmt: skip
 NEW = "https://certificates.vault.azure.net/certificates/new-tls"
 OLD = "https://certificates.vault.azure.net/certificates/orders-tls"
-
-
-def written(scene: Scene) -> list[str]:
-    """The requests of the commands that changed something."""
-    return [operation for operation in scene.sandbox.operations() if operation.partition(".")[2] in WRITES]
 
 
 # Bad input: one message each, and nothing is sent
@@ -37,6 +27,7 @@ REQUESTS: dict[str, tuple[list[str], str]] = {
     ),
     "a version": ([f"{OLD}/{'0' * 32}"], "it is the certificate as a whole that is meant"),
     "a secret": (["https://certificates.vault.azure.net/secrets/x", "--cn=a.example"], "is not a certificate of"),
+    "what is no address": (["https://[v1].vault.azure.net/certificates/x", "--cn=a"], "is not a certificate of"),
     "another cloud": (["https://v1.vault.azure.cn/certificates/x", "--cn=a.example"], "--cloud=AzureChinaCloud"),
     "no subject": ([NEW], "a subject is needed"),
     "two subjects": ([NEW, "--cn=a.example", "--subject=CN=b.example"], "--subject is the whole name"),
@@ -46,6 +37,11 @@ REQUESTS: dict[str, tuple[list[str], str]] = {
     "a DNS name that is none": ([NEW, "--dns=a b.example"], "--dns: 'a b.example' is none"),
     "an address of e-mail that is none": ([NEW, "--cn=a.example", "--email=tls"], "--email: 'tls' is none"),
     "a curve for RSA": ([NEW, "--cn=a.example", "--key-type=RSA", "--curve=P-256"], "goes with --key-size"),
+    "bits for EC": ([NEW, "--cn=a", "--curve=P-256", "--key-size=2048"], "goes with --curve, and no --key-size"),
+    "bits and a curve": (
+        [NEW, "--cn=a", "--key-type=EC", "--curve=P-256", "--key-size=2048"], "goes with --curve, and no --key-size"
+    ),
+    "a curve where the key is of RSA": ([OLD, "--curve=P-256"], "does not suit the policy's key type, RSA"),
     "an unknown key usage": ([NEW, "--cn=a.example", "--key-usage=signing"], "'signing' is none of"),
     "an unknown extended key usage": ([NEW, "--cn=a.example", "--extended-key-usage=web"], "'web' is no OID"),
     "an issuer that is not set up": ([NEW, "--cn=a.example", "--issuer=nobody"], "nobody is not set up in"),
@@ -73,14 +69,14 @@ def test_a_request_that_cannot_be_made(what: str, scene: Scene) -> None:
     arguments, message = REQUESTS[what]
     said = scene.said("certificate", "request", *arguments, code=1)
     assert message in said, said
-    assert not written(scene)
+    assert not scene.written()
 
 
 def test_a_shorter_validity_must_still_hold_the_days_of_the_lifetime_action(scene: Scene) -> None:
     scene.said("certificate", "policy", OLD, "--lifetime-action=email", "--days-before=45")
-    before = len(written(scene))
+    before = len(scene.written())
     said = scene.said("certificate", "renew", OLD, "--validity-months=1", code=1)
-    assert "--days-before is at most 27" in said and len(written(scene)) == before
+    assert "--days-before is at most 27" in said and len(scene.written()) == before
 
 
 def test_one_that_waits_for_a_ca_says_what_is_next_whoever_follows_it(scene: Scene) -> None:
@@ -105,14 +101,14 @@ def test_a_deleted_certificate_still_holds_its_name(scene: Scene) -> None:
     scene.sandbox.clock.advance(60)
     said = scene.said("certificate", "request", NEW, "--cn=a.example", code=1)
     assert "a deleted certificate has this name" in said and "recover or purge it" in said
-    assert not written(scene)
+    assert not scene.written()
 
 
 def test_a_version_that_is_being_made_is_not_asked_for_twice(scene: Scene) -> None:
     scene.said("certificate", "request", NEW, "--cn=a.example", "--issuer=Unknown", code=2)
     said = scene.said("certificate", "request", NEW, "--cn=a.example", code=1)
     assert "is being made already, by the issuer Unknown" in said and "cancel" in said
-    assert written(scene).count("keyvault.create_certificate") == 1
+    assert scene.written().count("keyvault.create_certificate") == 1
 
 
 def test_it_is_cancelled_and_can_be_asked_for_again(scene: Scene) -> None:
@@ -129,7 +125,7 @@ def test_it_is_cancelled_and_can_be_asked_for_again(scene: Scene) -> None:
 def test_a_policy_is_shown_and_changed_and_what_is_not_named_stays(scene: Scene) -> None:
     before = scene.at_vault("/certificates/orders-tls/policy")
     shown = scene.ask("certificate", "policy", OLD)
-    assert "CN=orders.example.com" in shown and not written(scene)
+    assert "CN=orders.example.com" in shown and not scene.written()
     scene.ask("certificate", "policy", OLD, "--validity-months=6", "--lifetime-action=email", "--days-before=20")
     after = scene.at_vault("/certificates/orders-tls/policy")
     (action,) = after["lifetime_actions"]
@@ -143,7 +139,81 @@ def test_a_policy_is_shown_and_changed_and_what_is_not_named_stays(scene: Scene)
 
 def test_a_policy_that_is_as_it_should_be_is_not_sent(scene: Scene) -> None:
     scene.ask("certificate", "policy", OLD, "--cn=orders.example.com", "--organisation=Contoso", "--issuer=Self")
-    assert not written(scene)
+    assert not scene.written()
+
+
+RSA, RSA_HSM, EC_HSM = "RSA", "RSA-HSM", "EC-HSM"
+# The key's type now, what is asked for, and what is different then.
+KEYS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "more bits": (RSA, "--key-size=4096", {"key_size": 4096}),
+    "more bits in an HSM": (RSA_HSM, "--key-size=4096", {"key_size": 4096}),
+    "another curve in an HSM": (EC_HSM, "--curve=P-384", {"crv": "P-384", "key_size": 384}),
+    "an HSM": (RSA, "--key-type=RSA-HSM", {"kty": RSA_HSM, "exportable": False}),
+    "EC instead": (RSA, "--key-type=EC", {"kty": "EC", "crv": "P-256", "key_size": 256}),
+    "a curve instead": (RSA_HSM, "--key-type=EC-HSM --curve=P-521", {"kty": EC_HSM, "crv": "P-521", "key_size": 521}),
+    "nothing of it": (RSA_HSM, "--validity-months=6", {}),
+}
+
+
+@pytest.mark.parametrize("what", KEYS)
+def test_of_a_key_only_what_is_named_is_changed(what: str, scene: Scene) -> None:
+    kty, line, expected = KEYS[what]
+    scene.sandbox.keyvault.add_certificate(scene.vault, "new-tls", kty=kty, exportable=kty == RSA)
+    before = scene.at_vault("/certificates/new-tls/policy")["key_props"]
+    scene.ask("certificate", "policy", NEW, *line.split())
+    after = scene.at_vault("/certificates/new-tls/policy")["key_props"]
+    wanted = before | expected
+    assert {name: after.get(name) for name in wanted} == wanted
+
+
+@pytest.mark.parametrize("kty, option", [(RSA_HSM, "--curve=P-256"), (EC_HSM, "--key-size=2048")])
+def test_a_size_that_does_not_suit_the_key_needs_a_type(kty: str, option: str, scene: Scene) -> None:
+    scene.sandbox.keyvault.add_certificate(scene.vault, "new-tls", kty=kty, exportable=False)
+    said = scene.said("certificate", "policy", NEW, option, code=1)
+    assert f"does not suit the policy's key type, {kty}: name another --key-type" in said and not scene.written()
+    said = scene.said("certificate", "policy", NEW, "--exportable", code=1)
+    assert "does not leave the vault's HSM" in said and not scene.written()
+
+
+# The subject in the policy, what is asked for, and what becomes of it.
+SUBJECTS = {
+    "the name": ("CN=a, O=Contoso", ["--cn=b"], "CN=b, O=Contoso"),
+    "the organisation": ('CN=a,O="Con, AG",C=DE', ["--organisation=Other, AG"], 'CN=a, O="Other, AG", C=DE'),
+    "what is not there yet": ("CN=a", ["--country=DE", "--unit=IT"], "CN=a, OU=IT, C=DE"),
+    "a unit of several": ("CN=a, OU=x, O=Contoso, OU=y", ["--unit=z"], "CN=a, OU=z, O=Contoso"),
+    "what is so already": ("CN=a,O=Contoso", ["--organisation=Contoso"], "CN=a,O=Contoso"),
+    "the whole": ("CN=a, O=Contoso", ["--subject=CN=b"], "CN=b"),
+}
+
+
+@pytest.mark.parametrize("what", SUBJECTS)
+def test_of_a_subject_only_what_is_named_is_changed(what: str, scene: Scene) -> None:
+    before, options, after = SUBJECTS[what]
+    scene.sandbox.keyvault.add_certificate(scene.vault, "new-tls", subject=before)
+    scene.ask("certificate", "policy", NEW, *options)
+    assert scene.at_vault("/certificates/new-tls/policy")["x509_props"]["subject"] == after
+    assert bool(scene.written()) == (before != after)
+
+
+SCRIPT = "--script=scripts/azure_key_vault_certificate.py"
+
+
+@pytest.mark.parametrize("option", ["--no-wait", "--csr-out=/tmp/x-nowhere.csr", "--force"])
+def test_what_the_script_does_not_do_is_refused_beside_it(option: str, scene: Scene) -> None:
+    said = scene.said("certificate", "renew", OLD, SCRIPT, option, code=1)
+    assert "do not go with --script" in said and not scene.written() and len(scene.listed("orders-tls")) == 1
+
+
+@pytest.mark.parametrize(
+    "named", ["https://[v].vault.azure.net/certificates/x", "https://v[.vault.azure.net", "no address"]
+)
+def test_a_record_that_names_what_is_no_address_keeps_nothing_from_a_list(named: str, scene: Scene) -> None:
+    other = scene.sandbox.keeper.add_record("other", "pamUser", [], [make_field("text", named, "certificate_id")])
+    for label in ("tls_secret_id", "deliver_to", "storage_account_id"):
+        scene.sandbox.keeper.edit(other, label, named)
+    for command in (("certificate", "list"), ("discover", "certificates"), ("tls-secret", "list")):
+        (row,) = scene.rows(*command, "--vault=certificates")
+        assert row["records"] == [scene.at.record_uid]
 
 
 def test_contacts_are_added_and_removed_one_by_one(scene: Scene) -> None:
@@ -203,11 +273,11 @@ def test_a_chain_that_cannot_be_merged(what: str, scene: Scene) -> None:
     make, message = CHAINS[what]
     path = waiting(scene)
     path.write_bytes(make(scene))
-    before = len(written(scene))
+    before = len(scene.written())
     said = scene.said("certificate", "merge", NEW, f"--chain={path}", code=1)
     assert message in said, said
     assert (
-        len(written(scene)) == before
+        len(scene.written()) == before
         and scene.sandbox.keyvault.pending_certificate(scene.vault, "new-tls") == "inProgress"
     )
 
@@ -268,7 +338,7 @@ def test_what_cannot_be_obtained(what: str, scene: Scene) -> None:
     arguments, message = OBTAIN[what]
     said = scene.said("certificate", "obtain", *arguments, code=1)
     assert message in said, said
-    assert not written(scene)
+    assert not scene.written()
     assert not [path for path in ("/tmp/x", "/tmp/x-nowhere.pfx") if os.path.exists(path)]
 
 
@@ -278,41 +348,3 @@ def test_a_key_that_cannot_leave_is_not_obtained_but_its_certificate_is(scene: S
     assert "cannot leave the vault" in scene.said("certificate", "obtain", NEW, f"--out={path}", "--form=pem", code=1)
     scene.said("certificate", "obtain", NEW, f"--out={path}", "--form=cer")
     assert x509.load_der_x509_certificate(path.read_bytes()) == scene.certificate("new-tls")
-
-
-# Broken requests
-
-ASKED = ("certificate", "request", NEW, "--cn=a.example", "--contact=tls@example.com")
-
-
-@pytest.mark.parametrize("fault", [faults.ResetAfter(), faults.ErrorAfter(503), faults.HangAfter()], ids=repr)
-def test_a_lost_answer_does_not_ask_a_ca_twice(fault: faults.Kind, scene: Scene) -> None:
-    scene.sandbox.fault("keyvault", "create_certificate", fault)
-    scene.said(*ASKED, f"--folder={scene.folder_uid}")
-    assert len(scene.listed("new-tls")) == 1 and len(scene.records_of("certificate_id", NEW)) == 1
-
-
-@pytest.mark.parametrize("service, operation", [("keyvault", "set_certificate_contacts"), ("keeper", "create_secret")])
-def test_what_is_asked_for_and_not_noted_is_incomplete(service: str, operation: str, scene: Scene) -> None:
-    scene.sandbox.fault(service, operation, faults.Status(403), times=None)
-    said = scene.said(*ASKED, f"--folder={scene.folder_uid}", code=2)
-    assert "was asked for, but not done" in said and "do not ask for it again" in said
-    assert len(scene.listed("new-tls")) == 1
-
-
-@pytest.mark.parametrize(
-    "kind", [faults.Status(403), faults.ResetAfter(), faults.KillBefore(), faults.KillAfter()], ids=repr
-)
-@pytest.mark.parametrize("operation", ["add_file", "update_secret"])
-def test_the_record_and_its_attachment_belong_together_whatever_breaks(
-    operation: str, kind: faults.Kind, scene: Scene
-) -> None:
-    scene.publish_first()
-    scene.sandbox.keeper.edit(scene.at.record_uid, "export", "pfx")
-    scene.sandbox.keyvault.add_certificate(scene.vault, "orders-tls")
-    put = scene.sandbox.fault("keeper", operation, kind)
-    scene.command("certificate", "obtain", OLD, f"--record={scene.at.record_uid}").communicate(timeout=20)
-    assert put.fired and not scene.wrong(complete=False)
-    scene.sandbox.faults.clear()
-    scene.said("certificate", "obtain", OLD, f"--record={scene.at.record_uid}")
-    assert not scene.wrong() and scene.value("certificate_version") == scene.listed("orders-tls")[-1]

@@ -18,7 +18,7 @@ from gateway.lock import RecordLock
 from sandbox import faults
 from sandbox.graph_base import READ_ALL, WRITE_OWNED
 from sandbox.storage_furnish import KEY_OPERATOR
-from tests.discover_stage import FOLDER, LOST, DiscoverStage, day, done, mode, shop
+from tests.discover_stage import DAY, FOLDER, LOST, DiscoverStage, day, done, mode, shop
 from tests.stage import ROOT
 from tests.sweep import FAULTS, KILLS
 from tests.test_templates import SERVER, imported
@@ -42,7 +42,7 @@ PORTAL = "https://portal.azure.com/#"
 def add(stage: DiscoverStage, kind: str, name: str, days: float = 10.0) -> str:
     """One more thing of a kind, which expires in so many days; what a record names it by."""
     if kind == "certificates":
-        stage.certificate(name, days)
+        stage.certificate(name, days, created=stage.sandbox.clock.now() - 300 * DAY)
         return f"{stage.vault.url}/certificates/{name}"
     if kind == "tls-secrets":
         stage.tls(name, days)
@@ -83,6 +83,7 @@ def test_what_is_there_its_end_and_that_it_has_no_record(kind: str, shop: Discov
 
 @pytest.mark.parametrize("kind, line", [
     ("certificates", "{url}/certificates/web1"), ("tls-secrets", "optional {url}/secrets/web1"),
+    ("certificates", "Optional   {url}/certificates/web1"), ("tls-secrets", "OPTIONAL {url}/secrets/web1/"),
 ])  # fmt: skip
 def test_what_a_record_delivers_to_is_a_copy_and_gets_no_record_of_its_own(
     kind: str, line: str, shop: DiscoverStage
@@ -447,6 +448,7 @@ REFUSED = {
     "a file in no folder": ("apps --csv {out}/a/b", "no file can be written in"),
     "a folder for a file": ("apps --commander-csv {out}", "is a folder"),
     "no vault": ("certificates --vault a_b --create --folder Inbox", "--vault: 'a_b' is not a vault in AzureCloud"),
+    "no address": ("certificates --vault https://[shop", "'https://[shop' is not a vault in AzureCloud"),
     "an address of more": ("tls-secrets --vault https://shop.vault.azure.net/secrets/a", "is not a vault"),
     "another cloud's": ("certificates --vault https://shop.vault.azure.cn", "is not a vault in AzureCloud"),
     "another host": ("tls-secrets --vault https://shop.vault.azure.net.evil.example", "is not a vault in AzureCloud"),

@@ -13,6 +13,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs12
 
+from gateway.lock import RecordLock
 from sandbox import faults
 from tests.certificate_stage import opens
 from tests.discover_stage import (
@@ -102,10 +103,11 @@ def test_a_run_that_is_broken_and_repeated_makes_each_record_once(fault: str, sh
 def test_what_cannot_be_read_gets_no_record_and_keeps_nothing_else_from_it(shop: DiscoverStage) -> None:
     shop.tls("api")
     shop.tls("off", enabled=False)
-    shop.sandbox.keyvault.set_secret(shop.vault, "wrong", "no-pfx", content_type=PFX)
+    for name, value in (("umlaut", "p\xe4sswort-and-no-certificate"), ("wrong", "no-pfx")):
+        shop.sandbox.keyvault.set_secret(shop.vault, name, value, content_type=PFX)
     outcome = shop.command(*ADD)
-    assert outcome.code == 2 and "1 of 3 records were made" in outcome.stderr, outcome
-    assert "SecretDisabled" in outcome.stderr and "neither PFX nor PEM" in outcome.stderr
+    assert outcome.code == 2 and "1 of 4 records were made" in outcome.stderr, outcome
+    assert "SecretDisabled" in outcome.stderr and outcome.stderr.count("neither PFX nor PEM") == 2
     assert [each.value("login") for each in shop.made()] == ["api"]
 
 
@@ -253,6 +255,17 @@ def test_a_date_that_key_vault_keeps_is_said(more: list[str], code: int, shop: D
     assert version.exp and version.enabled == (not more)
 
 
+@pytest.mark.parametrize("fault, code", [("503 after it took effect", 0), ("reset after", 0), ("HTTP 503", 3)])
+@pytest.mark.parametrize("what", ["both", "without an end", "off"])
+def test_a_change_whose_answer_is_lost_is_looked_up(what: str, fault: str, code: int, shop: DiscoverStage) -> None:
+    arguments, expected = UPDATED[what]
+    version = shop.tls("api")
+    shop.sandbox.fault("keyvault", "update_secret", FAULTS[fault], times=None)
+    outcome = shop.command("tls-secret", "update", f"{shop.vault.url}/secrets/api", *arguments)
+    assert outcome.code == code and ("was changed cannot be told" in outcome.stderr) == (code == 3), outcome
+    assert ({name: getattr(version, name) for name in expected} == expected) == (code == 0)
+
+
 # rediscover
 
 
@@ -334,6 +347,24 @@ def test_the_certificate_of_a_key_that_cannot_leave(form: str, shop: DiscoverSta
     assert outcome.code == 1 and "private key" in outcome.stderr and not (shop.out / "web.pem").exists(), outcome
 
 
+@pytest.mark.parametrize("line", [
+    "tls-secret create --vault shop --name new --pfx FILE --password-stdin",
+    "tls-secret obtain {url}/secrets/api --out {out}/a.pfx --password-stdin",
+    "certificate obtain {url}/certificates/web --out {out}/a.pfx --password-stdin",
+])  # fmt: skip
+def test_a_password_that_is_not_utf_8_is_refused(line: str, shop: DiscoverStage) -> None:
+    shop.tls("api")
+    shop.certificate("web")
+    path = shop.file(make_bundle("a"), "p\xe4sswort")
+    words = line.format(url=shop.vault.url, out=shop.out).replace("FILE", path).split()
+    outcome = shop.command(*words, given="p\xe4sswort\n", encoding="latin-1")
+    assert outcome.code == 1 and "the password on stdin is not UTF-8" in outcome.stderr, outcome
+    assert not shop.writes() and not (shop.out / "a.pfx").exists()
+    shop.passwords = {"p\xe4sswort"}
+    done(shop.command(*words, given="p\xe4sswort\n"))
+    assert bool(shop.versions("new")) == ("create" in line) != (shop.out / "a.pfx").exists()
+
+
 @pytest.mark.parametrize("there", ["a file", "a link", "a link to nothing"])
 def test_what_is_there_is_written_over_only_where_that_is_said(there: str, shop: DiscoverStage) -> None:
     version = shop.tls("api")
@@ -374,8 +405,40 @@ def test_only_the_record_is_deleted(shop: DiscoverStage) -> None:
     assert shop.api.ask(VAULT, "GET", f"{shop.vault.url}/secrets/api?api-version=7.4")["value"]
 
 
+@pytest.mark.parametrize("command", ["tls-secret rediscover --record=UID", "tls-secret obtain ID --record=UID",
+                                     "tls-secret create --vault shop --name api --new-version --pfx FILE --record=UID",
+                                     "tls-secret delete --from-keeper --yes --record=UID"])  # fmt: skip
+def test_a_record_that_a_run_is_at_work_on_is_left_alone(command: str, shop: DiscoverStage) -> None:
+    uid, path = followed(shop), shop.file(make_bundle("api"))
+    lock = RecordLock(shop.variables["ROTATION_LOCK_DIR"], uid)
+    words = command.replace("UID", uid).replace("ID", f"{shop.vault.url}/secrets/api", "ID" in command.split())
+    outcome = shop.command(*words.replace("FILE", path).split())
+    assert outcome.code == 1 and f"another run is at work on record {uid}" in outcome.stderr, outcome
+    assert not shop.writes() and lock
+
+
+@pytest.mark.parametrize("operation, kind", [("upload", "HTTP 503"), ("add_file", "HTTP 503"), ("add_file", "hang"),
+                                             ("update_secret", "HTTP 403")])  # fmt: skip
+def test_what_cannot_be_attached_leaves_the_record_as_it_was(operation: str, kind: str, shop: DiscoverStage) -> None:
+    uid, keeper = followed(shop), shop.sandbox.keeper
+    before, files = keeper.record(uid).values(), keeper.files(uid)
+    shop.sandbox.fault(None, operation, FAULTS[kind], times=1 if operation == "update_secret" else None)
+    outcome = obtain(shop, "api", f"--record={uid}", "--form=pem")
+    assert outcome.code == 1 and keeper.record(uid).values() == before and keeper.files(uid) == files, outcome
+    shop.sandbox.faults.clear()
+    done(obtain(shop, "api", f"--record={uid}", "--form=pem"))
+    assert keeper.record(uid).value("export") == "pem" and not shop.wrong(uid, "api")
+
+
 @pytest.mark.parametrize(
-    "fault, nth, code, left", [("HTTP 403", 1, 1, 2), ("HTTP 403", 2, 2, 1), ("HTTP 503", 1, 3, 2)]
+    "fault, nth, code, left",
+    [
+        ("HTTP 403", 1, 1, 2),
+        ("HTTP 403", 2, 2, 1),
+        ("HTTP 503", 1, 3, 2),
+        ("HTTP 503", 2, 3, 1),
+        ("reset after", 1, 0, 0),
+    ],
 )
 def test_a_deletion_that_breaks_is_told(fault: str, nth: int, code: int, left: int, shop: DiscoverStage) -> None:
     version = shop.tls("api")
@@ -383,7 +446,10 @@ def test_a_deletion_that_breaks_is_told(fault: str, nth: int, code: int, left: i
     shop.sandbox.fault("keeper", "delete_secret", FAULTS[fault], nth=nth, times=None)
     records = [f"--record={uid}" for uid in uids]
     outcome = shop.command("tls-secret", "delete", "--from-keeper", "--yes", *records)
-    assert outcome.code == code and uids[nth - 1] in outcome.stderr and "hint: " in outcome.stderr, outcome
+    assert outcome.code == code and uids[nth - 1] in outcome.stderr, outcome
+    assert ("hint: " in outcome.stderr) == bool(code) and (uids[0] in outcome.stderr.partition("error: ")[2]) == bool(
+        code
+    )
     assert len(set(uids) & set(shop.sandbox.keeper.vault.records)) == left
 
 
@@ -421,6 +487,7 @@ REFUSED = {
     "ends before now": (CREATE + f"new --expires {PAST}", "is past"),
     "ends before it begins": (CREATE + f"new --activates {LATER} --expires {RECENT}", "--activates is not before"),
     "no date": (CREATE + "new --expires soon", "--expires: 'soon' is not a date"),
+    "no address": (CREATE + "new --vault https://[shop", "'https://[shop' is not a vault in AzureCloud"),
     "no vault": (CREATE + "new --vault a_b", "'a_b' is not a vault in AzureCloud"),
     "another cloud": (CREATE + "new --vault https://v1.vault.azure.cn", "of another cloud, AzureChinaCloud"),
     "no folder": (CREATE + "new --folder Nowhere", "sees no such folder"),
@@ -437,6 +504,7 @@ REFUSED = {
     "update nothing": ("update {url}/api", "nothing to change"),
     "update no secret": ("update {url}/new --enable", "there is no secret"),
     "update no version": (f"update {{url}}/api/{'0' * 32} --enable", "there is no version"),
+    "update no address": ("update https://[v].vault.azure.net/secrets/a --enable", "is not a secret of a vault in"),
     "update no id": ("update {url}/ --enable", "is not a secret of a vault in AzureCloud"),
     "rediscover nothing": ("rediscover", "neither ID nor --record"),
     "rediscover without records": ("rediscover {url}/text", "no record has"),
@@ -454,6 +522,7 @@ REFUSED = {
     "obtain without password": ("obtain {url}/api --out {out}/a", "a PFX needs a password"),
     "obtain to no folder": ("obtain {url}/api --out {out}/b/a --form pem", "no file can be written in"),
     "obtain no TLS secret": ("obtain {url}/plain --out {out}/a --form cer", "is no TLS secret"),
+    "obtain what is not ASCII": ("obtain {url}/umlaut --out {out}/a --form pem", "neither PFX nor PEM"),
     "obtain no secret": ("obtain {url}/new --out {out}/a --form pem", "there is no secret"),
     "obtain a certificate's": ("obtain {url}/web --record {empty}", "belongs to the certificate"),
     "obtain for an app": ("obtain {url}/api --record {app}", "it has application_object_id"),

@@ -9,6 +9,8 @@ import click
 
 Command = Callable[..., Any]
 
+NO_VERSION = "it is the certificate as a whole that is meant here"
+
 
 def options(*given: Command) -> Callable[[Command], Command]:
     """Several options of click as one decorator, in this order."""

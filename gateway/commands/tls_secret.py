@@ -184,8 +184,8 @@ def delete(records: tuple[str, ...], from_keeper: bool, yes: bool, **options: An
     import sys
 
     from gateway.errors import Failed
+    from gateway.operating.in_keeper import delete as end
     from gateway.tls.changing import check_deletable
-    from gateway.tls.changing import delete as end
     from gateway.tls.records import TARGET
 
     if not from_keeper:

@@ -9,6 +9,7 @@ from gateway.deliveries.base import arm_id
 from gateway.discovery.looking import APP, CERTIFICATE, STORAGE, TLS, Item
 from gateway.errors import Failed
 from gateway.key_vault_id import CertificateId, SecretId
+from gateway.operating.asking import known_destinations
 from gateway.vault import VaultRecord
 
 LABELS = (CERTIFICATE, APP, STORAGE, TLS)
@@ -29,10 +30,10 @@ class Known:
             for label in LABELS:
                 if value := record.value(label).strip():
                     self.add(label, value, record.uid)
-            for line in record.value("deliver_to").splitlines():
-                address = line.strip().removeprefix("optional ")
+            for destination in known_destinations(record.value("deliver_to"), cloud):
                 for label in (CERTIFICATE, TLS):
-                    self._delivered.setdefault((label, self._plain(label, address)), []).append(record.uid)
+                    name = self._plain(label, destination.address)
+                    self._delivered.setdefault((label, name), []).append(record.uid)
 
     def add(self, label: str, value: str, uid: str) -> None:
         """From now on the record ``uid`` names this."""
@@ -67,6 +68,6 @@ class Known:
                 return str(SecretId.read(text, self._cloud, label).whole()).lower()
             if label == STORAGE and (resource := arm_id(text, self._cloud, "Microsoft.Storage", "storageAccounts")):
                 return resource[0].lower()
-        except Failed:
+        except (Failed, ValueError):  # no address at all
             pass
         return text.strip().lower()

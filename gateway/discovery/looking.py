@@ -20,7 +20,8 @@ from gateway.graph import Application
 from gateway.key_vault import vault_url
 from gateway.operating.asking import side_by_side
 from gateway.operating.session import Session
-from gateway.tls.vault import PFX, SecretVault, TlsSecret
+from gateway.tls.vault import SecretVault, TlsSecret
+from gateway.x509 import PFX
 
 T = TypeVar("T")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -74,7 +75,7 @@ class Asker:
         self.arm, self.cloud = reach.azure.arm, reach.azure.cloud
         self.owner = reach.hand_over.roles[reach.hand_over.owner].lower()
         """whose sign-in is rotated; empty where that is not known"""
-        self._present = {_identity(each) for line in deliver_to.splitlines() for each in _known(line, self.cloud)}
+        self._present = {_identity(each) for each in known_destinations(deliver_to, self.cloud)}
         self._subscriptions: list[dict[str, Any]] = []
 
     def attempt(self, what: str, call: Callable[[], list[T]], permission: str = READER) -> list[T] | None:
@@ -151,11 +152,13 @@ def side_by_side(call: Callable[[R], T], items: Sequence[R]) -> list[T]:
     return results
 
 
-def _known(line: str, cloud: Cloud) -> list[Destination]:
-    try:
-        return read_destinations(line, cloud)
-    except Failed:
-        return []
+def known_destinations(deliver_to: str, cloud: Cloud) -> list[Destination]:
+    """The destinations in a record's field; lines that name none are passed over."""
+    found: list[Destination] = []
+    for line in deliver_to.splitlines():
+        with suppress(Failed):
+            found += read_destinations(line, cloud)
+    return found
 
 
 def _identity(destination: Destination) -> str:

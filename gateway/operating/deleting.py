@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from gateway.errors import CallError, Failed, Incomplete
+from gateway.errors import Failed
 from gateway.key_vault_id import CertificateId
-from gateway.operating import records
+from gateway.operating import in_keeper, records
 
 if TYPE_CHECKING:
     from gateway.operating.session import Session
@@ -40,20 +40,6 @@ def to_delete(session: Session, places: Iterable[CertificateId], uids: Iterable[
 
 
 def delete(session: Session, wanted: list[VaultRecord]) -> list[dict[str, str]]:
-    """Delete these records; what was deleted.
-
-    Raises:
-        CallError: the first one could not be deleted; nothing was.
-        Incomplete: some are deleted.
-    """
-    done: list[dict[str, str]] = []
-    for record in wanted:
-        try:
-            session.vault.delete(record.uid)
-        except CallError as error:
-            if not done:
-                raise
-            names = ", ".join(each["record"] for each in done)
-            raise Incomplete(f"{error}; deleted before that: {names}", error.hint) from None
-        done.append({"record": record.uid, "title": record.title, "certificate": record.value(records.TARGET)})
-    return done
+    """Delete these records; what was deleted. Raises as `in_keeper.delete`."""
+    gone = in_keeper.delete(session, wanted)
+    return [{"record": each.uid, "title": each.title, "certificate": each.value(records.TARGET)} for each in gone]

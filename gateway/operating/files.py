@@ -31,11 +31,20 @@ def new_password(*, from_stdin: bool) -> Secret:
         Failed: there is none.
     """
     if from_stdin:
-        password = sys.stdin.readline().rstrip("\r\n")
+        password = password_on_stdin()
     elif sys.stdin.isatty():
-        password = click.prompt("Password for the new file", hide_input=True, confirmation_prompt=True, err=True)
+        text = click.prompt("Password for the new file", hide_input=True, confirmation_prompt=True, err=True)
+        password = Secret(text)
     else:
         raise Failed("a PFX needs a password", "pipe it in with --password-stdin, or run this at a terminal")
     if not password:
         raise Failed("the password is empty", "give one: the file holds the private key")
-    return Secret(password)
+    return password
+
+
+def password_on_stdin() -> Secret:
+    """The first line of stdin. Raises Failed."""
+    try:
+        return Secret(sys.stdin.buffer.readline().decode().rstrip("\r\n"))
+    except UnicodeDecodeError:
+        raise Failed("the password on stdin is not UTF-8", "pipe it in as UTF-8, or run this at a terminal") from None

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from gateway import x509
 from gateway.certificates import UNKNOWN, Operation, Version
-from gateway.errors import Failed, Incomplete, Unclear, Unknown
+from gateway.errors import CallError, Failed, Incomplete, Unclear
 from gateway.key_vault_id import CertificateId
+from gateway.operating.settling import settled
 from gateway.operating.showing import stamp
 from gateway.operating.vault import OperatorVault, at, not_there
 from gateway.private_file import check_place, write_private
@@ -35,6 +36,10 @@ def refuse_open(operation: Operation | None, place: CertificateId) -> None:
         )
 
 
+class NotMade(Failed):
+    """The operation has ended, and there is no new version."""
+
+
 def begin(
     vault: OperatorVault, name: str, policy: dict[str, Any] | None, tags: dict[str, str], last: Operation | None
 ) -> Operation:
@@ -44,30 +49,23 @@ def begin(
         NotSent, Refused: nothing was begun.
         Unknown: that cannot be told.
     """
+    hint = f"look with {_COMMAND} status {vault.url}/certificates/{name} before you run this again"
+
+    def look() -> Operation | None:
+        found = vault.operation(name)
+        return found if found and found.request_id != (last.request_id if last else "") else None
+
     try:
         return vault.begin(name, policy, tags)
     except Unclear as error:
-        found = _found_after(vault, name)
-        if found and found.request_id != (last.request_id if last else ""):
-            return found
-        raise Unknown(
-            f"whether the version was begun cannot be told: {error}",
-            f"look with {_COMMAND} status {vault.url}/certificates/{name} before you run this again",
-        ) from None
+        return settled(error, look, "the version was begun", hint)
 
 
-def _found_after(vault: OperatorVault, name: str) -> Operation | None:
-    try:
-        return vault.operation(name)
-    except Exception:  # what is told is the first error
-        return None
-
-
-def wait(session: Session, vault: OperatorVault, name: str, operation: Operation) -> Operation:
+def wait(session: Session, vault: OperatorVault, name: str, operation: Operation) -> None:
     """Wait until an issuer has made the version; who signs by hand is not waited for.
 
     Raises:
-        Failed: it was refused or cancelled.
+        NotMade: it was refused or cancelled.
         Incomplete: it takes longer than this command may.
         CallError
     """
@@ -75,19 +73,17 @@ def wait(session: Session, vault: OperatorVault, name: str, operation: Operation
     with progress(lambda: f"waiting for {operation.issuer} to issue {name}"):
         while operation.is_open and operation.issuer != UNKNOWN:
             if reason := deadline.over():
-                hint = f"look again with {_COMMAND} status {vault.url}/certificates/{name}"
-                raise Incomplete(f"{name} is not issued yet, and {reason}", hint)
+                raise Incomplete(f"is not issued yet: {reason}")
             deadline.pause(max(0.1, pause))
             pause = min(_POLL_SECONDS, 2 * pause)
             operation = vault.operation(name) or _gone(name)
     if not operation.is_open and operation.status != "completed":
         said = f"{operation.status}: {operation.said}".rstrip(": ")
-        raise Failed(f"Key Vault did not make the version, {said}", "correct the cause, and ask for it again")
-    return operation
+        raise NotMade(f"Key Vault did not make the version, {said}", "correct the cause, and ask for it again")
 
 
 def _gone(name: str) -> Operation:
-    raise Failed(f"somebody removed the pending operation of {name}", "ask for it again")
+    raise NotMade(f"somebody removed the pending operation of {name}", "ask for it again")
 
 
 def made_since(session: Session, vault: OperatorVault, name: str, before: set[str]) -> Version:
@@ -102,7 +98,7 @@ def made_since(session: Session, vault: OperatorVault, name: str, before: set[st
             session.http.deadline.pause(session.settings.retry_base)
         if new := [each for each in vault.versions(name) if each.version not in before]:
             return new[-1]
-    raise Incomplete(f"Key Vault does not show the new version of {name} yet", f"{_COMMAND} list shows it later")
+    raise Incomplete("Key Vault does not show the new version yet")
 
 
 def described(vault: OperatorVault, version: Version) -> dict[str, Any]:
@@ -164,25 +160,35 @@ def cancel(session: Session, place: CertificateId) -> dict[str, Any]:
     """Cancel what is being made. One that waits for a CA elsewhere is forgotten: nobody would answer the wish.
 
     Raises:
-        Failed: nothing is being made.
+        Failed: nothing is being made, or it came to its end.
         Incomplete: the issuer has not agreed yet.
+        Unknown: whether it was asked to cannot be told.
         CallError
     """
-    vault = at(session, place)
+    vault, look = at(session, place), f"look with {_COMMAND} status {place}"
     operation = vault.operation(place.name)
     if operation is None or not operation.is_open:
-        what = f"no version of {place.name} is being made"
-        raise Failed(what, f"look with {_COMMAND} status {place}")
+        raise Failed(f"no version of {place.name} is being made", look)
     vault.cancel(place.name)
+    try:
+        operation = _after_cancelling(session, vault, place.name)
+    except CallError as error:
+        raise Incomplete(f"the issuer is asked to cancel, and how it stands cannot be told: {error}", look) from None
+    if operation and operation.is_open:
+        raise Incomplete(f"{operation.issuer} has not answered yet", look)
+    if operation and operation.status == "completed":
+        raise Failed(f"the version of {place.name} was made before it could be cancelled", look)
+    return {"certificate": str(place), "status": operation.status if operation else "cancelled"}
+
+
+def _after_cancelling(session: Session, vault: OperatorVault, name: str) -> Operation | None:
+    operation = vault.operation(name)
     for _ in range(_READS):
-        operation = vault.operation(place.name)
         if operation is None or not operation.is_open:
             break
         if operation.issuer == UNKNOWN:
-            vault.forget(place.name)
-            operation = None
-            break
+            vault.forget(name)
+            return None
         session.http.deadline.pause(session.settings.retry_base)
-    if operation and operation.is_open:
-        raise Incomplete(f"{operation.issuer} has not answered yet", f"look with {_COMMAND} status {place}")
-    return {"certificate": str(place), "status": operation.status if operation else "cancelled"}
+        operation = vault.operation(name)
+    return operation

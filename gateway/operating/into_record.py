@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gateway import x509
 from gateway.certificates import Version
 from gateway.errors import CallError, Failed, Refused
-from gateway.exporting import FILE, FORMS, PASSWORD, Export
+from gateway.exporting import FILE, PASSWORD, Export
 from gateway.key_vault_id import CertificateId
-from gateway.operating import records
+from gateway.operating import in_keeper, records
 from gateway.operating.obtaining import chosen, each_version
 from gateway.operating.showing import note, stamp, warn
 from gateway.operating.vault import OperatorVault, at
+from gateway.operating.wishes import CONTENT_TYPES
 from gateway.secret import Secret
 
 if TYPE_CHECKING:
@@ -31,21 +33,23 @@ _TRIES = 4
 
 
 class IntoRecord:
-    """What is attached to one record.
+    """What is attached to one record, which is held until the command ends.
 
     Args:
         form: ``pfx`` or ``pem``; empty: what the record's field ``export`` says, else ``pfx``.
 
     Raises:
-        Failed: the record cannot be used for it.
+        Failed: the record cannot be used for it, or another run is at work on it.
+        CallError
     """
 
     def __init__(self, session: Session, place: CertificateId, uid: str, form: str) -> None:
         self._session, self._place = session, place
         self._vault: OperatorVault = at(session, place)
+        session.hold(uid)
         self._record: VaultRecord = records.record_for(session, uid, place)
         self._form = form or self._record.value("export").strip().lower() or "pfx"
-        if self._form not in FORMS:
+        if self._form not in CONTENT_TYPES:
             raise Failed(f"--form {self._form} has no private key", "attach pfx or pem; cer and chain go to --out")
 
     def obtain(self, *, history: bool) -> list[dict[str, Any]]:
@@ -53,7 +57,7 @@ class IntoRecord:
 
         Raises:
             Failed: nothing was attached.
-            Incomplete: some versions could not be.
+            Incomplete: some versions could not be, or a file is left over.
             Unknown, CallError
         """
         versions = chosen(self._vault, self._place, history=history)
@@ -80,24 +84,28 @@ class IntoRecord:
     # The current version
 
     def _current(self, version: Version) -> dict[str, Any]:
-        name, vault, record = self._place.name, self._session.vault, self._record
-        record.set(records.TARGET, str(CertificateId(self._place.vault_url, name)))
-        if record.value("export") != self._form:
+        name, before = self._place.name, self._record.value("export")
+        # The wish is saved together with the file that it asks for, not before.
+        wished = in_keeper.wishing(self._record, "export", self._form)
+        export = Export(wished, name, lambda wanted: self._vault.bundle(name, wanted))
+        values = self._facts(version) | {"export": self._form}
+        values[records.TARGET] = str(CertificateId(self._place.vault_url, name))
+        saved = in_keeper.publish(self._session, export, self._record, values, records.LABELS)
+        if before != self._form:
             note(f"the record's field export is {self._form} now: each renewal attaches the new version so")
-        record.set("export", self._form)
-        export = Export(record, name, lambda wanted: self._vault.bundle(name, wanted))
-        values = self._facts(version)
-        attached = export.attach(vault, record, version.version)
+        self._tidy(export, saved)
+        return self._row(version, saved.value(FILE), PASSWORD)
+
+    def _tidy(self, export: Export, saved: VaultRecord) -> None:
+        if not export.strays(saved):
+            return
+        if in_keeper.is_held_elsewhere(self._session, saved):
+            warn("older attachments stay: a run of another host is at work on the record, and removes them")
+            return
         try:
-            saved = records.save(self._session, attached, values | export.outputs(attached))
-        except Failed:
-            export.take_back(vault)
-            raise
-        try:
-            export.tidy(vault, saved)
+            export.tidy(self._session.vault, saved)
         except CallError as error:
             warn(f"an older attachment is still there, and can be deleted: {error}")
-        return self._row(version, saved.value(FILE), PASSWORD)
 
     def _facts(self, version: Version) -> dict[str, str]:
         """The fields that the renewal script writes as well."""
@@ -130,9 +138,10 @@ class IntoRecord:
             return self._row(version, file, HISTORY_PASSWORD) | {"note": "attached already"}
         bundle = self._vault.bundle(version.name, version.version)
         for attempt in range(_TRIES):
-            content = self._content(bundle, version.name)
+            changed, content = self._content(bundle, version.name)
+            send = partial(self._session.vault.attach, changed, file, content, CONTENT_TYPES[self._form])
             try:
-                self._record = self._session.vault.attach(self._record, file, content, FORMS[self._form])
+                self._record = in_keeper.attach(self._session, self._record, send, HISTORY_PASSWORD)
                 break
             except Refused:
                 # Somebody edits the record: once more, over what it says now.
@@ -152,12 +161,13 @@ class IntoRecord:
                     self._record = self._session.vault.detach(self._record, [each.uid])
         return False
 
-    def _content(self, bundle: x509.Bundle, name: str) -> bytes:
+    def _content(self, bundle: x509.Bundle, name: str) -> tuple[VaultRecord, bytes]:
+        """The file, and the record with its password, which is saved with it."""
         if self._form == "pem":
-            return x509.to_pem(bundle)
+            return self._record, x509.to_pem(bundle)
         password = Secret(self._record.value(HISTORY_PASSWORD) or secrets.token_urlsafe(24))
-        self._record.set(HISTORY_PASSWORD, password.reveal(), "secret")
-        return x509.to_pfx(bundle, name, password.reveal())
+        wished = in_keeper.wishing(self._record, HISTORY_PASSWORD, password.reveal(), "secret")
+        return wished, x509.to_pfx(bundle, name, password.reveal())
 
     def _has_changed(self) -> bool:
         before, uid = self._record.revision, self._record.uid

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from gateway import x509
 from gateway.certificates import UNKNOWN, Operation, Version
-from gateway.errors import CallError, Failed, Unclear, Unknown
+from gateway.errors import CallError, Failed, Incomplete, Unclear
 from gateway.key_vault_id import CertificateId
 from gateway.operating import files, records
 from gateway.operating.following import described
+from gateway.operating.settling import settled
 from gateway.operating.vault import OperatorVault, at
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def merge(session: Session, place: CertificateId, chain: list[Certificate]) -> d
 
     Raises:
         Failed: it does not fit, or Key Vault refused it; nothing was changed.
+        Incomplete: it was merged, and cannot be shown.
         Unknown: whether it was merged cannot be told.
         CallError
     """
@@ -46,7 +48,11 @@ def merge(session: Session, place: CertificateId, chain: list[Certificate]) -> d
         x509.check_dates(each, session.http.now())
     version = _merged(vault, place, chain)
     followers = [record.uid for record in records.of_certificate(session, place)]
-    about = described(vault, version)
+    try:
+        about = described(vault, version)
+    except (Failed, CallError) as error:
+        what = f"the chain is merged, as version {version.version}, which cannot be shown: {error}"
+        raise Incomplete(what, "keeper-rotation certificate list --details shows it; do not merge again") from None
     if not followers:
         return about
     return about | {"records": followers, "next": "the next run of the renewal script publishes it in the record"}
@@ -66,22 +72,15 @@ def _pending(vault: OperatorVault, place: CertificateId) -> Operation:
 
 
 def _merged(vault: OperatorVault, place: CertificateId, chain: list[Certificate]) -> Version:
-    """Sent once, and then the vault is asked what it has."""
+    """Sent once; where the answer is lost, the vault is asked what it has."""
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    problem: Unclear | None = None
+    def look() -> Version | None:
+        wanted = x509.thumbprint(chain[0])
+        return next((each for each in vault.versions(place.name) if each.thumbprint == wanted), None)
+
     try:
-        vault.merge(place.name, [each.public_bytes(Encoding.DER) for each in chain])
+        return vault.merge(place.name, [each.public_bytes(Encoding.DER) for each in chain])
     except Unclear as error:
-        problem = error
-    wanted = x509.thumbprint(chain[0])
-    try:
-        found = next((each for each in vault.versions(place.name) if each.thumbprint == wanted), None)
-    except CallError as error:
-        found, problem = None, problem or Unclear(error.place, str(error))
-    if found is None:
-        raise Unknown(
-            f"whether the chain was merged cannot be told: {problem or 'Key Vault does not show the version'}",
-            f"look with keeper-rotation certificate status {place}; merging again does no harm",
-        )
-    return found
+        hint = f"look with keeper-rotation certificate status {place}; merging again does no harm"
+        return settled(error, look, "the chain was merged", hint)

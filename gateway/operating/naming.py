@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from gateway.clouds import CLOUDS, Cloud
 from gateway.errors import Failed
 from gateway.key_vault import vault_url
-from gateway.key_vault_id import CertificateId, check_name
+from gateway.key_vault_id import CertificateId, check_name, split
 
 
 def read_id(text: str, cloud_name: str, *, version: str = "") -> CertificateId:
@@ -44,11 +44,11 @@ def read_vault(text: str, cloud_name: str) -> str:
 
 def _explain(text: str, cloud: Cloud) -> None:
     """The more telling errors for what is no identifier. Raises Failed."""
-    parts = urlsplit(text.strip())
+    parts = split(text.strip())
     if any(parts.netloc == each.portal for each in CLOUDS.values()):
         if parts.netloc != cloud.portal:
             _say_cloud(parts.netloc, next(each for each in CLOUDS.values() if each.portal == parts.netloc))
-        parts = urlsplit(unquote(parts.fragment).partition("/Microsoft_Azure_KeyVault/Certificate/")[2])
+        parts = split(unquote(parts.fragment).partition("/Microsoft_Azure_KeyVault/Certificate/")[2])
     _refuse_other_cloud(parts.netloc, cloud)
     path = parts.path.strip("/").split("/")
     if parts.netloc.lower().endswith(f".{cloud.key_vault}") and path[0] == "certificates" and len(path) in (2, 3):

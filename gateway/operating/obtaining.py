@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway import x509
 from gateway.certificates import Version
-from gateway.errors import CallError, Failed, Incomplete, Refused
+from gateway.errors import CallError, Failed, Incomplete, Refused, RotationError
 from gateway.key_vault_id import CertificateId
 from gateway.operating.showing import warn
 from gateway.operating.vault import OperatorVault, at, not_there
@@ -21,7 +21,6 @@ from gateway.secret import Secret
 if TYPE_CHECKING:
     from gateway.operating.session import Session
 
-FORMS = ("pfx", "pem", "cer", "chain")
 _ENDINGS = {"pfx": "pfx", "pem": "pem", "cer": "cer", "chain": "chain.pem"}
 
 
@@ -90,26 +89,29 @@ def each_version(versions: list[Version], obtain: Callable[[Version], dict[str, 
     """``obtain`` for each; where one of several cannot be read, the others are obtained all the same.
 
     Raises:
-        Failed, CallError: the only one could not be obtained.
+        RotationError, CallError: the only one could not be obtained.
+        Failed: none could.
         Incomplete: some could not.
     """
     done: list[dict[str, Any]] = []
+    problems: list[RotationError | CallError] = []
     with progress(lambda: f"obtained {len(done)} of {len(versions)} versions"):
         for version in versions:
             try:
                 done.append(obtain(version))
-            except (Failed, CallError) as error:
-                problem = _explained(error)
+            except (RotationError, CallError) as error:
+                problems.append(_explained(error))
                 if len(versions) == 1:
-                    raise problem from None
-                warn(f"version {version.version}: {problem}; {problem.hint}")
-    if len(done) < len(versions):
-        what = f"{len(versions) - len(done)} of {len(versions)} versions could not be obtained"
-        raise Incomplete(what, "see the warnings")
-    return done
+                    raise problems[0] from None
+                warn(f"version {version.version}: {problems[-1]}; {problems[-1].hint}")
+    if not problems:
+        return done
+    changed = done or any(isinstance(each, RotationError) and not isinstance(each, Failed) for each in problems)
+    what = f"{len(problems)} of {len(versions)} versions could not be obtained"
+    raise (Incomplete if changed else Failed)(what, "see the warnings")
 
 
-def _explained(error: Failed | CallError) -> Failed | CallError:
+def _explained(error: RotationError | CallError) -> RotationError | CallError:
     if isinstance(error, Refused) and error.code == "SecretDisabled":
         return Failed("the version is disabled, and its private key is not given out", "enable it, or take --form cer")
     return error

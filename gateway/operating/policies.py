@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from gateway.errors import Failed, Refused
+from gateway.certificates import SELF, UNKNOWN
+from gateway.errors import CallError, Failed, Refused
 from gateway.key_vault_id import CertificateId
-from gateway.operating.requesting import check_issuer, with_contacts
+from gateway.operating.showing import warn
 from gateway.operating.vault import OperatorVault, at, not_there
-from gateway.operating.wishes import ACTIONS, CONTENT_TYPES, EXTENDED_KEY_USAGES, Wanted, issuer_of, new_policy
+from gateway.operating.wishes import (
+    ACTIONS,
+    CONTENT_TYPES,
+    EXTENDED_KEY_USAGES,
+    Wanted,
+    issuer_of,
+    new_policy,
+    renews_itself,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from gateway.operating.session import Session
@@ -19,6 +29,7 @@ def policy(session: Session, place: CertificateId, wanted: Wanted) -> dict[str, 
 
     Raises:
         Failed: there is no such certificate, or what is wanted cannot be; nothing was changed.
+        Unknown: whether it was changed cannot be told.
         CallError
     """
     vault = at(session, place)
@@ -34,7 +45,7 @@ def policy(session: Session, place: CertificateId, wanted: Wanted) -> dict[str, 
     if issuer_of(new) != issuer_of(there):
         check_issuer(vault, new)
     changed = {section: value for section, value in new.items() if value != there.get(section)}
-    return vault.set_policy(place.name, changed) if changed else there
+    return vault.change_policy(place.name, changed) if changed else there
 
 
 def readable(policy: dict[str, Any]) -> dict[str, Any]:
@@ -88,6 +99,7 @@ def contacts(session: Session, url: str, added: tuple[str, ...], removed: tuple[
 
     Raises:
         Failed: one to be removed is none, or one to be added no address; nothing was changed.
+        Unknown: whether they were changed cannot be told.
         CallError
     """
     vault = OperatorVault.of(session, url)
@@ -99,13 +111,46 @@ def contacts(session: Session, url: str, added: tuple[str, ...], removed: tuple[
         )
     new = with_contacts(there, added) or there
     left = [each for each in new if _email(each) not in gone]
-    if left == there:
-        return there
-    if left:
-        vault.set_contacts(left)
-    else:
-        vault.remove_contacts()
-    return vault.contacts()
+    if left != there:
+        vault.change_contacts(left)
+    return left
+
+
+def check_issuer(vault: OperatorVault, policy: Mapping[str, Any]) -> None:
+    """The issuer in the policy is set up in the vault. Raises Failed, CallError."""
+    name = issuer_of(policy)
+    if name in (SELF, UNKNOWN):
+        return
+    known = vault.issuer(name)
+    if known is None:
+        there = ", ".join(each for each, _ in vault.issuers()) or "none"
+        raise Failed(
+            f"the issuer {name} is not set up in {vault.url}, so it cannot issue anything",
+            f"set up there: {there}; or take Self, or Unknown and have each version signed elsewhere",
+        )
+    if (known.get("attributes") or {}).get("enabled") is False:
+        raise Failed(f"the issuer {name} is disabled in {vault.url}", "enable it in the portal, or name another one")
+
+
+def with_contacts(there: list[dict[str, str]], added: tuple[str, ...]) -> list[dict[str, str]]:
+    """The contacts, and those that are not among them yet. Raises Failed."""
+    known = {str(each.get("email")).lower() for each in there}
+    for email in added:
+        if email.count("@") != 1 or not all(email.split("@")) or any(sign.isspace() for sign in email):
+            raise Failed(f"{email!r} is no address of e-mail", "give one such as tls@example.com")
+    new = [{"email": email} for email in dict.fromkeys(added) if email.lower() not in known]
+    return [*there, *new] if new else []
+
+
+def warn_of_silence(vault: OperatorVault, policy: Mapping[str, Any]) -> None:
+    """Say so where Key Vault would write to nobody."""
+    if renews_itself(policy):
+        return
+    try:
+        if not vault.contacts():
+            warn("the vault has no contacts: nobody is told before the certificate expires; add one with --contact")
+    except CallError:
+        pass
 
 
 def _email(contact: dict[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""The Keeper records of certificates: found by their field ``certificate_id``, filled in, created and deleted."""
+"""The Keeper records of certificates: found by their field ``certificate_id``, filled in and created."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from gateway.errors import Failed
 from gateway.fields import CERTIFICATE
 from gateway.key_vault_id import CertificateId
+from gateway.operating import in_keeper
 from gateway.preparation import check_record
-from gateway.saving import Labels, Save
+from gateway.saving import Labels
 from gateway.vault import VaultRecord
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from gateway.operating.session import Session
 
 TARGET = "certificate_id"
-_LABELS = Labels(TARGET, "certificate_version", "thumbprint")
+LABELS = Labels(TARGET, "certificate_version", "thumbprint")
 
 
 def by_certificate(records: Iterable[VaultRecord], cloud: Cloud) -> dict[str, list[VaultRecord]]:
@@ -65,15 +66,8 @@ def record_for(session: Session, uid: str, place: CertificateId) -> VaultRecord:
 
 
 def save(session: Session, record: VaultRecord, values: Mapping[str, str]) -> VaultRecord:
-    """Save these fields, whoever else edits the record; the record as it reads then.
-
-    Raises:
-        Failed: the record is as before.
-        Unknown: that cannot be told.
-    """
-    saving = Save(session.vault, session.http.deadline, record, values, _LABELS, lambda _: False)
-    saving.run()
-    return saving.record
+    """Save these fields; the record as it reads then. Raises as `in_keeper.save`."""
+    return in_keeper.save(session, record, values, LABELS)
 
 
 def create(session: Session, folder_uid: str, place: CertificateId) -> str:

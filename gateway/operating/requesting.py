@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gateway import x509
-from gateway.certificates import SELF, UNKNOWN, Operation, check_free
-from gateway.errors import CallError, Failed, Incomplete, RotationError
+from gateway.certificates import UNKNOWN, Operation, check_free
+from gateway.errors import CallError, Failed, Incomplete, RotationError, Unknown
 from gateway.key_vault_id import CertificateId
 from gateway.operating import records
-from gateway.operating.following import begin, by_hand, csr_of, described, made_since, refuse_open, wait
-from gateway.operating.showing import note, warn
+from gateway.operating.following import NotMade, begin, by_hand, csr_of, described, made_since, refuse_open, wait
+from gateway.operating.policies import check_issuer, warn_of_silence, with_contacts
+from gateway.operating.showing import note
 from gateway.operating.vault import OperatorVault, at, not_there
-from gateway.operating.wishes import Wanted, issuer_of, new_policy, renews_itself
+from gateway.operating.wishes import Wanted, new_policy
 from gateway.private_file import check_place
 
 if TYPE_CHECKING:
     from gateway.operating.session import Session
-    from gateway.vault import VaultRecord
 
 
 SCRIPT = "azure_key_vault_certificate.py"
@@ -63,7 +64,9 @@ class Request:
         self._vault: OperatorVault = at(session, place)
         if follow.csr_out:
             check_place(follow.csr_out, force=follow.force)
-        self._record = records.record_for(session, follow.record_uid, place) if follow.record_uid else None
+        if follow.record_uid:
+            session.hold(follow.record_uid)
+            records.record_for(session, follow.record_uid, place)
         if follow.folder_uid:
             self._check_folder()
         self._last = self._vault.operation(place.name)
@@ -74,8 +77,8 @@ class Request:
         """Ask for it as it is wanted; what is shown of it then.
 
         Raises:
-            Failed: nothing was asked for; or it was refused.
-            Incomplete: it was asked for, and something else is left over.
+            Failed: nothing was asked for; or it was refused, and nothing else was changed.
+            Incomplete: it was asked for, and is not issued yet, or something else is left over.
             Unknown, CallError
         """
         policy = self._policy(wanted)
@@ -83,8 +86,7 @@ class Request:
         contacts = self._new_contacts(policy)
         if self._before:
             note(f"{self._place.name} is there already: it gets a new version, by its policy with these changes")
-        operation = begin(self._vault, self._place.name, policy, self._follow.tags, self._last)
-        return self._finish(operation, contacts)
+        return self._asked(policy, self._follow.tags, contacts)
 
     def renew(self, months: int | None) -> dict[str, Any]:
         """Ask for a version by the certificate's own policy, valid for ``months`` where that is said.
@@ -92,13 +94,35 @@ class Request:
         Raises:
             Failed, Incomplete, Unknown, CallError: as `request`.
         """
-        changed = self._renewed_policy(months)
-        return self._finish(begin(self._vault, self._place.name, changed, {}, self._last), [])
+        return self._asked(self._renewed_policy(months), {}, [])
+
+    def _asked(
+        self, policy: dict[str, Any] | None, tags: dict[str, str], contacts: list[dict[str, str]]
+    ) -> dict[str, Any]:
+        """Ask for it, and do what is left: from here on what was asked for is told, whatever ends this command."""
+        operation: Operation | None = None
+        look = f"keeper-rotation certificate status {self._place}"
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            operation = begin(self._vault, self._place.name, policy, tags, self._last)
+            # An issuer may take its time, and the record's own runs must not wait for it.
+            self._session.let_go(self._follow.record_uid)
+            return self._finish(operation, contacts)
+        except KeyboardInterrupt:
+            if operation is None:
+                what = "whether the version was begun cannot be told: this was interrupted"
+                raise Unknown(what, f"look with {look} before you run this again") from None
+            what = f"{self._place.name} was asked for, and this was interrupted"
+            raise Incomplete(what, f"{look}; do not ask for it again") from None
 
     def prepare_policy(self, months: int | None) -> None:
-        """Only check that it can be renewed, and put the validity into its policy. Raises Failed, CallError."""
+        """Only check that it can be renewed, and put the validity into its policy.
+
+        Raises:
+            Failed, Unknown, CallError
+        """
         if changed := self._renewed_policy(months):
-            self._vault.set_policy(self._place.name, {"x509_props": changed["x509_props"]})
+            self._vault.change_policy(self._place.name, {"x509_props": changed["x509_props"]})
 
     def _renewed_policy(self, months: int | None) -> dict[str, Any] | None:
         """The policy with this validity; None where it stays as it is."""
@@ -132,16 +156,31 @@ class Request:
         """What is left, each by itself: the version is asked for, and nothing of this may hide that."""
         left: list[str] = []
         about: dict[str, Any] = {"certificate": str(self._place), "status": operation.status}
+        shown, unsettled = self._ended(operation)
         if contacts:
-            self._attempt("the contacts", lambda: self._vault.set_contacts(contacts), left)
+            self._attempt("the contacts", lambda: self._vault.change_contacts(contacts), left)
         if operation.is_open and operation.issuer == UNKNOWN:
-            about |= csr_of(operation, "", force=False) | {"next": by_hand(self._place)}
-            self._attempt("the CSR", lambda: about.update(self._csr_file(operation)), left)
+            self._attempt("the CSR", lambda: about.update(self._csr(operation)), left)
+            about["next"] = by_hand(self._place)
         self._attempt("the Keeper record", lambda: about.update(self._in_keeper(operation)), left)
-        if left:
-            hint = "do these by themselves, or look with keeper-rotation certificate status; do not ask for it again"
-            raise Incomplete(f"{self._place.name} was asked for, but not done: {'; '.join(left)}", hint)
-        return about | self._outcome(operation)
+        if unsettled or left:
+            said = ([f"and {unsettled}"] if unsettled else []) + ([f"but not done: {'; '.join(left)}"] if left else [])
+            hint = f"keeper-rotation certificate status {self._place}; do not ask for it again"
+            raise Incomplete(f"{self._place.name} was asked for, {'; '.join(said)}", hint)
+        return about | shown | (self._followers() if shown else {})
+
+    def _ended(self, operation: Operation) -> tuple[dict[str, Any], str]:
+        """What is shown of the version, once it is made; or why that cannot be shown. Raises NotMade."""
+        try:
+            return self._outcome(operation), ""
+        except NotMade:
+            raise
+        except Incomplete as error:
+            return {}, str(error)
+        except (Failed, CallError) as error:
+            return {}, f"how it stands cannot be told: {error}"
+        except KeyboardInterrupt:
+            return {}, "is not waited for: this was interrupted"
 
     def _attempt(self, what: str, call: Any, left: list[str]) -> None:
         try:
@@ -149,68 +188,28 @@ class Request:
         except (RotationError, CallError) as error:
             left.append(f"{what}: {error}; {error.hint}")
 
-    def _csr_file(self, operation: Operation) -> dict[str, str]:
+    def _csr(self, operation: Operation) -> dict[str, str]:
         return csr_of(operation, self._follow.csr_out, force=self._follow.force)
 
     def _in_keeper(self, operation: Operation) -> dict[str, Any]:
         values = {records.TARGET: str(self._place)}
         if operation.is_open and operation.issuer == UNKNOWN:
             values["csr"] = x509.request_text(operation.csr)
-        record: VaultRecord | None = self._record
+        uid = self._follow.record_uid
         if self._follow.folder_uid:
             uid = records.create(self._session, self._follow.folder_uid, self._place)
             if len(values) == 1:
                 return {"record": uid}
-            record = self._session.vault.read([uid])[uid]
-        if record is None:
-            return {}
-        return {"record": records.save(self._session, record, values).uid}
+        return {"record": records.save(self._session, self._session.hold(uid), values).uid} if uid else {}
 
     def _outcome(self, operation: Operation) -> dict[str, Any]:
         if operation.is_open and (operation.issuer == UNKNOWN or not self._follow.wait):
             return {}
         wait(self._session, self._vault, self._place.name, operation)
         made = made_since(self._session, self._vault, self._place.name, self._before)
-        return {"status": "completed"} | described(self._vault, made) | self._followers()
+        return {"status": "completed"} | described(self._vault, made)
 
     def _followers(self) -> dict[str, Any]:
         """The records that show an older version yet."""
         uids = [record.uid for record in records.of_certificate(self._session, self._place)]
         return {"records": uids, "next": f"the next run of {SCRIPT} publishes it in the record"} if uids else {}
-
-
-def check_issuer(vault: OperatorVault, policy: Mapping[str, Any]) -> None:
-    """The issuer in the policy is set up in the vault. Raises Failed, CallError."""
-    name = issuer_of(policy)
-    if name in (SELF, UNKNOWN):
-        return
-    known = vault.issuer(name)
-    if known is None:
-        there = ", ".join(each for each, _ in vault.issuers()) or "none"
-        raise Failed(
-            f"the issuer {name} is not set up in {vault.url}, so it cannot issue anything",
-            f"set up there: {there}; or take Self, or Unknown and have each version signed elsewhere",
-        )
-    if (known.get("attributes") or {}).get("enabled") is False:
-        raise Failed(f"the issuer {name} is disabled in {vault.url}", "enable it in the portal, or name another one")
-
-
-def with_contacts(there: list[dict[str, str]], added: tuple[str, ...]) -> list[dict[str, str]]:
-    """The contacts, and those that are not among them yet. Raises Failed."""
-    known = {str(each.get("email")).lower() for each in there}
-    for email in added:
-        if email.count("@") != 1 or not all(email.split("@")) or any(sign.isspace() for sign in email):
-            raise Failed(f"{email!r} is no address of e-mail", "give one such as tls@example.com")
-    new = [{"email": email} for email in dict.fromkeys(added) if email.lower() not in known]
-    return [*there, *new] if new else []
-
-
-def warn_of_silence(vault: OperatorVault, policy: Mapping[str, Any]) -> None:
-    """Say so where Key Vault would write to nobody."""
-    if renews_itself(policy):
-        return
-    try:
-        if not vault.contacts():
-            warn("the vault has no contacts: nobody is told before the certificate expires; add one with --contact")
-    except CallError:
-        pass

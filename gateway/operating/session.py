@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import click
@@ -17,6 +17,7 @@ from gateway.deadline import Deadline
 from gateway.errors import CallError, Failed
 from gateway.http import Http
 from gateway.ksm_config import find_ksm_config
+from gateway.lock import RecordLock
 from gateway.params import AttachedRecord, Params
 from gateway.secret import Secret
 from gateway.settings import Settings, read_settings
@@ -25,7 +26,10 @@ from gateway.vault import Vault, VaultRecord
 
 @dataclass(frozen=True)
 class Session:
-    """A command's session. ``records``: all that the host's Keeper application can read, by uid."""
+    """A command's session.
+
+    ``records``: all that the host's Keeper application can read, by uid. ``locks``: of those that are held.
+    """
 
     settings: Settings
     http: Http
@@ -33,10 +37,28 @@ class Session:
     records: dict[str, VaultRecord]
     admin: AdminCredential
     azure: Azure
+    locks: dict[str, RecordLock] = field(default_factory=dict)
 
     def record(self, uid: str) -> VaultRecord:
         """The record with this uid. Raises Failed."""
         return readable(self.records, uid)
+
+    def hold(self, uid: str) -> VaultRecord:
+        """The record as it reads now; no other run on this host works on it until `let_go` or the command's end.
+
+        Raises:
+            Failed: another run is at work on it, or it cannot be read.
+            CallError
+        """
+        if uid not in self.locks:
+            self.locks[uid] = RecordLock(self.settings.lock_dir, uid)
+        self.records.pop(uid, None)
+        self.records.update(self.vault.read([uid]))
+        return self.record(uid)
+
+    def let_go(self, uid: str) -> None:
+        """Others may work on the record again."""
+        self.locks.pop(uid, None)
 
     def folder_uid(self, given: str) -> str:
         """The uid of a shared folder, given by its uid or its name.

@@ -1,13 +1,18 @@
-"""What only operators do in a vault: reading more of a certificate, ending an operation, contacts."""
+"""What only operators do in a vault: reading more of a certificate, ending an operation, policies and contacts.
+
+After a change whose answer was lost, the vault is asked what it has now.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from gateway.certificates import CertificateVault, Operation, Version, _operation, _version
-from gateway.errors import Failed, Refused
+from gateway.certificates import CertificateVault, Version, _version
+from gateway.errors import Failed, Refused, Unclear
 from gateway.key_vault_id import CertificateId
+from gateway.operating.settling import settled
 from gateway.operating.showing import warn
 
 if TYPE_CHECKING:
@@ -17,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class OperatorVault(CertificateVault):
-    """The certificates of one vault, for an operator. All methods raise CallError."""
+    """The certificates of one vault, for an operator. All methods raise CallError; changes raise Unknown as well."""
 
     @classmethod
     def of(cls, session: Session, url: str) -> OperatorVault:
@@ -58,17 +63,69 @@ class OperatorVault(CertificateVault):
             open_ones = [self.whole(name)[0].made]
         return max(open_ones, default=None)
 
-    def cancel(self, name: str) -> Operation:
+    def cancel(self, name: str) -> None:
         """Ask for the open operation to be cancelled."""
-        return _operation(self._send("PATCH", f"certificates/{name}/pending", {"cancellation_requested": True}))
+        try:
+            self._send("PATCH", f"certificates/{name}/pending", {"cancellation_requested": True})
+        except (Unclear, Refused) as error:
+            settled(error, lambda: self._is_cancelled(name) or None, "it was cancelled", self._look("status", name))
+
+    def _is_cancelled(self, name: str) -> bool:
+        """Whether the operation has ended, or somebody has asked for that."""
+        try:
+            shown = self._send("GET", f"certificates/{name}/pending")
+        except Refused as error:
+            if error.status == 404:
+                return True
+            raise
+        return bool(shown.get("cancellation_requested")) or shown.get("status") != "inProgress"
 
     def forget(self, name: str) -> None:
         """Remove the operation, whatever became of it."""
-        self._send("DELETE", f"certificates/{name}/pending")
+        try:
+            self._send("DELETE", f"certificates/{name}/pending")
+        except (Unclear, Refused) as error:
+            gone = "its operation was removed"
+            settled(error, lambda: self.operation(name) is None or None, gone, self._look("status", name))
 
-    def remove_contacts(self) -> None:
-        """The vault has no contacts any more: Key Vault does not take an empty list."""
-        self._send("DELETE", "certificates/contacts")
+    def change_policy(self, name: str, changed: dict[str, Any]) -> dict[str, Any]:
+        """The policy after these sections of it were changed."""
+
+        def look() -> dict[str, Any] | None:
+            now = self.policy(name)
+            return now if _shows(now, changed) else None
+
+        try:
+            return self.set_policy(name, changed)
+        except Unclear as error:
+            return settled(error, look, f"the policy of {name} was changed", self._look("policy", name))
+
+    def change_contacts(self, wanted: list[dict[str, str]]) -> None:
+        """Replace the contacts of the vault, perhaps by none: Key Vault does not take an empty list."""
+        try:
+            if wanted:
+                self.set_contacts(wanted)
+            else:
+                self._send("DELETE", "certificates/contacts")
+        except (Unclear, Refused) as error:
+            hint = f"look with keeper-rotation certificate contacts --vault={self.url}"
+            settled(
+                error, lambda: _emails(self.contacts()) == _emails(wanted) or None, "the contacts were changed", hint
+            )
+
+    def _look(self, command: str, name: str) -> str:
+        return f"look with keeper-rotation certificate {command} {self.url}/certificates/{name}"
+
+
+def _shows(now: Any, wanted: Any) -> bool:
+    """Whether all that is wanted is there; Key Vault adds to it, such as the bits of a curve."""
+    if isinstance(wanted, Mapping):
+        return isinstance(now, Mapping) and all(_shows(now.get(name), value) for name, value in wanted.items())
+    return bool(now == wanted)
+
+
+def _emails(contacts: list[dict[str, str]]) -> set[str]:
+    return {str(each.get("email")).lower() for each in contacts}
 
 
 def not_there(url: str, name: str, version: str = "") -> Failed:

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.certificate_policy import CURVES, KEY_SIZES, SUBJECT, Wishes, quoted, read_subject
+from gateway.certificate_policy import Wishes
 from gateway.certificates import SELF, UNKNOWN
 from gateway.errors import Failed
+from gateway.operating import subjects
 from gateway.x509 import PEM, PFX
 
 CONTENT_TYPES = {"pfx": PFX, "pem": PEM}
@@ -28,7 +29,6 @@ EXTENDED_KEY_USAGES = {
     }.items()
 }  # fmt: skip
 PERCENTAGE = 80
-_PARTS = {"cn": "CN", "unit": "OU", "organisation": "O", "locality": "L", "state": "ST", "country": "C"}
 _DNS_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _DNS = rf"(?:\*\.)?{_DNS_LABEL}(?:\.{_DNS_LABEL})*"
 _MAIL = r"[^@\s,]+@[^@\s,]+"
@@ -96,14 +96,7 @@ def renews_itself(policy: Mapping[str, Any]) -> bool:
 
 def _with_plain(wanted: Wanted, before: Mapping[str, Any] | None, subject: str, problems: list[str]) -> dict[str, Any]:
     """What `Wishes` knows how to put into a policy, and what needs no rules."""
-    kind = wanted.key_type or ("EC" if wanted.curve else "RSA" if wanted.key_size else "")
-    size = wanted.curve or wanted.key_size
-    if kind and not size:
-        size = CURVES[0] if kind.startswith("EC") else KEY_SIZES[0]
-    if kind and size not in (CURVES if kind.startswith("EC") else KEY_SIZES):
-        fits = "--curve, and no --key-size" if kind.startswith("EC") else "--key-size, and no --curve"
-        problems.append(f"--key-type {kind} goes with {fits}")
-        kind = size = ""
+    kind, size = _key(wanted, str(((before or {}).get("key_props") or {}).get("kty") or ""), problems)
     months = wanted.validity_months or (None if before else 12)
     policy = Wishes(months, kind, size, subject).applied(dict(before or {}))
     policy.setdefault("key_props", Wishes(key_type="RSA").applied({})["key_props"])
@@ -115,26 +108,41 @@ def _with_plain(wanted: Wanted, before: Mapping[str, Any] | None, subject: str, 
     return policy
 
 
+def _key(wanted: Wanted, there: str, problems: list[str]) -> tuple[str, str]:
+    """Type of the key, and its bits or curve; empty what stays as it is. ``there``: the type in the policy."""
+    if not (wanted.key_type or wanted.key_size or wanted.curve):
+        return "", ""
+    kind = wanted.key_type or there or ("EC" if wanted.curve else "RSA")
+    size, odd, fits, wrong = wanted.key_size, wanted.curve, "--key-size", "--curve"
+    if kind.startswith("EC"):
+        size, odd, fits, wrong = odd, size, wrong, fits
+    if not odd:
+        return kind, size
+    if wanted.key_type or not there:
+        problems.append(f"--key-type {kind} goes with {fits}, and no {wrong}")
+    else:
+        problems.append(f"{wrong} does not suit the policy's key type, {kind}: name another --key-type as well")
+    return "", ""
+
+
 def _subject(wanted: Wanted, before: Mapping[str, Any] | None, problems: list[str]) -> str:
-    parts = {sign: value for name, sign in _PARTS.items() if (value := getattr(wanted, name).strip())}
-    if wanted.subject and parts:
-        problems.append("--subject is the whole name: leave out --cn, --organisation and the like")
-    whole = ""
-    try:
-        whole = read_subject(wanted.subject) if wanted.subject else ""
-    except ValueError:
-        problems.append(f"--subject: {wanted.subject!r} is no name {SUBJECT}")
-    if wanted.country and not re.fullmatch("[A-Za-z]{2}", wanted.country.strip()):
-        problems.append(f"--country: {wanted.country!r} is not a country's code of two letters")
-    if odd := [value for value in parts.values() if re.search(r'["\\\x00-\x1f]', value)]:
-        problems.append(f"a name cannot hold quotes, backslashes and line breaks: {odd[0]!r}")
-    if not parts and not wanted.subject and not before:
-        if names := _listed(wanted.dns):
-            return f"CN={names[0]}"
-        problems.append("a subject is needed: --cn, --subject, or --dns, whose first name becomes the CN")
-    elif parts and "CN" not in parts:
-        problems.append("--cn is needed with the other parts of the subject")
-    return whole or ", ".join(f"{sign}={quoted(value)}" for sign, value in parts.items())
+    """The whole name; empty where it stays as it is."""
+    parts = {sign: value for name, sign in subjects.PARTS.items() if (value := getattr(wanted, name).strip())}
+    subjects.check_parts(parts, problems)
+    if wanted.subject:
+        if parts:
+            problems.append("--subject is the whole name: leave out --cn, --organisation and the like")
+        return subjects.whole(wanted.subject, "--subject", problems)
+    if before:
+        there = str((before.get("x509_props") or {}).get("subject") or "")
+        return subjects.merged(parts, there, problems) if parts else ""
+    if not parts and (names := _listed(wanted.dns)):
+        return f"CN={names[0]}"
+    if "CN" not in parts:
+        what = "--cn is needed with the other parts of the subject"
+        none = "a subject is needed: --cn, --subject, or --dns, whose first name becomes the CN"
+        problems.append(what if parts else none)
+    return subjects.written(parts)
 
 
 def _add_names(props: dict[str, Any], wanted: Wanted, problems: list[str]) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from gateway.errors import CallError, Failed, Incomplete, Unclear, Unknown
+from gateway.errors import CallError, Failed, Incomplete, Refused, Unclear
 from gateway.key_vault_id import SecretId
+from gateway.operating.settling import settled
 from gateway.secret import Secret
 from gateway.tls.records import TARGET, bundle_of, follow, named_in, of_secret, record_for, refuse_others, wanted
 from gateway.tls.vault import SecretVault, TlsSecret
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 NONE = "none"
 UPDATED, UP_TO_DATE = "updated", "up to date"
-FORMS = ("pfx", "pem", "cer")
 Moment = datetime | str | None
 """None: not named; `NONE`: to be removed"""
 
@@ -45,6 +44,7 @@ def update(
     Raises:
         Failed: nothing was changed.
         Incomplete: Key Vault kept a date that was to be removed, and did the rest.
+        Unknown: whether it was changed cannot be told.
         CallError
     """
     vault = SecretVault(session, place.vault_url)
@@ -55,7 +55,7 @@ def update(
         raise Failed(f"it would expire on {ends:%Y-%m-%d}, not after it activates on {starts:%Y-%m-%d}", "change one")
     wishes = {"nbf": activates, "exp": expires}
     attributes: dict[str, Any] = {name: _seconds(moment) for name, moment in wishes.items() if moment is not None}
-    shown = vault.change(place, attributes | ({} if enabled is None else {"enabled": enabled}))
+    shown = _changed(vault, place, attributes | ({} if enabled is None else {"enabled": enabled}))
     if kept := [name for name, moment in wishes.items() if moment == NONE and shown.get(name) is not None]:
         what = " and ".join({"nbf": "the activation date", "exp": "the expiry date"}[name] for name in kept)
         hint = "remove it in the portal, or set the secret anew with tls-secret create --new-version"
@@ -63,6 +63,21 @@ def update(
             raise Failed(f"{place}: Key Vault kept {what}", hint)
         raise Incomplete(f"{place}: Key Vault kept {what}; what else was asked for is done", hint)
     return shown
+
+
+def _changed(vault: SecretVault, place: SecretId, wished: dict[str, Any]) -> dict[str, Any]:
+    """The attributes after the change; looked up where its answer was lost."""
+
+    def look() -> dict[str, Any] | None:
+        now = _plain_version(vault, place)
+        shown = {"nbf": _seconds(now.activates), "exp": _seconds(now.expires), "enabled": now.enabled}
+        return shown if shown.items() >= wished.items() else None
+
+    try:
+        return vault.change(place, wished)
+    except Unclear as error:
+        hint = "look at it in the portal; running it again does no harm"
+        return settled(error, look, f"{place} was changed", hint)
 
 
 def _seconds(moment: Moment) -> int | None:
@@ -92,8 +107,6 @@ def read_current(session: Session, place: SecretId) -> tuple[TlsSecret, Secret]:
         Failed: there is none.
         CallError
     """
-    from gateway.errors import Refused
-
     try:
         return SecretVault(session, place.vault_url).read(place.name, place.version)
     except Refused as error:
@@ -136,10 +149,11 @@ def _records(session: Session, place: SecretId | None, uid: str) -> list[VaultRe
         return [record]
     if place is None:
         raise Failed("neither a secret nor --record", "name one of them")
-    if found := of_secret(session, place):
+    if uids := [record.uid for record in of_secret(session, place)]:
+        found = [wanted(session, each) for each in uids]
         for record in found:
             refuse_others(record)
-        return [wanted(session, record.uid) for record in found]
+        return found
     _refuse_managed(read_current(session, place.whole())[0])
     hint = "make one with keeper-rotation tls-secret list --add-certificates, or name one with --record"
     raise Failed(f"no record has {place.whole()} in {TARGET}", hint)
@@ -191,26 +205,9 @@ def _public(secret: TlsSecret, value: Secret) -> bytes:
 
 
 def check_deletable(session: Session, uid: str) -> VaultRecord:
-    """It is the record of a TLS secret, and can be edited. Raises Failed."""
+    """It is the record of a TLS secret, and can be edited. Raises Failed, CallError."""
     record = wanted(session, uid)
     refuse_others(record)
     if not record.value(TARGET).strip():
         raise Failed(f"record {uid} is not of a TLS secret: it has no {TARGET}", "delete it in the vault")
     return record
-
-
-def delete(session: Session, records: list[VaultRecord]) -> Iterator[VaultRecord]:
-    """Delete these records from Keeper, one after the other; each that is gone.
-
-    Raises:
-        Failed: none was deleted.
-        Incomplete: some were.
-        Unknown: one may have been.
-    """
-    for number, record in enumerate(records):
-        try:
-            session.vault.delete(record.uid)
-        except CallError as error:
-            kind = Unknown if isinstance(error, Unclear) else Incomplete if number else Failed
-            raise kind(f"record {record.uid}: {error}", error.hint) from None
-        yield record

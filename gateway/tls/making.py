@@ -13,9 +13,11 @@ import click
 
 from gateway.errors import CallError, Failed, Incomplete, RotationError, Unclear, Unknown
 from gateway.key_vault_id import SecretId, check_name
+from gateway.operating.files import password_on_stdin
 from gateway.secret import Secret
 from gateway.tls.records import follow, record_for, values_of
-from gateway.tls.vault import HINTS, PFX, SecretVault, TlsSecret
+from gateway.tls.vault import HINTS, SecretVault, TlsSecret
+from gateway.x509 import PFX
 
 if TYPE_CHECKING:
     from gateway.operating.session import Session
@@ -75,7 +77,7 @@ def _read(content: bytes, password: str) -> Bundle:
 def ask_password(*, from_stdin: bool) -> Secret:
     """The password of the file, from the first line of stdin or a prompt that does not show it. Raises Failed."""
     if from_stdin:
-        return Secret(sys.stdin.readline().rstrip("\r\n"))
+        return password_on_stdin()
     if not sys.stdin.isatty():
         raise Failed("the PFX needs a password", "pipe it in with --password-stdin, or run this at a terminal")
     return Secret(click.prompt("Password of the file", hide_input=True, default="", show_default=False, err=True))

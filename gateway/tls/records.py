@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from gateway.errors import CallError, Failed, Incomplete
 from gateway.exporting import FILE, Export
 from gateway.key_vault_id import SecretId
+from gateway.operating import in_keeper
 from gateway.preparation import check_editable
-from gateway.saving import Labels, Save
+from gateway.saving import Labels
 from gateway.secret import Secret
 from gateway.tls.vault import SecretVault, TlsSecret
 from gateway.vault import VaultRecord
@@ -93,14 +93,14 @@ def of_secret(session: Session, place: SecretId) -> list[VaultRecord]:
 
 
 def wanted(session: Session, uid: str) -> VaultRecord:
-    """The record with this uid, which can be edited. Raises Failed."""
-    record = session.record(uid)
+    """The record with this uid, which can be edited, and is held. Raises Failed, CallError."""
+    record = session.hold(uid)
     check_editable(record)
     return record
 
 
 def record_for(session: Session, uid: str, place: SecretId) -> VaultRecord:
-    """As `wanted`; it names this secret, or nothing yet. Raises Failed."""
+    """As `wanted`; it names this secret, or nothing yet. Raises Failed, CallError."""
     record = wanted(session, uid)
     refuse_others(record)
     there = named_in(record, session)
@@ -125,26 +125,20 @@ def follow(session: Session, record: VaultRecord, secret: TlsSecret, value: Secr
 
     Raises:
         Failed: the record is as before.
-        Incomplete: it shows the version, and an older attachment is still there.
+        Incomplete: it is, or it shows the version, but for a file that it does not name.
         Unknown: what it shows cannot be told.
         CallError
     """
     bundle = bundle_of(secret, value)
     values = values_of(secret, bundle)
     wish = form or record.value("export") or _attached(record)
-    if wish != record.value("export"):
-        record.set("export", wish)
-    export = Export(record, secret.place.name, lambda _: bundle)
+    export = Export(in_keeper.wishing(record, "export", wish), secret.place.name, lambda _: bundle)
     shown = all(record.value(name) == text for name, text in values.items())
     if shown and not form and not export.is_missing(record):
         return _tidy(session, export, record)
-    changed = export.attach(session.vault, record, secret.place.version)
-    try:
-        changed = _save(session, changed, values | export.outputs(changed))
-    except Failed:  # where that is unknown, the record may name the new attachment already
-        export.take_back(session.vault)
-        raise
-    _tidy(session, export, changed)
+    if wish != record.value("export"):
+        values["export"] = wish
+    _tidy(session, export, in_keeper.publish(session, export, record, values, _LABELS))
     return True
 
 
@@ -164,9 +158,3 @@ def _attached(record: VaultRecord) -> str:
     named = record.value(FILE)
     there = any(each.name == named for each in record.attachments())
     return named.rpartition(".")[2] if there else ""
-
-
-def _save(session: Session, record: VaultRecord, values: Mapping[str, str]) -> VaultRecord:
-    saving = Save(session.vault, session.http.deadline, record, values, _LABELS, lambda _: False)
-    saving.run()
-    return saving.record

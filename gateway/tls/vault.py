@@ -17,13 +17,13 @@ from gateway.errors import CallError, Refused, Unclear
 from gateway.key_vault import KeyVaultCalls
 from gateway.key_vault_id import SecretId
 from gateway.secret import Secret
+from gateway.x509 import PEM, PFX
 
 if TYPE_CHECKING:
     from gateway.operating.session import Session
 
 T = TypeVar("T")
 
-PFX, PEM = "application/x-pkcs12", "application/x-pem-file"
 TYPES = (PFX, PEM)
 OFFICER, USER = "Key Vault Secrets Officer", "Key Vault Secrets User"
 HINTS = {
