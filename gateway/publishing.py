@@ -1,8 +1,8 @@
 """A password that Keeper itself has rotated, handed to everyone who needs it, and compared on both sides.
 
 The old password is dead before this begins, so nothing has to be kept alive for anybody, and no destination holds up
-another: who cannot be served is refused, everybody else is served. What cannot be delivered now is delivered by the next
-run, always with the password that the record holds by then.
+another: who cannot be served is refused, everybody else is served. What cannot be delivered now is delivered by the
+next run, always with the password that the record holds by then.
 """
 
 from __future__ import annotations
