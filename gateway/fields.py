@@ -125,6 +125,10 @@ TARGETS = ("application_object_id", "storage_account_id", "mongodb_uri", "certif
 """the fields that say what a record stands for; one of them is filled in"""
 
 
+IN_USE = ("deliver_to", "value_template", "pending_password", "application_client_id", "clientId", "client_secret")
+"""fields of a record that stands for something, be it without one of `TARGETS`: a password, or who signs in"""
+
+
 def script_of(target: str) -> str:
     """The script whose target's label this is."""
     return next(field.only for field in FIELDS if field.label == target)

@@ -14,7 +14,7 @@ from gateway.credential import LiveCredential, Target, read_marker
 from gateway.deliveries.base import Destination, Reach
 from gateway.delivering import Deliveries
 from gateway.errors import CallError, Failed
-from gateway.fields import TARGETS, script_of
+from gateway.fields import IN_USE, TARGETS, script_of
 from gateway.http import Http
 from gateway.kind import Rotation
 from gateway.ledger import Ledger, read_ledger
@@ -142,10 +142,10 @@ class Preparation:
     def _check_record(self) -> str:
         label, uid = self._make_kind.target, self.record.uid
         check_editable(self.record)
-        check_alone(self.record, label)
         given = self.record.value(label).strip()
         if not given:
             raise Failed(f"record {uid} has no {label}", "fill in this field in the vault")
+        check_alone(self.record, label)
         return given
 
     def _sign_in(self) -> tuple[AdminCredential, Rotation]:
@@ -189,6 +189,12 @@ class Preparation:
         return {published: record.uid for record in others if (published := record.value(label).strip().lower())}
 
 
+def used_for(record: VaultRecord, target: str) -> list[str]:
+    """The fields that say that it stands for something else than what ``target`` names."""
+    labels = (*TARGETS, *(() if record.value(target).strip() else IN_USE))
+    return [label for label in labels if label != target and record.value(label).strip()]
+
+
 def read_record(vault: Vault, uid: str) -> VaultRecord:
     """The PAM User record with this uid.
 
@@ -216,8 +222,12 @@ def check_record(record: VaultRecord, script: str) -> None:
 
 
 def check_alone(record: VaultRecord, target: str) -> None:
-    """It has this target or none: a second one would overwrite what is published of the first. Raises Failed."""
-    if others := [label for label in TARGETS if label != target and record.value(label).strip()]:
+    """It has this target, or stands for nothing yet: else what is published of that would be overwritten.
+
+    Raises:
+        Failed
+    """
+    if others := used_for(record, target):
         raise Failed(
             f"record {record.uid} stands for something else: it has {', '.join(others)}",
             f"name another record for {target}: one record stands for one thing",

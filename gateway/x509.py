@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import warnings
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -75,7 +76,7 @@ def thumbprint(certificate: x509.Certificate) -> str:
     return certificate.fingerprint(hashes.SHA1()).hex().upper()  # noqa: S303
 
 
-def _dns_names(certificate: x509.Certificate) -> tuple[str, ...]:
+def _dns_names(certificate: x509.Certificate | x509.CertificateSigningRequest) -> tuple[str, ...]:
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (x509.ExtensionNotFound, ValueError):
@@ -233,8 +234,12 @@ def _read_der(content: bytes) -> list[x509.Certificate]:
 def _read_pkcs7(content: bytes) -> list[x509.Certificate]:
     from cryptography.hazmat.primitives.serialization import pkcs7
 
-    pem = content.lstrip().startswith(_BEGIN)
-    return in_order((pkcs7.load_pem_pkcs7_certificates if pem else pkcs7.load_der_pkcs7_certificates)(content))
+    load = (
+        pkcs7.load_pem_pkcs7_certificates if content.lstrip().startswith(_BEGIN) else pkcs7.load_der_pkcs7_certificates
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of BER, which OpenSSL and Windows write
+        return in_order(load(content))
 
 
 def in_order(found: list[x509.Certificate]) -> list[x509.Certificate]:
@@ -288,11 +293,21 @@ def check_request(certificate: x509.Certificate, request: bytes) -> None:
         )
 
 
+def missing_names(certificate: x509.Certificate, request: bytes) -> list[str]:
+    """DNS names that a signing request in DER asks for, and the certificate lacks."""
+    given = _dns_names(certificate)
+    return [name for name in _dns_names(x509.load_der_x509_csr(request)) if name not in given]
+
+
 def check_dates(certificate: x509.Certificate, now: datetime) -> None:
-    """It has not expired. Raises Failed."""
+    """It is valid now. Raises Failed."""
+    name = certificate.subject.rfc4514_string()
     if certificate.not_valid_after_utc <= now:
-        what = f"the certificate expired on {certificate.not_valid_after_utc:%Y-%m-%d}"
+        what = f"the certificate expired on {certificate.not_valid_after_utc:%Y-%m-%d}: {name}"
         raise Failed(what, "give one that is still valid")
+    if certificate.not_valid_before_utc > now:
+        begins = f"{certificate.not_valid_before_utc:%Y-%m-%dT%H:%M:%SZ}"
+        raise Failed(f"the certificate is valid only from {begins}: {name}", "come back then")
 
 
 def to_pfx(bundle: Bundle, name: str, password: str) -> bytes:

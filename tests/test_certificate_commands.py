@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from sandbox.keeper_vault import make_field
@@ -241,6 +243,13 @@ def other_key(scene: Scene) -> bytes:
 
 
 Chain = Callable[[Scene], bytes]
+
+
+def too_early(scene: Scene) -> bytes:
+    now = scene.sandbox.clock.now()
+    return pem(signed(scene, not_before=now + 5 * DAY, expires=now + 90 * DAY))
+
+
 CHAINS: dict[str, tuple[Chain, str]] = {
     "in the wrong order": (lambda scene: pem(signed(scene)[::-1]), "the chain is not in order"),
     "with a stranger in it": (
@@ -251,6 +260,7 @@ CHAINS: dict[str, tuple[Chain, str]] = {
         lambda scene: pem(signed(scene, expires=scene.sandbox.clock.now() - DAY)),
         "the certificate expired on",
     ),
+    "not valid yet": (too_early, "the certificate is valid only from"),
     "for another key": (other_key, "its key is another one"),
     "no certificate": (lambda scene: b"-----BEGIN NOTHING-----\n", "there is no certificate that can be read"),
     "empty": (lambda scene: b"", "there is no certificate that can be read"),
@@ -348,3 +358,48 @@ def test_a_key_that_cannot_leave_is_not_obtained_but_its_certificate_is(scene: S
     assert "cannot leave the vault" in scene.said("certificate", "obtain", NEW, f"--out={path}", "--form=pem", code=1)
     scene.said("certificate", "obtain", NEW, f"--out={path}", "--form=cer")
     assert x509.load_der_x509_certificate(path.read_bytes()) == scene.certificate("new-tls")
+
+
+# Records of something else
+
+IN_USE = {"an app's": "application_object_id", "a password's": "deliver_to", "who signs in": "client_secret"}
+
+
+@pytest.mark.parametrize("whose", IN_USE)
+@pytest.mark.parametrize("arguments", [("renew",), ("obtain",), ("request", "--validity-months=3")], ids=str)
+def test_a_record_of_something_else_is_not_taken_over(arguments: tuple[str, ...], whose: str, scene: Scene) -> None:
+    fields = [make_field("text", "x", IN_USE[whose])]
+    uid = scene.sandbox.keeper.add_record("mine", "pamUser", [make_field("login", "mine")], fields)
+    before = scene.sandbox.keeper.record(uid).data
+    said = scene.said("certificate", arguments[0], OLD, *arguments[1:], f"--record={uid}", code=1)
+    assert f"stands for something else: it has {IN_USE[whose]}" in said
+    assert scene.sandbox.keeper.record(uid).data == before and not scene.written()
+
+
+def test_a_record_that_stands_for_something_else_as_well_is_not_deleted(scene: Scene) -> None:
+    uid = scene.at.record_uid
+    custom = scene.sandbox.keeper.vault.records[uid].data["custom"]
+    custom.append(make_field("text", "x", "application_object_id"))
+    said = scene.said("certificate", "delete", OLD, "--from-keeper", "--yes", code=1)
+    assert "stands for something else as well" in said and uid in scene.sandbox.keeper.vault.records
+
+
+def test_names_that_a_ca_left_out_are_told(scene: Scene) -> None:
+    path = waiting(scene)
+    pending = scene.vault.certificates.live["new-tls"].pending
+    assert pending is not None
+    chain = signed(scene)
+    names = x509.SubjectAlternativeName([x509.DNSName("a.example"), x509.DNSName("b.example")])
+    builder = x509.CertificateSigningRequestBuilder().subject_name(pending.csr.subject)
+    pending.csr = builder.add_extension(names, critical=False).sign(pending.key, hashes.SHA256())  # type: ignore[arg-type]
+    path.write_bytes(pem(chain))
+    said = scene.said("certificate", "merge", NEW, f"--chain={path}")
+    assert "left out names that were asked for: a.example, b.example" in said
+
+
+def test_a_record_for_a_month_is_one_that_its_script_can_renew(scene: Scene) -> None:
+    made = scene.rows("certificate", "request", NEW, "--cn=a.example", "--validity-months=1", "--folder=Azure Rotation")
+    scene.at = replace(scene.at, record_uid=made["record"])
+    assert scene.run().result == "rotated" and scene.value("certificate_version") == made["version"]
+    scene.sandbox.clock.advance(26 * DAY)
+    assert scene.run().result == "rotated" and len(scene.listed("new-tls")) == 2

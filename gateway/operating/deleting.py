@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gateway.errors import Failed
 from gateway.key_vault_id import CertificateId
 from gateway.operating import in_keeper, records
+from gateway.preparation import used_for
 
 if TYPE_CHECKING:
     from gateway.operating.session import Session
@@ -29,6 +30,11 @@ def to_delete(session: Session, places: Iterable[CertificateId], uids: Iterable[
         found[uid] = record
         if not record.value(records.TARGET).strip():
             problems.append(f"record {uid} ({record.title}) has no {records.TARGET}: it is not a certificate's")
+    problems += [
+        f"record {record.uid} ({record.title}) stands for something else as well: it has {', '.join(others)}"
+        for record in found.values()
+        if (others := used_for(record, records.TARGET))
+    ]
     problems += [
         f"record {record.uid} ({record.title}) is read-only for the Gateway's application"
         for record in found.values()

@@ -12,6 +12,7 @@ from gateway.key_vault_id import CertificateId
 from gateway.operating import files, records
 from gateway.operating.following import described
 from gateway.operating.settling import settled
+from gateway.operating.showing import warn
 from gateway.operating.vault import OperatorVault, at
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def merge(session: Session, place: CertificateId, chain: list[Certificate]) -> d
     x509.check_request(chain[0], operation.csr)
     for each in chain:
         x509.check_dates(each, session.http.now())
+    if names := x509.missing_names(chain[0], operation.csr):
+        warn(f"the CA left out names that were asked for: {', '.join(names)}")
     version = _merged(vault, place, chain)
     followers = [record.uid for record in records.of_certificate(session, place)]
     try:

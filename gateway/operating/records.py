@@ -70,8 +70,8 @@ def save(session: Session, record: VaultRecord, values: Mapping[str, str]) -> Va
     return in_keeper.save(session, record, values, LABELS)
 
 
-def create(session: Session, folder_uid: str, place: CertificateId) -> str:
-    """A new PAM User record that the renewal script can be attached to; its uid.
+def create(session: Session, folder_uid: str, place: CertificateId, months: int) -> str:
+    """A new PAM User record that the renewal script can be attached to; its uid. ``months``: of its validity.
 
     Raises:
         Failed, CallError
@@ -81,4 +81,7 @@ def create(session: Session, folder_uid: str, place: CertificateId) -> str:
 
     where = place.vault_url.removeprefix("https://").partition(".")[0]
     new = new_record(Item(TARGET, str(place), place.name, where, None), session.azure.cloud)
-    return session.vault.create(folder_uid, new.title, "pamUser", new.fields(), NOTES)
+    fields = new.fields()
+    if months == 1:  # the script's default is as long
+        fields.append(("rotate_before_hours", "text", "168"))
+    return session.vault.create(folder_uid, new.title, "pamUser", fields, NOTES)

@@ -72,6 +72,7 @@ class Request:
         self._last = self._vault.operation(place.name)
         refuse_open(self._last, place)
         self._before = {each.version for each in self._vault.versions(place.name)}
+        self._months = 12
 
     def request(self, wanted: Wanted) -> dict[str, Any]:
         """Ask for it as it is wanted; what is shown of it then.
@@ -83,6 +84,7 @@ class Request:
         """
         policy = self._policy(wanted)
         check_issuer(self._vault, policy)
+        self._months = int(policy["x509_props"].get("validity_months") or self._months)
         contacts = self._new_contacts(policy)
         if self._before:
             note(f"{self._place.name} is there already: it gets a new version, by its policy with these changes")
@@ -197,7 +199,7 @@ class Request:
             values["csr"] = x509.request_text(operation.csr)
         uid = self._follow.record_uid
         if self._follow.folder_uid:
-            uid = records.create(self._session, self._follow.folder_uid, self._place)
+            uid = records.create(self._session, self._follow.folder_uid, self._place, self._months)
             if len(values) == 1:
                 return {"record": uid}
         return {"record": records.save(self._session, self._session.hold(uid), values).uid} if uid else {}

@@ -8,7 +8,7 @@ from gateway.errors import CallError, Failed, Incomplete
 from gateway.exporting import FILE, Export
 from gateway.key_vault_id import SecretId
 from gateway.operating import in_keeper
-from gateway.preparation import check_editable
+from gateway.preparation import check_editable, used_for
 from gateway.saving import Labels
 from gateway.secret import Secret
 from gateway.tls.vault import SecretVault, TlsSecret
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from gateway.x509 import Bundle
 
 TARGET, VERSION = "tls_secret_id", "tls_secret_version"
-OTHERS = ("certificate_id", "application_object_id", "storage_account_id", "mongodb_uri")
 _LABELS = Labels(TARGET, VERSION, "thumbprint")
 _STAMP = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -111,9 +110,9 @@ def record_for(session: Session, uid: str, place: SecretId) -> VaultRecord:
 
 def refuse_others(record: VaultRecord) -> None:
     """It is not the record of something that is rotated. Raises Failed."""
-    if label := next((label for label in OTHERS if record.value(label).strip()), ""):
+    for label in used_for(record, TARGET)[:1]:
         hint = "name another record"
-        if label == OTHERS[0]:
+        if label == "certificate_id":
             hint = "that record follows a certificate: use keeper-rotation certificate, or its rotation"
         raise Failed(f"record {record.uid} is not of a TLS secret: it has {label}", hint)
 
