@@ -155,7 +155,8 @@ class KeyVaultCalls:
         except exceptions.ServiceRequestError as error:
             cause = error.inner_exception
             if isinstance(cause, RequestException) and never_left(cause):
-                raise NotSent(self._place, "no connection") from None
+                hint = f"is the vault's name right? else: {NotSent.default_hint}"
+                raise NotSent(self._place, "no connection", hint) from None
             raise self._unclear("connection broken") from None
         except exceptions.AzureError:
             raise self._unclear("no usable answer") from None

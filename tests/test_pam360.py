@@ -358,3 +358,18 @@ def test_4_2_steps_7_and_8_only_the_record_is_deleted(scene: Scene) -> None:
     scene.ask("tls-secret", "delete", f"--record={uid}", "--from-keeper", "--yes")
     assert uid not in scene.sandbox.keeper.vault.records
     assert len(scene.at_vault("/secrets/upload-tls/versions")["value"]) == 1
+
+
+def test_4_2_a_new_version_says_which_record_is_behind_and_makes_no_second_one(scene: Scene) -> None:
+    uid = created(scene)
+    path = scene.pfx("", "newer")
+    made = ("tls-secret", "create", "--vault=certificates", "--name=upload-tls", f"--pfx={path}", "--new-version")
+    assert f"record {uid} names this secret already" in scene.said(*made, f"--folder={scene.folder_uid}", code=1)
+    assert f"record {uid} shows an older version" in scene.said(*made)
+    assert len(scene.records_of("tls_secret_id", f"{scene.vault.url}/secrets/upload-tls")) == 1
+
+
+def test_4_2_step_5_a_date_that_is_past_is_refused(scene: Scene) -> None:
+    created(scene)
+    address = f"{scene.vault.url}/secrets/upload-tls"
+    assert "is past" in scene.said("tls-secret", "update", address, "--expires=2020-01-31", code=1)

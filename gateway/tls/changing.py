@@ -53,6 +53,8 @@ def update(
     ends = there.expires if expires is None else expires
     if isinstance(starts, datetime) and isinstance(ends, datetime) and starts >= ends:
         raise Failed(f"it would expire on {ends:%Y-%m-%d}, not after it activates on {starts:%Y-%m-%d}", "change one")
+    if isinstance(expires, datetime) and expires <= session.http.now():
+        raise Failed(f"--expires {expires:%Y-%m-%d} is past", "to take it out of use: --disable")
     wishes = {"nbf": activates, "exp": expires}
     attributes: dict[str, Any] = {name: _seconds(moment) for name, moment in wishes.items() if moment is not None}
     shown = _changed(vault, place, attributes | ({} if enabled is None else {"enabled": enabled}))

@@ -14,8 +14,9 @@ import click
 from gateway.errors import CallError, Failed, Incomplete, RotationError, Unclear, Unknown
 from gateway.key_vault_id import SecretId, check_name
 from gateway.operating.files import password_on_stdin
+from gateway.operating.showing import note
 from gateway.secret import Secret
-from gateway.tls.records import follow, record_for, values_of
+from gateway.tls.records import follow, of_secret, record_for, values_of
 from gateway.tls.vault import HINTS, SecretVault, TlsSecret
 from gateway.x509 import PFX
 
@@ -168,7 +169,10 @@ def create(session: Session, url: str, bundle: Bundle, wanted: Wanted) -> tuple[
     place = SecretId(url, wanted.name)
     if wanted.record:
         record_for(session, wanted.record, place)
+    shown_by = [record.uid for record in of_secret(session, place) if record.uid != wanted.record]
     if wanted.folder:
+        if shown_by:
+            raise Failed(f"record {', '.join(shown_by)} names this secret already", "leave out --folder")
         session.vault.check_folder(wanted.folder)
     draft = replace(draft, place=place, tags=before[-1].tags if before else {})
     try:
@@ -178,6 +182,8 @@ def create(session: Session, url: str, bundle: Bundle, wanted: Wanted) -> tuple[
         raise Unknown(
             what, "look at its versions in the portal; a second one with the same value does no harm"
         ) from None
+    if shown_by:
+        note(f"record {', '.join(shown_by)} shows an older version: keeper-rotation tls-secret rediscover {place}")
     try:
         return made, _show(session, wanted, made, value, bundle)
     except (RotationError, CallError) as error:
