@@ -112,6 +112,15 @@ def read_marker(name: str) -> Marker | None:
     return Marker(parts[1], parts[2], parts[3], datetime.fromtimestamp(int(parts[4]), UTC))
 
 
+def read_stamp(text: str) -> datetime | None:
+    """A moment that a record holds, UTC where no zone is said; None where somebody made something else of it."""
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
 def stamp(moment: datetime) -> str:
     """``2026-11-22T10:00:00Z``: the form that Graph takes and that we write into records."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

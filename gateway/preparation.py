@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from gateway import rules
 from gateway.admin import AdminCredential, Places, attached_credentials, choose_admin
 from gateway.aside import Aside
 from gateway.azure import Azure
 from gateway.clouds import CLOUDS, Cloud
-from gateway.credential import LiveCredential, Target, read_marker
+from gateway.credential import LiveCredential, Target, read_marker, read_stamp
 from gateway.deliveries.base import Destination, Reach
 from gateway.delivering import Deliveries
 from gateway.errors import CallError, Failed
@@ -126,10 +126,8 @@ class Preparation:
         return Aside(lambda: self._make_kind(self._host.http, self._early_cloud, admin))
 
     def _is_settled(self) -> bool:
-        try:
-            return self._host.http.now() - datetime.fromisoformat(self.record.value("last_rotated")) > rules.LAG
-        except (ValueError, TypeError):
-            return False
+        last = read_stamp(self.record.value("last_rotated"))
+        return last is not None and self._host.http.now() - last > rules.LAG
 
     def _destinations(self) -> list[Destination]:
         text = self.record.value("deliver_to")
@@ -212,13 +210,6 @@ def read_record(vault: Vault, uid: str) -> VaultRecord:
         hint = "convert it to PAM User in the vault, or name the PAM User record"
         raise Failed(f"record {uid} is of type {record.kind}, not PAM User", hint)
     return record
-
-
-def check_record(record: VaultRecord, script: str) -> None:
-    """Its labels are spelt right, it can be edited, and it stands for nothing else. Raises Failed."""
-    check_labels(record, script)
-    check_editable(record)
-    check_alone(record, next(label for label in TARGETS if script_of(label) == script))
 
 
 def check_alone(record: VaultRecord, target: str) -> None:

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from gateway.credential import GRACE, LiveCredential, Minted
+from gateway.credential import GRACE, LiveCredential, Minted, read_stamp
 from gateway.errors import CallError, Failed, Incomplete, Unclear, Unknown
 from gateway.ledger import Regenerating
 from gateway.minting import READS, Maker
@@ -79,9 +79,8 @@ class Regeneration(Maker):
 
     def _overlap_ends(self) -> datetime | None:
         """Until when the former key is protected; None where it is not."""
-        try:
-            last = datetime.fromisoformat(self._at.record.value("last_rotated"))
-        except ValueError:
+        last = read_stamp(self._at.record.value("last_rotated"))
+        if last is None:
             return None
         ends = last + self._at.policy.overlap
         return ends if self._at.sorted.published and ends > self._at.known.now else None

@@ -25,7 +25,7 @@ from datetime import datetime
 
 from gateway import rules
 from gateway.confirming import Confirmation, Confirmed
-from gateway.credential import LiveCredential, Minted, generation, read_marker, stamp
+from gateway.credential import LiveCredential, Minted, generation, read_marker, read_stamp, stamp
 from gateway.deliveries.base import Delivery
 from gateway.errors import CallError, Failed, Incomplete, RotationError, Unknown
 from gateway.ledger import Entry, Ledger, Regenerating, read_ledger
@@ -375,10 +375,8 @@ class Engine:
             self._left_over.append((f"{destination.address} may hold an older secret: {error}", error.hint))
 
     def _ends(self, expires: str) -> datetime:
-        try:
-            return datetime.fromisoformat(expires)
-        except ValueError:  # somebody edits the record; how long it lives is not worth a consumer
-            return self._host.http.now() + self._at.policy.lifetime
+        # Where somebody edits the record: how long it lives is not worth a consumer.
+        return read_stamp(expires) or self._host.http.now() + self._at.policy.lifetime
 
     def _retire(self, delivery: Delivery) -> None:
         at = self._at

@@ -134,6 +134,12 @@ def test_refused(what: str, password: Make) -> None:
 # Lines that cannot be served: each stands alone, beside one that can, and there as an optional one
 
 
+def _connection(stage: PasswordStage) -> str:
+    made = stage.sandbox.connections.add_connection("blobs", "azureblob", {"accountName": "a", "accessKey": "k"})
+    stage.sandbox.arm.grant(stage.at.admin_client_id, "Logic App Contributor", made.id)
+    return str(made.id)
+
+
 def _other_vault(stage: PasswordStage, granted: bool) -> str:
     vault = stage.sandbox.keyvault.add_vault("other-vault")
     stage.sandbox.keyvault.set_secret(vault, "mongodb", OLD)
@@ -157,6 +163,7 @@ CONNECTION = "https://dev.azure.com/contoso/p/_settings/adminservices?resourceId
 LINES: dict[str, tuple[Callable[[PasswordStage], str], str]] = {
     "a certificate": (lambda stage: f"{stage.vault.url}/certificates/x", "only a certificate can be delivered there"),
     "a service connection": (lambda stage: CONNECTION, "takes client secrets only"),
+    "an API connection": (_connection, "takes client secrets and access keys only"),
     "a vault without a role": (lambda stage: _other_vault(stage, granted=False), "HTTP 403"),
     "a deleted secret": (_deleted, "a deleted secret has this name"),
     "the record itself": (lambda stage: f"keeper:{stage.at.record_uid}#deliver_to", "the record that is rotated"),

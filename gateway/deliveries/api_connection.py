@@ -99,6 +99,9 @@ class ApiConnection(Destination):
 
     def _filled(self, reach: Reach, known: dict[str, Any], have: dict[str, Any], secret: str) -> dict[str, Any]:
         ours, by_role = reach.hand_over, {_role(name): name for name in known}
+        if not ours.owner:
+            what = f"{self.address}: a connection takes client secrets and access keys only"
+            raise Failed(what, "remove the line from deliver_to")
         if ours.secret not in by_role:
             what = {"clientsecret": "client secret", "accesskey": "access key"}.get(ours.secret, ours.secret)
             raise Failed(f"{self.address}: the connection has no {what}", "remove the line from deliver_to")

@@ -9,7 +9,7 @@ from gateway.errors import Failed
 from gateway.fields import CERTIFICATE
 from gateway.key_vault_id import CertificateId
 from gateway.operating import in_keeper
-from gateway.preparation import check_record
+from gateway.preparation import check_alone, check_editable, check_labels
 from gateway.saving import Labels
 from gateway.vault import VaultRecord
 
@@ -58,7 +58,9 @@ def record_for(session: Session, uid: str, place: CertificateId) -> VaultRecord:
     if record.kind != "pamUser":
         hint = "convert it to PAM User in the vault, or name another record"
         raise Failed(f"record {uid} is of type {record.kind}, not PAM User", hint)
-    check_record(record, CERTIFICATE)
+    check_labels(record, CERTIFICATE)
+    check_editable(record)
+    check_alone(record, TARGET)
     there, given = named_in(record, session.azure.cloud), record.value(TARGET).strip()
     if given and (there is None or key(there) != key(place)):
         raise Failed(f"record {uid} names another certificate, {given}", "name another record, or empty this field")
