@@ -36,8 +36,8 @@ class CertificateStage(Stage):
         self.made = furnish_certificate(self.sandbox, self.at, **furnish)
         self.at = replace(self.at, record_uid=self.made.record_uid)
 
-    def start(self, line: bytes | None = None, script: Any = SCRIPT, **variables: str) -> Any:
-        return super().start(line, script, **variables)
+    def start(self, line: bytes | None = None, script: Any = SCRIPT, **options: Any) -> Any:
+        return super().start(line, script, **options)
 
     def versions(self) -> list[Any]:
         """The certificate's versions in the vault, oldest first."""

@@ -22,7 +22,7 @@ from sandbox.keeper_vault import RecordView, make_field
 from sandbox.keyvault_vaults import SecretVersion, Vault
 from tests.certificate_stage import STAMP, opens
 from tests.forked import Forked
-from tests.stage import Outcome, Stage
+from tests.stage import ROOT, Outcome, Stage
 from tests.test_azexecute import VAULT, Api
 
 PFX, PEM = "application/x-pkcs12", "application/x-pem-file"
@@ -122,9 +122,9 @@ class DiscoverStage(Stage):
     def command(self, *arguments: str, given: str | None = None, encoding: str = "utf-8", **variables: str) -> Outcome:
         """Run the operator's command, the victim of kill faults; no secret in what it prints or leaves behind."""
         text = None if given is None else given.encode(encoding)
-        process = Forked(arguments, self.variables | variables, text, self.folder)
+        process = Forked(("-m", "gateway", *arguments), self.variables | variables, text, self.folder, ROOT)
         self.sandbox.victim = process
-        outcome = Outcome(process.wait(LONGEST), *process.printed())
+        outcome = self.outcome_of(process, LONGEST)
         assert outcome.code is not None and "Traceback" not in outcome.stderr and not self.sandbox.errors, (
             outcome, self.sandbox.errors,
         )  # fmt: skip

@@ -1,16 +1,17 @@
-"""What `tests.forked` imports once."""
-# ruff: noqa: F401
+"""What `tests.forked` imports once: the package, and what it loads only where a run needs it."""
 
-import azure.keyvault.certificates
-import azure.keyvault.secrets
-import msal
+import importlib
+import pkgutil
 
-import gateway.__main__
-import gateway.commands.certificate
-import gateway.commands.discover
-import gateway.commands.tls_secret
-import gateway.discovery.show
-import gateway.operating.into_record
-import gateway.operating.policies
-import gateway.tls.changing
-import gateway.tls.making
+import gateway
+
+_LEFT_OUT = ("gateway.__main__", "gateway.listening")  # the listener brings a Kafka client, and is always a new process
+
+for module in pkgutil.walk_packages(gateway.__path__, "gateway."):
+    if not module.name.startswith(_LEFT_OUT):
+        importlib.import_module(module.name)
+for name in (
+    "azure.identity", "azure.keyvault.certificates", "azure.keyvault.secrets", "azure.storage.blob", "apprise",
+    "cryptography.hazmat.primitives.serialization.pkcs12", "gateway.__main__", "msal", "pymongo",
+):  # fmt: skip
+    importlib.import_module(name)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from cryptography import x509
 from gateway.x509 import Bundle, to_pfx
 from sandbox.certificate_furnish import OFFICER
 from tests.certificate_stage import CertificateStage
+from tests.forked import Forked
 from tests.stage import ROOT, Outcome
 from tests.test_azexecute import VAULT, Api
 
@@ -44,30 +43,26 @@ class Scene(CertificateStage):
         """A certificate of the vault."""
         return f"{self.vault.url}/certificates/{name}"
 
-    def command(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+    def command(self, *arguments: str, stdin: str = "", **variables: str) -> Forked:
         """Start ``keeper-rotation``; it is the victim of kill faults."""
-        pipe = subprocess.PIPE
-        process = subprocess.Popen(
-            [sys.executable, "-m", "gateway", *arguments],
-            env=self.variables | variables, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True,
-        )  # fmt: skip
-        self.sandbox.victim = process
+        given, environment = stdin.encode(), self.variables | variables
+        self.sandbox.victim = process = Forked(("-m", "gateway", *arguments), environment, given, self.folder, ROOT)
         return process
 
-    def ended(self, process: subprocess.Popen[str], code: int, stdin: str = "") -> tuple[str, str]:
+    def ended(self, process: Forked, code: int) -> tuple[str, str]:
         """What it printed on stdout and stderr: it ends with this exit code, and shows no secret."""
-        stdout, stderr = process.communicate(stdin, timeout=30)
+        stdout, stderr = (text.decode() for text in process.communicate(timeout=30))
         assert process.returncode == code, (process.returncode, stdout, stderr)
         assert not self.leaks([Outcome(process.returncode, stdout, stderr)])
         return stdout, stderr
 
     def ask(self, *arguments: str, code: int = 0, stdin: str = "") -> str:
         """Run the command, which ends with this exit code and shows no secret; what it printed on stdout."""
-        return self.ended(self.command(*arguments), code, stdin)[0]
+        return self.ended(self.command(*arguments, stdin=stdin), code)[0]
 
     def said(self, *arguments: str, code: int = 0, stdin: str = "") -> str:
         """The same; what it printed on stderr. One that fails has one error, and a hint."""
-        said = self.ended(self.command(*arguments), code, stdin)[1]
+        said = self.ended(self.command(*arguments, stdin=stdin), code)[1]
         assert code != 1 or (said.count("error: ") == 1 and "hint: " in said), said
         return said
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox import faults
+from tests.known_requests import counted, known
 from tests.stage import Outcome, Stage
 
 JSON = {"Content-Type": "application/json"}
@@ -149,25 +150,19 @@ def stage_for(scene: Scene) -> Stage:
     return stage
 
 
-def operations(scene: Scene) -> list[tuple[str, int]]:
-    """The requests of an undisturbed rotation, each as an operation and how many of it came before."""
+def requests(scene: Scene) -> dict[str, int]:
+    """The requests of an undisturbed rotation, and how often each was made."""
     with stage_for(scene) as stage:
         outcome = stage.run()
         assert outcome.code == 0, outcome
-        seen: Counter[str] = Counter()
-        found = []
-        for operation in stage.sandbox.operations():
-            seen[operation] += 1
-            if seen[operation] <= MOST_OF_ONE:
-                found.append((operation, seen[operation]))
-        connects = {(operation.split(".")[0] + ".connect", 1) for operation, _ in found}
-        return sorted({*found, *connects})
+        made = counted(stage.sandbox.operations(), MOST_OF_ONE)
+        return made | {operation.split(".")[0] + ".connect": 1 for operation in made}
 
 
 def cases(scenes: list[str], chosen: tuple[str, ...] = tuple(FAULTS)) -> Iterator[Case]:
     """The grid: every request of these scenes with every fault, or with those chosen."""
     for name in scenes:
-        for operation, nth in operations(SCENES[name]):
+        for operation, nth in known(name):
             kinds = ("refused connection",) if operation.endswith(".connect") else chosen
             for fault in kinds:
                 yield Case(name, operation, nth, fault)

@@ -10,11 +10,11 @@ import concurrent.futures
 import os
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tests.certificate_stage import CertificateStage
+from tests.known_requests import counted, known
 from tests.stage import Outcome
 from tests.sweep import FAULTS, KILLS
 
@@ -41,21 +41,17 @@ def stage() -> CertificateStage:
     return made
 
 
-def operations() -> list[tuple[str, int]]:
-    """The requests of an undisturbed renewal, each as an operation and how many of it came before."""
+def requests() -> dict[str, int]:
+    """The requests of an undisturbed renewal, and how often each was made."""
     with stage() as made:
         outcome = made.run()
         assert outcome.code == 0, outcome
-        seen: Counter[str] = Counter()
-        for operation in made.sandbox.operations():
-            seen[operation] += 1
-        found = [(operation, nth) for operation, times in seen.items() for nth in range(1, min(times, 8) + 1)]
-    return sorted(each for each in found if not each[0].endswith(".connect"))
+        return counted((each for each in made.sandbox.operations() if not each.endswith(".connect")), 8)
 
 
 def cases(chosen: tuple[str, ...] = tuple(FAULTS)) -> Iterator[tuple[str, int, str]]:
     """The grid."""
-    return ((operation, nth, fault) for operation, nth in operations() for fault in chosen)
+    return ((operation, nth, fault) for operation, nth in known("certificate") for fault in chosen)
 
 
 def judge(case: tuple[str, int, str]) -> Verdict:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import concurrent.futures
 import sys
-from collections import Counter
 from collections.abc import Iterable
 
 from tests.discover_stage import DiscoverStage
+from tests.known_requests import counted, known
 from tests.sweep import FAULTS, KILLS
 
 WORST = ("reset after", "HTTP 403", "kill after")
@@ -24,15 +24,19 @@ def followed(stage: DiscoverStage, form: str = "pfx") -> str:
     return uid
 
 
-def cases(chosen: Iterable[str] = FAULTS) -> list[Case]:
-    """The grid: an operation, how many of it came before, and a fault."""
+def requests() -> dict[str, int]:
+    """The requests to Keeper of an undisturbed run, and how often each was made."""
     with DiscoverStage() as stage:
         assert isinstance(stage, DiscoverStage)
         outcome = stage.command("tls-secret", "rediscover", f"--record={followed(stage)}")
         assert outcome.code == 0, outcome
-        counted = Counter(each for each in stage.sandbox.operations() if each.startswith("keeper"))
+        return counted(each for each in stage.sandbox.operations() if each.startswith("keeper"))
+
+
+def cases(chosen: Iterable[str] = FAULTS) -> list[Case]:
+    """The grid: an operation, how many of it came before, and a fault."""
     faults = list(chosen)
-    return [(each, nth, fault) for each, times in counted.items() for nth in range(1, times + 1) for fault in faults]
+    return [(operation, nth, fault) for operation, nth in known("tls-secret rediscover") for fault in faults]
 
 
 def judge(case: Case) -> list[str]:

@@ -20,7 +20,7 @@ def held(stage: Stage, service: str, operation: str, kind: faults.Kind, nth: int
 ]:  # fmt: skip
     """A run that is held at one of its requests."""
     fault = stage.sandbox.fault(service, operation, kind, nth=nth)
-    process = stage.start(**PATIENT | variables)
+    process = stage.start(new=True, **PATIENT | variables)
     assert fault.reached.wait(10)
     return process, fault
 
@@ -54,7 +54,7 @@ def test_a_traceback_shows_no_secret(stage: Stage) -> None:
     """Something that nobody foresaw, whose message is a secret, with tracebacks asked for."""
     (stage.folder / "azure_app_secret.py").write_text(SCRIPT.read_text())
     (stage.folder / "boom.py").write_text(BOOM)
-    outcome = stage.finish(stage.start(script=stage.folder / "boom.py", ROTATION_TRACEBACK="1"))
+    outcome = stage.finish(stage.start(script=stage.folder / "boom.py", new=True, ROTATION_TRACEBACK="1"))
     assert outcome.code == 1, outcome
     assert "RuntimeError" in outcome.stderr and "***" in outcome.stderr
     assert not stage.leaks([outcome])
@@ -106,7 +106,7 @@ def test_a_mint_older_than_the_deadline_is_taken_back_not_saved(stage: Stage) ->
 @pytest.mark.parametrize("operation", ["get_application", "add_password", "remove_password"])
 def test_an_answer_that_never_stops_dripping_ends_with_the_deadline(operation: str, stage: Stage) -> None:
     stage.sandbox.fault("graph", operation, faults.Slow(600), times=None)
-    process = stage.start(ROTATION_DEADLINE_SECONDS="5", ROTATION_REQUEST_TIMEOUT_SECONDS="30")
+    process = stage.start(new=True, ROTATION_DEADLINE_SECONDS="5", ROTATION_REQUEST_TIMEOUT_SECONDS="30")
     outcome = stage.finish(process)
     assert outcome.code in (1, 2, 3), outcome
     assert stage.published_works()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from sandbox import faults
+from tests.known_requests import counted, known
 from tests.stage import ROOT, Outcome, Stage
 from tests.sweep import FAULTS, KILLS, changes
 
@@ -258,22 +258,16 @@ def held(stage: StorageStage, operation: str, nth: int, kind: faults.Kind) -> tu
     return process, fault
 
 
-def requests(prepare: Callable[[StorageStage], None] = lambda stage: None) -> list[tuple[str, int]]:
-    """The requests of an undisturbed rotation."""
+def requests() -> dict[str, int]:
+    """The requests of an undisturbed rotation that delivers to Key Vault, and how often each was made."""
     with StorageStage() as stage:
         assert isinstance(stage, StorageStage)
-        prepare(stage)
+        stage.to_key_vault()
         assert stage.run().code == 0
-        seen: Counter[str] = Counter()
-        found = []
-        for operation in stage.sandbox.operations():
-            seen[operation] += 1
-            if not operation.endswith("unknown"):
-                found.append((operation, seen[operation]))
-        return sorted(found)
+        return counted(each for each in stage.sandbox.operations() if not each.endswith("unknown"))
 
 
-REQUESTS = requests(lambda stage: stage.to_key_vault() and None)
+REQUESTS = known("storage key")
 IDS = [f"{name} {nth}" for name, nth in REQUESTS]
 
 

@@ -8,13 +8,13 @@ from collections.abc import Callable
 import pytest
 
 from sandbox import faults
+from tests.known_requests import known
 from tests.stage import QUICK, Outcome, Stage
-from tests.sweep import SCENES, operations
 
 # The one that is held must not run into its own timeout.
 PATIENT = {"ROTATION_REQUEST_TIMEOUT_SECONDS": "10", "ROTATION_DEADLINE_SECONDS": "30"}
 # Nobody waits for the early connection to Graph: a run cannot be held there.
-REQUESTS = [(name, nth) for name, nth in operations(SCENES["2 old secrets"]) if ".connect" not in name]
+REQUESTS = [(name, nth) for name, nth in known("2 old secrets") if ".connect" not in name]
 IDS = [f"{name} {nth}" for name, nth in REQUESTS]
 
 
@@ -122,7 +122,7 @@ def test_two_records_on_one_app(operation: str, nth: int, two_records: tuple[Sta
 
 DELIVERED = [
     (name, nth)
-    for name, nth in operations(SCENES["delivered to everyone"])
+    for name, nth in known("delivered to everyone")
     if ".connect" not in name
     and name.split(".")[0] in ("keyvault", "devops", "arm")
     and not name.startswith("arm.get_job")
