@@ -50,7 +50,9 @@ def cli() -> None:
 @click.option(
     "--config", "configuration", default="", metavar="UID", help="The PAM configuration, where several exist."
 )
-@click.option("--now", is_flag=True, help="Rotate now, whatever rotate_before_hours says.")
+@click.option(
+    "--now", is_flag=True, help="Rotate now, whatever rotate_before_hours says; not where rotation_enabled is False."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the script's own JSON line.")
 def run(script: str, record_uid: str, attached: tuple[str, ...], configuration: str, now: bool, as_json: bool) -> None:
     """Run SCRIPT for a record, as the Keeper Gateway would. Write --record=UID: a uid may begin with a dash.

@@ -12,6 +12,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 import click
@@ -20,6 +21,7 @@ from gateway.deadline import Deadline
 from gateway.errors import Failed
 from gateway.http import Http
 from gateway.ksm_config import find_ksm_config
+from gateway.notifying import days_left
 from gateway.settings import read_settings
 from gateway.vault import Vault, VaultRecord
 
@@ -28,6 +30,15 @@ MEANING = {
     1: "failed; the record, and what it publishes, are as before",
     2: "what the record shows works; something is left over, and the hint says who finishes it",
     3: "unknown; look at what the error and the hint say",
+}
+# Results that end with exit 0 and are no rotation.
+NOT_ROTATED = {
+    "not_due": "nothing was rotated: the published credential expires in {days:.0f} days ({expires}); "
+    "add --now to rotate it now",
+    "disabled": "nothing was done: rotation_enabled is False in the record",
+    "finished": "nothing was rotated: open deliveries are finished with the published credential; "
+    "to rotate, run it again with --now",
+    "superseded": "another run rotated meanwhile; the record shows its credential",
 }
 
 
@@ -50,7 +61,7 @@ def run_script(
     output = process.stdout.decode(errors="replace")
     report = _report(output)
     click.echo(output if as_json or not report else _readable(report), nl=False)
-    click.echo(f"exit {process.returncode}: {_meaning(process.returncode, report)}", err=True)
+    click.echo(f"exit {process.returncode}: {_meaning(process.returncode, report, http.now())}", err=True)
     return process.returncode
 
 
@@ -63,12 +74,16 @@ def _report(output: str) -> dict[str, Any]:
     return report if isinstance(report, dict) and "result" in report else {}
 
 
-def _meaning(code: int, report: dict[str, Any]) -> str:
+def _meaning(code: int, report: dict[str, Any], now: datetime) -> str:
     if code < 0:
         return "the script was killed"
     if not report:
         return "the script ended without an outcome; is it one of this bundle?"
-    return MEANING.get(code, "not a code of these scripts")
+    if code:
+        return MEANING.get(code, "not a code of these scripts")
+    expires = str(report.get("expires"))
+    text = NOT_ROTATED.get(str(report["result"]), MEANING[0])
+    return text.format(days=days_left(expires, now) or 0, expires=expires)
 
 
 def _readable(report: dict[str, Any]) -> str:

@@ -47,7 +47,7 @@ def _message(
         if policy.on == "expiry":
             return None
         return f"Rotation {outcome.result}: {name}", _body(report, f"{outcome.message}\n{outcome.hint}")
-    left = _days_left(expires, now)
+    left = days_left(expires, now)
     rotated = report.result in ("rotated", "finished", "superseded")
     if not rotated and policy.before is not None and left is not None and left < policy.before.total_seconds() / 86400:
         return f"Secret expires in {left:.0f} days: {name}", _body(report, f"It is not rotated: {report.result}")
@@ -62,7 +62,8 @@ def _body(report: Report, text: str) -> str:
     return "\n".join(filter(None, lines))
 
 
-def _days_left(expires: str, now: datetime) -> float | None:
+def days_left(expires: str, now: datetime) -> float | None:
+    """Days from ``now`` until ``expires`` as a record has it; None where that is no date."""
     try:
         ends = datetime.fromisoformat(expires)
     except ValueError:

@@ -87,6 +87,51 @@ def test_now_rotates_what_is_not_due(make_stage: Callable[..., Stage]) -> None:
     assert stage.published_works()
 
 
+# The record's settings, further arguments, and why nothing was rotated.
+NOT_ROTATED: dict[str, tuple[dict[str, str], tuple[str, ...], str]] = {
+    "a secret that is not due": (
+        {"rotate_before_hours": "1"}, (),
+        "nothing was rotated: the published credential expires in 31 days ({expires}); add --now to rotate it now",
+    ),
+    "a rotation that is switched off": (
+        {"rotation_enabled": "no"}, (), "nothing was done: rotation_enabled is False in the record",
+    ),
+    "one that is switched off, with --now": (
+        {"rotation_enabled": "no"}, ("--now",), "nothing was done: rotation_enabled is False in the record",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", NOT_ROTATED)
+@pytest.mark.parametrize("form", [(), ("--json",)], ids=["", "--json"])
+def test_a_run_that_rotates_nothing_says_why(
+    what: str, form: tuple[str, ...], make_stage: Callable[..., Stage]
+) -> None:
+    settings, more, why = NOT_ROTATED[what]
+    stage = make_stage(settings=settings)
+    live = stage.live()
+    process = command(stage, "run", str(SCRIPT), f"--record={stage.at.record_uid}", *more, *form)
+    assert (process.returncode, stage.live()) == (0, live), process
+    assert process.stderr.splitlines()[-1] == "exit 0: " + why.format(expires=stage.value("expires"))
+
+
+def test_deliveries_that_were_open_are_not_called_a_rotation(stage: Stage) -> None:
+    """A line that was added is served with the secret that is there, also with ``--now``."""
+    assert stage.run().code == 0
+    address, live = stage.deliver("secret_address").secret_address, stage.live()
+    process = command(stage, "run", str(SCRIPT), f"--record={stage.at.record_uid}", "--now")
+    assert (process.returncode, stage.live(), stage.working()[address]) == (0, live, True), process
+    why = "open deliveries are finished with the published credential; to rotate, run it again with --now"
+    assert process.stderr.splitlines()[-1] == f"exit 0: nothing was rotated: {why}"
+
+
+def test_a_rotation_that_another_run_overtook_says_so(stage: Stage) -> None:
+    overtaken = stage.folder / "overtaken.py"
+    overtaken.write_text("""print('{"result": "superseded"}')""")
+    process = command(stage, "run", str(overtaken), f"--record={stage.at.record_uid}")
+    assert process.stderr.splitlines()[-1] == "exit 0: another run rotated meanwhile; the record shows its credential"
+
+
 def test_several_configurations_must_be_told_apart(stage: Stage) -> None:
     second = stage.sandbox.keeper.add_record("second", "pamAzureConfiguration")
     process = command(stage, "run", str(SCRIPT), f"--record={stage.at.record_uid}")
