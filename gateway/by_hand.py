@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import secrets
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -56,6 +57,9 @@ def run_script(
     vault = Vault(find_ksm_config(), http)
     line = gateway_line(vault, record_uid, list(attached), configuration_uid, due_now=now)
     http.session.close()
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        # Ctrl-C reaches the script as well, which ends and says what had happened by then.
+        signal.signal(signal.SIGINT, lambda *_: None)
     # On stdin only: a command line and an environment can be read by others.
     process = subprocess.run([sys.executable, script], input=line, stdout=subprocess.PIPE, check=False)  # noqa: S603
     output = process.stdout.decode(errors="replace")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from collections.abc import Callable
 import pytest
 
 from gateway.settings import SETTINGS
+from sandbox import faults
 from tests.stage import ROOT, SCRIPT, Stage
 
 
@@ -203,6 +205,35 @@ def test_the_failure_of_a_script_is_handed_on(make_stage: Callable[..., Stage]) 
     assert process.returncode == 1
     assert "error: record" in process.stderr and "hint: give the application" in process.stderr
     assert "exit 1: failed" in process.stderr
+
+
+# Where Ctrl-C finds the script: the request, the exit code, and whether the shell had it ignored (`command &`).
+INTERRUPTED = {
+    "before anything is made": (("graph", "get_application"), False, 1),
+    "while the secret is made": (("graph", "add_password"), False, 3),
+    "in the background": (("graph", "add_password"), True, 0),
+}
+
+
+@pytest.mark.parametrize("when", INTERRUPTED)
+def test_ctrl_c_ends_with_what_the_script_says(when: str, stage: Stage) -> None:
+    (service, operation), ignored, code = INTERRUPTED[when]
+    fault = stage.sandbox.fault(service, operation, faults.PauseAfter())
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", ("trap '' INT; " if ignored else "") + 'exec "$@"', "sh", sys.executable, "-m", "gateway",
+         "run", str(SCRIPT), f"--record={stage.at.record_uid}"],
+        env=stage.variables | {"ROTATION_REQUEST_TIMEOUT_SECONDS": "10", "ROTATION_DEADLINE_SECONDS": "30"}, cwd=ROOT,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    assert fault.reached.wait(10)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the command and to the script
+    if ignored:
+        fault.release.set()
+    stdout, stderr = process.communicate(timeout=20)
+    fault.release.set()
+    assert process.returncode == code, (process.returncode, stdout, stderr)
+    assert f"exit {code}: " in stderr and "result " in stdout and "Traceback" not in stderr
+    assert ("error: interrupted" in stderr) is not ignored and stage.published_works()
 
 
 def test_readme_names_every_setting_with_its_default_and_meaning() -> None:
