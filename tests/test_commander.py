@@ -217,7 +217,7 @@ def test_a_record_that_is_there_gets_script_and_schedule(monkeypatch: pytest.Mon
         vault.run(update.replace("RECORD_UID", vault.records()["Orders"]["uid"]))
         for line in (add, edit):
             vault.run(line.replace("RECORD_UID", "Orders").replace("CONFIGURATION_UID", "Mine"))
-        assert custom(vault, "Orders") == NOOP
+        assert custom(vault, "Orders") == NOOP | {"remove_old": "replaced", "overlap_hours": "24"}
         assert vault.script_of("Orders") == [(ROOT / "scripts" / "azure_app_secret.py", PYTHON, [])]
         request = vault.rotations["Orders"]
         assert request.noop and json.loads(request.schedule)[0]["cron"] == DAILY

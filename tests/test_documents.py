@@ -70,6 +70,50 @@ def test_files_that_are_named_exist(name: str) -> None:
     assert not [path for path in named if not (ROOT / path).exists()]
 
 
+# What was never tried, as README's box at the top names it, and the page that says so.
+NOT_TRIED = {
+    "Keeper vault": ("sandbox.md", "how the real Keeper backend words its refusals"),
+    "Gateway": ("commander.md", "What the server makes of them was not seen"),
+    "Azure tenant": ("sandbox.md", "anything about a live tenant"),
+    "Event Hub": ("listen.md", "a real Event Hub"),
+    "`mongod`": ("mongodb.md", "a real `mongod` was not tried"),
+    "Windows": ("install.md", "Not tried on Windows itself"),
+    "container image": ("install.md", "The image was not built here"),
+    "schedules in JSON": ("schedules.md", "not tried against Keeper's servers"),
+}
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("what", NOT_TRIED)
+def test_readme_begins_with_what_was_never_tried(what: str) -> None:
+    page, sentence = NOT_TRIED[what]
+    said = " ".join((ROOT / "docs" / page).read_text().split())
+    box = re.search(r"^> .*?\n\n", README, flags=re.DOTALL | re.MULTILINE)
+    assert sentence in said and box and box.start() < README.index("| script |")
+    assert what in " ".join(box[0].replace("\n> ", " ").split())
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/attach.md", "docs/fields.md"])
+def test_the_template_that_spares_other_secrets_is_named_first(name: str) -> None:
+    text = (ROOT / name).read_text()
+    assert text.index("templates/azure_app_secret.csv") < text.index("pam_user_template.csv")
+
+
+# A page, and the first command or click on it that rotates.
+FIRST_ROTATION = {
+    "README.md": "keeper-rotation run",
+    "docs/attach.md": "**Rotate** now",
+    "docs/commander.md": "run-batch",
+    "docs/by-hand.md": "keeper-rotation run",
+}
+
+
+@pytest.mark.parametrize("name", FIRST_ROTATION)
+def test_the_warning_stands_before_the_first_rotation(name: str) -> None:
+    before, _, _ = (ROOT / name).read_text().partition(FIRST_ROTATION[name])
+    assert "`remove_old`" in before and "every other secret of the app" in " ".join(before.replace(">", "").split())
+
+
 # Deliveries
 
 
