@@ -1,16 +1,17 @@
 """Telling people how a run ended, through Apprise (mail, Teams, Slack, PagerDuty and a hundred others).
 
-Never a value, and never a reason for a rotation to fail: what cannot be sent is a warning.
+Never a value, and never a reason for a rotation to fail: whatever goes wrong here is a warning.
 Source: https://appriseit.com/services/
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from gateway.aside import Aside
-from gateway.errors import RotationError
-from gateway.policy import NotifyPolicy
+from gateway.errors import Failed, RotationError
+from gateway.policy import NotifyPolicy, read_notify_policy
 from gateway.report import Report
 from gateway.secret import mask, masked
 
@@ -18,25 +19,26 @@ from gateway.secret import mask, masked
 _SECONDS = 10.0
 
 
-def notify(policy: NotifyPolicy, report: Report, outcome: RotationError | None, expires: str, now: datetime) -> None:
-    """Send what the record asks for; a failure becomes a warning of the report.
+def notify(value: Callable[[str], str], report: Report, outcome: RotationError | None, now: datetime) -> None:
+    """Send what the record asks for; whatever goes wrong becomes a warning of the report.
 
     Args:
-        expires: when the published secret expires, as the record says; it may be no date.
+        value: looks up a field of the record by its label.
         now: by the service asked last.
     """
+    try:
+        _notify(read_notify_policy(value), report, outcome, report.expires or value("expires"), now)
+    except (Exception, KeyboardInterrupt):  # the outcome is settled by now, and stays
+        report.warnings.append("notify: at least one notification could not be sent")
+
+
+def _notify(policy: NotifyPolicy, report: Report, outcome: RotationError | None, expires: str, now: datetime) -> None:
     for url in policy.urls:
         mask(url)
     message = _message(policy, report, outcome, expires, now)
     if not policy.urls or not message:
         return
-    sending = Aside(lambda: _send(policy.urls, *message))
-    try:
-        sent = sending.result(_SECONDS)
-    except Exception:  # whatever a notification service's client raises, and that it takes too long
-        sent = False
-    if not sent:
-        report.warnings.append("notify: at least one notification could not be sent")
+    Aside(lambda: _send(policy.urls, *message)).result(_SECONDS)
 
 
 def _message(
@@ -71,9 +73,10 @@ def days_left(expires: str, now: datetime) -> float | None:
     return ((ends if ends.tzinfo else ends.replace(tzinfo=UTC)) - now).total_seconds() / 86400
 
 
-def _send(urls: tuple[str, ...], title: str, body: str) -> bool:
+def _send(urls: tuple[str, ...], title: str, body: str) -> None:
     import apprise
 
     sender = apprise.Apprise()
     added = [sender.add(url) for url in urls]
-    return bool(sender.notify(title=masked(title), body=masked(body))) and all(added)
+    if not (sender.notify(title=masked(title), body=masked(body)) and all(added)):
+        raise Failed("at least one address did not take the message")

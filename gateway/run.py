@@ -18,7 +18,6 @@ from gateway.http import Http
 from gateway.kind import Rotation
 from gateway.ksm_config import find_ksm_config
 from gateway.params import Params, read_params
-from gateway.policy import read_notify_policy
 from gateway.preparation import Host, Preparation
 from gateway.report import Report, Stderr
 from gateway.rotation import Engine
@@ -139,9 +138,7 @@ class _Run:
             return
         from gateway.notifying import notify
 
-        policy = read_notify_policy(self._value)
-        now = self._http.now() if self._http else datetime.now(UTC)
-        notify(policy, self._report, outcome, self._report.expires or self._value("expires"), now)
+        notify(self._value, self._report, outcome, self._http.now() if self._http else datetime.now(UTC))
 
     def _told(self, what: str, hint: str) -> RotationError:
         """An error that nobody handled: before the first write nothing has happened, after it nobody knows."""

@@ -37,7 +37,7 @@ class Secret:
         return self._text[:3]
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and hmac.compare_digest(self._text.encode(), other._text.encode())
+        return isinstance(other, Secret) and hmac.compare_digest(_raw(self._text), _raw(other._text))
 
     def __hash__(self) -> int:
         return hash(self._text)
@@ -55,14 +55,14 @@ def mask(text: str) -> None:
     """Never let ``text`` out from now on, neither as it is nor URL-, base64- or JSON-escaped."""
     if len(text) < _SHORTEST_MASKED:
         return
-    raw = text.encode()
+    raw = _raw(text)
     encoded = base64.b64encode(raw).decode()
     _forms.update(
         {
             text,
-            quote(text, safe=""),
-            quote(text),
-            quote_plus(text),
+            quote(raw, safe=""),
+            quote(raw),
+            quote_plus(raw),
             json.dumps(text)[1:-1],
             json.dumps(text, ensure_ascii=False)[1:-1],
             encoded,
@@ -70,6 +70,11 @@ def mask(text: str) -> None:
             base64.urlsafe_b64encode(raw).decode().rstrip("="),
         }
     )
+
+
+def _raw(text: str) -> bytes:
+    # JSON can hold half of a surrogate pair, which plain UTF-8 refuses.
+    return text.encode("utf-8", "surrogatepass")
 
 
 def masked(text: str) -> str:

@@ -143,6 +143,57 @@ def test_a_web_hook_that(how: str, told: Callable[..., tuple[Stage, Hooks]]) -> 
     check(stage, hooks, outcome)
 
 
+# What goes wrong before anything is sent: (fields of the record, how the run ends all the same).
+UNSENT: dict[str, tuple[dict[str, str], str]] = {
+    "a lone surrogate in an address": ({"notify_on": "all"}, "rotated"),
+    "a lone surrogate, and a secret near its end": (
+        {"rotation_enabled": "False", "notify_before_days": "3000"},
+        "disabled",
+    ),
+    "a lone surrogate, and nothing to tell": ({}, "rotated"),
+}
+NOT_SENT = "notify: at least one notification could not be sent"
+
+
+@pytest.mark.parametrize("what", UNSENT)
+def test_an_address_that_cannot_be_written_down(what: str, make_stage: Callable[..., Stage]) -> None:
+    settings, result = UNSENT[what]
+    stage = make_stage(settings={"notify": "json://127.0.0.1:1/\ud800abc"} | settings)
+    outcome = stage.run(NO_PROXY="127.0.0.1")
+    assert (outcome.code, outcome.result) == (0, result), outcome
+    assert outcome.report["warnings"] == ([NOT_SENT] if settings else [])
+    assert stage.published_works() and "Traceback" not in outcome.stderr and "abc" not in outcome.stderr
+    assert not stage.leaks([outcome])
+
+
+BOOM = """
+import os, runpy, signal, sys
+import gateway.notifying
+def boom(*arguments):
+    {}
+gateway.notifying.{} = boom
+runpy.run_path({script!r}, run_name="__main__")
+"""
+RAISED = {
+    "what nobody foresaw, while the message is written": ("raise RuntimeError('quoted-secret')", "_message"),
+    "Ctrl-C, while the message is written": ("os.kill(os.getpid(), signal.SIGINT)", "_message"),
+    "what nobody foresaw, while it is sent": ("raise RuntimeError('quoted-secret')", "_send"),
+    "a client that ends the process": ("sys.exit(7)", "_send"),
+}
+
+
+@pytest.mark.parametrize("what", RAISED)
+def test_whatever_a_notification_raises_is_a_warning(what: str, told: Callable[..., tuple[Stage, Hooks]]) -> None:
+    stage, _ = told(notify_on="all")
+    statement, function = RAISED[what]
+    (stage.folder / "boom.py").write_text(BOOM.format(statement, function, script=str(SCRIPT)))
+    outcome = stage.finish(stage.start(script=stage.folder / "boom.py"))
+    assert (outcome.code, outcome.result) == (0, "rotated"), outcome
+    assert outcome.report["warnings"] == [NOT_SENT]
+    assert stage.published_works()
+    assert "Traceback" not in outcome.stderr and "quoted-secret" not in outcome.stdout + outcome.stderr
+
+
 def test_a_url_that_no_service_understands_is_a_warning(make_stage: Callable[..., Stage]) -> None:
     stage = make_stage(settings={"notify": "carrier-pigeon://loft", "notify_on": "all"})
     outcome = stage.run()

@@ -19,7 +19,6 @@ from gateway.listening.rotating import Ran, Rotator
 from gateway.listening.settings import ListenSettings
 from gateway.listening.versions import Versions
 from gateway.listening.work import Job, Work
-from gateway.policy import read_notify_policy
 from gateway.report import Report
 from gateway.vault import VaultRecord
 
@@ -202,8 +201,7 @@ class Dispatcher:
         what = f"{job.event.type} of {job.event.place}: given up after {known.tries} tries: {error}"
         known.tries, known.since, known.made, known.given_up = 0, None, False, monotonic()
         report = Report(record=record.uid, result="failed")
-        policy = read_notify_policy(record.value)
-        notify(policy, report, Failed(what, error.hint), record.value("expires"), datetime.now(UTC))
+        notify(record.value, report, Failed(what, error.hint), datetime.now(UTC))
         for warning in report.warnings:
             log.warning("record %s: %s", record.uid, warning)
         self._finish(job, "failed")
