@@ -13,6 +13,7 @@ from gateway import __version__
 from gateway.errors import CallError, Failed, RotationError, Unclear, Unknown
 from gateway.report import Stderr
 from gateway.secret import masked
+from gateway.streams import forgiving_streams
 
 
 class Commands(click.Group):
@@ -106,6 +107,7 @@ def main() -> None:
     import logging
     import traceback
 
+    forgiving_streams()
     package = logging.getLogger("gateway")
     package.addHandler(Stderr())
     package.propagate = False

@@ -22,6 +22,7 @@ from gateway.preparation import Host, Preparation
 from gateway.report import Report, Stderr
 from gateway.rotation import Engine
 from gateway.settings import read_settings
+from gateway.streams import hold_streams
 from gateway.vault import Vault, VaultRecord
 
 # A service that sends its answer byte by byte can outlast every timeout of a socket; this is what ends the run then.
@@ -51,6 +52,7 @@ def run(kind: type[Rotation], arguments: list[str] | None = None) -> int:
 
 def run_task(begin: Callable[[Params, Host, Report], Task], arguments: list[str] | None = None) -> int:
     """As `run`, for a script that is not a rotation."""
+    hold_streams()
     _quiet_libraries()
     return _Run(begin).finish(sys.argv[1:] if arguments is None else arguments)
 

@@ -14,7 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.discover_stage import DiscoverStage, make_bundle, shop
 from tests.stage import ROOT, SCRIPT, Stage
+
+__all__ = ["shop"]
 
 SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
 # Version managers keep the interpreters of a machine side by side.
@@ -83,19 +86,72 @@ def test_usage_error(stage: Stage) -> None:
     assert not stage.sandbox.requests
 
 
-@pytest.mark.parametrize("stream", ["stdout", "stderr"])
-@pytest.mark.parametrize("how", ["closed", "full"])
-def test_output_that_cannot_be_written_never_changes_the_exit_code(stream: str, how: str, stage: Stage) -> None:
-    number = {"stdout": 1, "stderr": 2}[stream]
-    redirect = f"{number}>&-" if how == "closed" else f"{number}>/dev/full"
-    process = subprocess.run(
-        ["/bin/sh", "-c", f'exec "$0" "$1" {redirect}', sys.executable, SCRIPT],
-        input=stage.line(),
-        env=stage.variables,
-        check=False,
-    )
-    assert process.returncode == 0
+# Outputs that take nothing, as bash writes them.
+MUTE = {
+    "stdout that nobody reads": "| true",
+    "stdout that is full": ">/dev/full",
+    "stdout that is closed": ">&-",
+    "stderr that is full": "2>/dev/full",
+    "stderr that is closed": "2>&-",
+    "neither of both": ">&- 2>&-",
+}
+
+
+def muted(how: str, stage: Stage, *arguments: str | Path, line: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """The exit code of Python with these arguments, whatever its outputs are."""
+    command = f'"$0" "$@" {MUTE[how]}; exit ${{PIPESTATUS[0]}}'
+    return subprocess.run(
+        ["/bin/bash", "-c", command, sys.executable, *arguments],
+        input=line, env=stage.variables, cwd=ROOT, capture_output=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("how", MUTE)
+def test_output_that_cannot_be_written_never_changes_the_exit_code(how: str, stage: Stage) -> None:
+    process = muted(how, stage, SCRIPT, line=stage.line())
+    assert process.returncode == 0, process
     assert stage.published_works()
+    assert stage.live() == {stage.value("client_secret_id")}
+    written = [path.name for path in (stage.home / "locks").glob("*.lock") if path.read_bytes()]
+    assert not written, "what was meant for stdout is in no other file"
+
+
+@pytest.mark.parametrize("how", MUTE)
+def test_a_script_run_by_hand_without_an_output_ends_as_it_does_with_one(how: str, stage: Stage) -> None:
+    process = muted(how, stage, "-m", "gateway", "run", SCRIPT, f"--record={stage.at.record_uid}")
+    assert process.returncode == 0, process
+    assert stage.published_works() and b"rror" not in process.stderr
+    assert stage.live() == {stage.value("client_secret_id")}
+
+
+@pytest.mark.parametrize("how", MUTE)
+def test_what_a_command_has_changed_is_done_without_an_output(how: str, shop: DiscoverStage) -> None:
+    file = shop.file(make_bundle("api"))
+    process = muted(how, shop, "-m", "gateway", "tls-secret", "create", "--vault=shop", "--name=api", f"--pfx={file}")
+    assert process.returncode == 0, process
+    assert len(shop.versions("api")) == 1 and b"rror" not in process.stderr
+
+
+@pytest.mark.parametrize("how", list(MUTE)[:3])
+def test_help_without_an_output(how: str, stage: Stage) -> None:
+    process = muted(how, stage, "-m", "gateway", "run", "--help")
+    assert process.returncode == 0 and not process.stderr, process
+
+
+@pytest.mark.parametrize("how", list(MUTE)[3:])
+def test_a_mistake_without_an_output_is_one_all_the_same(how: str, stage: Stage) -> None:
+    unknown = f"--record={'A' * 22}"
+    assert muted(how, stage, "-m", "gateway", "run", SCRIPT, unknown).returncode == 1
+    assert muted(how, stage, "-m", "gateway", "rotate").returncode == 1
+
+
+def test_a_name_that_the_encoding_of_stdout_does_not_have(stage: Stage) -> None:
+    stage.sandbox.directory.applications[stage.at.target_object_id].properties["displayName"] = "orders-\ud800"
+    process = subprocess.run(
+        [sys.executable, "-m", "gateway", "run", SCRIPT, f"--record={stage.at.record_uid}"],
+        env=stage.variables | {"PYTHONIOENCODING": "utf-8"}, cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert process.returncode == 0 and "application  orders-\\ud800" in process.stdout, process
 
 
 def test_home_that_cannot_be_written(stage: Stage) -> None:
