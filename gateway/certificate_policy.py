@@ -18,7 +18,8 @@ KEY_SIZES = ("2048", "3072", "4096")
 CURVES = ("P-256", "P-384", "P-521", "P-256K")
 LONGEST_MONTHS = 1200
 SUBJECT = 'such as CN=orders.example.com, O="Contoso, Ltd."'
-_PART = r'\s*([A-Za-z]+|\d+(?:\.\d+)+)\s*=\s*("(?:[^"]|"")+"|(?:\\.|[^",\\])+)'
+LONGEST_SUBJECT = 1000
+_PART = re.compile(r'\s*([A-Za-z]+|\d+(?:\.\d+)+)\s*=\s*("(?:[^"]|"")+"|(?:\\.|[^",\\])+)')
 # What Key Vault shows of a policy, and does not take back.
 _SHOWN_ONLY = ("id", "attributes")
 
@@ -71,11 +72,24 @@ def read_subject(text: str) -> str:
     """A subject as Key Vault takes it, with quotes around what needs them; it may also be written with backslashes.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is none, or longer than one is; the message says so.
     """
-    if not re.fullmatch(rf"{_PART}(?:,{_PART})*\s*", text):
-        raise ValueError(text)
-    return ", ".join(f"{sign}={_quoted(value.strip())}" for sign, value in re.findall(_PART, text))
+    if len(text) > LONGEST_SUBJECT:
+        raise ValueError(f"{len(text):,} characters are more than the {LONGEST_SUBJECT:,} of a name")
+    return ", ".join(f"{sign}={_quoted(value.strip())}" for sign, value in _parts(text))
+
+
+def _parts(text: str) -> list[tuple[str, str]]:
+    # One after the other: a pattern for the whole would go back over its blanks again and again where it does not fit.
+    parts, at, end = [], 0, len(text.rstrip())
+    while part := _PART.match(text, at):
+        parts.append((part[1], part[2]))
+        at = part.end() + 1
+        if at > end:
+            return parts
+        if text[at - 1] != ",":
+            break
+    raise ValueError(f"{text!r} is no name {SUBJECT}")
 
 
 def _quoted(value: str) -> str:
@@ -98,7 +112,7 @@ def read_wishes(value: Callable[[str], str], shown_subject: Callable[[], str]) -
     """
     problems = []
     months, kind, size = (value(label).strip() for label in ("validity_months", "key_type", "key_size"))
-    if months and not (months.isdigit() and 1 <= int(months) <= LONGEST_MONTHS):
+    if months and not (re.fullmatch("[0-9]{1,4}", months) and 1 <= int(months) <= LONGEST_MONTHS):
         problems.append(f"validity_months: {months!r} is not a number from 1 to {LONGEST_MONTHS}")
     if kind.upper() not in ("", *KEY_TYPES):
         problems.append(f"key_type: {kind!r} is none of {', '.join(KEY_TYPES)}")
@@ -108,8 +122,8 @@ def read_wishes(value: Callable[[str], str], shown_subject: Callable[[], str]) -
     subject = value("subject").strip()
     try:
         subject = read_subject(subject) if subject else ""
-    except ValueError:
-        problems.append(f"subject: {subject!r} is no name {SUBJECT}")
+    except ValueError as error:
+        problems.append(f"subject: {error}")
     if problems:
         raise Failed("; ".join(problems), "correct these fields of the PAM User record in the vault")
     names = tuple(filter(None, re.split(r"[\s,]+", value("dns_names"))))

@@ -297,6 +297,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "renewed at every run": ({"validity_months": 1}, "not shorter than the certificate's validity, validity_months 1"),
     "form": ({"settings": {"export": "jks"}}, "'jks' is none of pfx, pem"),
     "a subject that is none": ({"settings": {"subject": "new.example.com"}}, "'new.example.com' is no name such as"),
+    "a subject of blanks": (
+        {"settings": {"subject": f'CN={" " * 100_000}"'}},
+        "subject: 100,004 characters are more than the 1,000 of a name",
+    ),
+    "months that are no number": ({"settings": {"validity_months": "²"}}, "'²' is not a number from 1 to 1200"),
+    "more months than there are": ({"settings": {"validity_months": "9" * 5000}}, "is not a number from 1 to 1200"),
     "key": ({"settings": {"key_type": "DSA", "validity_months": "x"}}, "'DSA' is none of"),
     "disabled": ({"enabled": False}, "every version of orders-tls is disabled"),
     "role": ({"roles": ()}, "Key Vault Certificates Officer"),

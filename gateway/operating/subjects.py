@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from gateway.certificate_policy import SUBJECT, quoted, read_subject
+from gateway.certificate_policy import quoted, read_subject
 
 PARTS = {"cn": "CN", "unit": "OU", "organisation": "O", "locality": "L", "state": "ST", "country": "C"}
 _PART = r'([^=,\s]+)=("(?:[^"]|"")*"|[^,]*)'  # as `read_subject` writes them
@@ -15,8 +15,8 @@ def whole(text: str, place: str, problems: list[str]) -> str:
     """A whole subject as Key Vault takes it. ``place``: where it stands."""
     try:
         return read_subject(text)
-    except ValueError:
-        problems.append(f"{place}: {text!r} is no name {SUBJECT}")
+    except ValueError as error:
+        problems.append(f"{place}: {error}")
         return ""
 
 
