@@ -7,7 +7,6 @@ import re
 from sandbox.arm_base import (
     SUBSCRIPTION,
     ArmError,
-    Provider,
     R,
     Resource,
     Resources,
@@ -17,7 +16,7 @@ from sandbox.clock import Clock
 from sandbox.directory import Directory, new_id
 from sandbox.messages import Request, Response
 from sandbox.roles import Roles, within
-from sandbox.service import STATE, Service
+from sandbox.service import STATE, Part, Service
 from sandbox.tokens import Caller, TokenExpired, TokenRefused, Tokens, WrongAudience
 
 AUDIENCES = {
@@ -29,7 +28,7 @@ VERSION = re.compile(r"20\d\d-\d\d-\d\d(-preview)?")
 
 
 class Arm(Service):
-    """Checks who calls and what they may do, and passes the request to the provider that knows its path."""
+    """Checks who calls and what they may do; resource providers are its parts, and add themselves to them."""
 
     name = "arm"
     hosts = tuple(AUDIENCES)
@@ -49,7 +48,7 @@ class Arm(Service):
         self.clock = clock
         self.careless = careless
         self.resources = Resources(subscription_id)
-        self.providers: list[Provider] = []
+        self.parts: list[Part] = []
         self.page_size = 1000
         """The most entries in one answer of a list."""
         self.locks: list[str] = []
@@ -64,17 +63,11 @@ class Arm(Service):
 
     # -- the wire -----------------------------------------------------------------------------------------------
 
-    def operation(self, request: Request) -> str:
-        """The operation's name, whoever of the providers performs it."""
-        provider = self._provider(request)
-        return provider.operation(request) if provider else super().operation(request)
-
     def handle(self, request: Request) -> Response:
         """Perform the request; an ArmError becomes its answer."""
         try:
             self._admit(request)
-            provider = self._provider(request)
-            response = provider.handle(request) if provider else self.failure(request, 404)
+            response = super().handle(request)
         except ArmError as error:
             response = self._error(request, error)
         response.headers = self._common_headers(request) | response.headers
@@ -147,9 +140,6 @@ class Arm(Service):
             self.group(scope)
         found = self.resources.below(scope, kind)
         return [entry for entry in found if self.roles.allowed(caller.client_id, action, entry.id)]
-
-    def _provider(self, request: Request) -> Provider | None:
-        return next((provider for provider in self.providers if provider.knows(request)), None)
 
     def _admit(self, request: Request) -> None:
         self.caller(request)

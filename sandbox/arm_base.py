@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from sandbox.messages import Request, Response
-from sandbox.service import Service
 
 SUBSCRIPTION = r"/subscriptions/(?P<subscription>[^/]+)"
 GROUP = SUBSCRIPTION + r"/resourceGroups/(?P<group>[^/]+)"
@@ -101,16 +100,6 @@ class Resources:
         """All resources of a kind in a subscription or resource group, by id."""
         start = f"{scope}/".lower()
         return [entry for key, entry in sorted(self._all.items()) if key.startswith(start) and isinstance(entry, kind)]
-
-
-class Provider(Service):
-    """One resource provider: its routes are served by Arm, which it is handed."""
-
-    name = "arm"
-
-    def knows(self, request: Request) -> bool:
-        """Whether the request is for one of this provider's operations."""
-        return self._find(request) is not None
 
 
 def collection(entries: Iterable[dict[str, Any]]) -> Response:

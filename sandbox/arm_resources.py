@@ -10,7 +10,6 @@ from sandbox.arm_base import (
     GROUP,
     SUBSCRIPTION,
     ArmError,
-    Provider,
     Resource,
     collection,
     filter_terms,
@@ -19,20 +18,20 @@ from sandbox.arm_base import (
 )
 from sandbox.keyvault_vaults import VAULT_TYPE, Vault
 from sandbox.messages import Request, Response
-from sandbox.service import STATE, route
+from sandbox.service import STATE, Part, route
 
 VAULTS = GROUP + r"/providers/Microsoft\.KeyVault/vaults"
 VAULTS_OF_ALL = SUBSCRIPTION + r"/providers/Microsoft\.KeyVault/vaults"
 READ_GROUPS = "Microsoft.Resources/subscriptions/resourceGroups/read"
 
 
-class ResourceManager(Provider):
+class ResourceManager(Part):
     """What belongs to no resource provider, and the list of key vaults."""
 
     def __init__(self, arm: Arm) -> None:
         self.arm = arm
         self.resources = arm.resources
-        arm.providers.append(self)
+        arm.parts.append(self)
 
     # -- for tests and the demo ---------------------------------------------------------------------------------
 

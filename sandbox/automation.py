@@ -6,10 +6,10 @@ import re
 from typing import Any
 
 from sandbox.arm import Arm
-from sandbox.arm_base import GROUP, SUBSCRIPTION, ArmError, Provider, collection, filter_terms, json_object
+from sandbox.arm_base import GROUP, SUBSCRIPTION, ArmError, collection, filter_terms, json_object
 from sandbox.automation_jobs import ACCOUNT_TYPE, NO_LONGER, Account, Job, Parameter, Runbook
 from sandbox.messages import Request, Response
-from sandbox.service import STATE, route
+from sandbox.service import STATE, Part, route
 
 KIND = r"/providers/Microsoft\.Automation/automationAccounts"
 ACCOUNT = GROUP + KIND + r"/(?P<account>[^/]+)"
@@ -20,13 +20,13 @@ JOB = JOBS + r"/(?P<job>[^/]+)"
 NESTED_SINCE = "2021-06-22"
 
 
-class Automation(Provider):
+class Automation(Part):
     """The resource provider Microsoft.Automation."""
 
     def __init__(self, arm: Arm) -> None:
         self.arm = arm
         self.clock = arm.clock
-        arm.providers.append(self)
+        arm.parts.append(self)
 
     # -- for tests and the demo ---------------------------------------------------------------------------------
 

@@ -6,12 +6,12 @@ import re
 from typing import Any
 
 from sandbox.arm import Arm
-from sandbox.arm_base import GROUP, ArmError, Provider, collection, json_object
+from sandbox.arm_base import GROUP, ArmError, collection, json_object
 from sandbox.connections_model import CONNECTION_TYPE, IDENTITY, Connection
 from sandbox.connectors import CATALOGUE, CLIENT_ID, CLIENT_SECRET, MANAGED_API, MANAGED_APIS, Connector
 from sandbox.entra import Entra
 from sandbox.messages import Request, Response
-from sandbox.service import STATE, route
+from sandbox.service import STATE, Part, route
 from sandbox.storage import Storage
 
 CONNECTIONS = GROUP + r"/providers/Microsoft\.Web/connections"
@@ -19,7 +19,7 @@ CONNECTION = CONNECTIONS + r"/(?P<connection>[^/]+)"
 JOIN = "Microsoft.Web/locations/managedApis/join/action"
 
 
-class Connections(Provider):
+class Connections(Part):
     """The part of Microsoft.Web that belongs to Logic Apps.
 
     ``hidden``: parameters that are never shown, though they are no secrets. ``test_links``: whether connections have
@@ -35,7 +35,7 @@ class Connections(Provider):
         self.hidden: set[str] = set()
         self.test_links = True
         self.join_required = False
-        arm.providers.append(self)
+        arm.parts.append(self)
 
     # -- for tests and the demo ---------------------------------------------------------------------------------
 

@@ -7,16 +7,16 @@ import os
 import re
 
 from sandbox.arm import Arm
-from sandbox.arm_base import GROUP, SUBSCRIPTION, ArmError, Provider, json_object, page
+from sandbox.arm_base import GROUP, SUBSCRIPTION, ArmError, json_object, page
 from sandbox.messages import Request, Response
-from sandbox.service import STATE, route
+from sandbox.service import STATE, Part, route
 from sandbox.storage_accounts import KEY_NAMES, NAME, STORAGE_TYPE, SUFFIXES, StorageAccount, StorageKey
 
 KIND = r"/providers/Microsoft\.Storage/storageAccounts"
 ACCOUNT = GROUP + KIND + r"/(?P<account>[^/]+)"
 
 
-class Storage(Provider):
+class Storage(Part):
     """The resource provider Microsoft.Storage, as far as keys go.
 
     ``propagation_seconds``: a regenerated key is accepted only after so long; its old value stops at once.
@@ -27,7 +27,7 @@ class Storage(Provider):
         self.propagation_seconds = 0.0
         self.regenerations: list[tuple[str, str]] = []
         """Account and key name of every regeneration, whoever did it, in order."""
-        arm.providers.append(self)
+        arm.parts.append(self)
 
     # -- for tests and the demo ---------------------------------------------------------------------------------
 

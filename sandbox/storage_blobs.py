@@ -14,7 +14,7 @@ from sandbox.careless import quotation
 from sandbox.clock import Clock
 from sandbox.directory import new_id
 from sandbox.messages import Request, Response
-from sandbox.service import Route, Service, route
+from sandbox.service import Service, route
 from sandbox.storage import Storage
 from sandbox.storage_accounts import StorageAccount
 from sandbox.storage_signature import signature
@@ -115,12 +115,8 @@ class Blobs(Service):
         Xml.SubElement(root, "NextMarker")
         return _xml(200, root)
 
-    def _find(self, request: Request) -> tuple[Route, re.Match[str]] | None:
-        asked = f"{request.path}?restype={request.query.get('restype', '')}&comp={request.query.get('comp', '')}"
-        for entry in self._routes:
-            if entry.method == request.method and (match := entry.path.fullmatch(asked)):
-                return entry, match
-        return None
+    def _place(self, request: Request) -> str:
+        return f"{request.path}?restype={request.query.get('restype', '')}&comp={request.query.get('comp', '')}"
 
     # -- who may ------------------------------------------------------------------------------------------------
 
