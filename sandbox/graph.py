@@ -1,40 +1,32 @@
-"""Microsoft Graph: the secrets of applications, on top of everything else that it serves."""
+"""Microsoft Graph: all that it serves, and what tests and the demo do to it directly."""
 
 from __future__ import annotations
 
 import copy
-import re
-from typing import Any
 
-from sandbox.clock import Clock, from_iso
-from sandbox.directory import (
-    DAY,
-    PERSONAL_AUDIENCES,
-    TWO_YEARS,
-    Application,
-    Directory,
-    Password,
-    new_id,
-)
+from sandbox.clock import Clock
+from sandbox.directory import DAY, Application, Directory, Password, new_id
 from sandbox.entra import Entra
-from sandbox.graph_applications import APPLICATION, GraphApplications
-from sandbox.graph_base import GraphError, bad_request
-from sandbox.messages import Request, Response
-from sandbox.service import STATE, route
+from sandbox.graph_applications import GraphApplications
+from sandbox.graph_base import GraphBase
+from sandbox.graph_passwords import GraphPasswords
+from sandbox.graph_principals import GraphPrincipals
+from sandbox.service import STATE
 from sandbox.tokens import Tokens
 
-MOST_PERSONAL_PASSWORDS = 2
 LONG_SETTLED = 0.0
 
 
-class Graph(GraphApplications):
-    """The whole of it, and what tests and the demo do to it directly."""
+class Graph(GraphBase):
+    """Principals, applications and their secrets."""
 
     def __init__(
         self, directory: Directory, tokens: Tokens, entra: Entra, clock: Clock, careless: bool = False
     ) -> None:
         super().__init__(directory, tokens, clock, careless)
-        self.entra = entra
+        principals = GraphPrincipals(self)
+        applications = GraphApplications(self, principals)
+        self.parts = (principals, applications, GraphPasswords(self, applications, entra))
 
     # -- for tests and the demo ---------------------------------------------------------------------------------
 
@@ -83,54 +75,3 @@ class Graph(GraphApplications):
 
     def _settle(self, application: Application) -> None:
         application.history = [(LONG_SETTLED, application.shown())]
-
-    # -- secrets ------------------------------------------------------------------------------------------------
-
-    @route("POST", APPLICATION + r"/addPassword", "add_password")
-    def add_password_operation(self, request: Request, match: re.Match[str]) -> Response:
-        """Mint a secret; this answer is the only one that ever shows its text."""
-        application = self.permitted(request, match, write=True)
-        wanted = self.body(request).get("passwordCredential") or {}
-        now = self.clock.now()
-        start = self._moment(wanted, "startDateTime", now)
-        end = self._moment(wanted, "endDateTime", start + TWO_YEARS)
-        self._check_policy(application, start, end)
-        password = Password(new_id(), self.directory.new_secret(), wanted.get("displayName"), start, end)
-        password.usable_from = now + self.entra.propagation_seconds
-        password.flaps = list(self.entra.propagation_flaps)
-        application.passwords.append(password)
-        self.written(application)
-        head = {"@odata.context": f"https://{request.host}/v1.0/$metadata#microsoft.graph.passwordCredential"}
-        return Response.of(200, head | password.shown() | {"secretText": password.text})
-
-    @route("POST", APPLICATION + r"/removePassword", "remove_password")
-    def remove_password_operation(self, request: Request, match: re.Match[str]) -> Response:
-        """Remove a secret, which stops working at once."""
-        application = self.permitted(request, match, write=True)
-        key_id = str(self.body(request).get("keyId") or "")
-        password = application.password(key_id.lower())
-        if password is None:
-            raise bad_request(f"No password credential found with keyId: '{key_id}'.")
-        application.passwords.remove(password)
-        return self.written(application)
-
-    def _moment(self, wanted: dict[str, Any], name: str, otherwise: float) -> float:
-        try:
-            return from_iso(wanted[name]) if wanted.get(name) else otherwise
-        except (TypeError, ValueError):
-            raise bad_request(f"Cannot convert the value of '{name}' to the type 'Edm.DateTimeOffset'.") from None
-
-    def _check_policy(self, application: Application, start: float, end: float) -> None:
-        if end <= max(start, self.clock.now()):
-            raise bad_request("Key credential end date is invalid.")
-        personal = application.audience in PERSONAL_AUDIENCES
-        if personal and len(application.passwords) >= MOST_PERSONAL_PASSWORDS:
-            count = len(application.passwords) + 1
-            raise bad_request(f"Not allowed to add {count} passwords. You can only add a maximum of 2 passwords.")
-        policy = application.policy or self.directory.policy
-        if policy.passwords_forbidden:
-            message = f"Credential type not allowed as per assigned policy '{policy.id}'."
-            raise GraphError(400, "CredentialTypeNotAllowedAsPerAppPolicy", message)
-        if policy.max_lifetime_days is not None and end - start > policy.max_lifetime_days * DAY:
-            message = f"Credential lifetime exceeds the max value allowed as per assigned policy '{policy.id}'."
-            raise GraphError(400, "CredentialInvalidLifetimeAsPerAppPolicy", message)

@@ -1,41 +1,44 @@
-"""Graph's applications and their owners: reading and changing them. Their secrets are in graph.py."""
+"""Graph's applications and their owners: reading and changing them. Their secrets are in graph_passwords.py."""
 
 from __future__ import annotations
 
 import re
 
 from sandbox import odata
-from sandbox.clock import Clock
-from sandbox.directory import Application, Directory
-from sandbox.graph_base import API, GUID, READ_ALL, WRITE_ALL, WRITE_OWNED, GraphError, bad_request, not_found
+from sandbox.directory import Application
+from sandbox.graph_base import (
+    API,
+    GUID,
+    READ_ALL,
+    WRITE_ALL,
+    WRITE_OWNED,
+    GraphBase,
+    GraphError,
+    bad_request,
+    not_found,
+)
 from sandbox.graph_principals import GraphPrincipals
 from sandbox.messages import Request, Response
 from sandbox.odata import Entity
-from sandbox.service import route
-from sandbox.tokens import Tokens
+from sandbox.service import Part, route
 
 APPLICATIONS = API + r"/applications"
 APPLICATION = APPLICATIONS + r"(?:/(?P<id>[^/()]+)|\(appId='(?P<client>[^']*)'\))"
 
 
-class GraphApplications(GraphPrincipals):
-    """Applications.
+class GraphApplications(Part):
+    """Applications; ``principals`` knows who can own one."""
 
-    ``replica_lag_seconds``: reads show the state of so long ago. ``stale_reads``: after each write, the next so many
-    reads of that application show the state before it.
-    """
-
-    def __init__(self, directory: Directory, tokens: Tokens, clock: Clock, careless: bool = False) -> None:
-        super().__init__(directory, tokens, clock, careless)
-        self.replica_lag_seconds = 0.0
-        self.stale_reads = 0
+    def __init__(self, graph: GraphBase, principals: GraphPrincipals) -> None:
+        self.graph = graph
+        self.principals = principals
 
     @route("GET", APPLICATIONS, "list_applications")
     def list_applications(self, request: Request, match: re.Match[str]) -> Response:
         """List or find applications. A caller with OwnedBy alone may not: it lists its service principal's objects."""
-        if not self.caller(request).roles & {READ_ALL, WRITE_ALL}:
+        if not self.graph.caller(request).roles & {READ_ALL, WRITE_ALL}:
             raise GraphError(403)
-        seen = [self._seen(application) for application in self.directory.applications.values()]
+        seen = [self._seen(application) for application in self.graph.directory.applications.values()]
         return Response.of(200, odata.page(request, "applications", [entity for entity in seen if entity]))
 
     @route("GET", APPLICATION, "get_application")
@@ -45,23 +48,23 @@ class GraphApplications(GraphPrincipals):
         seen = self._seen(application)
         if seen is None:
             raise not_found(match["id"] or match["client"])
-        return self.entity(request, "applications", seen)
+        return self.graph.entity(request, "applications", seen)
 
     def _seen(self, application: Application) -> Entity | None:
         """The application as a replica shows it: maybe older than it is, maybe not there yet."""
         if application.stale_reads > 0:
             application.stale_reads -= 1
             return application.history[-2][1] if len(application.history) > 1 else None
-        if not self.replica_lag_seconds:
+        if not self.graph.replica_lag_seconds:
             return application.shown()
-        known = self.clock.now() - self.replica_lag_seconds
+        known = self.graph.clock.now() - self.graph.replica_lag_seconds
         return next((entity for at, entity in reversed(application.history) if at <= known), None)
 
     def permitted(
         self, request: Request, match: re.Match[str], write: bool, owned_suffices: bool = True
     ) -> Application:
         """The application that is named, if the caller's permissions reach it. Raises GraphError."""
-        caller = self.caller(request)
+        caller = self.graph.caller(request)
         everything = {WRITE_ALL} if write else {WRITE_ALL, READ_ALL}
         if not caller.roles & (everything | ({WRITE_OWNED} if owned_suffices else set())):
             raise GraphError(403)
@@ -74,8 +77,8 @@ class GraphApplications(GraphPrincipals):
         key = match["id"] or match["client"]
         if not GUID.fullmatch(key):
             raise bad_request(f"Invalid object identifier '{key}'.")
-        applications = self.directory.applications
-        found = applications.get(key.lower()) if match["id"] else self.directory.by_client_id(key)
+        applications = self.graph.directory.applications
+        found = applications.get(key.lower()) if match["id"] else self.graph.directory.by_client_id(key)
         if found is None:
             raise not_found(key)
         return found
@@ -83,24 +86,24 @@ class GraphApplications(GraphPrincipals):
     @route("POST", APPLICATIONS, "create_application")
     def create_application(self, request: Request, match: re.Match[str]) -> Response:
         """Register an application; its service principal is another request."""
-        caller = self.caller(request)
+        caller = self.graph.caller(request)
         if not caller.roles & {WRITE_ALL, WRITE_OWNED}:
             raise GraphError(403)
-        body = self.body(request)
+        body = self.graph.body(request)
         if not body.get("displayName"):
             raise bad_request("Invalid value specified for property 'displayName' of resource 'Application'.")
         body.pop("passwordCredentials", None)
-        application = self.directory.add_application(body)
+        application = self.graph.directory.add_application(body)
         if WRITE_ALL not in caller.roles:
             application.owners.append(caller.object_id)
-        application.stale_reads = self.stale_reads
-        return self.entity(request, "applications", application.shown(), 201)
+        application.stale_reads = self.graph.stale_reads
+        return self.graph.entity(request, "applications", application.shown(), 201)
 
     @route("PATCH", APPLICATION, "update_application")
     def update_application(self, request: Request, match: re.Match[str]) -> Response:
         """Change properties; a collection is replaced as a whole."""
         application = self.permitted(request, match, write=True)
-        body = self.body(request)
+        body = self.graph.body(request)
         unknown = [name for name in body if name not in application.properties]
         if unknown or "passwordCredentials" in body:
             raise bad_request(f"Property '{(unknown or ['passwordCredentials'])[0]}' cannot be updated.")
@@ -111,38 +114,38 @@ class GraphApplications(GraphPrincipals):
     def delete_application(self, request: Request, match: re.Match[str]) -> Response:
         """Move it to the deleted items; its secrets stop working."""
         application = self.permitted(request, match, write=True)
-        del self.directory.applications[application.object_id]
-        self.directory.deleted[application.object_id] = application
+        del self.graph.directory.applications[application.object_id]
+        self.graph.directory.deleted[application.object_id] = application
         return Response(204)
 
     @route("DELETE", API + r"/directory/deletedItems/(?P<id>[^/]+)", "purge_deleted_item")
     def purge_deleted_item(self, request: Request, match: re.Match[str]) -> Response:
         """Delete it for good."""
-        if not self.caller(request).roles & {WRITE_ALL, WRITE_OWNED}:
+        if not self.graph.caller(request).roles & {WRITE_ALL, WRITE_OWNED}:
             raise GraphError(403)
-        if self.directory.deleted.pop(match["id"], None) is None:
+        if self.graph.directory.deleted.pop(match["id"], None) is None:
             raise not_found(match["id"])
         return Response(204)
 
     def written(self, application: Application) -> Response:
         """The answer to a write, after which replicas may lag."""
-        self.directory.changed(application)
-        application.stale_reads = self.stale_reads
+        self.graph.directory.changed(application)
+        application.stale_reads = self.graph.stale_reads
         return Response(204)
 
     @route("GET", APPLICATION + r"/owners", "list_owners")
     def list_owners(self, request: Request, match: re.Match[str]) -> Response:
         """Who owns it."""
         application = self.permitted(request, match, write=False)
-        owners = [self.directory_object(owner) for owner in application.owners]
+        owners = [self.principals.directory_object(owner) for owner in application.owners]
         return Response.of(200, odata.page(request, "directoryObjects", owners))
 
     @route("POST", APPLICATION + r"/owners/\$ref", "add_owner")
     def add_owner(self, request: Request, match: re.Match[str]) -> Response:
         """Add an owner. OwnedBy is not enough for that."""
         application = self.permitted(request, match, write=True, owned_suffices=False)
-        owner = str(self.body(request).get("@odata.id", "")).rstrip("/").rsplit("/", 1)[-1]
-        self.directory_object(owner)
+        owner = str(self.graph.body(request).get("@odata.id", "")).rstrip("/").rsplit("/", 1)[-1]
+        self.principals.directory_object(owner)
         if owner in application.owners:
             raise bad_request("One or more added object references already exist for the property 'owners'.")
         application.owners.append(owner)

@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+from sandbox.careless import quotation
 from sandbox.clock import Clock, iso
 from sandbox.directory import Directory, new_id
 from sandbox.messages import Request, Response
@@ -61,7 +62,11 @@ def bad_request(message: str) -> GraphError:
 
 
 class GraphBase(Service):
-    """Authentication, the form of answers, and ``$batch``."""
+    """Authentication, the form of answers, and ``$batch``.
+
+    ``replica_lag_seconds``: reads show the state of so long ago. ``stale_reads``: after each write, the next so many
+    reads of that application show the state before it.
+    """
 
     name = "graph"
     hosts = HOSTS
@@ -71,6 +76,8 @@ class GraphBase(Service):
         self.tokens = tokens
         self.clock = clock
         self.careless = careless
+        self.replica_lag_seconds = 0.0
+        self.stale_reads = 0
 
     def handle(self, request: Request) -> Response:
         """Perform the request; a GraphError becomes its answer."""
@@ -144,13 +151,9 @@ class GraphBase(Service):
             "request-id": request_id,
             "client-request-id": request.headers.get("client-request-id", request_id),
         }
-        content = {"code": error.code, "message": f"{error}{self._quotation(request)}", "innerError": inner}
+        quoted = quotation(request) if self.careless else ""
+        content = {"code": error.code, "message": f"{error}{quoted}", "innerError": inner}
         return Response.of(error.status, {"error": content}, {"request-id": request_id})
-
-    def _quotation(self, request: Request) -> str:
-        if not self.careless:
-            return ""
-        return f" Authorization: {request.headers.get('authorization', '')} {request.body.decode('utf-8', 'replace')}"
 
     def _common_headers(self, request: Request) -> dict[str, str]:
         request_id = new_id()
