@@ -5,15 +5,26 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from sandbox.devops_base import MANAGE
+from sandbox.clock import Clock
+from sandbox.devops_base import MANAGE, DevOpsBase
 from sandbox.devops_endpoints import DevOpsEndpoints
+from sandbox.devops_locations import DevOpsLocations
 from sandbox.devops_model import ADMINISTRATOR, ROLES, Endpoint, Identity, Organization, Project, new_token
-from sandbox.directory import new_id
+from sandbox.directory import Directory, new_id
+from sandbox.entra import Entra
 from sandbox.service import STATE
+from sandbox.tokens import Tokens
 
 
-class DevOps(DevOpsEndpoints):
+class DevOps(DevOpsBase):
     """All organisations."""
+
+    def __init__(
+        self, directory: Directory, tokens: Tokens, entra: Entra, clock: Clock, careless: bool = False
+    ) -> None:
+        super().__init__(directory, tokens, clock, careless)
+        self._endpoints = DevOpsEndpoints(self, entra)
+        self.parts = (DevOpsLocations(self), self._endpoints)
 
     def add_organization(self, name: str) -> Organization:
         """The organisation of this name, made if it is not there."""
@@ -96,4 +107,4 @@ class DevOps(DevOpsEndpoints):
         """Whether the endpoint can sign in now."""
         with STATE:
             found = self.find(endpoint)
-            return self.sign_in_refusal(found.content, found.parameters) is None
+            return self._endpoints.sign_in_refusal(found.content, found.parameters) is None

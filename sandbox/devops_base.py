@@ -59,13 +59,14 @@ class DevOpsBase(Service):
     """Signs callers in.
 
     ``sign_in_page``: who is not signed in gets 203 and a page instead of 401. ``slow_down_seconds``: answers tell the
-    caller to wait so long, though they succeed.
+    caller to wait so long, though they succeed. ``settle_seconds``: a changed endpoint is ready after so long.
     """
 
     name = "devops"
     hosts = ("dev.azure.com",)
     sign_in_page = False
     slow_down_seconds: int | None = None
+    settle_seconds = 0.0
 
     def __init__(self, directory: Directory, tokens: Tokens, clock: Clock, careless: bool = False) -> None:
         self.directory = directory

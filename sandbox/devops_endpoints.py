@@ -6,15 +6,12 @@ import copy
 import re
 from typing import Any
 
-from sandbox.clock import Clock
-from sandbox.devops_base import ORGANIZATION, PROJECT, DevOpsError, Visitor, bad_request
-from sandbox.devops_locations import DevOpsLocations
+from sandbox.devops_base import ORGANIZATION, PROJECT, DevOpsBase, DevOpsError, Visitor, bad_request
 from sandbox.devops_model import ADMINISTRATOR, BITS, READER, USER, Endpoint
-from sandbox.directory import Directory, new_id
+from sandbox.directory import new_id
 from sandbox.entra import Entra
 from sandbox.messages import Request, Response
-from sandbox.service import route
-from sandbox.tokens import Tokens
+from sandbox.service import Part, route
 
 ENDPOINTS = "/_apis/serviceendpoint/endpoints"
 ENDPOINT = ENDPOINTS + r"/(?P<endpoint>[^/]+)"
@@ -22,28 +19,24 @@ NAMESPACE = "49b48001-ca20-4adc-8111-5b60c903a50c"
 WITHOUT_KEY = ("WorkloadIdentityFederation", "ManagedServiceIdentity")
 
 
-class DevOpsEndpoints(DevOpsLocations):
-    """A changed endpoint is ready after ``settle_seconds``."""
+class DevOpsEndpoints(Part):
+    """Projects and their endpoints; ``entra`` says whether one can sign in."""
 
-    settle_seconds = 0.0
-
-    def __init__(
-        self, directory: Directory, tokens: Tokens, entra: Entra, clock: Clock, careless: bool = False
-    ) -> None:
-        super().__init__(directory, tokens, clock, careless)
+    def __init__(self, devops: DevOpsBase, entra: Entra) -> None:
+        self.devops = devops
         self.entra = entra
 
     @route("GET", ORGANIZATION + "/_apis/connectionData", "connection_data")
     def connection_data(self, request: Request, match: re.Match[str]) -> Response:
         """Who the caller is."""
-        visitor = self.caller(request)
+        visitor = self.devops.caller(request)
         identity = visitor.identity
         user = {
             "id": identity.id, "descriptor": identity.descriptor, "subjectDescriptor": identity.descriptor,
             "providerDisplayName": identity.name, "isActive": True, "resourceVersion": 2, "metaTypeId": 0,
             "properties": {"Account": {"$type": "System.String", "$value": identity.client_id or identity.name}},
         }  # fmt: skip
-        return self.answer(request, {
+        return self.devops.answer(request, {
             "authenticatedUser": user, "authorizedUser": user, "instanceId": visitor.organization.id,
             "deploymentId": new_id(), "deploymentType": "hosted",
         })  # fmt: skip
@@ -51,21 +44,21 @@ class DevOpsEndpoints(DevOpsLocations):
     @route("GET", ORGANIZATION + "/_apis/projects", "list_projects")
     def list_projects(self, request: Request, match: re.Match[str]) -> Response:
         """All projects."""
-        organization = self.caller(request).organization
+        organization = self.devops.caller(request).organization
         projects = sorted(organization.projects.values(), key=lambda project: project.name)
-        return self.answer_list(request, [project.shown(organization.name) for project in projects])
+        return self.devops.answer_list(request, [project.shown(organization.name) for project in projects])
 
     @route("GET", ORGANIZATION + "/_apis/projects/(?P<project>[^/]+)", "get_project")
     def get_project(self, request: Request, match: re.Match[str]) -> Response:
         """One project, by name or id."""
-        organization = self.caller(request).organization
-        return self.answer(request, self.project(organization, match).shown(organization.name))
+        organization = self.devops.caller(request).organization
+        return self.devops.answer(request, self.devops.project(organization, match).shown(organization.name))
 
     @route("GET", PROJECT + ENDPOINTS, "list_endpoints")
     def list_endpoints(self, request: Request, match: re.Match[str]) -> Response:
         """The project's endpoints that the caller may see, as far as the query's filters allow."""
-        visitor = self.caller(request)
-        project, query = self.project(visitor.organization, match), request.query
+        visitor = self.devops.caller(request)
+        project, query = self.devops.project(visitor.organization, match), request.query
         names, ids = query.get("endpointNames"), query.get("endpointIds")
         found = [
             endpoint for endpoint in visitor.organization.endpoints.values()
@@ -74,36 +67,38 @@ class DevOpsEndpoints(DevOpsLocations):
             and (ids is None or endpoint.id in ids.lower().split(","))
             and query.get("type", endpoint.content["type"]).lower() == endpoint.content["type"].lower()
         ]  # fmt: skip
-        return self.answer_list(request, [endpoint.shown(self.clock.now(), listed=True) for endpoint in found])
+        return self.devops.answer_list(
+            request, [endpoint.shown(self.devops.clock.now(), listed=True) for endpoint in found]
+        )
 
     @route("GET", PROJECT + ENDPOINT, "get_endpoint")
     def get_endpoint(self, request: Request, match: re.Match[str]) -> Response:
         """One endpoint; what is not there, or not for the caller to see, is ``null``."""
-        visitor = self.caller(request)
-        project = self.project(visitor.organization, match)
+        visitor = self.devops.caller(request)
+        project = self.devops.project(visitor.organization, match)
         endpoint = visitor.organization.endpoints.get(match["endpoint"].lower())
         there = endpoint is not None and project.id in endpoint.projects and visitor.may(endpoint, READER)
-        return self.answer(request, endpoint.shown(self.clock.now()) if endpoint and there else None)
+        return self.devops.answer(request, endpoint.shown(self.devops.clock.now()) if endpoint and there else None)
 
     @route("PUT", ORGANIZATION + ENDPOINT, "put_endpoint")
     def put_endpoint(self, request: Request, match: re.Match[str]) -> Response:
         """Store an endpoint. Whatever the body does not hold is gone, the key too; only its projects stay."""
         endpoint = self._administered(request, match)
-        wanted = self.body(request)
+        wanted = self.devops.body(request)
         self._check_update(endpoint, wanted)
         fixed = {name: endpoint.content[name] for name in ("id", "createdBy", "owner") if name in endpoint.content}
         references = endpoint.merge_references(wanted["serviceEndpointProjectReferences"])
         computed = {"serviceEndpointProjectReferences": references, "isShared": len(references) > 1}
         stored = {name: value for name, value in wanted.items() if name != "operationStatus"}
         endpoint.content = copy.deepcopy(stored | fixed | computed)
-        endpoint.ready = self.clock.now() + self.settle_seconds
-        return self.answer(request, endpoint.shown(self.clock.now()))
+        endpoint.ready = self.devops.clock.now() + self.devops.settle_seconds
+        return self.devops.answer(request, endpoint.shown(self.devops.clock.now()))
 
     @route("PATCH", ORGANIZATION + ENDPOINT, "share_endpoint")
     def share_endpoint(self, request: Request, match: re.Match[str]) -> Response:
         """Share an endpoint with further projects; nothing else can be changed this way."""
         endpoint = self._administered(request, match)
-        wanted = self.body(request)
+        wanted = self.devops.body(request)
         if not isinstance(wanted, list) or not wanted:
             raise bad_request("There is no value for the parameter endpointProjectReferences.", "ArgumentNullException")
         endpoint.content["serviceEndpointProjectReferences"] = endpoint.merge_references(wanted)
@@ -113,19 +108,19 @@ class DevOpsEndpoints(DevOpsLocations):
     @route("POST", PROJECT + "/_apis/serviceendpoint/endpointproxy", "test_endpoint")
     def test_endpoint(self, request: Request, match: re.Match[str]) -> Response:
         """Use an endpoint once. What the body says of its sign-in comes before what is stored."""
-        visitor = self.caller(request)
-        project = self.project(visitor.organization, match)
+        visitor = self.devops.caller(request)
+        project = self.devops.project(visitor.organization, match)
         endpoint = visitor.organization.endpoints.get(request.query.get("endpointId", "").lower())
         if endpoint is None or project.id not in endpoint.projects or not visitor.may(endpoint, USER):
             message = "There is no service connection of this id, or the caller may not use it."
             raise DevOpsError(404, "ServiceEndpointNotFoundException", message)
-        content = self.body(request)
+        content = self.devops.body(request)
         if (content.get("dataSourceDetails") or {}).get("dataSourceName") != "TestConnection":
             raise bad_request("The service connection has no such data source.")
         details = (content.get("serviceEndpointDetails") or {}).get("authorization") or {}
         sent = {name: value for name, value in (details.get("parameters") or {}).items() if value is not None}
         refusal = self.sign_in_refusal(endpoint.content, endpoint.parameters | sent)
-        return self.answer(request, {
+        return self.devops.answer(request, {
             "result": [] if refusal else ["[]"], "statusCode": "badRequest" if refusal else "ok",
             "errorMessage": refusal or "", "activityId": new_id(),
         })  # fmt: skip
@@ -137,11 +132,11 @@ class DevOpsEndpoints(DevOpsLocations):
         A token of the namespace ServiceEndpoints is ``endpoints/<project id>/<endpoint id>``, or has ``Collection`` in
         the project's place; bit 2 is Administer. Source: https://learn.microsoft.com/rest/api/azure/devops/security
         """
-        visitor = self.caller(request)
+        visitor = self.devops.caller(request)
         bits = int(match["bits"])
         needed = [role for bit, role in BITS.items() if bits & bit]
         tokens = request.query.get("tokens", "").split(request.query.get("delimiter") or ",")
-        return self.answer_list(request, [self._has(visitor, token, needed) for token in tokens])
+        return self.devops.answer_list(request, [self._has(visitor, token, needed) for token in tokens])
 
     def _has(self, visitor: Visitor, token: str, needed: list[str]) -> bool:
         parts = token.strip("/").split("/")
@@ -152,7 +147,7 @@ class DevOpsEndpoints(DevOpsLocations):
         return there and all(visitor.may(endpoint, role) for role in needed)
 
     def _administered(self, request: Request, match: re.Match[str]) -> Endpoint:
-        visitor = self.caller(request)
+        visitor = self.devops.caller(request)
         endpoint = visitor.organization.endpoints.get(match["endpoint"].lower())
         if endpoint is None or not visitor.may(endpoint, READER):
             message = f"There is no service connection {match['endpoint']}, or the caller may not see it."
@@ -184,7 +179,7 @@ class DevOpsEndpoints(DevOpsLocations):
             return None
         values = {name.lower(): value for name, value in parameters.items()}
         client_id = str(values.get("serviceprincipalid") or "")
-        known = values.get("tenantid") in (self.directory.tenant_id, self.directory.domain)
+        known = values.get("tenantid") in (self.devops.directory.tenant_id, self.devops.directory.domain)
         if known and self.entra.secret_works(client_id, str(values.get("serviceprincipalkey") or "")):
             return None
         return f"No token could be had for the service principal '{client_id}': AADSTS7000215."

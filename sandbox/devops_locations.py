@@ -7,7 +7,7 @@ from typing import Any
 
 from sandbox.devops_base import ORGANIZATION, DevOpsBase
 from sandbox.messages import Request, Response
-from sandbox.service import route
+from sandbox.service import Part, route
 
 # id, area, resource, template, version of the resource: the ids are fixed, and clients have them built in.
 LOCATIONS = (
@@ -30,20 +30,23 @@ LOCATIONS = (
 )  # fmt: skip
 
 
-class DevOpsLocations(DevOpsBase):
+class DevOpsLocations(Part):
     """The two questions by which a client finds its way."""
+
+    def __init__(self, devops: DevOpsBase) -> None:
+        self.devops = devops
 
     @route("OPTIONS", ORGANIZATION + "/_apis", "locations")
     def locations(self, request: Request, match: re.Match[str]) -> Response:
         """The template of each operation's address."""
-        self.caller(request)
-        return self.answer_list(request, [_location(*entry) for entry in LOCATIONS])
+        self.devops.caller(request)
+        return self.devops.answer_list(request, [_location(*entry) for entry in LOCATIONS])
 
     @route("GET", ORGANIZATION + r"/_apis/ResourceAreas(?:/[^/]+)?", "resource_areas")
     def resource_areas(self, request: Request, match: re.Match[str]) -> Response:
         """Hosts of their own for some operations: there are none."""
-        self.caller(request)
-        return self.answer_list(request, [])
+        self.devops.caller(request)
+        return self.devops.answer_list(request, [])
 
 
 def _location(name: str, area: str, resource: str, template: str, version: int) -> dict[str, Any]:
