@@ -16,7 +16,7 @@ from sandbox.clock import Clock
 from sandbox.directory import Directory, new_id
 from sandbox.messages import Request, Response
 from sandbox.roles import Roles, within
-from sandbox.service import STATE, Part, Service
+from sandbox.service import STATE, Service
 from sandbox.tokens import Caller, TokenExpired, TokenRefused, Tokens, WrongAudience
 
 AUDIENCES = {
@@ -28,7 +28,7 @@ VERSION = re.compile(r"20\d\d-\d\d-\d\d(-preview)?")
 
 
 class Arm(Service):
-    """Checks who calls and what they may do; resource providers are its parts, and add themselves to them."""
+    """Checks who calls and what they may do. Its parts, which are given to it, are the resource providers."""
 
     name = "arm"
     hosts = tuple(AUDIENCES)
@@ -48,7 +48,6 @@ class Arm(Service):
         self.clock = clock
         self.careless = careless
         self.resources = Resources(subscription_id)
-        self.parts: list[Part] = []
         self.page_size = 1000
         """The most entries in one answer of a list."""
         self.locks: list[str] = []

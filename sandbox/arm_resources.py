@@ -1,4 +1,4 @@
-"""Azure Resource Manager's own operations: subscriptions, resource groups, lists of everything, permissions, vaults."""
+"""Azure Resource Manager's own operations: subscriptions, resource groups, lists of everything, permissions."""
 
 from __future__ import annotations
 
@@ -16,22 +16,18 @@ from sandbox.arm_base import (
     json_object,
     page,
 )
-from sandbox.keyvault_vaults import VAULT_TYPE, Vault
 from sandbox.messages import Request, Response
 from sandbox.service import STATE, Part, route
 
-VAULTS = GROUP + r"/providers/Microsoft\.KeyVault/vaults"
-VAULTS_OF_ALL = SUBSCRIPTION + r"/providers/Microsoft\.KeyVault/vaults"
 READ_GROUPS = "Microsoft.Resources/subscriptions/resourceGroups/read"
 
 
 class ResourceManager(Part):
-    """What belongs to no resource provider, and the list of key vaults."""
+    """What belongs to no resource provider."""
 
     def __init__(self, arm: Arm) -> None:
         self.arm = arm
         self.resources = arm.resources
-        arm.parts.append(self)
 
     # -- for tests and the demo ---------------------------------------------------------------------------------
 
@@ -104,19 +100,6 @@ class ResourceManager(Part):
         self.arm.authorize(request, "Microsoft.Authorization/permissions/read", match["scope"])
         roles = self.arm.roles.at(self.arm.caller(request).client_id, match["scope"])
         return collection(role.shown() for role in roles)
-
-    @route("GET", VAULTS_OF_ALL, "list_vaults")
-    @route("GET", VAULTS, "list_vaults")
-    def list_vaults(self, request: Request, match: re.Match[str]) -> Response:
-        """The key vaults that the caller may see."""
-        vaults = [vault.shown() for vault in self.arm.visible(request, match, Vault, f"{VAULT_TYPE}/read")]
-        return Response.of(200, {"nextLink": None} | page(request, vaults, self.arm.page_size))
-
-    @route("GET", VAULTS + r"/[^/]+", "get_vault")
-    def get_vault(self, request: Request, match: re.Match[str]) -> Response:
-        """One key vault."""
-        vault = self.arm.resource(request, match[0], Vault, f"{VAULT_TYPE}/read", VAULT_TYPE)
-        return Response.of(200, vault.shown())
 
     def _subscription(self) -> dict[str, Any]:
         return {

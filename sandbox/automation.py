@@ -26,7 +26,6 @@ class Automation(Part):
     def __init__(self, arm: Arm) -> None:
         self.arm = arm
         self.clock = arm.clock
-        arm.parts.append(self)
 
     # -- for tests and the demo ---------------------------------------------------------------------------------
 

@@ -35,7 +35,6 @@ class Connections(Part):
         self.hidden: set[str] = set()
         self.test_links = True
         self.join_required = False
-        arm.parts.append(self)
 
     # -- for tests and the demo ---------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ class DevOpsEndpoints(Part):
 
     def __init__(self, devops: DevOpsBase, entra: Entra) -> None:
         self.devops = devops
+        self.clock = devops.clock
         self.entra = entra
 
     @route("GET", ORGANIZATION + "/_apis/connectionData", "connection_data")
@@ -67,9 +68,7 @@ class DevOpsEndpoints(Part):
             and (ids is None or endpoint.id in ids.lower().split(","))
             and query.get("type", endpoint.content["type"]).lower() == endpoint.content["type"].lower()
         ]  # fmt: skip
-        return self.devops.answer_list(
-            request, [endpoint.shown(self.devops.clock.now(), listed=True) for endpoint in found]
-        )
+        return self.devops.answer_list(request, [endpoint.shown(self.clock.now(), listed=True) for endpoint in found])
 
     @route("GET", PROJECT + ENDPOINT, "get_endpoint")
     def get_endpoint(self, request: Request, match: re.Match[str]) -> Response:
@@ -78,7 +77,7 @@ class DevOpsEndpoints(Part):
         project = self.devops.project(visitor.organization, match)
         endpoint = visitor.organization.endpoints.get(match["endpoint"].lower())
         there = endpoint is not None and project.id in endpoint.projects and visitor.may(endpoint, READER)
-        return self.devops.answer(request, endpoint.shown(self.devops.clock.now()) if endpoint and there else None)
+        return self.devops.answer(request, endpoint.shown(self.clock.now()) if endpoint and there else None)
 
     @route("PUT", ORGANIZATION + ENDPOINT, "put_endpoint")
     def put_endpoint(self, request: Request, match: re.Match[str]) -> Response:
@@ -91,8 +90,8 @@ class DevOpsEndpoints(Part):
         computed = {"serviceEndpointProjectReferences": references, "isShared": len(references) > 1}
         stored = {name: value for name, value in wanted.items() if name != "operationStatus"}
         endpoint.content = copy.deepcopy(stored | fixed | computed)
-        endpoint.ready = self.devops.clock.now() + self.devops.settle_seconds
-        return self.devops.answer(request, endpoint.shown(self.devops.clock.now()))
+        endpoint.ready = self.clock.now() + self.devops.settle_seconds
+        return self.devops.answer(request, endpoint.shown(self.clock.now()))
 
     @route("PATCH", ORGANIZATION + ENDPOINT, "share_endpoint")
     def share_endpoint(self, request: Request, match: re.Match[str]) -> Response:

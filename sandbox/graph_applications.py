@@ -31,6 +31,7 @@ class GraphApplications(Part):
 
     def __init__(self, graph: GraphBase, principals: GraphPrincipals) -> None:
         self.graph = graph
+        self.clock = graph.clock
         self.principals = principals
 
     @route("GET", APPLICATIONS, "list_applications")
@@ -57,7 +58,7 @@ class GraphApplications(Part):
             return application.history[-2][1] if len(application.history) > 1 else None
         if not self.graph.replica_lag_seconds:
             return application.shown()
-        known = self.graph.clock.now() - self.graph.replica_lag_seconds
+        known = self.clock.now() - self.graph.replica_lag_seconds
         return next((entity for at, entity in reversed(application.history) if at <= known), None)
 
     def permitted(

@@ -21,6 +21,7 @@ class GraphPasswords(Part):
 
     def __init__(self, graph: GraphBase, applications: GraphApplications, entra: Entra) -> None:
         self.graph = graph
+        self.clock = graph.clock
         self.applications = applications
         self.entra = entra
 
@@ -29,7 +30,7 @@ class GraphPasswords(Part):
         """Mint a secret; this answer is the only one that ever shows its text."""
         application = self.applications.permitted(request, match, write=True)
         wanted = self.graph.body(request).get("passwordCredential") or {}
-        now = self.graph.clock.now()
+        now = self.clock.now()
         start = self._moment(wanted, "startDateTime", now)
         end = self._moment(wanted, "endDateTime", start + TWO_YEARS)
         self._check_policy(application, start, end)
@@ -59,7 +60,7 @@ class GraphPasswords(Part):
             raise bad_request(f"Cannot convert the value of '{name}' to the type 'Edm.DateTimeOffset'.") from None
 
     def _check_policy(self, application: Application, start: float, end: float) -> None:
-        if end <= max(start, self.graph.clock.now()):
+        if end <= max(start, self.clock.now()):
             raise bad_request("Key credential end date is invalid.")
         personal = application.audience in PERSONAL_AUDIENCES
         if personal and len(application.passwords) >= MOST_PERSONAL_PASSWORDS:

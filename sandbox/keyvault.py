@@ -1,16 +1,66 @@
-"""The data plane of all key vaults, and what tests and the demo do to them directly."""
+"""The data plane of all key vaults: all that it serves, and what tests and the demo do to it directly."""
 
 from __future__ import annotations
 
-from sandbox.directory import new_secret
-from sandbox.keyvault_base import AUTHORITIES
-from sandbox.keyvault_certificate_helpers import KeyVaultCertificateHelpers
+from sandbox.arm_base import Resources
+from sandbox.clock import Clock
+from sandbox.directory import Directory, new_secret
+from sandbox.keyvault_base import AUTHORITIES, KeyVaultBase
+from sandbox.keyvault_certificate_helpers import CertificateHelpers
+from sandbox.keyvault_certificate_requests import KeyVaultCertificateRequests
+from sandbox.keyvault_certificate_settings import KeyVaultCertificateSettings
+from sandbox.keyvault_certificates import KeyVaultCertificates
+from sandbox.keyvault_certificates_deleted import KeyVaultDeletedCertificates
+from sandbox.keyvault_issuance import Issuance
+from sandbox.keyvault_secrets import KeyVaultSecrets
 from sandbox.keyvault_vaults import VAULT_TYPE, SecretVersion, Vault
+from sandbox.messages import Request, Response
+from sandbox.roles import Roles
 from sandbox.service import STATE
+from sandbox.tokens import Tokens
 
 
-class KeyVault(KeyVaultCertificateHelpers):
+class KeyVault(KeyVaultBase):
     """All vaults, each on a host of its own."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        tokens: Tokens,
+        roles: Roles,
+        clock: Clock,
+        resources: Resources,
+        careless: bool = False,
+    ) -> None:
+        super().__init__(directory, tokens, roles, clock, resources, careless)
+        self._secrets = KeyVaultSecrets(self)
+        self._issuance = Issuance(self, self._secrets)
+        certificates = KeyVaultCertificates(self, self._issuance)
+        deleted = KeyVaultDeletedCertificates(self, certificates, self._secrets)
+        # The path of a certificate fits contacts and issuers too, so those come first.
+        self.parts = (
+            self._secrets, KeyVaultCertificateSettings(self), KeyVaultCertificateRequests(self, self._issuance),
+            certificates, deleted,
+        )  # fmt: skip
+        self._lend(CertificateHelpers(self, self._issuance, deleted))
+
+    def _lend(self, helpers: CertificateHelpers) -> None:
+        """What tests and the demo do to certificates is called here too, beside what they do to secrets."""
+        self.add_issuer = helpers.add_issuer
+        self.add_certificate = helpers.add_certificate
+        self.add_many_certificates = helpers.add_many_certificates
+        self.certificate_versions = helpers.certificate_versions
+        self.pending_certificate = helpers.pending_certificate
+        self.sign_csr = helpers.sign_csr
+        self.delete_certificate = helpers.delete_certificate
+        self.fail_next_issuance = helpers.fail_next_issuance
+
+    def handle(self, request: Request) -> Response:
+        """Perform the request; whatever was signed in the meantime is there."""
+        self._issuance.settle(self.vault(request))
+        return super().handle(request)
+
+    # -- for tests and the demo ---------------------------------------------------------------------------------
 
     def add_vault(
         self, name: str, group: str = "rotation", suffix: str = ".vault.azure.net", tenant_id: str | None = None,
@@ -40,13 +90,13 @@ class KeyVault(KeyVaultCertificateHelpers):
                 self._made_up() if value is None else value, int(self.clock.now()), content_type, dict(tags or {}),
                 enabled, None, None if expires is None else int(expires),
             )  # fmt: skip
-            self.add(self.get(vault), name, version)
+            self._secrets.add(self.get(vault), name, version)
         return version
 
     def versions(self, vault: Vault | str, name: str) -> list[SecretVersion]:
         """A secret's versions, oldest first; nothing if it is not there or was deleted."""
         with STATE:
-            self.settle(self.get(vault))
+            self._issuance.settle(self.get(vault))
             secret = self.get(vault).secrets.get(name.lower())
             return list(secret.versions) if secret else []
 
@@ -67,7 +117,7 @@ class KeyVault(KeyVaultCertificateHelpers):
     def delete_secret(self, vault: Vault | str, name: str) -> None:
         """Delete a secret as a person in the portal would: it can still be recovered. Raises KeyError."""
         with STATE:
-            self.delete(self.get(vault), name)
+            self._secrets.delete(self.get(vault), name)
 
     def _made_up(self) -> str:
         value = new_secret()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
 from sandbox.arm_base import Resources
 from sandbox.careless import quotation
 from sandbox.clock import Clock
@@ -12,6 +16,8 @@ from sandbox.roles import Roles
 from sandbox.service import Service
 from sandbox.tokens import Caller, TokenRefused, Tokens, WrongAudience
 
+T = TypeVar("T")
+
 AUTHORITIES = {
     ".vault.azure.net": "login.microsoftonline.com",
     ".vault.usgovcloudapi.net": "login.microsoftonline.us",
@@ -19,6 +25,7 @@ AUTHORITIES = {
 }
 API_VERSIONS = ("7.0", "7.1", "7.2", "7.3", "7.4", "7.5", "7.6", "2025-07-01", "2026-04-01")
 
+PAGE = 25
 GENERIC = {
     400: ("BadParameter", "The request is not valid."),
     401: ("Unauthorized", "The access token is not accepted."),
@@ -49,9 +56,17 @@ def bad_parameter(message: str) -> KeyVaultError:
 
 
 class KeyVaultBase(Service):
-    """Every vault has a host of its own; a host without a vault is not known, as DNS would have it."""
+    """Every vault has a host of its own; a host without a vault is not known, as DNS would have it.
+
+    A deleted or recovered secret or certificate is in between for ``transition_seconds``. ``null_removes_dates``:
+    whether a secret's date that is set to null goes, or stays as if it were not named. Who signs certificates answers
+    after ``issue_seconds`` of the sandbox's clock: the vault itself and issuers alike.
+    """
 
     name = "keyvault"
+    transition_seconds = 0.0
+    null_removes_dates = True
+    issue_seconds = 0.0
 
     def __init__(
         self,
@@ -137,6 +152,10 @@ class KeyVaultBase(Service):
             raise KeyVaultError(403, message, inner="ForbiddenByRbac")
         return vault
 
+    def authorize_certificate(self, request: Request, action: str, name: str | None = None) -> Vault:
+        """The same for an action on certificates."""
+        return self.authorize(request, action, name, "certificates")
+
     def _error(self, request: Request, error: KeyVaultError) -> Response:
         inner = {"innererror": {"code": error.inner}} if error.inner else {}
         headers = {}
@@ -159,3 +178,37 @@ class KeyVaultBase(Service):
             "x-ms-keyvault-service-version": "1.9.908.1",
             "x-ms-request-id": new_id(),
         }
+
+
+def json_object(request: Request) -> dict[str, Any]:
+    """The request's JSON object. Raises KeyVaultError."""
+    try:
+        content = request.json()
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise bad_parameter("The body is not a JSON object.")
+    return content
+
+
+def page(request: Request, entries: Sequence[T], shown: Callable[[T], dict[str, Any]]) -> Response:
+    """A part of a list, with a link to the next part where there is one. Raises KeyVaultError."""
+    query = request.query
+    size, start = query.get("maxresults", str(PAGE)), _offset(query.get("$skiptoken", ""))
+    if not size.isdecimal() or not 1 <= int(size) <= PAGE:
+        raise bad_parameter(f"maxresults is a number from 1 to {PAGE}.")
+    end = start + int(size)
+    token = base64.urlsafe_b64encode(str(end).encode()).decode().rstrip("=")
+    following = (
+        f"https://{request.host}:443{request.path}?api-version={query['api-version']}&$skiptoken={token}"
+        f"&maxresults={size}"
+    ) + "".join(f"&{name}={query[name]}" for name in ("includePending",) if name in query)
+    value = [shown(entry) for entry in entries[start:end]]
+    return Response.of(200, {"value": value, "nextLink": following if end < len(entries) else None})
+
+
+def _offset(token: str) -> int:
+    try:
+        return int(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)) or 0)
+    except ValueError:
+        raise bad_parameter("The $skiptoken is not one of this vault.") from None

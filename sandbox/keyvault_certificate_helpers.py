@@ -8,9 +8,10 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 
 from sandbox.keyvault_authority import certificate_authority
+from sandbox.keyvault_base import KeyVaultBase
 from sandbox.keyvault_certificate_store import UNKNOWN, Certificate, CertificateVersion, Issuer
 from sandbox.keyvault_certificates_deleted import KeyVaultDeletedCertificates
-from sandbox.keyvault_issuance import BEFORE_NOW, months_later
+from sandbox.keyvault_issuance import BEFORE_NOW, Issuance, months_later
 from sandbox.keyvault_material import PFX
 from sandbox.keyvault_policies import new_policy
 from sandbox.keyvault_vaults import Vault
@@ -19,14 +20,20 @@ from sandbox.service import STATE
 REASON = "The certificate authority rejected the request."
 
 
-class KeyVaultCertificateHelpers(KeyVaultDeletedCertificates):
+class CertificateHelpers:
     """The same that a person in the portal could do, or an issuer."""
+
+    def __init__(self, keyvault: KeyVaultBase, issuance: Issuance, deleted: KeyVaultDeletedCertificates) -> None:
+        self.keyvault = keyvault
+        self.clock = keyvault.clock
+        self.issuance = issuance
+        self.deleted = deleted
 
     def add_issuer(self, vault: Vault | str, name: str, provider: str = "Test") -> Issuer:
         """Let a vault ask an authority of the sandbox for certificates."""
         with STATE:
             issuer = Issuer(name, provider, int(self.clock.now()), {"account_id": "sandbox"})
-            self.get(vault).certificates.issuers[name.lower()] = issuer
+            self.keyvault.get(vault).certificates.issuers[name.lower()] = issuer
         return issuer
 
     def add_certificate(
@@ -54,13 +61,15 @@ class KeyVaultCertificateHelpers(KeyVaultDeletedCertificates):
             "lifetime_actions": list(lifetime_actions or ()), "issuer": {"name": issuer},
         }  # fmt: skip
         with STATE:
-            found = self.get(vault)
+            found = self.keyvault.get(vault)
             if issuer not in ("Self", UNKNOWN) and issuer.lower() not in found.certificates.issuers:
                 self.add_issuer(found, issuer)
             certificate = self._prepared(found, name, policy)
-            draft = self.draft(certificate, certificate.policy)
+            draft = self.issuance.draft(certificate, certificate.policy)
             draft.span = self._span(expires, not_before, validity_months)
-            return self.complete(found, certificate, self.sign(draft), enabled=enabled, tags=tags, created=created)
+            return self.issuance.complete(
+                found, certificate, self.issuance.sign(draft), enabled=enabled, tags=tags, created=created
+            )
 
     def add_many_certificates(
         self, vault: Vault | str, count: int, prefix: str = "many", expires: float | None = None
@@ -69,26 +78,26 @@ class KeyVaultCertificateHelpers(KeyVaultDeletedCertificates):
         names = [f"{prefix}-{number:05}" for number in range(count)]
         with STATE:
             first = self.add_certificate(vault, names[0], subject=f"CN={prefix}", expires=expires, kty="EC")
-            found = self.get(vault)
+            found = self.keyvault.get(vault)
             policy = found.certificates.live[names[0].lower()].policy
             for name in names[1:]:
                 certificate = Certificate(name, policy)
-                self.complete(found, certificate, first.material)
+                self.issuance.complete(found, certificate, first.material)
         return names
 
     def certificate_versions(self, vault: Vault | str, name: str) -> list[CertificateVersion]:
         """A certificate's versions, oldest first; nothing if it is not there or was deleted."""
         with STATE:
-            found = self.get(vault)
-            self.settle(found)
+            found = self.keyvault.get(vault)
+            self.issuance.settle(found)
             certificate = found.certificates.live.get(name.lower())
             return list(certificate.versions) if certificate else []
 
     def pending_certificate(self, vault: Vault | str, name: str) -> str | None:
         """How the request for a certificate stands: inProgress, completed, cancelled, failed; None without one."""
         with STATE:
-            found = self.get(vault)
-            self.settle(found)
+            found = self.keyvault.get(vault)
+            self.issuance.settle(found)
             certificate = found.certificates.live.get(name.lower())
             return certificate.pending.status if certificate and certificate.pending else None
 
@@ -98,7 +107,7 @@ class KeyVaultCertificateHelpers(KeyVaultDeletedCertificates):
     ) -> list[bytes]:  # fmt: skip
         """What a public authority answers to the pending request: leaf and intermediate, in DER. Raises KeyError."""
         with STATE:
-            pending = self.get(vault).certificates.live[name.lower()].pending
+            pending = self.keyvault.get(vault).certificates.live[name.lower()].pending
             if pending is None:
                 raise KeyError(name)
             signer = certificate_authority(authority)
@@ -108,17 +117,17 @@ class KeyVaultCertificateHelpers(KeyVaultDeletedCertificates):
     def delete_certificate(self, vault: Vault | str, name: str) -> None:
         """Delete a certificate as a person in the portal would: it can still be recovered. Raises KeyError."""
         with STATE:
-            self.remove(self.get(vault), name)
+            self.deleted.remove(self.keyvault.get(vault), name)
 
     def fail_next_issuance(self, message: str = REASON, code: str = "Request rejected") -> None:
         """Let the next certificate that is asked for fail instead of being signed; the codes are documented."""
         with STATE:
-            self.issuance_failures.append({"code": code, "message": message})
+            self.issuance.failures.append({"code": code, "message": message})
 
     def _prepared(self, vault: Vault, name: str, given: dict[str, Any]) -> Certificate:
         before = vault.certificates.live.get(name.lower())
-        self._refuse_name(vault, name)
-        policy = self.dated(new_policy(given, vault.certificates.issuers), before.policy if before else None)
+        self.issuance.refuse_name(vault, name)
+        policy = self.issuance.dated(new_policy(given, vault.certificates.issuers), before.policy if before else None)
         certificate = before or Certificate(name, policy)
         certificate.policy = policy
         return certificate

@@ -10,22 +10,27 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sandbox import keyvault_certificate_shapes as shapes
-from sandbox.keyvault_base import KeyVaultError, bad_parameter
-from sandbox.keyvault_certificate_settings import KeyVaultCertificateSettings
+from sandbox.keyvault_base import KeyVaultBase, KeyVaultError, bad_parameter, json_object
 from sandbox.keyvault_certificate_store import COMPLETED, Certificate, Pending
+from sandbox.keyvault_issuance import Issuance
 from sandbox.keyvault_material import CONTENT_TYPES, PFX, Material, read_import, read_x5c
 from sandbox.keyvault_policies import imported_policy, new_policy
 from sandbox.keyvault_secrets import NAME
 from sandbox.keyvault_vaults import Vault
 from sandbox.messages import Request, Response
-from sandbox.service import route
+from sandbox.service import Part, route
 
 CERTIFICATE = r"/certificates/(?P<name>[^/]+)"
 PENDING = CERTIFICATE + "/pending"
 
 
-class KeyVaultCertificateRequests(KeyVaultCertificateSettings):
-    """Every version of a certificate is a version of the secret of its name as well."""
+class KeyVaultCertificateRequests(Part):
+    """The requests for a version, and the versions that are brought."""
+
+    def __init__(self, keyvault: KeyVaultBase, issuance: Issuance) -> None:
+        self.keyvault = keyvault
+        self.clock = keyvault.clock
+        self.issuance = issuance
 
     @route("POST", CERTIFICATE + "/create", "create_certificate")
     def create_certificate(self, request: Request, match: re.Match[str]) -> Response:
@@ -34,11 +39,11 @@ class KeyVaultCertificateRequests(KeyVaultCertificateSettings):
         before = vault.certificates.live.get(match["name"].lower())
         policy = before.policy if before else None
         if given := content.get("policy"):
-            policy = self.dated(new_policy(given, vault.certificates.issuers), policy)
+            policy = self.issuance.dated(new_policy(given, vault.certificates.issuers), policy)
         if policy is None:
             raise bad_parameter("Property policy is required for a certificate that is not there yet.")
         certificate = before or Certificate(match["name"], policy)
-        pending = self.ask(vault, certificate, policy, **self._flags(content))
+        pending = self.issuance.ask(vault, certificate, policy, **self.issuance.flags(content))
         place = f"{vault.url}/certificates/{certificate.name}/pending"
         query = f"?api-version={request.query['api-version']}&request_id={pending.request_id}"
         return Response.of(202, shapes.operation(vault, certificate, pending), {"Location": place + query})
@@ -46,7 +51,7 @@ class KeyVaultCertificateRequests(KeyVaultCertificateSettings):
     @route("GET", PENDING, "get_certificate_operation")
     def get_certificate_operation(self, request: Request, match: re.Match[str]) -> Response:
         """What became of a request."""
-        vault = self._authorized(request, "read", match["name"])
+        vault = self.keyvault.authorize_certificate(request, "read", match["name"])
         return Response.of(200, shapes.operation(vault, *self._pending(vault, request, match)))
 
     @route("PATCH", PENDING, "update_certificate_operation")
@@ -56,11 +61,11 @@ class KeyVaultCertificateRequests(KeyVaultCertificateSettings):
         Sources: the documentation promises 400 where it is over, and the service answers 403:
         https://github.com/Azure/azure-sdk-for-js/issues/25758
         """
-        vault = self._authorized(request, "update/action", match["name"])
+        vault = self.keyvault.authorize_certificate(request, "update/action", match["name"])
         certificate, pending = self._pending(vault, request, match)
         if not certificate.in_progress:
             raise KeyVaultError(403, "Pending status must be in progress to allow update.")
-        pending.cancelling = bool(self._body(request).get("cancellation_requested"))
+        pending.cancelling = bool(json_object(request).get("cancellation_requested"))
         return Response.of(200, shapes.operation(vault, certificate, pending))
 
     @route("DELETE", PENDING, "delete_certificate_operation")
@@ -69,7 +74,7 @@ class KeyVaultCertificateRequests(KeyVaultCertificateSettings):
 
         Not verified: whether a certificate without a version stays behind, with its policy.
         """
-        vault = self._authorized(request, "update/action", match["name"])
+        vault = self.keyvault.authorize_certificate(request, "update/action", match["name"])
         certificate, pending = self._pending(vault, request, match)
         certificate.pending = None
         if not certificate.versions:
@@ -79,7 +84,7 @@ class KeyVaultCertificateRequests(KeyVaultCertificateSettings):
     @route("POST", PENDING + "/merge", "merge_certificate")
     def merge_certificate(self, request: Request, match: re.Match[str]) -> Response:
         """Bring the chain that was signed elsewhere; with an issuer, only once that one has failed."""
-        vault = self._authorized(request, "create/action", match["name"])
+        vault = self.keyvault.authorize_certificate(request, "create/action", match["name"])
         certificate, pending = self._pending(vault, request, match)
         issuer = pending.policy["issuer"]["name"]
         if pending.status == COMPLETED:
@@ -88,12 +93,12 @@ class KeyVaultCertificateRequests(KeyVaultCertificateSettings):
             raise KeyVaultError(
                 403, f"Merge is forbidden on pending object created with issuer : {issuer} while it is in progess."
             )
-        content = self._body(request)
+        content = json_object(request)
         flags: dict[str, Any] = {"enabled": pending.enabled, "tags": pending.tags} | named(
-            content, self._flags(content)
+            content, self.issuance.flags(content)
         )
         material = _material(lambda: read_x5c(list(content.get("x5c") or ()), pending.key))
-        version = self.complete(vault, certificate, material, version=pending.version, **flags)
+        version = self.issuance.complete(vault, certificate, material, version=pending.version, **flags)
         pending.status, pending.details, pending.failure = COMPLETED, None, None
         place = {"Location": f"{vault.url}/certificates/{certificate.name}?api-version={request.query['api-version']}"}
         return Response.of(201, shapes.bundle(vault, certificate, version), place)
@@ -113,21 +118,18 @@ class KeyVaultCertificateRequests(KeyVaultCertificateSettings):
             raise bad_parameter("The specified X.509 certificate has expired.")
         issuers = vault.certificates.issuers
         known = before.policy if before else None
-        policy = self.dated(imported_policy(given, known, material, content_type, issuers), known)
+        policy = self.issuance.dated(imported_policy(given, known, material, content_type, issuers), known)
         certificate = before or Certificate(match["name"], policy)
         certificate.policy, certificate.pending = policy, None
-        version = self.complete(vault, certificate, material, **self._flags(content))
+        version = self.issuance.complete(vault, certificate, material, **self.issuance.flags(content))
         return Response.of(200, shapes.bundle(vault, certificate, version))
 
-    def _authorized(self, request: Request, action: str, name: str | None = None) -> Vault:
-        return self.authorize(request, action, name, "certificates")
-
     def _begin(self, request: Request, match: re.Match[str], action: str) -> tuple[Vault, dict[str, Any]]:
-        vault, content = self._authorized(request, action, match["name"]), self._body(request)
+        vault, content = self.keyvault.authorize_certificate(request, action, match["name"]), json_object(request)
         if not NAME.fullmatch(match["name"]):
             raise bad_parameter("A certificate's name is 1 to 127 letters, digits and hyphens.")
-        self._refuse_name(vault, match["name"])
-        self._refuse_pending(vault.certificates.live.get(match["name"].lower()))
+        self.issuance.refuse_name(vault, match["name"])
+        self.issuance.refuse_pending(vault.certificates.live.get(match["name"].lower()))
         return vault, content
 
     def _pending(self, vault: Vault, request: Request, match: re.Match[str]) -> tuple[Certificate, Pending]:

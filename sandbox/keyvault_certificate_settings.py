@@ -6,13 +6,12 @@ import re
 from typing import Any
 
 from sandbox import keyvault_certificate_shapes as shapes
-from sandbox.keyvault_base import KeyVaultError, bad_parameter
+from sandbox.keyvault_base import KeyVaultBase, KeyVaultError, bad_parameter, json_object, page
 from sandbox.keyvault_certificate_store import SELF, UNKNOWN, Issuer
-from sandbox.keyvault_issuance import KeyVaultIssuance
 from sandbox.keyvault_secrets import NAME
 from sandbox.keyvault_vaults import Vault
 from sandbox.messages import Request, Response
-from sandbox.service import route
+from sandbox.service import Part, route
 
 CONTACTS = r"/certificates/contacts/?"
 ISSUERS = r"/certificates/issuers"
@@ -20,20 +19,24 @@ ISSUER = ISSUERS + r"/(?P<name>[^/]+)/?"
 PROVIDERS = ("Test", "DigiCert", "GlobalSign")
 
 
-class KeyVaultCertificateSettings(KeyVaultIssuance):
+class KeyVaultCertificateSettings(Part):
     """Azure has one data action for contacts, to read and to write them."""
+
+    def __init__(self, keyvault: KeyVaultBase) -> None:
+        self.keyvault = keyvault
+        self.clock = keyvault.clock
 
     @route("GET", CONTACTS, "get_certificate_contacts")
     def get_contacts(self, request: Request, match: re.Match[str]) -> Response:
         """Whom the vault tells."""
-        vault = self.authorize(request, "write", kind="certificatecontacts")
+        vault = self.keyvault.authorize(request, "write", kind="certificatecontacts")
         return Response.of(200, _contacts(vault))
 
     @route("PUT", CONTACTS, "set_certificate_contacts")
     def set_contacts(self, request: Request, match: re.Match[str]) -> Response:
         """Replace all contacts."""
-        vault = self.authorize(request, "write", kind="certificatecontacts")
-        contacts = self._body(request).get("contacts") or []
+        vault = self.keyvault.authorize(request, "write", kind="certificatecontacts")
+        contacts = json_object(request).get("contacts") or []
         if not contacts or any(not entry.get("email") for entry in contacts):
             raise bad_parameter("Property contacts is a list with an email in each entry.")
         shown = ("email", "name", "phone")
@@ -43,7 +46,7 @@ class KeyVaultCertificateSettings(KeyVaultIssuance):
     @route("DELETE", CONTACTS, "delete_certificate_contacts")
     def delete_contacts(self, request: Request, match: re.Match[str]) -> Response:
         """Forget all contacts."""
-        vault = self.authorize(request, "write", kind="certificatecontacts")
+        vault = self.keyvault.authorize(request, "write", kind="certificatecontacts")
         content = _contacts(vault)
         vault.certificates.contacts = []
         return Response.of(200, content)
@@ -51,21 +54,21 @@ class KeyVaultCertificateSettings(KeyVaultIssuance):
     @route("GET", ISSUERS + "/?", "list_certificate_issuers")
     def list_issuers(self, request: Request, match: re.Match[str]) -> Response:
         """All issuers by name."""
-        vault = self.authorize(request, "read", kind="certificatecas")
+        vault = self.keyvault.authorize(request, "read", kind="certificatecas")
         found = [entry for _, entry in sorted(vault.certificates.issuers.items())]
         place = f"{vault.url}/certificates/issuers"
-        return self._page(request, found, lambda entry: {"id": f"{place}/{entry.name}", "provider": entry.provider})
+        return page(request, found, lambda entry: {"id": f"{place}/{entry.name}", "provider": entry.provider})
 
     @route("GET", ISSUER, "get_certificate_issuer")
     def get_issuer(self, request: Request, match: re.Match[str]) -> Response:
         """One issuer."""
-        vault = self.authorize(request, "read", kind="certificatecas")
+        vault = self.keyvault.authorize(request, "read", kind="certificatecas")
         return Response.of(200, shapes.issuer(vault, self._issuer(vault, match["name"])))
 
     @route("PUT", ISSUER, "set_certificate_issuer")
     def set_issuer(self, request: Request, match: re.Match[str]) -> Response:
         """Make an issuer, or replace it."""
-        vault, content = self.authorize(request, "write", kind="certificatecas"), self._body(request)
+        vault, content = self.keyvault.authorize(request, "write", kind="certificatecas"), json_object(request)
         if not NAME.fullmatch(match["name"]) or match["name"].lower() in (SELF.lower(), UNKNOWN.lower()):
             raise bad_parameter("An issuer cannot have this name.")
         known = vault.certificates.issuers.get(match["name"].lower())
@@ -77,7 +80,7 @@ class KeyVaultCertificateSettings(KeyVaultIssuance):
     @route("PATCH", ISSUER, "update_certificate_issuer")
     def update_issuer(self, request: Request, match: re.Match[str]) -> Response:
         """Change what is named."""
-        vault, content = self.authorize(request, "write", kind="certificatecas"), self._body(request)
+        vault, content = self.keyvault.authorize(request, "write", kind="certificatecas"), json_object(request)
         issuer = self._issuer(vault, match["name"])
         if content.get("provider"):
             issuer.provider = _provider(content)
@@ -87,7 +90,7 @@ class KeyVaultCertificateSettings(KeyVaultIssuance):
     @route("DELETE", ISSUER, "delete_certificate_issuer")
     def delete_issuer(self, request: Request, match: re.Match[str]) -> Response:
         """Forget an issuer."""
-        vault = self.authorize(request, "delete", kind="certificatecas")
+        vault = self.keyvault.authorize(request, "delete", kind="certificatecas")
         issuer = self._issuer(vault, match["name"])
         del vault.certificates.issuers[match["name"].lower()]
         return Response.of(200, shapes.issuer(vault, issuer))

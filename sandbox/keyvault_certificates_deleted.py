@@ -6,49 +6,56 @@ import re
 from typing import Any
 
 from sandbox import keyvault_certificate_shapes as shapes
-from sandbox.keyvault_base import KeyVaultError
+from sandbox.keyvault_base import KeyVaultBase, KeyVaultError, page
 from sandbox.keyvault_certificate_requests import CERTIFICATE
 from sandbox.keyvault_certificate_store import Certificate
 from sandbox.keyvault_certificates import KeyVaultCertificates
+from sandbox.keyvault_secrets import KeyVaultSecrets
 from sandbox.keyvault_vaults import Vault
 from sandbox.messages import Request, Response
-from sandbox.service import route
+from sandbox.service import Part, route
 
 DELETED = r"/deletedcertificates/(?P<name>[^/]+)"
 
 
-class KeyVaultDeletedCertificates(KeyVaultCertificates):
-    """A deletion takes ``transition_seconds``, as with secrets."""
+class KeyVaultDeletedCertificates(Part):
+    """A certificate is deleted and comes back together with its secret."""
+
+    def __init__(self, keyvault: KeyVaultBase, certificates: KeyVaultCertificates, secrets: KeyVaultSecrets) -> None:
+        self.keyvault = keyvault
+        self.clock = keyvault.clock
+        self.certificates = certificates
+        self.secrets = secrets
 
     @route("DELETE", CERTIFICATE + "/?", "delete_certificate")
-    def delete_whole_certificate(self, request: Request, match: re.Match[str]) -> Response:
+    def delete_certificate(self, request: Request, match: re.Match[str]) -> Response:
         """Delete a certificate with all its versions and its request."""
-        vault = self._authorized(request, "delete", match["name"])
-        self._certificate(vault, match["name"])
+        vault = self.keyvault.authorize_certificate(request, "delete", match["name"])
+        self.certificates.existing(vault, match["name"])
         return Response.of(200, _shown(vault, self.remove(vault, match["name"])))
 
     @route("GET", r"/deletedcertificates/?", "list_deleted_certificates")
     def list_deleted_certificates(self, request: Request, match: re.Match[str]) -> Response:
         """All certificates that can be recovered."""
-        vault = self._authorized(request, "read")
+        vault = self.keyvault.authorize_certificate(request, "read")
         pending = request.query.get("includePending", "").lower() == "true"
         found = [entry for _, entry in sorted(vault.certificates.deleted.items())]
         found = [entry for entry in found if entry.versions or pending]
-        return self._page(request, found, lambda entry: shapes.deleted(vault, entry) | shapes.line(vault, entry))
+        return page(request, found, lambda entry: shapes.deleted(vault, entry) | shapes.line(vault, entry))
 
     @route("GET", DELETED + "/?", "get_deleted_certificate")
     def get_deleted_certificate(self, request: Request, match: re.Match[str]) -> Response:
         """A deleted certificate, once the deletion is through."""
-        vault = self._authorized(request, "read", match["name"])
+        vault = self.keyvault.authorize_certificate(request, "read", match["name"])
         return Response.of(200, _shown(vault, self._deleted_certificate(vault, match["name"])))
 
     @route("POST", DELETED + "/recover", "recover_certificate")
     def recover_certificate(self, request: Request, match: re.Match[str]) -> Response:
         """Bring a deleted certificate back, and its secret."""
-        vault = self._authorized(request, "recover/action", match["name"])
+        vault = self.keyvault.authorize_certificate(request, "recover/action", match["name"])
         certificate, key = self._deleted_certificate(vault, match["name"]), match["name"].lower()
         vault.certificates.live[key] = vault.certificates.deleted.pop(key)
-        certificate.deleted, certificate.ready = None, self.clock.now() + self.transition_seconds
+        certificate.deleted, certificate.ready = None, self.clock.now() + self.keyvault.transition_seconds
         if secret := vault.deleted.pop(key, None):
             vault.secrets[key] = secret
             secret.deleted, secret.ready = None, certificate.ready
@@ -57,7 +64,7 @@ class KeyVaultDeletedCertificates(KeyVaultCertificates):
     @route("DELETE", DELETED + "/?", "purge_certificate")
     def purge_certificate(self, request: Request, match: re.Match[str]) -> Response:
         """End a deleted certificate for good."""
-        vault = self._authorized(request, "purge/action", match["name"])
+        vault = self.keyvault.authorize_certificate(request, "purge/action", match["name"])
         self._deleted_certificate(vault, match["name"])
         del vault.certificates.deleted[match["name"].lower()]
         vault.deleted.pop(match["name"].lower(), None)
@@ -67,9 +74,9 @@ class KeyVaultDeletedCertificates(KeyVaultCertificates):
         """Move a certificate and its secret to the deleted ones. Raises KeyError."""
         certificate = vault.certificates.deleted[name.lower()] = vault.certificates.live.pop(name.lower())
         certificate.deleted = int(self.clock.now())
-        certificate.ready = self.clock.now() + self.transition_seconds
+        certificate.ready = self.clock.now() + self.keyvault.transition_seconds
         if name.lower() in vault.secrets:
-            self.delete(vault, name)
+            self.secrets.delete(vault, name)
         return certificate
 
     def _deleted_certificate(self, vault: Vault, name: str) -> Certificate:

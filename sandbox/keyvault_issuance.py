@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.keyvault_authority import certificate_authority
-from sandbox.keyvault_base import KeyVaultError, bad_parameter
+from sandbox.keyvault_base import KeyVaultBase, KeyVaultError, bad_parameter
 from sandbox.keyvault_certificate_store import (
     CANCELLED,
     COMPLETED,
@@ -24,26 +24,20 @@ from sandbox.keyvault_material import Material
 from sandbox.keyvault_secrets import KeyVaultSecrets
 from sandbox.keyvault_vaults import SecretVersion, Vault
 from sandbox.keyvault_x509 import PrivateKey, certify, make_csr, make_key
-from sandbox.messages import Request, Response
 
 BEFORE_NOW = 600
 """Seconds by which a certificate is valid before it is asked for, as recorded."""
 
 
-class KeyVaultIssuance(KeyVaultSecrets):
-    """Who signs answers after ``issue_seconds`` of the sandbox's clock: the vault itself and issuers alike."""
+class Issuance:
+    """Every version of a certificate is a version of the secret of its name as well."""
 
-    issue_seconds = 0.0
-
-    def __init__(self, *services: Any, **options: Any) -> None:
-        super().__init__(*services, **options)
-        self.issuance_failures: list[dict[str, str]] = []
+    def __init__(self, keyvault: KeyVaultBase, secrets: KeyVaultSecrets) -> None:
+        self.keyvault = keyvault
+        self.clock = keyvault.clock
+        self.secrets = secrets
+        self.failures: list[dict[str, str]] = []
         """What becomes of the next requests that somebody signs, one entry each."""
-
-    def handle(self, request: Request) -> Response:
-        """Perform the request; whatever was signed in the meantime is there."""
-        self.settle(self.vault(request))
-        return super().handle(request)
 
     def settle(self, vault: Vault) -> None:
         """Let every request that is due come to its end."""
@@ -58,8 +52,8 @@ class KeyVaultIssuance(KeyVaultSecrets):
         """Begin a new version under a policy, which is then the certificate's. Raises KeyVaultError."""
         pending = self.draft(certificate, policy, enabled=enabled, tags=tags)
         if not pending.by_hand:
-            pending.due = self.clock.now() + self.issue_seconds
-            pending.failure = self.issuance_failures.pop(0) if self.issuance_failures else None
+            pending.due = self.clock.now() + self.keyvault.issue_seconds
+            pending.failure = self.failures.pop(0) if self.failures else None
         certificate.policy, certificate.pending = policy, pending
         vault.certificates.live[certificate.name.lower()] = certificate
         return pending
@@ -126,20 +120,21 @@ class KeyVaultIssuance(KeyVaultSecrets):
         policy = certificate.policy
         content_type = policy["secret_props"]["contentType"]
         text = version.material.text(content_type, policy["key_props"]["exportable"])
-        if policy["key_props"]["exportable"] and self.directory.issued[-1:] != [text]:
-            self.directory.issued.append(text)
-        secret = self.add(vault, certificate.name, SecretVersion(
+        if policy["key_props"]["exportable"] and self.keyvault.directory.issued[-1:] != [text]:
+            self.keyvault.directory.issued.append(text)
+        secret = self.secrets.add(vault, certificate.name, SecretVersion(
             text, version.created, content_type, dict(version.tags), version.enabled, version.nbf, version.exp,
             version=version.version,
         ))  # fmt: skip
         secret.managed = True
 
-    def _update_secret(self, vault: Vault, certificate: Certificate, version: CertificateVersion) -> None:
+    def update_secret(self, vault: Vault, certificate: Certificate, version: CertificateVersion) -> None:
+        """Let the secret of a version say what the version says."""
         for entry in vault.secrets[certificate.name.lower()].versions:
             if entry.version == version.version:
                 entry.enabled, entry.tags, entry.updated = version.enabled, dict(version.tags), version.updated
 
-    def _refuse_name(self, vault: Vault, name: str) -> None:
+    def refuse_name(self, vault: Vault, name: str) -> None:
         """A name is taken while a certificate or a secret of it is deleted, or a secret of the customer's has it."""
         gone = vault.certificates.deleted.get(name.lower())
         if gone:
@@ -148,12 +143,12 @@ class KeyVaultIssuance(KeyVaultSecrets):
                 f"Certificate {name} is currently in a deleted but recoverable state, and its name cannot be reused; "
                 "in this state, the certificate can only be recovered or purged."
             ), inner="ObjectIsDeletedButRecoverable" if done else "ObjectIsBeingDeleted")  # fmt: skip
-        self._refuse_deleted(vault, name)
+        self.secrets.refuse_deleted(vault, name)
         secret = vault.secrets.get(name.lower())
         if secret and not secret.managed:
             raise KeyVaultError(409, f"There is a secret {name} already, which belongs to no certificate.")
 
-    def _refuse_pending(self, certificate: Certificate | None) -> None:
+    def refuse_pending(self, certificate: Certificate | None) -> None:
         """One request at a time, for imports too; the documentation's sample says Forbidden, the service Conflict.
 
         Sources: https://learn.microsoft.com/azure/key-vault/certificates/create-certificate-scenarios,
@@ -165,10 +160,10 @@ class KeyVaultIssuance(KeyVaultSecrets):
                 "status is inProgress."
             ))  # fmt: skip
 
-    def _flags(self, content: Mapping[str, Any]) -> dict[str, Any]:
+    def flags(self, content: Mapping[str, Any]) -> dict[str, Any]:
         """What a request says of the version itself: whether it is enabled, and its tags."""
         flags = SecretVersion("", 0)
-        self._apply(flags, {name: content.get(name) for name in ("tags", "attributes")})
+        self.secrets.apply(flags, {name: content.get(name) for name in ("tags", "attributes")})
         return {"enabled": flags.enabled, "tags": flags.tags}
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import re
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
-from sandbox.keyvault_base import KeyVaultBase, KeyVaultError, bad_parameter
+from sandbox.keyvault_base import KeyVaultBase, KeyVaultError, bad_parameter, json_object, page
 from sandbox.keyvault_vaults import Secret, SecretVersion, Vault
 from sandbox.messages import Request, Response
-from sandbox.service import route
+from sandbox.service import Part, route
 
 SECRET = r"/secrets/(?P<name>[^/]+)"
 DELETED = r"/deletedsecrets/(?P<name>[^/]+)/?"
@@ -19,25 +17,20 @@ LONGEST_VALUE = 25 * 1024
 LONGEST_TYPE = 255
 LONGEST_TAG = 512
 MOST_TAGS = 15
-PAGE = 25
-
-T = TypeVar("T")
 
 
-class KeyVaultSecrets(KeyVaultBase):
-    """A deleted or recovered secret is in between for ``transition_seconds``.
+class KeyVaultSecrets(Part):
+    """Secrets and their versions; certificates keep theirs here too."""
 
-    ``null_removes_dates``: whether a date that is set to null goes, or stays as if it were not named.
-    """
-
-    transition_seconds = 0.0
-    null_removes_dates = True
+    def __init__(self, keyvault: KeyVaultBase) -> None:
+        self.keyvault = keyvault
+        self.clock = keyvault.clock
 
     @route("PUT", SECRET + "/?", "set_secret")
-    def set_secret_operation(self, request: Request, match: re.Match[str]) -> Response:
+    def set_secret(self, request: Request, match: re.Match[str]) -> Response:
         """A new version, which takes nothing over from the one before."""
-        vault = self.authorize(request, "setSecret/action", match["name"])
-        content = self._body(request)
+        vault = self.keyvault.authorize(request, "setSecret/action", match["name"])
+        content = json_object(request)
         if not NAME.fullmatch(match["name"]):
             raise bad_parameter("A secret's name is 1 to 127 letters, digits and hyphens.")
         value = content.get("value")
@@ -45,25 +38,25 @@ class KeyVaultSecrets(KeyVaultBase):
             raise bad_parameter("The body has no value.")
         if len(value.encode()) > LONGEST_VALUE:
             raise bad_parameter(f"The value is longer than {LONGEST_VALUE} bytes.")
-        self._refuse_deleted(vault, match["name"])
+        self.refuse_deleted(vault, match["name"])
         self._refuse_managed(vault.secrets.get(match["name"].lower()))
         version = SecretVersion(value, int(self.clock.now()))
-        self._apply(version, content)
+        self.apply(version, content)
         secret = self.add(vault, match["name"], version)
         return Response.of(200, vault.bundle(secret, version, value=True))
 
     @route("GET", SECRET + "/versions", "list_versions")
     def list_versions(self, request: Request, match: re.Match[str]) -> Response:
         """All versions without their values, in no order of time."""
-        vault = self.authorize(request, "readMetadata/action", match["name"])
+        vault = self.keyvault.authorize(request, "readMetadata/action", match["name"])
         secret = vault.secrets.get(match["name"].lower())
         versions = sorted(secret.versions, key=lambda entry: entry.version) if secret else []
-        return self._page(request, versions, lambda entry: vault.bundle(cast(Secret, secret), entry))
+        return page(request, versions, lambda entry: vault.bundle(cast(Secret, secret), entry))
 
     @route("GET", SECRET + r"(?:/(?P<version>[^/]*))?", "get_secret")
     def get_secret(self, request: Request, match: re.Match[str]) -> Response:
         """A version with its value. Dates do not matter: an expired one can be read."""
-        vault = self.authorize(request, "getSecret/action", match["name"])
+        vault = self.keyvault.authorize(request, "getSecret/action", match["name"])
         secret, version = self._version(vault, match)
         if not version.enabled:
             raise KeyVaultError(403, "A disabled secret cannot be read.", inner="SecretDisabled")
@@ -72,54 +65,54 @@ class KeyVaultSecrets(KeyVaultBase):
     @route("PATCH", SECRET + r"(?:/(?P<version>[^/]*))?", "update_secret")
     def update_secret(self, request: Request, match: re.Match[str]) -> Response:
         """Change a version's attributes, tags or content type; what is not named stays."""
-        vault = self.authorize(request, "update/action", match["name"])
+        vault = self.keyvault.authorize(request, "update/action", match["name"])
         secret, version = self._version(vault, match)
         self._refuse_managed(secret)
-        self._apply(version, self._body(request))
+        self.apply(version, json_object(request))
         version.updated = int(self.clock.now())
         return Response.of(200, vault.bundle(secret, version))
 
     @route("GET", r"/secrets/?", "list_secrets")
     def list_secrets(self, request: Request, match: re.Match[str]) -> Response:
         """All secrets without their values."""
-        vault = self.authorize(request, "readMetadata/action")
+        vault = self.keyvault.authorize(request, "readMetadata/action")
         found = [secret for _, secret in sorted(vault.secrets.items())]
-        return self._page(request, found, lambda secret: vault.bundle(secret, secret.current, whole=False))
+        return page(request, found, lambda secret: vault.bundle(secret, secret.current, whole=False))
 
     @route("DELETE", SECRET + "/?", "delete_secret")
-    def delete_secret_operation(self, request: Request, match: re.Match[str]) -> Response:
+    def delete_secret(self, request: Request, match: re.Match[str]) -> Response:
         """Delete a secret with all its versions; it can be recovered until it is purged."""
-        vault = self.authorize(request, "delete", match["name"])
+        vault = self.keyvault.authorize(request, "delete", match["name"])
         self._refuse_managed(self._version(vault, match)[0])
         return Response.of(200, vault.deleted_bundle(self.delete(vault, match["name"])))
 
     @route("GET", r"/deletedsecrets/?", "list_deleted_secrets")
     def list_deleted_secrets(self, request: Request, match: re.Match[str]) -> Response:
         """All secrets that can be recovered."""
-        vault = self.authorize(request, "readMetadata/action")
+        vault = self.keyvault.authorize(request, "readMetadata/action")
         found = [secret for _, secret in sorted(vault.deleted.items())]
-        return self._page(request, found, lambda secret: vault.deleted_bundle(secret, whole=False))
+        return page(request, found, lambda secret: vault.deleted_bundle(secret, whole=False))
 
     @route("GET", DELETED, "get_deleted_secret")
     def get_deleted_secret(self, request: Request, match: re.Match[str]) -> Response:
         """A deleted secret, once the deletion is through."""
-        vault = self.authorize(request, "readMetadata/action", match["name"])
+        vault = self.keyvault.authorize(request, "readMetadata/action", match["name"])
         return Response.of(200, vault.deleted_bundle(self._deleted(vault, match["name"])))
 
     @route("POST", DELETED.removesuffix("/?") + "/recover", "recover_secret")
     def recover_secret(self, request: Request, match: re.Match[str]) -> Response:
         """Bring a deleted secret back."""
-        vault = self.authorize(request, "recover/action", match["name"])
+        vault = self.keyvault.authorize(request, "recover/action", match["name"])
         secret = self._deleted(vault, match["name"])
         self._refuse_managed(secret)
         vault.secrets[match["name"].lower()] = vault.deleted.pop(match["name"].lower())
-        secret.deleted, secret.ready = None, self.clock.now() + self.transition_seconds
+        secret.deleted, secret.ready = None, self.clock.now() + self.keyvault.transition_seconds
         return Response.of(200, vault.bundle(secret, secret.current))
 
     @route("DELETE", DELETED, "purge_secret")
     def purge_secret(self, request: Request, match: re.Match[str]) -> Response:
         """End a deleted secret for good."""
-        vault = self.authorize(request, "purge/action", match["name"])
+        vault = self.keyvault.authorize(request, "purge/action", match["name"])
         self._refuse_managed(self._deleted(vault, match["name"]))
         del vault.deleted[match["name"].lower()]
         return Response(204)
@@ -133,7 +126,7 @@ class KeyVaultSecrets(KeyVaultBase):
     def delete(self, vault: Vault, name: str) -> Secret:
         """Move a secret to the deleted ones. Raises KeyError."""
         secret = vault.deleted[name.lower()] = vault.secrets.pop(name.lower())
-        secret.deleted, secret.ready = int(self.clock.now()), self.clock.now() + self.transition_seconds
+        secret.deleted, secret.ready = int(self.clock.now()), self.clock.now() + self.keyvault.transition_seconds
         return secret
 
     def _version(self, vault: Vault, match: re.Match[str]) -> tuple[Secret, SecretVersion]:
@@ -150,7 +143,7 @@ class KeyVaultSecrets(KeyVaultBase):
             raise KeyVaultError(404, f"There is no deleted secret {name} in the vault.", "SecretNotFound")
         return secret
 
-    def _refuse_deleted(self, vault: Vault, name: str) -> None:
+    def refuse_deleted(self, vault: Vault, name: str) -> None:
         """A name is taken while a secret of that name is deleted, or on its way there or back."""
         deleted, live = vault.deleted.get(name.lower()), vault.secrets.get(name.lower())
         if deleted:
@@ -166,16 +159,8 @@ class KeyVaultSecrets(KeyVaultBase):
         if secret and secret.managed:
             raise KeyVaultError(403, f"Secret {secret.name} belongs to the certificate of its name.")
 
-    def _body(self, request: Request) -> dict[str, Any]:
-        try:
-            content = request.json()
-        except ValueError:
-            content = None
-        if not isinstance(content, dict):
-            raise bad_parameter("The body is not a JSON object.")
-        return content
-
-    def _apply(self, version: SecretVersion, content: dict[str, Any]) -> None:
+    def apply(self, version: SecretVersion, content: dict[str, Any]) -> None:
+        """Change what a request names of a version. Raises KeyVaultError."""
         tags, content_type = content.get("tags"), content.get("contentType")
         if tags is not None:
             if len(tags) > MOST_TAGS or any(len(str(text)) > LONGEST_TAG for pair in tags.items() for text in pair):
@@ -188,31 +173,10 @@ class KeyVaultSecrets(KeyVaultBase):
         attributes = content.get("attributes") or {}
         for name in ("nbf", "exp"):
             # Not verified that Key Vault takes null for "none": https://github.com/Azure/azure-sdk-for-net/issues/5267
-            if self.null_removes_dates and name in attributes and attributes[name] is None:
+            if self.keyvault.null_removes_dates and name in attributes and attributes[name] is None:
                 setattr(version, name, None)
         for name, kind in (("enabled", bool), ("nbf", int), ("exp", int)):
             if attributes.get(name) is not None:
                 if type(attributes[name]) is not kind:
                     raise bad_parameter(f"The attribute {name} is of the wrong type.")
                 setattr(version, name, attributes[name])
-
-    def _page(self, request: Request, entries: Sequence[T], shown: Callable[[T], dict[str, Any]]) -> Response:
-        query = request.query
-        size, start = query.get("maxresults", str(PAGE)), _offset(query.get("$skiptoken", ""))
-        if not size.isdecimal() or not 1 <= int(size) <= PAGE:
-            raise bad_parameter(f"maxresults is a number from 1 to {PAGE}.")
-        end = start + int(size)
-        token = base64.urlsafe_b64encode(str(end).encode()).decode().rstrip("=")
-        following = (
-            f"https://{request.host}:443{request.path}?api-version={query['api-version']}&$skiptoken={token}"
-            f"&maxresults={size}"
-        ) + "".join(f"&{name}={query[name]}" for name in ("includePending",) if name in query)
-        value = [shown(entry) for entry in entries[start:end]]
-        return Response.of(200, {"value": value, "nextLink": following if end < len(entries) else None})
-
-
-def _offset(token: str) -> int:
-    try:
-        return int(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)) or 0)
-    except ValueError:
-        raise bad_parameter("The $skiptoken is not one of this vault.") from None

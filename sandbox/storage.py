@@ -27,7 +27,6 @@ class Storage(Part):
         self.propagation_seconds = 0.0
         self.regenerations: list[tuple[str, str]] = []
         """Account and key name of every regeneration, whoever did it, in order."""
-        arm.parts.append(self)
 
     # -- for tests and the demo ---------------------------------------------------------------------------------
 

@@ -34,6 +34,7 @@ from sandbox.graph import Graph
 from sandbox.identity import ManagedIdentity
 from sandbox.keeper import Keeper
 from sandbox.keyvault import KeyVault
+from sandbox.keyvault_provider import KeyVaultProvider
 from sandbox.messages import Connect, LoggedRequest
 from sandbox.roles import Roles
 from sandbox.server import LOOPBACK, Server
@@ -73,6 +74,8 @@ class Sandbox:
         self.blobs = Blobs(self.storage, self.clock, careless)
         self.connections = Connections(self.arm, self.entra, self.storage)
         self.keyvault = KeyVault(self.directory, self.tokens, self.roles, self.clock, self.arm.resources, careless)
+        vaults = KeyVaultProvider(self.arm)
+        self.arm.parts = (self.resource_manager, vaults, self.automation, self.storage, self.connections)
         self.devops = DevOps(self.directory, self.tokens, self.entra, self.clock, careless)
         self.group_id = self.resource_manager.add_group(self.resource_group)
         self.key_vault_url = f"{self.keyvault.add_vault('sandbox-vault', self.resource_group).url}/"
