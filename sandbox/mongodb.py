@@ -2,7 +2,8 @@
 
     mongodb_wire.py      messages; mongodb_scram.py what a login proves; mongodb_login.py one connection's login
     mongodb_users.py     users and what their roles allow
-    mongodb_commands.py  what all commands have in common; mongodb_user_commands.py and mongodb_talk.py they themselves
+    mongodb_commands.py  what all commands have in common; mongodb_session_commands.py, mongodb_user_commands.py
+    mongodb_talk.py      what one connection may say: all of them
 
 with MongoDB() as server:
     server.add_user("admin", "...", roles=["root"])

@@ -1,4 +1,4 @@
-"""Who a connection to the MongoDB server is logged in as, and how it comes to be."""
+"""Who a connection to the MongoDB server is logged in as, how it comes to be, and what that allows."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 from sandbox.mongodb_scram import Conversation, Denied, login_in
 from sandbox.mongodb_users import User, Users
-from sandbox.mongodb_wire import CommandError
+from sandbox.mongodb_wire import Command, CommandError
 
-PROTOCOL_ERROR, AUTHENTICATION_FAILED, MECHANISM_UNAVAILABLE = 17, 18, 334
+UNAUTHORIZED, PROTOCOL_ERROR, AUTHENTICATION_FAILED, MECHANISM_UNAVAILABLE = 13, 17, 18, 334
 CONVERSATION = 1  # MongoDB, too, gives this number to every one of them
 
 
@@ -34,6 +34,14 @@ class Login:
         """The login name of who is logged in, or else of who is about to; empty where there is none."""
         user = self._user or self._applicant
         return user.name if user else ""
+
+    def demand(self, right: str, asked: Command, database: str | None = None) -> None:
+        """Who is logged in has this right, in the command's database or another one. Raises CommandError."""
+        if self.user is None:
+            raise CommandError(UNAUTHORIZED, f"Command {asked.name} requires authentication")
+        where = database or asked.database
+        if not self.user.may(right, where):
+            raise CommandError(UNAUTHORIZED, f"not authorized on {where} to execute command {asked.name}")
 
     def start(self, wanted: Mapping[str, Any], database: str) -> dict[str, Any]:
         """Perform saslStart. Raises CommandError."""

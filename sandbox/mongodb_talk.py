@@ -1,107 +1,59 @@
-"""The commands of one connection to the MongoDB server: greeting, logging in, and a look at empty collections."""
+"""All that one connection to the MongoDB server may say, and what each command may be refused for."""
 
 from __future__ import annotations
 
-import contextlib
-from datetime import UTC, datetime
-
-from bson.int64 import Int64
-
-from sandbox.mongodb_commands import Content, command
-from sandbox.mongodb_login import AUTHENTICATION_FAILED
+from sandbox.messages import LoggedRequest, Request, Response
+from sandbox.mongodb_commands import Entry, ServerState
+from sandbox.mongodb_login import Login
+from sandbox.mongodb_session_commands import SessionCommands
 from sandbox.mongodb_user_commands import UserCommands
-from sandbox.mongodb_users import READ
-from sandbox.mongodb_wire import Command, CommandError
+from sandbox.mongodb_wire import Command, CommandError, done
+from sandbox.service import Service
 
-VERSION = (7, 0, 14, 0)
-WIRE_VERSION = 21  # of MongoDB 7.0
+COMMAND_NOT_FOUND, UNSUPPORTED_QUERY, NOT_WRITABLE = 59, 352, 10107
 
 
-class Talk(UserCommands):
-    """All that one connection may say."""
+class Talk(Service):
+    """One connection. Answers have status 200, or as status the code of MongoDB's error."""
 
-    @command("hello", "isMaster")
-    def hello(self, asked: Command) -> Content:
-        """What this server is, how a user can log in, and on request the first half of a login."""
-        content = self._self_portrait() | self._member()
-        database, _, name = str(asked.document.get("saslSupportedMechs", "")).partition(".")
-        if user := self.server.users.find(name, database):
-            content["saslSupportedMechs"] = list(user.credentials)
-        if (start := asked.document.get("speculativeAuthenticate")) and self.server.speculative:
-            with contextlib.suppress(CommandError):  # the client learns it from the saslStart that it sends then
-                content["speculativeAuthenticate"] = self.login.start(start, start.get("db", asked.database))
-        return content
+    name = "mongodb"
 
-    def _self_portrait(self) -> Content:
-        # Without topologyVersion clients poll, instead of waiting here for a change.
-        writable = not self.server.read_only
-        return {
-            "helloOk": True,
-            "isWritablePrimary": writable,
-            "ismaster": writable,
-            "maxBsonObjectSize": 16 * 1024 * 1024,
-            "maxMessageSizeBytes": 48_000_000,
-            "maxWriteBatchSize": 100_000,
-            "localTime": datetime.fromtimestamp(self.server.clock.now(), UTC),
-            "logicalSessionTimeoutMinutes": 30,
-            "connectionId": self.number,
-            "minWireVersion": 0,
-            "maxWireVersion": WIRE_VERSION,
-            "readOnly": False,
-        }
+    def __init__(self, server: ServerState, number: int) -> None:
+        self.server = server
+        self.login = Login(server.users)
+        parts = (SessionCommands(server, self.login, number), UserCommands(server, self.login))
+        self._entries = {name: entry for part in parts for name, entry in part.entries().items()}
 
-    def _member(self) -> Content:
-        name, here = self.server.replica_set, self.server.address
-        if not name:
-            return {}
-        content = {"setName": name, "setVersion": 1, "secondary": self.server.read_only, "hosts": [here], "me": here}
-        return content if self.server.read_only else content | {"primary": here}
+    def operation(self, request: Request) -> str:
+        """The command's name, ``hello`` for its older names as well."""
+        assert isinstance(request, Command)
+        entry = self._entries.get(request.name.lower())
+        return entry.name if entry else request.name
 
-    @command("ping")
-    def ping(self, asked: Command) -> Content:
-        """Nothing but yes."""
-        return {}
+    def describe(self, request: Request, logged: LoggedRequest) -> None:
+        """Note who is logged in, or about to be."""
+        logged.client_id = self.login.name
 
-    @command("endSessions")
-    def end_sessions(self, asked: Command) -> Content:
-        """Sessions are not kept here."""
-        return {}
+    def handle(self, request: Request) -> Response:
+        """Perform a command and answer it."""
+        assert isinstance(request, Command)
+        try:
+            return done(self._entry(request).handler(request))
+        except CommandError as error:
+            return error.response()
 
-    @command("buildInfo")
-    def build_info(self, asked: Command) -> Content:
-        """The version."""
-        return {"version": ".".join(str(part) for part in VERSION[:3]), "versionArray": list(VERSION), "bits": 64}
+    def failure(self, request: Request, status: int) -> Response:
+        """An error with this code."""
+        return CommandError(status, "The sandbox refused this.").response()
 
-    @command("saslStart")
-    def sasl_start(self, asked: Command) -> Content:
-        """The first half of a login."""
-        return self.login.start(asked.document, asked.database)
-
-    @command("saslContinue")
-    def sasl_continue(self, asked: Command) -> Content:
-        """The second half."""
-        return self.login.proceed(asked.document)
-
-    @command("authenticate")
-    def authenticate(self, asked: Command) -> Content:
-        """Certificates are no login here."""
-        raise CommandError(AUTHENTICATION_FAILED, "Authentication failed.")
-
-    @command("logout")
-    def logout(self, asked: Command) -> Content:
-        """The end of a login."""
-        self.login.forget()
-        return {}
-
-    @command("connectionStatus")
-    def connection_status(self, asked: Command) -> Content:
-        """Who is logged in, with which roles."""
-        users = [self.login.user] if self.login.user else []
-        names = [{"user": user.name, "db": user.database} for user in users]
-        roles = [role.shown() for user in users for role in user.roles]
-        return {"authInfo": {"authenticatedUsers": names, "authenticatedUserRoles": roles}}
-
-    @command("find", right=READ)
-    def find(self, asked: Command) -> Content:
-        """Every collection is empty."""
-        return {"cursor": {"id": Int64(0), "ns": f"{asked.database}.{asked.argument}", "firstBatch": []}}
+    def _entry(self, asked: Command) -> Entry:
+        entry = self._entries.get(asked.name.lower())
+        if entry is None:
+            raise CommandError(COMMAND_NOT_FOUND, f"no such command: '{asked.name}'")
+        if asked.method == "OP_QUERY" and entry.name != "hello":
+            raise CommandError(UNSUPPORTED_QUERY, f"Unsupported OP_QUERY command: {asked.name}")
+        if entry.right:
+            self.login.demand(entry.right, asked)
+        if entry.writes and self.server.read_only:
+            raise CommandError(NOT_WRITABLE, "not primary")
+        return entry

@@ -51,7 +51,7 @@ class UserCommands(Commands):
         databases = {user.database for user in found} or {asked.database}
         if found != [self.login.user]:
             for database in databases:
-                self.demand(USERS, asked, database)
+                self.login.demand(USERS, asked, database)
         return {"users": [user.shown() for user in found]}
 
     def _meant(self, which: Any, database: str) -> list[User]:
@@ -67,7 +67,7 @@ class UserCommands(Commands):
     def _granted(self, asked: Command) -> list[Role]:
         roles = roles_of(asked.document["roles"], asked.database)
         for role in roles:
-            self.demand(USERS, asked, role.db)
+            self.login.demand(USERS, asked, role.db)
         return roles
 
 
