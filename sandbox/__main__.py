@@ -18,7 +18,7 @@ try:
     from sandbox.furnish import READ_ALL, WRITE_ALL, WRITE_OWNED, Furnished
     from sandbox.graph_base import READ_USERS
     from sandbox.passwords_furnish import furnish_mongodb, furnish_password
-    from sandbox.world import Sandbox
+    from sandbox.sandbox import Sandbox
 except ImportError as error:
     sys.exit(f"error: {error.name} is not installed\nhint: run make demo once, then .venv-demo/bin/python -m sandbox")
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.furnish import Furnished
 from sandbox.keeper_vault import make_field, new_uid
 from sandbox.keyvault_vaults import Vault
-
-if TYPE_CHECKING:
-    from sandbox.world import Sandbox
+from sandbox.world import World
 
 OFFICER, SECRETS_USER = "Key Vault Certificates Officer", "Key Vault Secrets User"
 DAY = 86400.0
@@ -31,7 +29,7 @@ class FurnishedCertificate:
 
 
 def furnish_certificate(
-    sandbox: Sandbox,
+    sandbox: World,
     at: Furnished,
     *,
     name: str = "orders-tls",

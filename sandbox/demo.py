@@ -14,7 +14,7 @@ from sandbox.clock import iso
 from sandbox.demo_events import play
 from sandbox.destinations import furnish_destinations
 from sandbox.furnish import Furnished
-from sandbox.world import Sandbox
+from sandbox.sandbox import Sandbox
 
 SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "azure_app_secret.py"
 

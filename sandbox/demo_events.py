@@ -10,8 +10,8 @@ from pathlib import Path
 
 from sandbox.destinations import furnish_destinations
 from sandbox.eventhub import EventHub, event_grid, subject
+from sandbox.sandbox import Sandbox
 from sandbox.storage_furnish import FurnishedStorage
-from sandbox.world import Sandbox
 
 SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "azure_storage_key.py"
 MONTH = 30 * 86400.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from sandbox.automation_jobs import Account, Parameter, Runbook
@@ -12,9 +11,7 @@ from sandbox.connectors import CLIENT_ID, CLIENT_SECRET, GRANT_TYPE
 from sandbox.devops_model import Endpoint, Organization, Project
 from sandbox.furnish import Furnished
 from sandbox.keyvault_vaults import Vault
-
-if TYPE_CHECKING:
-    from sandbox.world import Sandbox
+from sandbox.world import World
 
 WORKER_GROUP = "onprem"
 # Fields of a service connection that no documentation names, to see whether a client carries them along.
@@ -45,7 +42,7 @@ class Destinations:
     runbook: Runbook = field(repr=False)
     connection: Connection = field(repr=False)
     set_connection: Connection = field(repr=False)
-    sandbox: Sandbox = field(repr=False)
+    sandbox: World = field(repr=False)
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -88,7 +85,7 @@ class Destinations:
 
 
 def furnish_destinations(
-    sandbox: Sandbox, at: Furnished, *, prefix: str = "orders", granted: bool = True, browse: bool = False
+    sandbox: World, at: Furnished, *, prefix: str = "orders", granted: bool = True, browse: bool = False
 ) -> Destinations:
     """Make one destination of each kind that holds the published secret of ``at``, and a second API connection.
 
@@ -130,7 +127,7 @@ def furnish_destinations(
     return made
 
 
-def _grant(sandbox: Sandbox, admin: str, made: Destinations) -> None:
+def _grant(sandbox: World, admin: str, made: Destinations) -> None:
     sandbox.keyvault.grant(admin, "Key Vault Secrets Officer", made.vault, made.secret_name)
     sandbox.devops.add_member(made.organization, admin)
     sandbox.devops.grant(made.organization, admin, made.endpoint)
@@ -140,7 +137,7 @@ def _grant(sandbox: Sandbox, admin: str, made: Destinations) -> None:
         sandbox.arm.grant(admin, "Logic App Contributor", connection.id)
 
 
-def _vault(sandbox: Sandbox, prefix: str, secret: str) -> Vault:
+def _vault(sandbox: World, prefix: str, secret: str) -> Vault:
     vault = sandbox.keyvault.add_vault(f"{prefix}-vault", sandbox.resource_group)
     sandbox.keyvault.set_secret(
         vault, f"{prefix}-api-secret", secret, tags={"team": prefix, "purpose": "client secret"},
@@ -150,7 +147,7 @@ def _vault(sandbox: Sandbox, prefix: str, secret: str) -> Vault:
 
 
 def _service_connection(
-    sandbox: Sandbox, at: Furnished, prefix: str, secret: str
+    sandbox: World, at: Furnished, prefix: str, secret: str
 ) -> tuple[Organization, tuple[Project, ...], Endpoint]:
     organization = sandbox.devops.add_organization("contoso")
     names = (f"{prefix.title()} team", "Shared tools")
@@ -165,7 +162,7 @@ def _service_connection(
     return organization, projects, endpoint
 
 
-def _runbook(sandbox: Sandbox, prefix: str) -> tuple[Account, Runbook]:
+def _runbook(sandbox: World, prefix: str) -> tuple[Account, Runbook]:
     account = sandbox.automation.add_account(f"{prefix}-automation", sandbox.resource_group, (WORKER_GROUP,))
     runbook = sandbox.automation.add_runbook(account, f"update-{prefix}", {
         "ClientSecret": Parameter(), "Environment": Parameter(mandatory=True), "SecretId": Parameter(),
@@ -173,7 +170,7 @@ def _runbook(sandbox: Sandbox, prefix: str) -> tuple[Account, Runbook]:
     return account, runbook
 
 
-def _connections(sandbox: Sandbox, at: Furnished, prefix: str, secret: str) -> tuple[Connection, Connection]:
+def _connections(sandbox: World, at: Furnished, prefix: str, secret: str) -> tuple[Connection, Connection]:
     sign_in = {
         CLIENT_ID: at.target_client_id, CLIENT_SECRET: secret, "token:TenantId": at.tenant_id,
         GRANT_TYPE: "client_credentials",

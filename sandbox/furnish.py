@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.clock import iso
 from sandbox.directory import Application
 from sandbox.graph_base import READ_ALL, WRITE_ALL, WRITE_OWNED
 from sandbox.keeper_vault import make_field, new_uid
-
-if TYPE_CHECKING:
-    from sandbox.world import Sandbox
+from sandbox.world import World
 
 PLACEHOLDER = "pending-first-rotation"
 OUTPUTS = ("client_secret_id", "client_secret", "expires")
@@ -54,7 +52,7 @@ class _Secrets:
 
 
 def furnish(
-    sandbox: Sandbox,
+    sandbox: World,
     *,
     old_secrets: int = 2,
     foreign: int = 0,
@@ -118,7 +116,7 @@ def furnish(
 
 
 def pam_user(
-    sandbox: Sandbox,
+    sandbox: World,
     target: Application | str,
     key_id: str | None = None,
     secret: str | None = None,
@@ -147,7 +145,7 @@ def pam_user(
     )  # fmt: skip
 
 
-def _secrets(sandbox: Sandbox, target: Application, old: int, foreign: int) -> _Secrets:
+def _secrets(sandbox: World, target: Application, old: int, foreign: int) -> _Secrets:
     by_hand = [
         sandbox.graph.add_password(target, f"by hand {number}", age_days=200 - number) for number in range(foreign)
     ]
@@ -158,11 +156,11 @@ def _secrets(sandbox: Sandbox, target: Application, old: int, foreign: int) -> _
     return _Secrets(tuple(key for key, _ in made), tuple(text for _, text in made), tuple(key for key, _ in by_hand))
 
 
-def _own_credential(sandbox: Sandbox, admin: Application) -> dict[str, str]:
+def _own_credential(sandbox: World, admin: Application) -> dict[str, str]:
     return {"application_client_id": admin.client_id, "tenant_id": sandbox.directory.tenant_id}
 
 
-def _admin_record(sandbox: Sandbox, admin: Application, secret: str) -> str:
+def _admin_record(sandbox: World, admin: Application, secret: str) -> str:
     custom = [
         make_field("text", admin.client_id, "application_client_id"),
         make_field("secret", secret, "client_secret"),
@@ -172,7 +170,7 @@ def _admin_record(sandbox: Sandbox, admin: Application, secret: str) -> str:
     return sandbox.keeper.add_record("Azure rotation admin", "login", fields, custom)
 
 
-def _configuration(sandbox: Sandbox, admin: Application, secret: str | None) -> str:
+def _configuration(sandbox: World, admin: Application, secret: str | None) -> str:
     fields = [
         make_field("text", "contoso", "azureId"),
         make_field("secret", admin.client_id, "clientId"),

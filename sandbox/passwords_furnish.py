@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from sandbox.furnish import Furnished
 from sandbox.keeper_vault import make_field, new_uid
-
-if TYPE_CHECKING:
-    from sandbox.world import Sandbox
+from sandbox.world import World
 
 OFFICER = "Key Vault Secrets Officer"
 PYTHON = "/opt/keeper-azure-rotation/bin/python"
@@ -24,7 +21,7 @@ class FurnishedMongoDB:
     admin_record_uid: str
 
 
-def furnish_password(sandbox: Sandbox, at: Furnished) -> str:
+def furnish_password(sandbox: World, at: Furnished) -> str:
     """A record that Keeper rotates, whose password Key Vault does not have yet; returns its uid."""
     vault = sandbox.keyvault.add_vault("passwords-vault", sandbox.resource_group)
     sandbox.keyvault.grant(at.admin_client_id, OFFICER, vault)
@@ -38,7 +35,7 @@ def furnish_password(sandbox: Sandbox, at: Furnished) -> str:
     return sandbox.keeper.add_record("Published password - orders", "pamUser", fields, [address])
 
 
-def furnish_mongodb(sandbox: Sandbox, at: Furnished) -> FurnishedMongoDB:
+def furnish_mongodb(sandbox: World, at: Furnished) -> FurnishedMongoDB:
     """A server with a user whose password is rotated, and the records of the user and of the administrator."""
     server, vault = sandbox.mongodb, sandbox.keyvault.add_vault("mongodb-vault", sandbox.resource_group)
     sandbox.keyvault.grant(at.admin_client_id, OFFICER, vault)

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from sandbox.clock import iso
 from sandbox.furnish import PLACEHOLDER, Furnished
 from sandbox.keeper_vault import make_field, new_uid
 from sandbox.storage_accounts import SUFFIXES, StorageAccount
-
-if TYPE_CHECKING:
-    from sandbox.world import Sandbox
+from sandbox.world import World
 
 KEY_OPERATOR = "Storage Account Key Operator Service Role"
 OUTPUTS = ("active_key", "storage_key", "connection_string", "expires")
@@ -33,7 +30,7 @@ class FurnishedStorage:
 
 
 def furnish_storage(
-    sandbox: Sandbox,
+    sandbox: World,
     at: Furnished,
     *,
     name: str = "ordersdata",

@@ -1,11 +1,4 @@
-"""The sandbox as a whole: start it, furnish it, point a process at it, spoil its requests, look at what is left.
-
-with Sandbox() as sandbox:
-    names = sandbox.furnish(old_secrets=2)
-    sandbox.fault("graph", "add_password", ResetAfter())
-    subprocess.run([...], env={**os.environ, **sandbox.env(tmp_path)})
-    assert sandbox.entra.secret_works(names.target_client_id, sandbox.keeper.record(names.record_uid).value(...))
-"""
+"""All services and the state that they stand on. What an operator would set up is not here: see sandbox.py."""
 
 from __future__ import annotations
 
@@ -15,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Self
 
 from sandbox.arm import Arm
 from sandbox.arm_resources import ResourceManager
@@ -23,13 +16,11 @@ from sandbox.authority import authority
 from sandbox.automation import Automation
 from sandbox.clock import Clock
 from sandbox.connections import Connections
-from sandbox.destinations import Destinations, furnish_destinations
 from sandbox.devops import DevOps
 from sandbox.directory import Directory, new_id
 from sandbox.entra import Entra
 from sandbox.exchanges import Victim
 from sandbox.faults import Fault, FaultBook, Kind
-from sandbox.furnish import Furnished, furnish
 from sandbox.graph import Graph
 from sandbox.identity import ManagedIdentity
 from sandbox.keeper import Keeper
@@ -41,14 +32,13 @@ from sandbox.server import LOOPBACK, Server
 from sandbox.service import Service
 from sandbox.storage import Storage
 from sandbox.storage_blobs import Blobs
-from sandbox.storage_furnish import FurnishedStorage, furnish_storage
 from sandbox.tokens import Tokens
 
 if TYPE_CHECKING:
     from sandbox.mongodb import MongoDB
 
 
-class Sandbox:
+class World:
     """A Keeper vault and an Azure tenant on loopback.
 
     ``latency``: seconds per round trip (connect, TLS handshake, request). ``careless``: Azure's errors quote the
@@ -85,7 +75,7 @@ class Sandbox:
         )  # fmt: skip
         self.server = Server([*built_in, *services], self.clock, latency)
 
-    def start(self) -> Sandbox:
+    def start(self) -> Self:
         """Begin to answer."""
         self.server.start()
         return self
@@ -96,7 +86,7 @@ class Sandbox:
         if "mongodb" in vars(self):
             self.mongodb.close()
 
-    def __enter__(self) -> Sandbox:
+    def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(
@@ -176,18 +166,6 @@ class Sandbox:
         """Empty the log."""
         self.requests.clear()
         self.connects.clear()
-
-    def furnish(self, **options: Any) -> Furnished:
-        """Set up one rotation; the options are those of ``sandbox.furnish.furnish``."""
-        return furnish(self, **options)
-
-    def furnish_destinations(self, at: Furnished, **options: Any) -> Destinations:
-        """Set up everything that a rotated secret can be delivered to; see ``sandbox.destinations``."""
-        return furnish_destinations(self, at, **options)
-
-    def furnish_storage(self, at: Furnished, **options: Any) -> FurnishedStorage:
-        """Set up a storage account and the record of its key; see ``sandbox.storage_furnish``."""
-        return furnish_storage(self, at, **options)
 
     def env(self, folder: Path | str, client_id: str | None = None) -> dict[str, str]:
         """Write the authority and a Keeper configuration into the folder; returns the variables that lead to them."""

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from sandbox import Sandbox
 from sandbox.destinations import Destinations, furnish_destinations
 from sandbox.service import Service
-from sandbox.world import Sandbox
 from tests.forked import Forked
 
 Process = subprocess.Popen[bytes] | Forked
