@@ -40,13 +40,13 @@ class Arm(Service):
         roles: Roles,
         clock: Clock,
         subscription_id: str,
-        careless: bool = False,
+        echoes_requests: bool = False,
     ) -> None:
         self.directory = directory
         self.tokens = tokens
         self.roles = roles
         self.clock = clock
-        self.careless = careless
+        self.echoes_requests = echoes_requests
         self.resources = Resources(subscription_id)
         self.page_size = 1000
         """The most entries in one answer of a list."""
@@ -156,7 +156,7 @@ class Arm(Service):
         if error.status == 401:
             authority = f"https://login.microsoftonline.com/{self.directory.tenant_id}"
             headers["WWW-Authenticate"] = f'Bearer authorization_uri="{authority}", error="invalid_token"'
-        message = f"{error}{quotation(request) if self.careless else ''}"
+        message = f"{error}{quotation(request) if self.echoes_requests else ''}"
         return Response.of(error.status, {"error": {"code": error.code, "message": message}}, headers)
 
     def _common_headers(self, request: Request) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What a careless service adds to its errors: the request, secrets and all, to catch clients that print errors."""
+"""What a service that echoes requests adds to its errors, to catch clients that print them."""
 
 from __future__ import annotations
 

@@ -20,9 +20,9 @@ class DevOps(DevOpsBase):
     """All organisations."""
 
     def __init__(
-        self, directory: Directory, tokens: Tokens, entra: Entra, clock: Clock, careless: bool = False
+        self, directory: Directory, tokens: Tokens, entra: Entra, clock: Clock, echoes_requests: bool = False
     ) -> None:
-        super().__init__(directory, tokens, clock, careless)
+        super().__init__(directory, tokens, clock, echoes_requests)
         self._endpoints = DevOpsEndpoints(self, entra)
         self.parts = (DevOpsLocations(self), self._endpoints)
 

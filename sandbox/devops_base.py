@@ -68,11 +68,11 @@ class DevOpsBase(Service):
     slow_down_seconds: int | None = None
     settle_seconds = 0.0
 
-    def __init__(self, directory: Directory, tokens: Tokens, clock: Clock, careless: bool = False) -> None:
+    def __init__(self, directory: Directory, tokens: Tokens, clock: Clock, echoes_requests: bool = False) -> None:
         self.directory = directory
         self.tokens = tokens
         self.clock = clock
-        self.careless = careless
+        self.echoes_requests = echoes_requests
         self.organizations: dict[str, Organization] = {}
 
     def handle(self, request: Request) -> Response:
@@ -156,7 +156,7 @@ class DevOpsBase(Service):
         headers = {"WWW-Authenticate": f'Basic realm="https://{request.host}/"'} if signed_out else {}
         if error.empty:
             return Response(error.status, b"", headers)
-        message = f"{error}{quotation(request) if self.careless else ''}"
+        message = f"{error}{quotation(request) if self.echoes_requests else ''}"
         return Response.of(error.status, {
             "$id": "1", "innerException": None, "message": message,
             "typeName": f"Microsoft.VisualStudio.Services.{error.key}, Microsoft.VisualStudio.Services",

@@ -45,18 +45,18 @@ class Entra(Service):
     """Signs applications in.
 
     A new secret is refused for ``propagation_seconds``; after that, ``propagation_flaps`` is what its first sign-ins
-    are told one by one, as replicas that do not agree yet would (True: accepted). ``careless`` errors quote the
+    are told one by one, as replicas that do not agree yet would (True: accepted). ``echoes_requests``: errors quote the
     request, so that a client that prints them can be caught.
     """
 
     name = "entra"
     hosts = HOSTS
 
-    def __init__(self, directory: Directory, tokens: Tokens, clock: Clock, careless: bool = False) -> None:
+    def __init__(self, directory: Directory, tokens: Tokens, clock: Clock, echoes_requests: bool = False) -> None:
         self.directory = directory
         self.tokens = tokens
         self.clock = clock
-        self.careless = careless
+        self.echoes_requests = echoes_requests
         self.propagation_seconds = 0.0
         self.propagation_flaps: Sequence[bool] = ()
         self.federated_tokens: dict[str, str] = {}
@@ -218,7 +218,7 @@ class Entra(Service):
         return Response.of(refusal.status, content)
 
     def _quotation(self, request: Request) -> str:
-        form = request.form() if self.careless else {}
+        form = request.form() if self.echoes_requests else {}
         sent = form.get("client_secret") or form.get("client_assertion")
         return f" Request: client_secret={sent} ({quote(sent, safe='')})." if sent else ""
 

@@ -21,9 +21,9 @@ class Graph(GraphBase):
     """Principals, applications and their secrets."""
 
     def __init__(
-        self, directory: Directory, tokens: Tokens, entra: Entra, clock: Clock, careless: bool = False
+        self, directory: Directory, tokens: Tokens, entra: Entra, clock: Clock, echoes_requests: bool = False
     ) -> None:
-        super().__init__(directory, tokens, clock, careless)
+        super().__init__(directory, tokens, clock, echoes_requests)
         principals = GraphPrincipals(self)
         applications = GraphApplications(self, principals)
         self.parts = (principals, applications, GraphPasswords(self, applications, entra))

@@ -71,11 +71,11 @@ class GraphBase(Service):
     name = "graph"
     hosts = HOSTS
 
-    def __init__(self, directory: Directory, tokens: Tokens, clock: Clock, careless: bool = False) -> None:
+    def __init__(self, directory: Directory, tokens: Tokens, clock: Clock, echoes_requests: bool = False) -> None:
         self.directory = directory
         self.tokens = tokens
         self.clock = clock
-        self.careless = careless
+        self.echoes_requests = echoes_requests
         self.replica_lag_seconds = 0.0
         self.stale_reads = 0
 
@@ -151,7 +151,7 @@ class GraphBase(Service):
             "request-id": request_id,
             "client-request-id": request.headers.get("client-request-id", request_id),
         }
-        quoted = quotation(request) if self.careless else ""
+        quoted = quotation(request) if self.echoes_requests else ""
         content = {"code": error.code, "message": f"{error}{quoted}", "innerError": inner}
         return Response.of(error.status, {"error": content}, {"request-id": request_id})
 

@@ -30,9 +30,9 @@ class KeyVault(KeyVaultBase):
         roles: Roles,
         clock: Clock,
         resources: Resources,
-        careless: bool = False,
+        echoes_requests: bool = False,
     ) -> None:
-        super().__init__(directory, tokens, roles, clock, resources, careless)
+        super().__init__(directory, tokens, roles, clock, resources, echoes_requests)
         self._secrets = KeyVaultSecrets(self)
         self._issuance = Issuance(self, self._secrets)
         certificates = KeyVaultCertificates(self, self._issuance)

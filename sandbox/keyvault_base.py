@@ -75,13 +75,13 @@ class KeyVaultBase(Service):
         roles: Roles,
         clock: Clock,
         resources: Resources,
-        careless: bool = False,
+        echoes_requests: bool = False,
     ) -> None:
         self.directory = directory
         self.tokens = tokens
         self.roles = roles
         self.clock = clock
-        self.careless = careless
+        self.echoes_requests = echoes_requests
         self.resources = resources
         self.vaults: dict[str, Vault] = {}
 
@@ -163,7 +163,7 @@ class KeyVaultBase(Service):
             vault = self.vault(request)
             authority = f"https://{AUTHORITIES[vault.suffix]}/{vault.tenant_id}"
             headers["WWW-Authenticate"] = f'Bearer authorization="{authority}", resource="{vault.audience}"'
-        message = f"{error}{quotation(request) if self.careless else ''}"
+        message = f"{error}{quotation(request) if self.echoes_requests else ''}"
         content = {"error": {"code": error.code, "message": message} | inner}
         return Response.of(error.status, content, headers)
 

@@ -50,10 +50,10 @@ class Blobs(Service):
 
     name = "blob"
 
-    def __init__(self, storage: Storage, clock: Clock, careless: bool = False) -> None:
+    def __init__(self, storage: Storage, clock: Clock, echoes_requests: bool = False) -> None:
         self.storage = storage
         self.clock = clock
-        self.careless = careless
+        self.echoes_requests = echoes_requests
         self.skew_seconds: float | None = 15 * 60.0
 
     def serves(self, host: str) -> bool:
@@ -165,7 +165,7 @@ class Blobs(Service):
         common = self._common_headers(request)
         root = Xml.Element("Error")
         Xml.SubElement(root, "Code").text = error.code
-        quoted = quotation(request) if self.careless else ""
+        quoted = quotation(request) if self.echoes_requests else ""
         Xml.SubElement(root, "Message").text = f"{error}{quoted}\nRequestId:{common['x-ms-request-id']}"
         if error.detail:
             Xml.SubElement(root, "AuthenticationErrorDetail").text = error.detail

@@ -59,13 +59,13 @@ class Stage:
         self,
         *,
         latency: float = 0.0,
-        careless: bool = False,
+        echoes_requests: bool = False,
         attach_admin: bool = True,
         services: Sequence[Service] = (),
         **furnish: Any,
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="rotation-"))
-        self.sandbox = Sandbox(latency=latency, careless=careless, services=services)
+        self.sandbox = Sandbox(latency=latency, echoes_requests=echoes_requests, services=services)
         self.sandbox.start()
         self.at = self.sandbox.furnish(**furnish)
         self.destinations: Destinations | None = None

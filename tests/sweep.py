@@ -86,8 +86,8 @@ def _lag(stage: Stage) -> None:
     stage.sandbox.graph.stale_reads = 2
 
 
-def _careless(stage: Stage) -> None:
-    stage.sandbox.entra.careless = stage.sandbox.graph.careless = True
+def _echoing(stage: Stage) -> None:
+    stage.sandbox.entra.echoes_requests = stage.sandbox.graph.echoes_requests = True
 
 
 def _destinations(stage: Stage) -> None:
@@ -111,7 +111,7 @@ SCENES = {
         Scene("replica lag", {"old_secrets": 2}, _lag),
         Scene("the app cannot sign in", {"old_secrets": 2, "service_principal": False}),
         Scene("full, something removable", {"old_secrets": 2, "audience": "AzureADandPersonalMicrosoftAccount"}),
-        Scene("errors that quote the request", {"old_secrets": 2}, _careless),
+        Scene("errors that quote the request", {"old_secrets": 2}, _echoing),
         Scene("delivered to everyone", {"old_secrets": 2}, _destinations),
         Scene("delivered to everyone, foreign secrets", {"old_secrets": 1, "foreign": 1}, _destinations),
     )

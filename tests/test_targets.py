@@ -320,9 +320,9 @@ def test_progress_is_shown_when_it_takes_long(stage: Stage) -> None:
 # Without permission
 
 
-@pytest.mark.parametrize("careless", [False, True])
-def test_no_permission_anywhere(careless: bool, make_stage: Callable[..., Stage]) -> None:
-    stage = make_stage(careless=careless, owned=False)
+@pytest.mark.parametrize("echoes_requests", [False, True])
+def test_no_permission_anywhere(echoes_requests: bool, make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(echoes_requests=echoes_requests, owned=False)
     stage.deliver(granted=False)
     found, warnings = listed(stage)
     assert found == []

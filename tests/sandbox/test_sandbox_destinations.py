@@ -119,8 +119,8 @@ def test_what_the_command_names_is_there(tmp_path: Path) -> None:
         assert (made.status_code, found.status_code) == (200, 200)
 
 
-def test_careless_services_quote_what_they_were_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Sandbox(careless=True) as sandbox:
+def test_echoing_services_quote_what_they_were_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Sandbox(echoes_requests=True) as sandbox:
         for name, value in sandbox.env(tmp_path).items():
             monkeypatch.setenv(name, value)
         names = sandbox.furnish()

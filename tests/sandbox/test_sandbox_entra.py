@@ -144,7 +144,7 @@ def test_metadata(sandbox: Sandbox) -> None:
     assert "tenant_discovery_endpoint" in requests.get(f"{base}/common/discovery/instance", timeout=10).json()
 
 
-def test_a_careless_server_quotes_what_it_was_sent(sandbox: Sandbox, names: Furnished, sign_in: SignIn) -> None:
+def test_an_echoing_server_quotes_what_it_was_sent(sandbox: Sandbox, names: Furnished, sign_in: SignIn) -> None:
     assert "a-wrong-one" not in sign_in(names.admin_client_id, "a-wrong-one").text
-    sandbox.entra.careless = True
+    sandbox.entra.echoes_requests = True
     assert "a-wrong-one" in sign_in(names.admin_client_id, "a-wrong-one").text

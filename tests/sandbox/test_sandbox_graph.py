@@ -245,6 +245,6 @@ def test_batch(sandbox: Sandbox, graph: requests.Session, names: Furnished) -> N
     assert graph.post(f"{GRAPH}/$batch", json={"requests": parts * 7}).status_code == 400
 
 
-def test_a_careless_server_quotes_the_token(sandbox: Sandbox, graph: requests.Session) -> None:
-    sandbox.graph.careless = True
+def test_an_echoing_server_quotes_the_token(sandbox: Sandbox, graph: requests.Session) -> None:
+    sandbox.graph.echoes_requests = True
     assert graph.headers["Authorization"] in graph.get(f"{GRAPH}/applications/None").text
