@@ -131,9 +131,13 @@ class Http:
 
 
 def _date(response: Any) -> datetime | None:
+    return _moment(response.headers.get("Date", ""))
+
+
+def _moment(text: str) -> datetime | None:
     try:
-        return parsedate_to_datetime(response.headers["Date"]).astimezone(UTC)
-    except (KeyError, ValueError):
+        return parsedate_to_datetime(text).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
 
 
@@ -146,10 +150,17 @@ def json_object(response: requests.Response) -> dict[str, Any] | None:
     return body if isinstance(body, dict) else None
 
 
-def retry_after(response: requests.Response) -> float | None:
-    """Seconds that the service wants to be left alone, or None."""
-    text = response.headers.get("Retry-After", "")
-    return float(text) if text.isdigit() else None
+def retry_after(response: Any) -> float | None:
+    """Seconds that the service wants to be left alone, or None. It may name a moment instead, as of its own Date.
+
+    Source: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+    """
+    text = response.headers.get("Retry-After", "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    if (moment := _moment(text)) is None:
+        return None
+    return max(0.0, (moment - (_date(response) or datetime.now(UTC))).total_seconds())
 
 
 def _no_answer(place: str, error: requests.RequestException) -> CallError:

@@ -102,4 +102,4 @@ class Keeper:
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and value > 0 else None
+    return float(min(value, 1e9)) if isinstance(value, (int, float)) and value > 0 else None

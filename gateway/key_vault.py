@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from gateway.azure import Azure
 from gateway.clouds import Cloud
 from gateway.errors import CallError, Failed, NotSent, Refused, Unclear
-from gateway.http import Http, never_left
+from gateway.http import Http, never_left, retry_after
 from gateway.key_vault_id import split
 from gateway.secret import masked
 
@@ -172,13 +172,12 @@ class KeyVaultCalls:
         # Masked before it is cut: half of a token would not be known.
         said = masked(str(getattr(error.error, "message", "") or ""))[:300] if tells else ""
         said = "" if code == "ForbiddenByRbac" else said
-        wait = error.response.headers.get("Retry-After", "") if error.response else ""
         return Refused(
             self._place,
             status,
             code,
             said,
             throttled=status == 429,
-            retry_after=float(wait) if wait.isdigit() else None,
+            retry_after=retry_after(error.response) if error.response else None,
             hint=self._hints.get(code, ""),
         )
