@@ -286,6 +286,25 @@ def test_a_listener_takes_over_from_a_dead_one(stage: Stage, hub: EventHub) -> N
     listeners[1].stop()
 
 
+def test_one_that_fetched_no_more_fetches_again_after_a_rebalance(stage: Stage, hub: EventHub) -> None:
+    many = Many(stage, 4)
+    stage.sandbox.fault("graph", "add_password", faults.Status(403), times=None)
+    for number, name in enumerate(many.names):
+        hub.publish(many.event(name), partition=number)
+    hub.flush()
+    full = {"LISTEN_WAITING": "2", "LISTEN_TRIES": "1000"}
+    listener = Listener(stage, hub, **full)
+    wait(lambda: listener.figure("retries_total") >= 2)
+    guest = Listener(stage, hub, **full)
+    wait(lambda: [len(each.health()[1].get("partitions", [])) for each in (listener, guest)] == [2, 2])
+    guest.stop()
+    wait(lambda: len(listener.health()[1]["partitions"]) == 4)
+    stage.sandbox.faults.clear()
+    wait(lambda: all_committed(hub))
+    assert many.rotations() == [1] * 4
+    listener.stop()
+
+
 def test_keeper_is_gone_for_a_while(stage: Stage, hub: EventHub) -> None:
     hub.publish(event_grid(about(stage)))
     hub.flush()

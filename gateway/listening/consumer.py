@@ -53,7 +53,8 @@ class Intake:
         self._health = health
         self._partitions: dict[int, Partition] = {}
         self._reason = self._fatal = ""
-        self._is_paused = self._is_refused = False
+        self._is_refused = False
+        self._is_paused: bool | None = False  # None: not known
         self._committed_at = self._looked_at = self._renewed_at = 0.0
         self._consumer = Consumer(self._properties(), logger=_silent())
 
@@ -99,8 +100,10 @@ class Intake:
             self._take(message)
         self._settle()
         waiting = sum(partition.waiting() for partition in self._partitions.values())
-        if waiting >= self._listen.waiting or (self._is_paused and waiting <= self._listen.waiting // 2):
-            self._pause(waiting >= self._listen.waiting)
+        if waiting >= self._listen.waiting:
+            self._pause(True)
+        elif waiting <= self._listen.waiting // 2:
+            self._pause(False)
         if self._health.is_wrong(EVENT_HUB):
             self._look()
 
@@ -177,7 +180,8 @@ class Intake:
 
     def _on_assign(self, _consumer: Consumer, assigned: list[TopicPartition]) -> None:
         self._partitions |= {each.partition: Partition(each.partition) for each in assigned}
-        self._is_paused = False
+        # One that was paused before it went is paused still: https://github.com/confluentinc/confluent-kafka-go/issues/193
+        self._is_paused = None
         self._health.well(EVENT_HUB)
         self._owns("this listener has partitions %s")
 
