@@ -37,6 +37,25 @@ def test_a_lost_answer_does_not_ask_a_ca_twice(fault: faults.Kind, scene: Scene)
     assert len(scene.listed("new-tls")) == 1 and len(scene.records_of("certificate_id", NEW)) == 1
 
 
+@pytest.mark.parametrize("command", ["renew", "request"])
+@pytest.mark.parametrize("cancelled", [False, True], ids=["completed before", "cancelled before"])
+def test_a_throttled_request_does_not_take_the_operation_before_for_its_own(
+    cancelled: bool, command: str, scene: Scene
+) -> None:
+    if cancelled:
+        scene.sandbox.keyvault.issue_seconds = 3600
+        scene.ask("certificate", "renew", OLD, "--no-wait", code=2)
+        scene.ask("certificate", "cancel", OLD)
+        scene.sandbox.keyvault.issue_seconds = 0
+    else:
+        scene.ask("certificate", "renew", OLD)
+    before = scene.listed("orders-tls")
+    put = scene.sandbox.fault("keyvault", "create_certificate", faults.Status(429, {"Retry-After": "0"}))
+    shown = scene.rows("certificate", command, OLD)
+    assert put.fired and shown["status"] == "completed"
+    assert sorted(scene.listed("orders-tls")) == sorted([*before, shown["version"]])
+
+
 @pytest.mark.parametrize("service, operation", [("keyvault", "set_certificate_contacts"), ("keeper", "create_secret")])
 def test_what_is_asked_for_and_not_noted_is_incomplete(service: str, operation: str, scene: Scene) -> None:
     scene.sandbox.fault(service, operation, faults.Status(403), times=None)

@@ -50,13 +50,14 @@ def begin(
         Unknown: that cannot be told.
     """
     hint = f"look with {_COMMAND} status {vault.url}/certificates/{name} before you run this again"
+    before = last.request_id if last else ""
 
     def look() -> Operation | None:
         found = vault.operation(name)
-        return found if found and found.request_id != (last.request_id if last else "") else None
+        return found if found and found.request_id != before else None
 
     try:
-        return vault.begin(name, policy, tags)
+        return vault.begin(name, policy, tags, before)
     except Unclear as error:
         return settled(error, look, "the version was begun", hint)
 
