@@ -8,7 +8,8 @@ from __future__ import annotations
 import base64
 import itertools
 import warnings
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cryptography import x509
@@ -47,7 +48,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A certificate with its private key, and the chain above it."""
+    """A certificate with its private key, and the chain above it: who signed it first, the root last."""
 
     key: CertificateIssuerPrivateKeyTypes
     leaf: x509.Certificate
@@ -190,8 +191,7 @@ def read_pem(content: bytes, password: str = "") -> Bundle:
     # The key's own certificate comes first wherever it stood.
     own = [each for each in certificates if _fits(key, each)]  # type: ignore[arg-type]
     leaf = own[0] if own else certificates[0]
-    rest = tuple(each for each in certificates if each is not leaf)
-    return _checked(Bundle(key, leaf, rest), "PEM")  # type: ignore[arg-type]
+    return _checked(Bundle(key, leaf, tuple(certificates)), "PEM")  # type: ignore[arg-type]
 
 
 def read_public(value: str, content_type: str) -> list[x509.Certificate]:
@@ -201,7 +201,7 @@ def read_public(value: str, content_type: str) -> list[x509.Certificate]:
         Failed: there is none.
     """
     if content_type == PEM or value.lstrip().startswith(_BEGIN.decode()):
-        return read_chain(value.encode())
+        return in_order(read_chain(value.encode()))
     found = _load_secret(value)
     own = [found.cert.certificate] if found.cert else []
     return in_order([*own, *(each.certificate for each in found.additional_certs)])
@@ -242,15 +242,22 @@ def _read_pkcs7(content: bytes) -> list[x509.Certificate]:
         return in_order(load(content))
 
 
-def in_order(found: list[x509.Certificate]) -> list[x509.Certificate]:
-    """First the one that signed none of the others, then the one that signed it, and so on; as given if that fails."""
-    leaves = [each for each in found if not any(_signed(other, each) for other in found if other is not each)]
-    if len(leaves) != 1:
-        return found
-    chain = leaves
+def in_order(found: Iterable[x509.Certificate], leaf: x509.Certificate | None = None) -> list[x509.Certificate]:
+    """Each once: the leaf, the one that signed it, and so on up; then those that are no part of this chain.
+
+    Where it is not said, the leaf is the one with the longest chain of those that signed none of the others.
+    """
+    once = list(dict.fromkeys(found))
+    unsigning = (each for each in once if not any(_signed(other, each) for other in once if other is not each))
+    chain = max((_upwards(each, once) for each in ([leaf] if leaf else unsigning)), key=len, default=[])
+    return list(dict.fromkeys([*chain, *once]))
+
+
+def _upwards(leaf: x509.Certificate, found: list[x509.Certificate]) -> list[x509.Certificate]:
+    chain = [leaf]
     while above := [each for each in found if each not in chain and _signed(chain[-1], each)]:
         chain.append(above[0])
-    return chain if len(chain) == len(found) else found
+    return chain
 
 
 def _signed(lower: x509.Certificate, upper: x509.Certificate) -> bool:
@@ -333,4 +340,5 @@ def _checked(bundle: Bundle, kind: str) -> Bundle:
     if not _fits(bundle.key, bundle.leaf):
         what = f"{kind}: the private key does not belong to the certificate {bundle.leaf.subject.rfc4514_string()}"
         raise Failed(what, "export the certificate together with its own key")
-    return bundle
+    # Key Vault's own PFX goes from the root down: https://github.com/Azure/notation-azure-kv/issues/136
+    return replace(bundle, chain=tuple(in_order([bundle.leaf, *bundle.chain], bundle.leaf)[1:]))

@@ -87,7 +87,8 @@ class Issuance:
         issuer = str(pending.policy["issuer"]["name"])
         if issuer.lower() == SELF.lower():
             return Material(pending.key, (certify(pending.csr, pending.span, pending.key),))
-        return Material(pending.key, tuple(certificate_authority(issuer).sign(pending.csr, pending.span)))
+        authority = certificate_authority(issuer)
+        return Material(pending.key, (*authority.sign(pending.csr, pending.span), authority.root))
 
     def dated(self, policy: Policy, before: Policy | None = None) -> Policy:
         """A policy with the moments of its making and of this change."""

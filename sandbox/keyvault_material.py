@@ -75,9 +75,9 @@ class Material:
         key = self.key if exportable else None
         if content_type == PEM:
             return "".join([_pem_key(key) if key else "", *(_pem(entry) for entry in self.chain)])
-        data = pkcs12.serialize_key_and_certificates(
-            None, key, self.chain[0], self.chain[1:], serialization.NoEncryption()
-        )
+        # As the service does: a PFX goes from the root to the leaf, https://github.com/Azure/notation-azure-kv/issues/136
+        above = self.chain[:0:-1]
+        data = pkcs12.serialize_key_and_certificates(None, key, self.chain[0], above, serialization.NoEncryption())
         return base64.b64encode(data).decode()
 
 

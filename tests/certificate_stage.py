@@ -124,6 +124,12 @@ class CertificateStage(Stage):
         return problems + ([] if opened == certificate else ["the attachment is another version's"])
 
 
+def names(pem: bytes) -> list[str]:
+    """Whose the certificates in PEM are, in their order."""
+    found = x509.load_pem_x509_certificates(pem)
+    return [each.subject.rfc4514_string().partition(",")[0] for each in found]
+
+
 def opens(content: bytes, form: str, password: str) -> x509.Certificate:
     """The certificate in an attachment, whose key is checked."""
     if form == "pfx":

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 from sandbox import faults
 from sandbox.certificate_furnish import OFFICER, SECRETS_USER
 from tests.certificate_stage import CertificateStage, opens
+from tests.certificate_stage import names as names_of
 from tests.stage import ROOT, Outcome, Stage
 from tests.sweep import changes
 from tests.sweep_certificate import cases, judge
@@ -199,6 +200,19 @@ def test_a_run_that_is_not_due_says_that_a_ca_is_waited_for(certificate: Callabl
     assert again.code == 2 and "waits for a CA" in again.stderr, again
     stage.vault_forgets()
     done(stage.run(), "not_due")
+
+
+def test_a_pem_file_has_the_certificate_first_and_each_is_signed_by_the_next(
+    certificate: Callable[..., CertificateStage],
+) -> None:
+    stage = certificate(issuer="contoso-ca", settings={"export": "pem"})
+    done(stage.run())
+    (content,) = stage.files().values()
+    assert not stage.wrong() and names_of(content or b"") == [
+        "CN=orders-tls",
+        "CN=contoso-ca CA 1",
+        "CN=contoso-ca Root CA",
+    ]
 
 
 def merge(stage: CertificateStage, chain: list[bytes]) -> None:

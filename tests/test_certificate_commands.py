@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,13 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, pkcs7, pkcs12
 
+from gateway.x509 import PEM, PFX, in_order, read_pem, read_pfx
 from sandbox.keeper_vault import make_field
+from sandbox.keyvault_authority import certificate_authority
+from sandbox.keyvault_x509 import make_key
+from tests.certificate_stage import names
 from tests.key_vault_scene import Scene
 
 DAY = 86400.0
@@ -329,6 +333,53 @@ def test_a_file_that_is_there_is_not_written_over_and_no_link_is_followed(scene:
     assert "is there already" in scene.said(*arguments, code=1) and target.read_text() == "mine"
     scene.said(*arguments, "--force")
     assert not path.is_symlink() and path.stat().st_mode & 0o777 == 0o600 and target.read_text() == "mine"
+
+
+@pytest.mark.parametrize("content_type", [PFX, PEM])
+@pytest.mark.parametrize("form", ["pem", "chain"])
+def test_a_file_has_the_certificate_first_and_each_is_signed_by_the_next(
+    form: str, content_type: str, scene: Scene
+) -> None:
+    scene.sandbox.keyvault.add_certificate(scene.vault, "new-tls", issuer="contoso-ca", content_type=content_type)
+    path = scene.out / "new.pem"
+    scene.ask("certificate", "obtain", NEW, f"--out={path}", f"--form={form}")
+    assert names(path.read_bytes()) == ["CN=new-tls", "CN=contoso-ca CA 1", "CN=contoso-ca Root CA"]
+
+
+# What is given, and its order: a leaf, its issuing CA, its root; and another issuing CA with its root.
+ORDERS = {
+    "in order": ("lir", "lir"),
+    "root first": ("ril", "lir"),
+    "the leaf alone": ("l", "l"),
+    "without a root": ("il", "li"),
+    "twice": ("llirr", "lir"),
+    "a stranger first": ("sril", "lirs"),
+    "a stranger between": ("lsir", "lirs"),
+    "another chain between": ("tlsir", "lirts"),
+    "nothing": ("", ""),
+}
+
+
+@pytest.mark.parametrize("what", ORDERS)
+def test_certificates_in_any_order_come_with_the_leaf_first(what: str) -> None:
+    given, expected = ORDERS[what]
+    own, other = certificate_authority("Own"), certificate_authority("Other")
+    key = make_key("EC")
+    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
+    leaf = own.sign(request, (1.0e9, 2.0e9))[0]
+    known = {"l": leaf, "i": own.intermediate, "r": own.root, "t": other.intermediate, "s": other.root}
+    found = [known[letter] for letter in given]
+
+    def letters(chain: Iterable[x509.Certificate]) -> str:
+        return "".join(letter for each in chain for letter, one in known.items() if one == each)
+
+    assert letters(in_order(found)) == expected
+    if leaf in found:
+        above = [each for at, each in enumerate(found) if at != found.index(leaf)]
+        pfx = pkcs12.serialize_key_and_certificates(None, key, leaf, above, NoEncryption())
+        text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        for bundle in (read_pfx(pfx, ""), read_pem(text + b"".join(each.public_bytes(Encoding.PEM) for each in found))):
+            assert letters((bundle.leaf, *bundle.chain)) == expected
 
 
 OBTAIN: dict[str, tuple[list[str], str]] = {

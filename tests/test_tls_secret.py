@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs12
 
 from gateway.lock import RecordLock
 from sandbox import faults
-from tests.certificate_stage import opens
+from tests.certificate_stage import names, opens
 from tests.discover_stage import (
     FOLDER,
     LOST,
@@ -335,6 +335,14 @@ def test_a_file_for_its_owner_alone(form: str, version: str, shop: DiscoverStage
 
 def obtain(stage: DiscoverStage, name: str, *arguments: str, given: str | None = None) -> Outcome:
     return stage.command("tls-secret", "obtain", f"{stage.vault.url}/secrets/{name}", *arguments, given=given)
+
+
+@pytest.mark.parametrize("form", [PFX, PEM])
+def test_a_pem_file_has_the_certificate_first_and_each_is_signed_by_the_next(form: str, shop: DiscoverStage) -> None:
+    shop.certificate("web", issuer="contoso-ca", content_type=form)
+    path = shop.out / "web.pem"
+    done(obtain(shop, "web", "--out", str(path), "--form", "pem"))
+    assert names(path.read_bytes()) == ["CN=web", "CN=contoso-ca CA 1", "CN=contoso-ca Root CA"]
 
 
 @pytest.mark.parametrize("form", [PFX, PEM])

@@ -151,11 +151,12 @@ def test_a_certificate_is_signed_after_a_while_and_its_key_is_in_the_secret(
     key, own, above = pkcs12.load_key_and_certificates(base64.b64decode(secret.value or ""), None)
     assert own == leaf and key and key.public_key() == leaf.public_key()
     assert [shown_subject(entry.subject) for entry in above] == (
-        [] if issuer == "Self" else ["CN=our-ca CA 1, O=Sandbox"]
+        [] if issuer == "Self" else ["CN=our-ca Root CA, O=Sandbox", "CN=our-ca CA 1, O=Sandbox"]
     )
     if above:
-        leaf.verify_directly_issued_by(above[0])
-        above[0].verify_directly_issued_by(certificate_authority("our-ca").root)
+        assert above[0] == certificate_authority("our-ca").root
+        above[1].verify_directly_issued_by(above[0])
+        leaf.verify_directly_issued_by(above[1])
     assert [entry.certificate for entry in sandbox.keyvault.certificate_versions(vault, "orders")] == [leaf]
 
 
@@ -284,7 +285,7 @@ def test_a_request_waits_for_its_chain_for_ever(
         base64.b64decode(secrets.get_secret("orders").value or ""), None
     )
     assert leaf and key and key.public_key() == csr.public_key()
-    assert [leaf.public_bytes(DER), *(entry.public_bytes(DER) for entry in above)] == chain
+    assert [leaf.public_bytes(DER), *(entry.public_bytes(DER) for entry in above[::-1])] == chain
 
 
 def test_chains_that_do_not_fit(sandbox: Sandbox, vault: Vault, client: CertificateClient) -> None:
