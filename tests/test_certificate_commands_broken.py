@@ -97,6 +97,27 @@ def test_a_version_that_was_asked_for_is_never_asked_for_again(what: str, scene:
     assert scene.written().count("keyvault.create_certificate") == len(scene.listed("new-tls")) == 1
 
 
+def test_a_contact_that_somebody_adds_while_an_issuer_takes_its_time_stays(scene: Scene) -> None:
+    contacts = ("certificate", "contacts", "--vault=certificates")
+    scene.ask(*contacts, "--add=first@example.com")
+    put = scene.sandbox.fault("keyvault", OPERATION, faults.Pause(), nth=2)
+    scene.sandbox.keyvault.issue_seconds = 1
+    process = scene.command(*ASKED, "--issuer=contoso-ca", **PATIENT)
+    assert put.reached.wait(20)
+    scene.ask(*contacts, "--add=colleague@example.com")
+    scene.sandbox.clock.advance(5)
+    put.release.set()
+    scene.ended(process, 0)
+    found = [each["email"] for each in scene.at_vault("/certificates/contacts")["contacts"]]
+    assert found == ["first@example.com", "colleague@example.com", "tls@example.com"]
+
+
+def test_a_contact_that_is_there_already_is_not_written(scene: Scene) -> None:
+    scene.ask("certificate", "contacts", "--vault=certificates", "--add=TLS@example.com")
+    scene.ask(*ASKED)
+    assert scene.written().count("keyvault.set_certificate_contacts") == 1
+
+
 def test_ctrl_c_while_it_is_asked_for_leaves_a_doubt(scene: Scene) -> None:
     put = scene.sandbox.fault("keyvault", "create_certificate", faults.PauseAfter())
     process = scene.command(*ASKED, f"--folder={scene.folder_uid}", **PATIENT)

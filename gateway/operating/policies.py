@@ -109,8 +109,7 @@ def contacts(session: Session, url: str, added: tuple[str, ...], removed: tuple[
         raise Failed(
             f"{', '.join(sorted(strangers))}: no contact of the vault", "see keeper-rotation certificate contacts"
         )
-    new = with_contacts(there, added) or there
-    left = [each for each in new if _email(each) not in gone]
+    left = [each for each in with_contacts(there, added) if _email(each) not in gone]
     if left != there:
         vault.change_contacts(left)
     return left
@@ -139,7 +138,7 @@ def with_contacts(there: list[dict[str, str]], added: tuple[str, ...]) -> list[d
         if email.count("@") != 1 or not all(email.split("@")) or any(sign.isspace() for sign in email):
             raise Failed(f"{email!r} is no address of e-mail", "give one such as tls@example.com")
     new = [{"email": email} for email in dict.fromkeys(added) if email.lower() not in known]
-    return [*there, *new] if new else []
+    return [*there, *new]
 
 
 def warn_of_silence(vault: OperatorVault, policy: Mapping[str, Any]) -> None:

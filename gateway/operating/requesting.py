@@ -85,10 +85,10 @@ class Request:
         policy = self._policy(wanted)
         check_issuer(self._vault, policy)
         self._months = int(policy["x509_props"].get("validity_months") or self._months)
-        contacts = self._new_contacts(policy)
+        self._check_contacts(policy)
         if self._before:
             note(f"{self._place.name} is there already: it gets a new version, by its policy with these changes")
-        return self._asked(policy, self._follow.tags, contacts)
+        return self._asked(policy, self._follow.tags)
 
     def renew(self, months: int | None) -> dict[str, Any]:
         """Ask for a version by the certificate's own policy, valid for ``months`` where that is said.
@@ -96,11 +96,9 @@ class Request:
         Raises:
             Failed, Incomplete, Unknown, CallError: as `request`.
         """
-        return self._asked(self._renewed_policy(months), {}, [])
+        return self._asked(self._renewed_policy(months), {})
 
-    def _asked(
-        self, policy: dict[str, Any] | None, tags: dict[str, str], contacts: list[dict[str, str]]
-    ) -> dict[str, Any]:
+    def _asked(self, policy: dict[str, Any] | None, tags: dict[str, str]) -> dict[str, Any]:
         """Ask for it, and do what is left: from here on what was asked for is told, whatever ends this command."""
         operation: Operation | None = None
         look = f"keeper-rotation certificate status {self._place}"
@@ -109,7 +107,7 @@ class Request:
             operation = begin(self._vault, self._place.name, policy, tags, self._last)
             # An issuer may take its time, and the record's own runs must not wait for it.
             self._session.let_go(self._follow.record_uid)
-            return self._finish(operation, contacts)
+            return self._finish(operation)
         except KeyboardInterrupt:
             if operation is None:
                 what = "whether the version was begun cannot be told: this was interrupted"
@@ -147,20 +145,27 @@ class Request:
             raise Failed(f"record {uids} names this certificate already", "leave out --folder")
         self._session.vault.check_folder(self._follow.folder_uid)
 
-    def _new_contacts(self, policy: Mapping[str, Any]) -> list[dict[str, str]]:
-        """All contacts as they shall be; none where nothing is to change."""
+    def _check_contacts(self, policy: Mapping[str, Any]) -> None:
+        """They can be read, and those to be added are addresses."""
         if self._follow.contacts:
-            return with_contacts(self._vault.contacts(), self._follow.contacts)
-        warn_of_silence(self._vault, policy)
-        return []
+            with_contacts(self._vault.contacts(), self._follow.contacts)
+        else:
+            warn_of_silence(self._vault, policy)
 
-    def _finish(self, operation: Operation, contacts: list[dict[str, str]]) -> dict[str, Any]:
+    def _add_contacts(self) -> None:
+        """To those that are there now: while an issuer took its time, others may have been added."""
+        there = self._vault.contacts()
+        wanted = with_contacts(there, self._follow.contacts)
+        if wanted != there:
+            self._vault.change_contacts(wanted)
+
+    def _finish(self, operation: Operation) -> dict[str, Any]:
         """What is left, each by itself: the version is asked for, and nothing of this may hide that."""
         left: list[str] = []
         about: dict[str, Any] = {"certificate": str(self._place), "status": operation.status}
         shown, unsettled = self._ended(operation)
-        if contacts:
-            self._attempt("the contacts", lambda: self._vault.change_contacts(contacts), left)
+        if self._follow.contacts:
+            self._attempt("the contacts", self._add_contacts, left)
         if operation.is_open and operation.issuer == UNKNOWN:
             self._attempt("the CSR", lambda: about.update(self._csr(operation)), left)
             about["next"] = by_hand(self._place)
