@@ -23,6 +23,7 @@ log = logging.getLogger("gateway")
 
 FORMS = {"pfx": "application/x-pkcs12", "pem": "application/x-pem-file"}
 FILE, PASSWORD = "certificate_file", "pfx_password"
+_OURS = re.compile(r"(?P<certificate>[0-9a-zA-Z-]+)-[0-9a-f]{8}-[0-9a-f]{6}\.(pfx|pem)")
 
 
 class Export:
@@ -83,11 +84,13 @@ class Export:
 
     def strays(self, record: VaultRecord) -> list[str]:
         """Uids of attachments of ours that the record does not name."""
-        ours = re.compile(rf"{re.escape(self._name)}-[0-9a-f]{{8}}-[0-9a-f]{{6}}\.(pfx|pem)")
         named = record.value(FILE)
-        # What it named before goes too where that was another certificate's.
-        found = (each for each in record.attachments() if ours.fullmatch(each.name) or each.name == self._former)
-        return [each.uid for each in found if each.name != named]
+        return [each.uid for each in record.attachments() if each.name != named and self._is_ours(each.name)]
+
+    def _is_ours(self, name: str) -> bool:
+        """Whether a run attached it; of another certificate only what the record named before."""
+        ours = _OURS.fullmatch(name)
+        return ours is not None and (ours["certificate"] == self._name or name == self._former)
 
     def tidy(self, vault: Vault, record: VaultRecord) -> VaultRecord:
         """Remove attachments of ours that the record does not name. Raises CallError."""

@@ -82,6 +82,27 @@ def test_the_certificate_with_its_key_becomes_an_attachment(
     assert not stage.leaks(outcomes)
 
 
+# An attachment that the field certificate_file names, and whether it stays.
+NAMED = {
+    "a note": ("notes.txt", True),
+    "a file that somebody attached": ("orders-tls.pfx", True),
+    "a version of the history": (f"orders-tls-{'0' * 32}.pfx", True),
+    "that of another certificate": ("shop-tls-0a1b2c3d-00ff00.pfx", False),
+}
+
+
+@pytest.mark.parametrize("form", ["pfx", ""], ids=["export", "no export"])
+@pytest.mark.parametrize("what", NAMED)
+def test_only_attachments_of_its_own_go(what: str, form: str, certificate: Callable[..., CertificateStage]) -> None:
+    name, stays = NAMED[what]
+    stage = certificate(settings={"export": form})
+    stage.publish_first()
+    stage.sandbox.keeper.add_file(stage.at.record_uid, name, b"mine")
+    stage.sandbox.keeper.edit(stage.at.record_uid, "certificate_file", name)
+    done(stage.run())
+    assert set(stage.files()) == {stage.value("certificate_file"), name if stays else ""} - {""}
+
+
 def test_a_version_that_key_vault_made_by_itself_is_published(certificate: Callable[..., CertificateStage]) -> None:
     stage = certificate(days_left=300)
     done(stage.run())

@@ -285,6 +285,13 @@ def test_the_record_follows_a_new_version(form: str, named: str, shop: DiscoverS
     assert keeper.record(uid).revision == revision and not shop.writes()
 
 
+def test_an_attachment_of_another_kind_that_the_record_names_stays(shop: DiscoverStage) -> None:
+    uid, keeper = followed(shop, ""), shop.sandbox.keeper
+    keeper.edit(uid, "certificate_file", "notes.txt")
+    done(shop.command("tls-secret", "rediscover", f"--record={uid}"))
+    assert keeper.files(uid) == {"notes.txt": b"mine"} and not shop.wrong(uid, "api")
+
+
 def test_every_record_of_a_secret_follows_and_what_breaks_is_told(shop: DiscoverStage) -> None:
     uids = [followed(shop, ""), shop.record_of("tls_secret_id", f"{shop.vault.url}/secrets/api", "login")]
     shop.sandbox.fault("keeper", "update_secret", FAULTS["HTTP 403"], nth=2, times=None)

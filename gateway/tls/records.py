@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.errors import CallError, Failed, Incomplete
-from gateway.exporting import FILE, Export
+from gateway.exporting import FILE, FORMS, Export
 from gateway.key_vault_id import SecretId
 from gateway.operating import in_keeper
 from gateway.preparation import check_editable, used_for
@@ -153,7 +153,7 @@ def _tidy(session: Session, export: Export, record: VaultRecord) -> bool:
 
 
 def _attached(record: VaultRecord) -> str:
-    """The form of the attachment that the record names; empty where it has none."""
+    """The form of the attachment that the record names; empty where it has none, or one of another kind."""
     named = record.value(FILE)
-    there = any(each.name == named for each in record.attachments())
-    return named.rpartition(".")[2] if there else ""
+    form = named.rpartition(".")[2]
+    return form if form in FORMS and any(each.name == named for each in record.attachments()) else ""
