@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 from sandbox.arm_base import (
     SUBSCRIPTION,
@@ -25,6 +26,9 @@ AUDIENCES = {
     "management.chinacloudapi.cn": ("https://management.chinacloudapi.cn", "https://management.core.chinacloudapi.cn"),
 }  # fmt: skip
 VERSION = re.compile(r"20\d\d-\d\d-\d\d(-preview)?")
+# Of a provider: the oldest version that is left, and when those before it ended.
+# https://learn.microsoft.com/azure/key-vault/general/migrate-api-version
+OLDEST = {"microsoft.keyvault": ("2026-02-01", datetime(2027, 2, 27, tzinfo=UTC).timestamp())}
 
 
 class Arm(Service):
@@ -147,9 +151,19 @@ class Arm(Service):
             raise ArmError(400, "MissingApiVersionParameter", "The query has no api-version.")
         if not VERSION.fullmatch(version):
             raise ArmError(400, "InvalidApiVersionParameter", f"The api-version '{version}' is not one.")
+        self._refuse_retired(request.path, version)
         asked = re.match(SUBSCRIPTION, request.path, re.IGNORECASE)
         if asked and asked["subscription"].lower() != self.resources.subscription_id:
             raise ArmError(404, "SubscriptionNotFound", f"There is no subscription '{asked['subscription']}'.")
+
+    def _refuse_retired(self, path: str, version: str) -> None:
+        """Of extensions, such as permissions, the last provider in the path is the one that answers."""
+        provider = path.lower().rpartition("/providers/")[2].partition("/")[0]
+        oldest, ended = OLDEST.get(provider, ("", 0.0))
+        if version < oldest and self.clock.now() >= ended:
+            raise ArmError(400, "NoRegisteredProviderFound", (
+                f"No registered resource provider is found for API version '{version}'; supported is '{oldest}'."
+            ))  # fmt: skip
 
     def _error(self, request: Request, error: ArmError) -> Response:
         headers = {"x-ms-failure-cause": "gateway"}

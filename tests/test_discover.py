@@ -7,6 +7,7 @@ import shlex
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -262,6 +263,14 @@ def test_an_application_that_may_list_only_what_it_owns(roles: list[str], code: 
         outcome = stage.command("discover", "apps", "--create", "--folder", FOLDER)
         assert outcome.code == code and message in outcome.stderr, outcome
         assert "orders-api" in outcome.stdout and "somebody-elses" not in outcome.stdout and not stage.made()
+
+
+@pytest.mark.parametrize("command", ["discover certificates", "discover tls-secrets", "certificate vaults"])
+def test_vaults_are_found_once_older_versions_of_azures_api_have_ended(command: str, shop: DiscoverStage) -> None:
+    shop.sandbox.clock.advance(datetime(2027, 3, 1, tzinfo=UTC).timestamp() - shop.sandbox.clock.now())
+    shop.certificate("web")
+    outcome = done(shop.command(*command.split()))
+    assert "shop" in outcome.stdout and "warning" not in outcome.stderr, outcome
 
 
 def test_no_vault_at_all_is_said_too(shop: DiscoverStage) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -300,6 +301,13 @@ def test_one_service_that_fails_does_not_take_the_others_along(stage: Stage) -> 
     assert "Key Vaults in subscription 'sandbox': " in warnings and "HTTP 503" in warnings
     assert "Azure DevOps organisation contoso: " in warnings
     assert len(warnings.splitlines()) == len([line for line in warnings.splitlines() if line.startswith("warning: ")])
+
+
+def test_vaults_are_found_once_older_versions_of_azures_api_have_ended(stage: Stage) -> None:
+    stage.sandbox.clock.advance(datetime(2027, 3, 1, tzinfo=UTC).timestamp() - stage.sandbox.clock.now())
+    furnished(stage)
+    found, warnings = listed(stage)
+    assert "key_vault" in {each["kind"] for each in found} and "Key Vaults" not in warnings
 
 
 def test_an_answer_of_another_shape_is_a_warning(stage: Stage) -> None:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from gateway.certificates import CertificateVault, Version
 from gateway.errors import CallError, Failed, Refused
 from gateway.graph import Application
-from gateway.key_vault import vault_url
+from gateway.key_vault import VAULTS_API_VERSION, vault_url
 from gateway.operating.asking import side_by_side
 from gateway.operating.session import Session
 from gateway.tls.vault import SecretVault, TlsSecret
@@ -35,7 +35,7 @@ VAULT_READER = (
 READ_APPS = "give the credential's application the permission Application.Read.All, with admin consent"
 WITHOUT = "without a client secret, which a rotation would make; see --also-without-secret"
 OURS = "the application that signs in here"
-_STORAGE_VERSION, _VAULTS_VERSION, _SUBSCRIPTIONS_VERSION = "2023-05-01", "2023-02-01", "2022-12-01"
+_STORAGE_VERSION, _SUBSCRIPTIONS_VERSION = "2023-05-01", "2022-12-01"
 # What a firewall refuses, no role allows.
 _OWN_HINTS = ("ForbiddenByFirewall",)
 
@@ -115,7 +115,7 @@ class Discovery:
     def seen_vaults(self) -> list[tuple[str, str]]:
         """Address and resource id of every vault that the credential sees in all subscriptions."""
         cloud = self.session.azure.cloud
-        listed = self._resources("key vaults", "Microsoft.KeyVault/vaults", _VAULTS_VERSION, ())
+        listed = self._resources("key vaults", "Microsoft.KeyVault/vaults", VAULTS_API_VERSION, ())
         found = ((str((each.get("properties") or {}).get("vaultUri") or ""), str(each["id"])) for each in listed)
         return list({vault_url(uri.rstrip("/"), cloud, "vaultUri"): name for uri, name in found if uri}.items())
 

@@ -22,6 +22,7 @@ from gateway.deliveries.key_vault import ROLE, KeyVaultSecretDestination
 from gateway.deliveries.kinds import read_destinations
 from gateway.deliveries.runbook import AutomationRunbook
 from gateway.errors import CallError, Failed
+from gateway.key_vault import VAULTS_API_VERSION
 from gateway.operating.asking import Asker, Found, side_by_side
 
 HEADINGS = {
@@ -68,7 +69,7 @@ class _Secrets:
         self._asker = asker
 
     def all(self) -> list[Found]:
-        vaults = self._asker.resources("Key Vaults", "providers/Microsoft.KeyVault/vaults", "2023-02-01")
+        vaults = self._asker.resources("Key Vaults", "providers/Microsoft.KeyVault/vaults", VAULTS_API_VERSION)
         return self._asker.each("Key Vault", self._vault, vaults, _SECRETS_READER)
 
     def _vault(self, vault: dict[str, Any]) -> list[Found]:

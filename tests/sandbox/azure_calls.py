@@ -26,7 +26,7 @@ class Calls:
         joint = "&" if "?" in path else "?"
         return self.session.request(method, f"{self.root}{path}{joint}api-version={version}", timeout=10, **more)
 
-    def get(self, path: str, version: str = "2023-05-01") -> requests.Response:
+    def get(self, path: str, version: str = "2026-02-01") -> requests.Response:
         """A GET."""
         return self.send("GET", path, version)
 

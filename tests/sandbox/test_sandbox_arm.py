@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 import requests
@@ -45,6 +45,19 @@ def test_nobody_gets_in_without_a_good_token(sandbox: Sandbox, admin: Calls) -> 
 def test_an_api_version_is_needed(admin: Calls) -> None:
     assert refusal(admin.session.get(f"{ARM}/subscriptions", timeout=10)) == (400, "MissingApiVersionParameter")
     assert refusal(admin.get("/subscriptions", "latest")) == (400, "InvalidApiVersionParameter")
+
+
+def test_older_versions_of_key_vaults_end(sandbox: Sandbox, names: Furnished) -> None:
+    sandbox.arm.grant(names.admin_client_id, "Reader")
+    vaults = f"{sandbox.group_id}/providers/Microsoft.KeyVault/vaults"
+    vault = sandbox.keyvault.add_vault("orders-vault").id
+    sandbox.clock.advance(datetime(2027, 2, 26, 12, tzinfo=UTC).timestamp() - sandbox.clock.now())
+    assert Calls(sandbox, names.admin_client_id).get(vaults, "2025-05-01").status_code == 200
+    sandbox.clock.advance(86400)
+    admin = Calls(sandbox, names.admin_client_id)
+    assert refusal(admin.get(vaults, "2025-05-01")) == (400, "NoRegisteredProviderFound")
+    assert admin.get(vaults, "2026-02-01").status_code == 200
+    assert admin.get(f"{vault}{PERMISSIONS}", "2022-04-01").status_code == 200, "this is another provider's"
 
 
 def test_groups_and_resources_are_shown_to_those_with_a_role(sandbox: Sandbox, names: Furnished, admin: Calls) -> None:
