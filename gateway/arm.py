@@ -8,6 +8,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
 
 from gateway.errors import Failed, Unclear
 from gateway.http import Answer, Http
@@ -40,24 +41,43 @@ class Arm:
 
     def pages(self, path: str, api_version: str) -> Iterator[dict[str, Any]]:
         """The entries of a list, page after page. Raises CallError."""
-        body = self.get(path, api_version)
+        place, body = _place(path), self.get(path, api_version)
         while True:
             yield from body.get("value") or []
-            following = str(body.get("nextLink") or "")
-            if not following.startswith(f"{self._root}/"):
+            if not (link := body.get("nextLink")):
                 return
-            path = following.removeprefix(self._root)
+            if not (path := self.path_of(str(link))):
+                raise Unclear(place, "a next page on another host")
             body = self.get(path, "")
 
-    def send(self, method: str, path: str, api_version: str, payload: dict[str, Any] | None = None) -> Answer:
-        """One request, once. Raises CallError."""
+    def path_of(self, link: str) -> str:
+        """Path and query of a link of Resource Manager's own; empty where it leads elsewhere.
+
+        Our token goes nowhere else. Azure writes the port out, or not.
+        """
+        try:
+            parts = urlsplit(link)
+        except ValueError:
+            return ""
+        if f"{parts.scheme}://{parts.netloc.removesuffix(':443')}".lower() != self._root:
+            return ""
+        return urlunsplit(("", "", parts.path, parts.query, ""))
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        api_version: str,
+        payload: dict[str, Any] | None = None,
+        *,
+        any_body: bool = False,
+    ) -> Answer:
+        """One request, once; with ``any_body`` nobody reads the body of a success. Raises CallError."""
         version = f"{'&' if '?' in path else '?'}api-version={api_version}" if api_version else ""
         if not path.startswith("/"):
             raise Unclear("Azure", "an answer with an id that is no path")
-        kind = path.split("?")[0].rstrip("/").split("/")
-        place = f"Azure {kind[-2]} {kind[-1]}" if len(kind) > 2 else "Azure"
-        url = self._root + path + version
-        return self.http.send(place, method, url, token=self._token().reveal(), payload=payload)
+        url, token = self._root + path + version, self._token().reveal()
+        return self.http.send(_place(path), method, url, token=token, payload=payload, any_body=any_body)
 
     def require(self, scope: str, actions: list[str], role: str) -> None:
         """Check that we may do ``actions`` on ``scope``, before anything is done.
@@ -73,6 +93,11 @@ class Arm:
                 f"{scope}: the rotating application may not {', '.join(missing)}",
                 f"give its service principal the role {role} there; a new role takes some minutes",
             )
+
+
+def _place(path: str) -> str:
+    kind = path.split("?")[0].rstrip("/").split("/")
+    return f"Azure {kind[-2]} {kind[-1]}" if len(kind) > 2 else "Azure"
 
 
 def allows(entry: dict[str, Any], action: str) -> bool:

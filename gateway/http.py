@@ -86,9 +86,18 @@ class Http:
         return response
 
     def send(
-        self, place: str, method: str, url: str, *, token: str = "", payload: Mapping[str, Any] | None = None
+        self,
+        place: str,
+        method: str,
+        url: str,
+        *,
+        token: str = "",
+        payload: Mapping[str, Any] | None = None,
+        any_body: bool = False,
     ) -> Answer:
         """One JSON request, once, to a service that reports errors as ``{"error": {"code", "message"}}``.
+
+        ``any_body``: a success is one whatever its body, which nobody reads.
 
         Raises:
             NotSent, Refused, Unclear
@@ -96,7 +105,8 @@ class Http:
         response = self.raw(place, method, url, json=payload, headers={"Authorization": f"Bearer {token}"})
         self.note_time(response)
         body = json_object(response)
-        if response.status_code == 204 or (200 <= response.status_code < 300 and body is not None):
+        any_body = any_body or response.status_code == 204
+        if 200 <= response.status_code < 300 and (any_body or body is not None):
             return Answer(response.status_code, body or {})
         raise _failure(place, response, body)
 

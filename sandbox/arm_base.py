@@ -116,7 +116,7 @@ def page(request: Request, entries: Sequence[dict[str, Any]], size: int) -> dict
     end = int(start) + min(int(asked), size)
     pairs = query | {"$skiptoken": str(end)}
     following = "&".join(f"{name}={quote(value, safe='')}" for name, value in pairs.items())
-    more = {"nextLink": f"https://{request.host}{quote(request.path)}?{following}"} if end < len(entries) else {}
+    more = {"nextLink": f"https://{request.host}:443{quote(request.path)}?{following}"} if end < len(entries) else {}
     return {"value": list(entries[int(start) : end])} | more
 
 

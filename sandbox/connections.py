@@ -153,11 +153,11 @@ class Connections(Part):
 
     @route("GET", CONNECTION + "/extensions/proxy/testConnection", "test_connection")
     def test_connection(self, request: Request, match: re.Match[str]) -> Response:
-        """Use the connection once, with what is stored in it."""
+        """Use the connection once, with what is stored in it. The body is the connector's own: here, as often, none."""
         refusal = self._refusal(self._connection(request, match, "read"))
         if refusal:
             raise refusal
-        return Response.of(200, {})
+        return Response(200)
 
     # -- behind them --------------------------------------------------------------------------------------------
 

@@ -453,6 +453,65 @@ def test_connection_that_we_may_not_write(stage: Stage) -> None:
     refused(stage, "Logic App Contributor")
 
 
+# The test that a destination has of its own
+
+
+TEXT, JSON = {"Content-Type": "text/plain"}, {"Content-Type": "application/json"}
+API, DEVOPS_TEST = ("connection_address", "arm", "test_connection"), ("devops_address", "devops", "test_endpoint")
+
+PASSED: dict[str, tuple[tuple[str, str, str], faults.Status]] = {
+    "a connection's, without a body": (API, faults.Status(200, {}, b"")),
+    "a connection's, with a list": (API, faults.Status(200, JSON, b'["a table"]')),
+    "a connection's, with a text": (API, faults.Status(200, TEXT, b"fine")),
+    "a connection's, with half an object": (API, faults.Status(200, JSON, b'{"value": [')),
+    "a connection's, as accepted": (API, faults.Status(202, {}, b"")),
+    "a service connection's, without a body": (DEVOPS_TEST, faults.Status(200, {}, b"")),
+    "a service connection's, with a text": (DEVOPS_TEST, faults.Status(200, TEXT, b"fine")),
+    "a service connection's, with a list": (DEVOPS_TEST, faults.Status(200, JSON, b"[]")),
+    "a service connection's, that names no status": (DEVOPS_TEST, faults.Status(200, JSON, b'{"result": ["[]"]}')),
+    "a service connection's, as no content": (DEVOPS_TEST, faults.Status(204, {}, b"")),
+}
+
+
+@pytest.mark.parametrize("what", PASSED)
+def test_own_test_is_passed_with_any_success(what: str, stage: Stage) -> None:
+    (which, service, operation), answer = PASSED[what]
+    made = stage.deliver(which)
+    stage.sandbox.fault(service, operation, answer, times=None)
+    outcome = rotated(stage)
+    assert outcome.report["delivered"] == [getattr(made, which)] and not outcome.report["pending"]
+    assert stage.live() == {stage.value("client_secret_id")}
+
+
+FAILED: dict[str, tuple[tuple[str, str, str], faults.Status]] = {
+    "a connection's, refused": (API, faults.Status(401, JSON, b'{"error": {"code": "Unauthorized"}}')),
+    "a service connection's, whose answer says so": (
+        DEVOPS_TEST,
+        faults.Status(200, JSON, b'{"statusCode": "badRequest", "errorMessage": "AADSTS7000215"}'),
+    ),
+    "a service connection's, with nothing but a reason": (
+        DEVOPS_TEST,
+        faults.Status(200, JSON, b'{"errorMessage": "AADSTS7000215"}'),
+    ),
+    "a service connection's, in whose place a sign-in page comes": (
+        DEVOPS_TEST,
+        faults.Status(203, {"Content-Type": "text/html"}, b"<html>Sign in</html>"),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", FAILED)
+def test_own_test_that_fails_keeps_the_old_secrets(what: str, stage: Stage) -> None:
+    (which, service, operation), answer = FAILED[what]
+    made = stage.deliver(which)
+    stage.sandbox.fault(service, operation, answer, times=None)
+    outcome = stage.run()
+    assert (outcome.code, outcome.result) == (2, "incomplete"), outcome
+    assert outcome.report["pending"] == [getattr(made, which)]
+    assert set(stage.at.old_key_ids) <= stage.live() and stage.published_works()
+    assert not stage.leaks([outcome])
+
+
 # Another Keeper record
 
 

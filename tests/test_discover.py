@@ -224,6 +224,18 @@ def garbled(name: str) -> Callable[[DiscoverStage], None]:
     return put
 
 
+def following(link: str) -> Callable[[DiscoverStage], None]:
+    """Resource Manager says that the list goes on there."""
+
+    def put(stage: DiscoverStage) -> None:
+        page = {"value": [each.shown() for each in stage.sandbox.storage.accounts()], "nextLink": link}
+        answer = faults.Status(200, {"Content-Type": "application/json"}, json.dumps(page).encode())
+        stage.sandbox.fault("arm", "list_storage_accounts", answer, times=None)
+
+    return put
+
+
+ELSEWHERE = "storage-accounts", 1, "a next page on another host"
 NOBODYS = "11111111-2222-3333-4444-555555555555"
 UNREAD: dict[str, tuple[Callable[[DiscoverStage], None], str, int, str]] = {
     "a role is missing": (locked, "certificates", 2, "Key Vault Reader on the vault"),
@@ -237,6 +249,10 @@ UNREAD: dict[str, tuple[Callable[[DiscoverStage], None], str, int, str]] = {
     "no role at all": (no_role, "certificates", 1, "subscriptions: none can be seen"),
     "a subscription": (lambda s: None, f"storage-accounts --subscription {{subscription}} --subscription {NOBODYS}", 2,
                        f"storage accounts of subscription {NOBODYS}: Azure"),
+    "a next page on another host": (following("https://management.azure.com.evil.example/subscriptions"), *ELSEWHERE),
+    "a next page on another port": (following("https://management.azure.com:8443/subscriptions"), *ELSEWHERE),
+    "a next page without TLS": (following("http://management.azure.com/subscriptions"), *ELSEWHERE),
+    "a next page that is no address": (following("https://[management.azure.com/subscriptions"), *ELSEWHERE),
 }  # fmt: skip
 
 

@@ -8,7 +8,6 @@ Source: https://learn.microsoft.com/azure/templates/microsoft.web/connections
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from gateway.clouds import Cloud
 from gateway.deliveries.base import Delivery, Destination, Done, Reach, arm_id, refuse
@@ -124,18 +123,13 @@ class ApiConnection(Destination):
         """Ask the connection's own test link; some connectors have none."""
         connection = self._read(reach)
         links = (connection.get("properties") or {}).get("testLinks") or []
-        link = urlsplit(str(links[0].get("requestUri", "")) if links else "")
-        # The token goes to Resource Manager and nowhere else; Azure writes the port out.
-        if f"https://{link.hostname}" != reach.azure.cloud.arm or link.netloc not in (
-            link.hostname,
-            f"{link.hostname}:443",
-        ):
+        path = reach.azure.arm.path_of(str(links[0].get("requestUri", ""))) if links else ""
+        if not path:
             return [f"{self.address}: the connection has no test, so it was not tested"]
-        path = urlunsplit(("", "", link.path, link.query, ""))
         method = str(links[0].get("method") or "GET").upper()
         for attempt in range(1, reach.http.deadline.TRIES + 1):
             try:
-                reach.azure.arm.send(method, path, "")
+                reach.azure.arm.send(method, path, "", any_body=True)  # the body is the connector's own
                 return []
             except CallError as error:
                 # What it signs in to may be a replica that does not know the secret yet.

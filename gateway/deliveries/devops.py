@@ -14,6 +14,8 @@ import re
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
+import requests
+
 from gateway.clouds import Cloud
 from gateway.deliveries.base import Delivery, Destination, Done, Reach, refuse
 from gateway.errors import Failed, Refused, Unclear
@@ -114,8 +116,10 @@ class DevOpsConnection(Destination):
     def _test(self, reach: Reach) -> None:
         payload = {"dataSourceDetails": {"dataSourceName": "TestConnection"}}
         path = f"{quote(self.project)}/_apis/serviceendpoint/endpointproxy?endpointId={self.endpoint_id}"
-        answer = self._once(reach, "POST", path, payload, "7.1")
-        if str(answer.get("statusCode", "")).lower() != "ok":
+        answer = json_object(self._asked(reach, "POST", path, payload, "7.1")) or {}
+        # Documented is statusCode, "ok" where it passed; a success that says nothing of the kind is one.
+        status = str(answer.get("statusCode") or ("failed" if answer.get("errorMessage") else "ok"))
+        if status.lower() != "ok":
             raise Unclear(self.address, "the connection's test with the new secret failed")
 
     def _get(self, reach: Reach) -> dict[str, Any]:
@@ -134,6 +138,15 @@ class DevOpsConnection(Destination):
     def _once(
         self, reach: Reach, method: str, path: str, payload: dict[str, Any] | None, version: str
     ) -> dict[str, Any]:
+        response = self._asked(reach, method, path, payload, version)
+        answer = json_object(response)
+        if answer is None and response.content.strip() != b"null":
+            raise Unclear(self.address, "an answer that is not JSON")
+        return answer or {}
+
+    def _asked(
+        self, reach: Reach, method: str, path: str, payload: dict[str, Any] | None, version: str
+    ) -> requests.Response:
         url = f"{ROOT}/{quote(self.organisation)}/{path}{'&' if '?' in path else '?'}api-version={version}"
         headers = {"Authorization": self._authorization(reach), "X-TFS-FedAuthRedirect": "Suppress"}
         response = reach.http.raw(self.address, method, url, json=payload, headers=headers)
@@ -142,14 +155,11 @@ class DevOpsConnection(Destination):
             raise Unclear(self.address, f"HTTP {status}")
         if status in (203, 302, 401):
             raise Refused(self.address, status, "sign-in refused", hint=_RIGHTS)
-        if status != 200:
+        if not 200 <= status < 300:
             code = str((json_object(response) or {}).get("typeKey", ""))
             wait = retry_after(response)
             raise Refused(self.address, status, code, throttled=status == 429, retry_after=wait, hint=_RIGHTS)
-        answer = json_object(response)
-        if answer is None and response.content.strip() != b"null":
-            raise Unclear(self.address, "an answer that is not JSON")
-        return answer or {}
+        return response
 
     def _authorization(self, reach: Reach) -> str:
         for attached in reach.attached:
