@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable
+from abc import abstractmethod
 from datetime import timedelta
-from typing import Protocol
+from typing import ClassVar
 
 from gateway.credential import LiveCredential, Minted
 from gateway.errors import CallError, Failed, NotSent, RotationError, Unclear, Unknown
-from gateway.ledger import Regenerating
-from gateway.minting import READS, Maker
-from gateway.preparation import Host, Prepared
-from gateway.regenerating import refuse_while_at_work
+from gateway.gathered import Gathered, Host
+from gateway.kind import Kind
+from gateway.ledger import Intent
+from gateway.maker import READS, Maker, SaveIntent, refuse_while_at_work
 from gateway.secret import Secret
 
 log = logging.getLogger("gateway")
@@ -26,36 +26,42 @@ log = logging.getLogger("gateway")
 _BOTH = "the record holds both values; the next run finds out which one logs in"
 
 
-class Chooser(Protocol):
-    """What a kind with chosen values does besides: see ``scripts/mongodb_user.py``."""
+class ChosenKind(Kind):
+    """A kind whose value we choose; the old one is dead at the moment at which the server has the new one."""
 
-    proof: str
+    proof: ClassVar[str] = "login"
 
+    @abstractmethod
     def choose(self) -> Secret:
         """A new value by the record's rules. Raises Failed."""
 
+    @abstractmethod
     def tell(self, value: Secret) -> None:
         """Make the server take this value. Raises CallError."""
 
+    @abstractmethod
     def logs_in(self, value: Secret, *, new: bool) -> bool:
         """Whether this value, the ``new`` one or the published one, logs in now. Raises CallError."""
 
+    def maker(self, at: Gathered, host: Host, save_intent: SaveIntent) -> Maker:
+        """What chooses a value and tells it to the server."""
+        return Choosing(self, at, host, save_intent)
+
 
 class Choosing(Maker):
-    """Chooses values, in the place of `gateway.minting.Mint`.
+    """Chooses values, and makes the server take them."""
 
-    Args:
-        note: saves the new value as pending, with its id. Raises RotationError.
-    """
+    finishes_first: ClassVar[bool] = True  # the next value ends what a destination still holds
+    ids_are_runs_own: ClassVar[bool] = True
 
-    def __init__(self, prepared: Prepared, host: Host, note: Callable[[Secret, Regenerating], None]) -> None:
-        self._at = prepared
-        self._kind: Chooser = prepared.kind  # type: ignore[assignment]
+    def __init__(self, kind: ChosenKind, at: Gathered, host: Host, save_intent: SaveIntent) -> None:
+        self._at = at
+        self._kind = kind
         self._host = host
         self._http = host.http
         self._deadline = host.http.deadline
         self._settings = host.settings
-        self._note = note
+        self._save_intent = save_intent
         self._is_of_before = False
         """whether the new value is the pending one of an earlier run, which may have told it to the server"""
         self._may_arrive = False
@@ -92,14 +98,15 @@ class Choosing(Maker):
         return False
 
     def _pending(self) -> tuple[Secret, str]:
-        pending, note = self._at.record.secret("pending_password"), self._at.known.ledger.regenerating
-        if pending and note:
-            refuse_while_at_work(note, self._at.known, "change this password")
+        pending, intent = self._at.record.secret("pending_password"), self._at.known.ledger.intent
+        if pending and intent:
+            refuse_while_at_work(intent, self._at.known, "change this password")
             self._is_of_before = True
-            return pending, note.key_id
+            return pending, intent.key_id
         value, key_id = self._kind.choose(), secrets.token_hex(8)
-        now = self._http.now()
-        self._note(value, Regenerating(key_id, now, self._at.known.lock_id, self.marked_until))
+        intent = Intent(key_id, self._http.now(), self._at.known.lock_id, self.marked_until)
+        taken = "another run has begun to change this password; nothing was changed"
+        self._save_intent(intent, taken, {"pending_password": value.reveal()})
         return value, key_id
 
     def _logs_in(self, value: Secret, *, new: bool) -> bool:
@@ -164,7 +171,7 @@ class Choosing(Maker):
             with self._deadline.taking_back():
                 uid = self._at.record.uid
                 record = self._host.vault.read([uid])[uid]
-                published = record.secret(self._at.kind.outputs.value)
+                published = record.secret(self._kind.outputs.value)
                 if published and not self._logs_in(published, new=False):
                     self._http.patiently(lambda: self._kind.tell(published))
         except (RotationError, CallError, KeyError) as error:

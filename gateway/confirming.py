@@ -12,8 +12,9 @@ from time import monotonic
 
 from gateway.credential import LiveCredential, Minted
 from gateway.errors import CallError, Failed, RotationError, Unclear, Unknown
-from gateway.minting import Maker
-from gateway.preparation import Host, Prepared
+from gateway.gathered import Host
+from gateway.maker import Maker
+from gateway.preparation import Prepared
 from gateway.saving import Labels, Save, Saved
 from gateway.vault import VaultRecord
 
@@ -84,7 +85,7 @@ class Confirmation:
     def _superseded(self, shown: str) -> Confirmed:
         self.listing = self._at.kind.live()
         # The id of a chosen value is nobody's but a run's.
-        if self._lists(shown.strip().lower()) or (shown and self._at.kind.chooses):
+        if self._lists(shown.strip().lower()) or (shown and self._mint.ids_are_runs_own):
             return Confirmed.SUPERSEDED
         raise Unknown(
             f"somebody edited the record: it names {shown or 'no key id'}, which the app does not show",

@@ -1,21 +1,27 @@
-"""The shape of a script: one kind of credential, as a few calls. When each is made is not its affair."""
+"""The shape of a kind of credential: what it is, as a few calls. When each is made is not its affair.
+
+How a new one comes about is said by its base: `MintedKind` in ``minting.py``, `RegeneratedKind` in
+``regenerating.py``, `ChosenKind` in ``choosing.py``, `RenewedKind` in ``renewing.py``.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import ClassVar
 
 from gateway.admin import AdminCredential, Places, choose_admin, early_admin
 from gateway.azure import Azure
 from gateway.clouds import Cloud
 from gateway.credential import HandOver, LiveCredential, Minted, Target
-from gateway.errors import CallError
+from gateway.gathered import Gathered, Host
 from gateway.http import Http
+from gateway.maker import Maker, SaveIntent
+from gateway.policy import Policy
 from gateway.secret import Secret
-from gateway.vault import VaultRecord
+from gateway.vault import Vault, VaultRecord
 
 
 @dataclass(frozen=True)
@@ -27,8 +33,22 @@ class Outputs:
     expires: str
 
 
-class Rotation(ABC):
-    """One kind of credential. ``target`` is the label of the field that names what is rotated.
+@dataclass(frozen=True)
+class Wanted:
+    """What a rotation is to come to, by the record.
+
+    ``lifetime``: how long a new one lives; ``rotate_before``: how long before its end it is replaced, None for every
+    run; ``delivers``: whether a destination is to be handed the value itself.
+    """
+
+    record: VaultRecord
+    lifetime: timedelta
+    rotate_before: timedelta | None
+    delivers: bool
+
+
+class Kind(ABC):
+    """One kind of credential, of one target. ``target`` is the label of the field that names what is rotated.
 
     Args:
         http: the session of the run.
@@ -41,27 +61,13 @@ class Rotation(ABC):
 
     target: ClassVar[str]
     outputs: ClassVar[Outputs]
-    proof: ClassVar[str] = "sign-in"
+    proof: ClassVar[str]
     """how a new one is proved, for the report"""
-    chooses: ClassVar[bool] = False
-    """the value is chosen by us (``choosing.py``), and the old one is dead at the moment at which the server has it"""
-    regenerates: ClassVar[bool] = False
-    """a new one takes the place of one of two keys (``regenerating.py``), instead of being made beside the old ones"""
-    retired: ClassVar[str] = "removed secret"
-    """what is done to an old one, for the log"""
-    renews: ClassVar[bool] = False
-    """the service makes the next one itself, and it stays (``renewing.py``)"""
+    says_lifetime: ClassVar[bool] = True
+    """whether the record says how long a new one lives"""
     defaults: ClassVar[Mapping[str, str]] = {}
     """fields whose default is another one for this kind"""
     azure: Azure | None = None
-    lifetime = timedelta()
-    """how long a new one lives, by the record; set before `find`"""
-    rotate_before: timedelta | None = None
-    """how long before its end a new one is made, by the record; set before `find`"""
-    record: VaultRecord
-    """set before `find`"""
-    delivers = False
-    """whether a destination is to be handed the value itself; set after `find`"""
 
     @abstractmethod
     def __init__(self, http: Http, cloud: Cloud, admin: AdminCredential) -> None: ...
@@ -76,70 +82,67 @@ class Rotation(ABC):
         """The admin credential. Raises Failed, CallError."""
         return choose_admin(places)
 
-    def deliverable(self, value: Secret, *, new: bool) -> Secret:
-        """What destinations are given of this value, the ``new`` one or the published one."""
-        return value
-
-    def is_behind(self, listed: list[LiveCredential]) -> bool:
-        """Whether the record lacks something that the service has already."""
-        return False
-
-    def waits_for(self) -> tuple[str, str] | None:
-        """What somebody else has yet to do for a new one, and a hint; None where nothing is open. Raises CallError."""
-        return None
-
-    def stale(self) -> tuple[str, ...]:
-        """Labels of fields that are to be emptied, because what they say is over. Raises CallError."""
-        return ()
-
-    def address(self, key_id: str) -> str:
-        """Where the service itself shows this one to whoever may read it; empty where it does not."""
-        return ""
-
     @abstractmethod
-    def find(self, given: str) -> tuple[Target, tuple[LiveCredential, ...]]:
-        """What ``given`` names, and what is live there. Raises Failed, CallError."""
+    def find(self, given: str, wanted: Wanted) -> tuple[Target, tuple[LiveCredential, ...]]:
+        """What ``given`` names, and what is live there; all else is asked afterwards. Raises Failed, CallError."""
 
     @abstractmethod
     def live(self) -> tuple[LiveCredential, ...]:
         """What is live now. Raises CallError."""
 
-    def published_id(self, record: VaultRecord) -> str:
-        """The key id that the record publishes; asked after `find`."""
-        return record.value(self.outputs.key_id).strip().lower()
-
-    @abstractmethod
-    def mint(self, name: str, ends: datetime) -> Minted:
-        """Make a new one, asked for once. Raises CallError."""
-
-    @abstractmethod
-    def prove(self, minted: Minted) -> None:
-        """Ask once whether the new one is accepted now. Raises CallError where it is not."""
-
-    @abstractmethod
-    def cannot_sign_in(self, error: CallError) -> bool:
-        """Whether ``error``, from `prove`, means that no secret would ever be accepted. Raises CallError."""
-
-    @abstractmethod
-    def retire(self, key_id: str) -> bool:
-        """Remove one; False where it is not there. Raises CallError."""
-
     @abstractmethod
     def hand_over(self) -> HandOver:
         """How a secret of this kind is called where it is delivered to."""
 
-    def more_outputs(self, minted: Minted) -> dict[str, str]:
-        """What else is written into the record, by label."""
+    @abstractmethod
+    def maker(self, at: Gathered, host: Host, save_intent: SaveIntent) -> Maker:
+        """What makes a new one; the base of each way has it."""
+
+    def published_id(self, record: VaultRecord) -> str:
+        """The key id that the record publishes."""
+        return record.value(self.outputs.key_id).strip().lower()
+
+    def published_by_others(
+        self, listing: Sequence[LiveCredential], record: VaultRecord, vault: Vault, policy: Policy
+    ) -> dict[str, str]:
+        """Key ids that other records than this one publish, with the record's uid; asked only where it matters.
+
+        Raises:
+            CallError
+        """
         return {}
 
-    @abstractmethod
-    def rotates_itself(self, admin: AdminCredential) -> bool:
-        """Whether the admin credential belongs to the target."""
+    def is_behind(self, record: VaultRecord, listed: Sequence[LiveCredential]) -> bool:
+        """Whether the record lacks something that the service has already."""
+        return False
+
+    def waits_for(self, record: VaultRecord) -> tuple[str, str] | None:
+        """What somebody else has yet to do for a new one, and a hint; None where nothing is open. Raises CallError."""
+        return None
+
+    def more_outputs(self, minted: Minted, record: VaultRecord) -> dict[str, str]:
+        """What else is written into the record, by label. Raises CallError."""
+        return {}
+
+    def stale(self, record: VaultRecord) -> tuple[str, ...]:
+        """Labels of fields that are to be emptied, because what they say is over. Raises CallError."""
+        return ()
+
+    def deliverable(self, value: Secret, record: VaultRecord) -> Secret:
+        """What destinations are given of this value, which the record publishes. Raises Failed, CallError."""
+        return value
+
+    def address(self, key_id: str) -> str:
+        """Where the service itself shows this one to whoever may read it; empty where it does not."""
+        return ""
 
     def make_owners(self, owners: tuple[str, ...]) -> list[str]:
         """Make these the target's owners, where the kind has owners; what could not be done, as warnings."""
         return [f"application_owners: nothing of this kind has owners ({', '.join(owners)})"] if owners else []
 
-    @abstractmethod
-    def sign_in_again(self, value: Secret) -> None:
+    def rotates_itself(self, admin: AdminCredential) -> bool:
+        """Whether the admin credential belongs to the target, and `sign_in_again` is asked for."""
+        return False
+
+    def sign_in_again(self, value: Secret) -> None:  # noqa: B027
         """Sign in with the target's own new secret. Raises CallError."""

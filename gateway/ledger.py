@@ -27,9 +27,11 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Regenerating:
-    """A key that is about to be regenerated, and when it was made before that.
+class Intent:
+    """What a run is about to make, saved before it does.
 
+    ``key_id``: the key that is to be regenerated, the id of the new password, or the newest version so far; ``before``:
+    when that key or version was made, for a password the moment of the intent.
     ``lock_id`` and ``until`` tell which run is at it, and until when, as the marker of a credential does.
     """
 
@@ -51,7 +53,7 @@ class Ledger:
     key_id: str = ""
     entries: dict[str, Entry] = field(default_factory=dict)
     holds: dict[str, str] = field(default_factory=dict)
-    regenerating: Regenerating | None = None
+    intent: Intent | None = None
 
     def ever_published(self) -> set[str]:
         """Key ids that this record publishes or once published."""
@@ -75,8 +77,9 @@ class Ledger:
         ]
         content = {"version": VERSION, "record": record_uid, "named": self.named, "target": self.target}
         rest: dict[str, Any] = {"key_id": self.key_id, "retire": entries, "holds": self.holds}
-        if at_work := self.regenerating:
+        if at_work := self.intent:
             moments = {"before": at_work.before.isoformat(), "until": stamp(at_work.until)}
+            # Records hold intents of every kind under this name.
             rest["regenerating"] = {"key_id": at_work.key_id, "lock": at_work.lock_id, **moments}
         return json.dumps(content | rest, separators=(",", ":"))
 
@@ -100,7 +103,7 @@ def read_ledger(text: str, record_uid: str) -> Ledger:
         entries = {str(row["key_id"]): _entry(row) for row in content["retire"]}
         holds = {str(address): str(key_id) for address, key_id in content["holds"].items()}
         named, target, key_id = (str(content[name]) for name in ("named", "target", "key_id"))
-        return Ledger(named, target, key_id, entries, holds, _regenerating(content.get("regenerating")))
+        return Ledger(named, target, key_id, entries, holds, _intent(content.get("regenerating")))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise Failed(
             "rotation_state cannot be read: it was edited, or written by another version of this package",
@@ -114,8 +117,8 @@ def _entry(row: dict[str, Any]) -> Entry:
     return Entry(after if after is None or after.tzinfo else after.replace(tzinfo=UTC), bool(row["published"]))
 
 
-def _regenerating(row: dict[str, Any] | None) -> Regenerating | None:
+def _intent(row: dict[str, Any] | None) -> Intent | None:
     if row is None:
         return None
     before, until = datetime.fromisoformat(row["before"]), datetime.fromisoformat(row["until"])
-    return Regenerating(str(row["key_id"]), before, str(row["lock"]), until)
+    return Intent(str(row["key_id"]), before, str(row["lock"]), until)

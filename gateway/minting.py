@@ -4,81 +4,72 @@ from __future__ import annotations
 
 import logging
 import secrets
-from abc import ABC, abstractmethod
+from abc import abstractmethod
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import ClassVar
 
-from gateway.credential import LiveCredential, Marker, Minted, Target
+from gateway.credential import LiveCredential, Marker, Minted, read_marker
 from gateway.deadline import Deadline
 from gateway.errors import CallError, Failed, Unclear, Unknown
-from gateway.http import Http
-from gateway.kind import Rotation
-from gateway.settings import Settings
-from gateway.vault import VaultRecord
+from gateway.gathered import Gathered, Host
+from gateway.kind import Kind
+from gateway.maker import READS, Maker, SaveIntent
+from gateway.policy import Policy
+from gateway.vault import Vault, VaultRecord
 
 log = logging.getLogger("gateway")
 
-# Graph's replicas disagree for a while: "not there" is believed when it was said this many times in a row.
-READS = 3
 
+class MintedKind(Kind):
+    """A kind of which a new one is made beside the old ones; its name is a marker of the record and the run."""
 
-class Maker(ABC):
-    """What the order of a rotation needs of whatever makes new credentials.
-
-    `Mint` makes one beside the old ones; the others are in ``regenerating.py``, ``choosing.py`` and ``renewing.py``.
-    """
-
-    marked_until: datetime
-    """until when no other host takes the last credential for an orphan"""
+    proof: ClassVar[str] = "sign-in"
 
     @abstractmethod
-    def make(self, lifetime: timedelta) -> Minted:
-        """A new credential. Raises RotationError."""
+    def mint(self, name: str, ends: datetime) -> Minted:
+        """Make a new one, asked for once. Raises CallError."""
 
     @abstractmethod
-    def prove(self, minted: Minted) -> str:
-        """Prove that it works; how, for the report. Raises RotationError, CallError."""
+    def prove(self, minted: Minted) -> None:
+        """Ask once whether the new one is accepted now. Raises CallError where it is not."""
 
     @abstractmethod
-    def shown(self, minted: Minted) -> tuple[LiveCredential, ...]:
-        """The listing that shows it, or the last one that did not. Raises CallError."""
+    def retire(self, key_id: str) -> bool:
+        """Remove one; False where it is not there. Raises CallError."""
 
-    @abstractmethod
-    def remove(self, key_id: str) -> bool:
-        """End a credential; False where it was gone already. Raises CallError."""
+    def cannot_sign_in(self, error: CallError) -> bool:
+        """Whether ``error``, from `prove`, means that no secret would ever be accepted. Raises CallError."""
+        return False
 
-    @abstractmethod
-    def take_back(self, minted: Minted) -> None:
-        """Undo `make`, before anybody was given the new one. Raises Unknown."""
+    def published_by_others(
+        self, listing: Sequence[LiveCredential], record: VaultRecord, vault: Vault, policy: Policy
+    ) -> dict[str, str]:
+        """Those whose markers name other records, which publish them. Raises CallError."""
+        markers = ((key.key_id, read_marker(key.name)) for key in listing)
+        owners = {key_id: marker.record_uid for key_id, marker in markers if marker}
+        theirs = {key_id: uid for key_id, uid in owners.items() if uid != record.uid}
+        records = vault.read(set(theirs.values())) if theirs else {}
+        published = {uid: other.value(self.outputs.key_id) for uid, other in records.items()}
+        return {key_id: uid for key_id, uid in theirs.items() if published.get(uid) == key_id}
 
-    def before_save(self, minted: Minted, record: VaultRecord) -> VaultRecord:
-        """What the record must hold before it names the new one; the record as it is then. Raises Failed, CallError."""
-        return record
-
-    def tidy(self, record: VaultRecord) -> VaultRecord:
-        """Remove from the record what it does not name; the record as it is then. Raises CallError."""
-        return record
+    def maker(self, at: Gathered, host: Host, save_intent: SaveIntent) -> Maker:
+        """What mints one."""
+        return Mint(self, at, host)
 
 
 class Mint(Maker):
-    """Makes credentials of one kind for one record.
+    """Makes credentials beside the old ones, and marks them."""
 
-    Args:
-        kind: the kind, opened.
-        target: what is rotated.
-        record_uid, lock_id: what the marker in the display name says.
-    """
-
-    def __init__(
-        self, kind: Rotation, target: Target, http: Http, settings: Settings, record_uid: str, lock_id: str
-    ) -> None:
+    def __init__(self, kind: MintedKind, at: Gathered, host: Host) -> None:
         self._kind = kind
-        self._target = target
-        self._http = http
-        self._deadline: Deadline = http.deadline
-        self._settings = settings
-        self._record_uid = record_uid
-        self._lock_id = lock_id
-        self.marked_until = http.now()
+        self._target = at.target
+        self._http = host.http
+        self._deadline: Deadline = host.http.deadline
+        self._settings = host.settings
+        self._record_uid = at.known.record_uid
+        self._lock_id = at.known.lock_id
+        self.marked_until = host.http.now()
 
     def make(self, lifetime: timedelta) -> Minted:
         """A new credential. What is throttled is asked for again; what may have been made, only once more.

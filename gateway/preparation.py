@@ -10,42 +10,27 @@ from gateway.admin import AdminCredential, Places, attached_credentials, choose_
 from gateway.aside import Aside
 from gateway.azure import Azure
 from gateway.clouds import CLOUDS, Cloud
-from gateway.credential import LiveCredential, Target, read_marker, read_stamp
+from gateway.credential import read_stamp
 from gateway.deliveries.base import Destination, Reach
 from gateway.delivering import Deliveries
 from gateway.errors import CallError, Failed
 from gateway.fields import IN_USE, TARGETS, script_of
+from gateway.gathered import Gathered, Host
 from gateway.http import Http
-from gateway.kind import Rotation
+from gateway.kind import Kind, Wanted
 from gateway.ledger import Ledger, read_ledger
 from gateway.lock import RecordLock
 from gateway.params import Params
-from gateway.policy import Policy, read_policy
-from gateway.settings import Settings
+from gateway.policy import read_policy
 from gateway.vault import Vault, VaultRecord
 
 
 @dataclass(frozen=True)
-class Host:
-    """What a run has at hand: the host's settings, the session, and the vault."""
-
-    settings: Settings
-    http: Http
-    vault: Vault
-
-
-@dataclass(frozen=True)
-class Prepared:
+class Prepared(Gathered):
     """All that a rotation decides upon."""
 
-    kind: Rotation
+    kind: Kind
     admin: AdminCredential
-    record: VaultRecord
-    policy: Policy
-    target: Target
-    known: rules.Known
-    sorted: rules.Sorted
-    deliveries: Deliveries
     lock: RecordLock
 
 
@@ -57,7 +42,7 @@ class Preparation:
         CallError
     """
 
-    def __init__(self, make_kind: type[Rotation], params: Params, host: Host) -> None:
+    def __init__(self, make_kind: type[Kind], params: Params, host: Host) -> None:
         self._make_kind = make_kind
         self._host = host
         self._params = params
@@ -67,7 +52,7 @@ class Preparation:
         self._early_admin = make_kind.early_admin(self._places)
         self._early = self._begin_sign_in(self._early_admin) if self._early_admin else None
         self.record = read_record(host.vault, params.record_uid)
-        self.policy = read_policy(self.record.value, make_kind.defaults, chooses_lifetime=not make_kind.renews)
+        self.policy = read_policy(self.record.value, make_kind.defaults, chooses_lifetime=make_kind.says_lifetime)
         if params.due_now:
             is_asked = params.due_while in (None, self.record.value("last_rotated"))
             self.policy = replace(self.policy, rotate_before=None if is_asked else timedelta())
@@ -87,10 +72,10 @@ class Preparation:
         given = self._check_record()
         destinations = self._destinations()
         admin, kind = self._sign_in()
-        kind.lifetime, kind.record = self.policy.lifetime, self.record
-        kind.rotate_before = self.policy.rotate_before
+        delivers = any(each.takes_value for each in destinations)
+        wanted = Wanted(self.record, self.policy.lifetime, self.policy.rotate_before, delivers)
         ledger = read_ledger(self.record.value("rotation_state"), self.record.uid)
-        target, listing = kind.find(ledger.target if ledger.named == given else given)
+        target, listing = kind.find(ledger.target if ledger.named == given else given, wanted)
         ledger = (
             replace(ledger, named=given)
             if ledger.target.lower() == target.object_id.lower()
@@ -102,7 +87,7 @@ class Preparation:
             key_id=kind.published_id(self.record),
             value=self.record.secret(kind.outputs.value),
             ledger=ledger,
-            published_by_others=self._published_by_others(kind, listing),
+            published_by_others=kind.published_by_others(listing, self.record, self._host.vault, self.policy),
             now=self._host.http.now(),
             settled=self._is_settled(),
         )
@@ -114,15 +99,14 @@ class Preparation:
         azure = kind.azure or azure_for(destinations, places, self._host.http, self.policy.cloud)
         reach = Reach(self._host.http, azure, self._host.vault, attached, uid, hand_over, versions)
         deliveries = Deliveries(destinations, ledger.holds, reach)
-        kind.delivers = deliveries.take_values()
         groups = rules.sort(listing, known)
-        return Prepared(kind, admin, self.record, self.policy, target, known, groups, deliveries, self._lock)
+        return Prepared(self.record, self.policy, target, known, groups, deliveries, kind, admin, self._lock)
 
     def _cloud_on_stdin(self) -> Cloud:
         mine = [record for record in self._params.attached if record.uid == self._params.record_uid]
         return CLOUDS.get(mine[0].get("azure_cloud") if mine else "", CLOUDS["AzureCloud"])
 
-    def _begin_sign_in(self, admin: AdminCredential) -> Aside[Rotation]:
+    def _begin_sign_in(self, admin: AdminCredential) -> Aside[Kind]:
         return Aside(lambda: self._make_kind(self._host.http, self._early_cloud, admin))
 
     def _is_settled(self) -> bool:
@@ -146,7 +130,7 @@ class Preparation:
         check_alone(self.record, label)
         return given
 
-    def _sign_in(self) -> tuple[AdminCredential, Rotation]:
+    def _sign_in(self) -> tuple[AdminCredential, Kind]:
         if self._early and self._early_admin and self._early_cloud == self.policy.cloud:
             admin, begun = self._early_admin, self._early
         else:
@@ -157,7 +141,7 @@ class Preparation:
         except CallError as error:
             raise Failed(f"admin credential, {admin.source}: {error}", error.hint) from None
 
-    def _check_self_rotation(self, kind: Rotation, admin: AdminCredential, destinations: list[Destination]) -> None:
+    def _check_self_rotation(self, kind: Kind, admin: AdminCredential, destinations: list[Destination]) -> None:
         fed = {each.keeper_record for each in destinations if not each.optional}
         reaches_admin = admin.record_uid in {self.record.uid, *fed} or self.policy.remove_old == "none"
         if kind.rotates_itself(admin) and not reaches_admin:
@@ -166,25 +150,6 @@ class Preparation:
                 f"add keeper:{admin.record_uid}#<label of its client secret> to deliver_to, or attach the PAM User "
                 "record itself to its script as the admin credential, or set remove_old to none",
             )
-
-    def _published_by_others(self, kind: Rotation, listing: tuple[LiveCredential, ...]) -> dict[str, str]:
-        """Key ids that other records publish, with the record's uid; asked only where it matters.
-
-        A marker names the record, where there are markers; a version of a certificate has none.
-        """
-        if kind.renews:
-            return self._published_beside(kind) if self.policy.remove_old != "none" else {}
-        markers = ((key.key_id, read_marker(key.name)) for key in listing)
-        owners = {key_id: marker.record_uid for key_id, marker in markers if marker}
-        theirs = {key_id: uid for key_id, uid in owners.items() if uid != self.record.uid}
-        records = self._host.vault.read(set(theirs.values())) if theirs else {}
-        published = {uid: record.value(kind.outputs.key_id) for uid, record in records.items()}
-        return {key_id: uid for key_id, uid in theirs.items() if published.get(uid) == key_id}
-
-    def _published_beside(self, kind: Rotation) -> dict[str, str]:
-        label, uid = kind.outputs.key_id, self.record.uid
-        others = (record for record in self._host.vault.read([]).values() if record.uid != uid)
-        return {published: record.uid for record in others if (published := record.value(label).strip().lower())}
 
 
 def used_for(record: VaultRecord, target: str) -> list[str]:

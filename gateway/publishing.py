@@ -23,11 +23,12 @@ from gateway.deliveries.kinds import read_destinations
 from gateway.delivering import Deliveries
 from gateway.errors import PERMISSION_HINT, CallError, Failed, Incomplete, Refused, RotationError
 from gateway.fields import PASSWORD
+from gateway.gathered import Host
 from gateway.ledger import Ledger, read_ledger
 from gateway.lock import RecordLock
 from gateway.params import Params
 from gateway.policy import read_policy
-from gateway.preparation import Host, azure_for, check_editable, check_labels, read_record
+from gateway.preparation import azure_for, check_editable, check_labels, read_record
 from gateway.report import Report
 from gateway.saving import Labels, Save
 from gateway.secret import Secret

@@ -7,58 +7,86 @@ version newer than what it or a run before it started from publishes that one, a
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import ClassVar
 
 from gateway.certificates import UNKNOWN, Operation
 from gateway.credential import GRACE, LiveCredential, Minted
 from gateway.errors import CallError, Failed, Incomplete, Unclear
 from gateway.exporting import Export
-from gateway.ledger import Regenerating
-from gateway.minting import READS, Maker
-from gateway.preparation import Host, Prepared
-from gateway.regenerating import refuse_while_at_work
+from gateway.gathered import Gathered, Host
+from gateway.kind import Kind
+from gateway.ledger import Intent
+from gateway.maker import READS, Maker, SaveIntent, refuse_while_at_work
+from gateway.policy import Policy
 from gateway.rules import newest
-from gateway.vault import VaultRecord
+from gateway.vault import Vault, VaultRecord
 
 log = logging.getLogger("gateway")
 
 _POLL_SECONDS = 5.0
 
 
-class Renewer(Protocol):
-    """What a kind that is renewed does besides: see ``scripts/azure_key_vault_certificate.py``."""
+class RenewedKind(Kind):
+    """A kind of which the service makes the next version itself, and keeps it. ``export``: what `find` read of that."""
 
-    proof: str
+    proof: ClassVar[str] = "certificate"
+    says_lifetime: ClassVar[bool] = False
     export: Export
 
+    @abstractmethod
     def operation(self) -> Operation | None:
         """The last making of a version. Raises CallError."""
 
+    @abstractmethod
     def refuse_unrenewable(self) -> None:
         """Raises Failed where nobody could issue a new version; CallError."""
 
+    @abstractmethod
     def begin(self, last: str) -> Operation:
         """Begin a new version, asked for once; ``last`` is the request id of the one before. Raises CallError."""
 
+    @abstractmethod
+    def read(self, version: str) -> Minted:
+        """A version that is there. Raises CallError."""
+
+    @abstractmethod
+    def check_valid(self, minted: Minted) -> None:
+        """The version that was read last is what it should be. Raises Failed, CallError."""
+
+    @abstractmethod
+    def switch_off(self, version: str) -> None:
+        """Nobody is given this version any more. Raises CallError."""
+
+    def published_by_others(
+        self, listing: Sequence[LiveCredential], record: VaultRecord, vault: Vault, policy: Policy
+    ) -> dict[str, str]:
+        """What any other record publishes: a version has no marker. Raises CallError."""
+        if policy.remove_old == "none":
+            return {}
+        others = (other for other in vault.read([]).values() if other.uid != record.uid)
+        return {published: other.uid for other in others if (published := self.published_id(other))}
+
+    def maker(self, at: Gathered, host: Host, save_intent: SaveIntent) -> Maker:
+        """What renews it."""
+        return Renewal(self, at, host, save_intent)
+
 
 class Renewal(Maker):
-    """Renews a certificate, in the place of `gateway.minting.Mint`.
+    """Renews a certificate."""
 
-    Args:
-        note: saves what is about to be renewed, and a CSR if there is one, in the record. Raises RotationError.
-    """
+    end_of_old: ClassVar[str] = "disabled version"
 
-    def __init__(self, prepared: Prepared, host: Host, note: Callable[[Regenerating, str], None]) -> None:
-        self._at = prepared
-        self._kind = prepared.kind
-        self._renewer: Renewer = prepared.kind  # type: ignore[assignment]
+    def __init__(self, kind: RenewedKind, at: Gathered, host: Host, save_intent: SaveIntent) -> None:
+        self._at = at
+        self._kind = kind
         self._host = host
         self._http = host.http
         self._deadline = host.http.deadline
-        self._note = note
-        self._newest = newest(prepared.sorted.all())
+        self._save_intent = save_intent
+        self._newest = newest(at.sorted.all())
         self.marked_until = host.http.now() + timedelta(seconds=self._deadline.remaining())
 
     def make(self, lifetime: timedelta) -> Minted:
@@ -69,33 +97,33 @@ class Renewal(Maker):
             Incomplete: it is not issued yet, by a CA or by a run of another host.
         """
         if there := self._unpublished():
-            self._note(self._noted(), "")
+            self._note()
             return self._published_as_it_is(there)
-        operation = self._renewer.operation()
+        operation = self._kind.operation()
         if operation is not None and operation.is_open:
             log.info("a new version is being made already")
         else:
-            self._renewer.refuse_unrenewable()
-            self._note(self._noted(), "")
+            self._kind.refuse_unrenewable()
+            self._note()
             if made := self._made_since():  # by Key Vault itself, or a person
                 return self._published_as_it_is(made)
             operation = self._begun(operation.request_id if operation else "")
         self._await(operation)
         made = self._made()
-        return self._kind.mint(made.key_id, made.ends)
+        return self._kind.read(made.key_id)
 
     def _published_as_it_is(self, there: LiveCredential) -> Minted:
         log.info("version %s is there already; it is published as it is", there.key_id)
-        return self._kind.mint(there.key_id, there.ends)
+        return self._kind.read(there.key_id)
 
     def _unpublished(self) -> LiveCredential | None:
         """A version that is there and that this run publishes; None where a new one is to be made."""
         at, newest_ = self._at, self._newest
-        note, published, now = at.known.ledger.regenerating, at.sorted.published, at.known.now
-        if note and (made := _since(at.sorted.all(), {note.key_id}, note.before)):
+        intent, published, now = at.known.ledger.intent, at.sorted.published, at.known.now
+        if intent and (made := _since(at.sorted.all(), {intent.key_id}, intent.before)):
             return made
-        if note:
-            refuse_while_at_work(note, at.known, "renew this certificate")
+        if intent:
+            refuse_while_at_work(intent, at.known, "renew this certificate")
         if at.policy.rotate_before is None:
             return None
         if newest_.ends - now >= at.policy.rotate_before:
@@ -108,15 +136,16 @@ class Renewal(Maker):
             return newest_ if newest_.ends > now else None
         return None
 
-    def _noted(self) -> Regenerating:
+    def _note(self, **values: str) -> None:
         before = self._newest.made or self._http.now()
-        return Regenerating(self._newest.key_id, before, self._at.known.lock_id, self.marked_until)
+        intent = Intent(self._newest.key_id, before, self._at.known.lock_id, self.marked_until)
+        self._save_intent(intent, "another run has begun to renew this certificate; nothing was changed", values)
 
     def _begun(self, last: str) -> Operation:
         """A new version, asked for once: a CA may charge for each. ``last``: the operation before it."""
         self._deadline.check()
         try:
-            return self._renewer.begin(last)
+            return self._kind.begin(last)
         except CallError as error:
             if isinstance(error, Unclear) and (operation := self._operation_since(last)):
                 return operation
@@ -127,7 +156,7 @@ class Renewal(Maker):
         for attempt in range(READS):
             if attempt:
                 self._deadline.pause(self._host.settings.retry_base)
-            operation = self._renewer.operation()
+            operation = self._kind.operation()
             if operation and operation.request_id != last:
                 return operation
         return None
@@ -157,7 +186,7 @@ class Renewal(Maker):
                 log.info("waiting for %s to issue the new version", operation.issuer)
             self._deadline.pause(max(0.1, pause))
             pause = min(_POLL_SECONDS, 2 * pause)
-            operation = self._still(self._renewer.operation())
+            operation = self._still(self._kind.operation())
         if operation.status != "completed":
             said = f"{operation.status}: {operation.said}".rstrip(": ")
             raise Failed(f"Key Vault did not make the new version, {said}", "correct the cause, and run it again")
@@ -172,12 +201,12 @@ class Renewal(Maker):
 
         csr = request_text(operation.csr)
         if self._at.record.value("csr").strip() != csr.strip():
-            self._note(self._noted(), csr)
+            self._note(csr=csr)
         return Incomplete(*waiting_for_a_ca(self._at.target.object_id))
 
     def prove(self, minted: Minted) -> str:
         """The new version is what it should be. Raises Failed, CallError."""
-        self._http.patiently(lambda: self._kind.prove(minted))
+        self._http.patiently(lambda: self._kind.check_valid(minted))
         return self._kind.proof
 
     def shown(self, minted: Minted) -> tuple[LiveCredential, ...]:
@@ -186,27 +215,28 @@ class Renewal(Maker):
 
     def remove(self, key_id: str) -> bool:
         """Switch an old version off: one alone cannot be deleted. Raises CallError."""
-        return self._http.patiently(lambda: self._kind.retire(key_id))
+        self._http.patiently(lambda: self._kind.switch_off(key_id))
+        return True
 
     def before_save(self, minted: Minted, record: VaultRecord) -> VaultRecord:
         """The new version is attached to the record, where that is wanted. Raises Failed, CallError."""
-        return self._renewer.export.attach(self._host.vault, record, minted.key_id)
+        return self._kind.export.attach(self._host.vault, record, minted.key_id)
 
     def tidy(self, record: VaultRecord) -> VaultRecord:
         """Attachments that the record does not name go. Raises CallError."""
-        note = self._at.known.ledger.regenerating
-        if note and note.lock_id != self._at.known.lock_id and not self._is_past(note):
+        intent = self._at.known.ledger.intent
+        if intent and intent.lock_id != self._at.known.lock_id and not self._is_past(intent):
             return record  # a run of another host may be about to name one of them
-        return self._renewer.export.tidy(self._host.vault, record)
+        return self._kind.export.tidy(self._host.vault, record)
 
-    def _is_past(self, note: Regenerating) -> bool:
-        return self._at.known.now > note.until + GRACE
+    def _is_past(self, intent: Intent) -> bool:
+        return self._at.known.now > intent.until + GRACE
 
     def take_back(self, minted: Minted) -> None:
         """Leave the new version in the vault, and the record as it was."""
         log.warning("version %s stays in the vault, and is not published", minted.key_id)
         with self._deadline.taking_back():
-            self._renewer.export.take_back(self._host.vault)
+            self._kind.export.take_back(self._host.vault)
 
 
 def waiting_for_a_ca(certificate_id: str) -> tuple[str, str]:

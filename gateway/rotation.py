@@ -20,6 +20,7 @@ left to the next run.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -28,9 +29,9 @@ from gateway.confirming import Confirmation, Confirmed
 from gateway.credential import LiveCredential, Minted, generation, read_marker, read_stamp, stamp
 from gateway.deliveries.base import Delivery
 from gateway.errors import CallError, Failed, Incomplete, RotationError, Unknown
-from gateway.ledger import Entry, Ledger, Regenerating, read_ledger
-from gateway.minting import Maker, Mint
-from gateway.preparation import Host, Prepared
+from gateway.gathered import Host
+from gateway.ledger import Entry, Intent, Ledger, read_ledger
+from gateway.preparation import Prepared
 from gateway.report import Report
 from gateway.saving import Labels, Save, Saved
 from gateway.secret import Secret
@@ -46,7 +47,7 @@ class Engine:
         self._at = prepared
         self._host = host
         self._deadline = host.http.deadline
-        self._mint = self._maker()
+        self._mint = prepared.kind.maker(prepared, host, self._save_intent)
         self._before = {label: prepared.record.value(label) for label in self._written_labels()}
         self._entries: dict[str, Entry] = {}
         self._listing: tuple[LiveCredential, ...] = ()
@@ -56,42 +57,12 @@ class Engine:
         self.report = report
         self.has_written = False
 
-    def _maker(self) -> Maker:
-        at, host = self._at, self._host
-        if at.kind.regenerates:
-            from gateway.regenerating import Regeneration
-
-            return Regeneration(at, host, self._note_regeneration)
-        if at.kind.chooses:
-            from gateway.choosing import Choosing
-
-            return Choosing(at, host, self._note_pending)
-        if at.kind.renews:
-            from gateway.renewing import Renewal
-
-            return Renewal(at, host, self._note_renewal)
-        return Mint(at.kind, at.target, host.http, host.settings, at.known.record_uid, at.known.lock_id)
-
-    def _note_regeneration(self, note: Regenerating) -> None:
-        """Save what is about to be regenerated; only then it is."""
-        self._save_note({}, note, "another run has begun to regenerate a key; nothing was regenerated")
-
-    def _note_pending(self, value: Secret, note: Regenerating) -> None:
-        """Save the new value as pending, and its id; only then the server is told."""
-        values = {"pending_password": value.reveal()}
-        self._save_note(values, note, "another run has begun to change this password; nothing was changed")
-
-    def _note_renewal(self, note: Regenerating, csr: str) -> None:
-        """Save which version is about to be renewed, and what a CA has to sign."""
-        values = {"csr": csr} if csr else {}
-        self._save_note(values, note, "another run has begun to renew this certificate; nothing was changed")
-
-    def _save_note(self, values: dict[str, str], note: Regenerating, taken: str) -> None:
-        noted = replace(self._at.known.ledger, regenerating=note).text(self._record.uid)
+    def _save_intent(self, intent: Intent, taken: str, values: Mapping[str, str] | None = None) -> None:
+        noted = replace(self._at.known.ledger, intent=intent).text(self._record.uid)
         # Whoever noted something meanwhile was first: theirs must not be overwritten.
         labels = Labels(self._at.kind.target, "rotation_state", "pending_password")
-        values = {"rotation_state": noted, **values}
-        save = Save(self._host.vault, self._deadline, self._record, values, labels, lambda state: True)
+        saving = {"rotation_state": noted, **(values or {})}
+        save = Save(self._host.vault, self._deadline, self._record, saving, labels, lambda state: True)
         if save.run() is not Saved.OURS:
             raise Failed(taken, "run it again")
         self._record = save.record
@@ -126,13 +97,12 @@ class Engine:
     def _without_a_new_one(self) -> str:
         """Finish what an earlier run left open, where the published credential is good enough; else an empty result."""
         at, published = self._at, self._at.sorted.published
-        is_behind = at.kind.is_behind(at.sorted.all())
+        is_behind = at.kind.is_behind(at.record, at.sorted.all())
         due = is_behind or rules.is_due(published, at.known, at.policy)
         unfinished = at.deliveries.open(published.generation if published else at.known.key_id, required=True)
         # Only a rotation of ours can have left something open; where there was none, the first one serves all.
-        # A key that somebody still holds cannot be regenerated: then finishing comes first, whatever time is left.
         can_finish = at.known.ledger.key_id == at.known.key_id and rules.can_finish(
-            published, at.known, at.policy, at_any_time=at.kind.regenerates or at.kind.chooses
+            published, at.known, at.policy, at_any_time=self._mint.finishes_first
         )
         if due and unfinished and can_finish:
             log.info("what an earlier run left open is finished first; the next run makes a new one")
@@ -161,7 +131,7 @@ class Engine:
         self.report.warnings += at.kind.make_owners(at.policy.owners)
         # One of another run that is still young, unless that run has published it meanwhile.
         young = [key.key_id for key in at.sorted.young if key.key_id != self.report.key_id]
-        if waited_for := at.kind.waits_for():
+        if waited_for := at.kind.waits_for(self._record):
             self._left_over.append(waited_for)
         for key_id in young:
             self.report.keep(key_id, "another run may be about to publish it")
@@ -195,7 +165,7 @@ class Engine:
             return
         if was_there:
             names = [key.name for key in at.sorted.all() if key.key_id == key_id and not read_marker(key.name)]
-            log.info("%s %s%s: %s", at.kind.retired, key_id, f" {names[0]!r}" if any(names) else "", why)
+            log.info("%s %s%s: %s", self._mint.end_of_old, key_id, f" {names[0]!r}" if any(names) else "", why)
             self.report.removed.append(key_id)
 
     def _check_destinations(self) -> None:
@@ -252,7 +222,7 @@ class Engine:
         except (RotationError, CallError) as error:
             self._mint.take_back(minted)
             raise Failed(str(error), error.hint) from None
-        more = self._at.kind.more_outputs(minted)
+        more = self._at.kind.more_outputs(minted, self._record)
         self._before |= {label: self._at.record.value(label) for label in more}
         try:
             saved = self._save_values(self._record, dict(zip(self._written_labels(), values, strict=True)) | more)
@@ -267,8 +237,8 @@ class Engine:
 
     def _save_values(self, record: VaultRecord, values: dict[str, str]) -> Saved:
         def is_live(key_id: str) -> bool:
-            # The id of a value that we chose is known to nobody but a run: another one is another run's.
-            return self._at.kind.chooses or any(key.key_id == key_id.strip().lower() for key in self._at.kind.live())
+            shown = key_id.strip().lower()
+            return self._mint.ids_are_runs_own or any(key.key_id == shown for key in self._at.kind.live())
 
         outputs = self._at.kind.outputs
         labels = Labels(self._at.kind.target, outputs.key_id, outputs.value)
@@ -340,7 +310,7 @@ class Engine:
         """What destinations get of the ``new`` value or the published one; None where that cannot be had now."""
         kind = self._at.kind
         try:
-            value = kind.deliverable(value, new=new) if self._at.deliveries.take_values() else value
+            value = kind.deliverable(value, self._record) if self._at.deliveries.take_values() else value
         except (RotationError, CallError) as error:
             self._left_over.append((f"nothing was delivered: {error}", error.hint))
             self.report.pending += [each.address for each in self._at.deliveries.open(generation(key_id, made))]
@@ -353,7 +323,7 @@ class Engine:
     def _tidy(self) -> None:
         try:
             self._record = self._mint.tidy(self._record)
-            stale = {label: "" for label in self._at.kind.stale() if self._record.value(label)}
+            stale = {label: "" for label in self._at.kind.stale(self._record) if self._record.value(label)}
             if stale:
                 self._save_values(self._record, stale)
         except (RotationError, CallError) as error:
@@ -365,7 +335,6 @@ class Engine:
         # The other run noted its own as delivered; what we gave out since makes that untrue, until it is given again.
         ledger = read_ledger(record.value("rotation_state"), record.uid)
         self._save_values(record, {"rotation_state": replace(ledger, holds={}).text(record.uid)})
-        kind.record = self._record
         made = next((key.made for key in kind.live() if key.key_id == self.report.key_id), None)
         value, ends = self._record.secret(kind.outputs.value), self._ends(self.report.expires)
         newer = self._delivery(self.report.key_id, value, ends, made, new=False)

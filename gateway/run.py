@@ -14,11 +14,12 @@ from typing import Protocol
 
 from gateway.deadline import Deadline
 from gateway.errors import CallError, Failed, RotationError, Unknown
+from gateway.gathered import Host
 from gateway.http import Http
-from gateway.kind import Rotation
+from gateway.kind import Kind
 from gateway.ksm_config import find_ksm_config
 from gateway.params import Params, read_params
-from gateway.preparation import Host, Preparation
+from gateway.preparation import Preparation
 from gateway.report import Report, Stderr
 from gateway.rotation import Engine
 from gateway.settings import read_settings
@@ -42,7 +43,7 @@ class Task(Protocol):
         """Do it all; the report's ``result``. Raises RotationError, CallError."""
 
 
-def run(kind: type[Rotation], arguments: list[str] | None = None) -> int:
+def run(kind: type[Kind], arguments: list[str] | None = None) -> int:
     """Rotate what the Gateway's line on stdin names; the exit code for `sys.exit`.
 
     0: done. 1: failed, everything is as before. 2: saved, but something is left for the next run. 3: look at it.
@@ -60,7 +61,7 @@ def run_task(begin: Callable[[Params, Host, Report], Task], arguments: list[str]
 class RotationTask:
     """A rotation of one kind: read, and unless it is switched off, rotate."""
 
-    def __init__(self, kind: type[Rotation], params: Params, host: Host, report: Report) -> None:
+    def __init__(self, kind: type[Kind], params: Params, host: Host, report: Report) -> None:
         self._preparation = Preparation(kind, params, host)
         self._host = host
         self._report = report

@@ -39,12 +39,13 @@ if __version__.split(".")[:2] != FITS.split("."):
 from gateway.azure import Azure  # noqa: E402
 from gateway.credential import HandOver, Target  # noqa: E402
 from gateway.entra import CANNOT_SIGN_IN, aadsts  # noqa: E402
-from gateway.kind import Outputs, Rotation  # noqa: E402
+from gateway.kind import Outputs  # noqa: E402
+from gateway.minting import MintedKind  # noqa: E402
 from gateway.owners import make_owners  # noqa: E402
 from gateway.run import run  # noqa: E402
 
 
-class AzureAppSecret(Rotation):
+class AzureAppSecret(MintedKind):
     """A client secret of an app registration, in Microsoft Graph.
 
     https://learn.microsoft.com/graph/api/application-addpassword
@@ -56,7 +57,7 @@ class AzureAppSecret(Rotation):
     def __init__(self, http, cloud, admin):
         self.azure = Azure(http, cloud, admin, begin_with=cloud.graph)
 
-    def find(self, given):
+    def find(self, given, wanted):
         """The application: by object id, client id, or its service principal's object id."""
         app = self.azure.graph.find_application(given)
         self.object_id, self.client_id = app.object_id, app.client_id

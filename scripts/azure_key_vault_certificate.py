@@ -46,8 +46,8 @@ from gateway.credential import HandOver, LiveCredential, Minted, Target  # noqa:
 from gateway.errors import Failed, Incomplete  # noqa: E402
 from gateway.exporting import Export  # noqa: E402
 from gateway.key_vault_id import CertificateId  # noqa: E402
-from gateway.kind import Outputs, Rotation  # noqa: E402
-from gateway.renewing import waiting_for_a_ca  # noqa: E402
+from gateway.kind import Outputs  # noqa: E402
+from gateway.renewing import RenewedKind, waiting_for_a_ca  # noqa: E402
 from gateway.rules import newest  # noqa: E402
 from gateway.run import run  # noqa: E402
 from gateway.secret import Secret  # noqa: E402
@@ -56,7 +56,7 @@ log = logging.getLogger("gateway")
 STAMP = "%Y-%m-%dT%H:%M:%SZ"
 
 
-class KeyVaultCertificate(Rotation):
+class KeyVaultCertificate(RenewedKind):
     """A certificate of a key vault, which makes the next version itself, with an issuer or a CA.
 
     https://learn.microsoft.com/azure/key-vault/certificates/overview-renew-certificate
@@ -64,15 +64,12 @@ class KeyVaultCertificate(Rotation):
 
     target = "certificate_id"
     outputs = Outputs(key_id="certificate_version", value="thumbprint", expires="expires")
-    proof = "certificate"
-    renews = True
-    retired = "disabled version"
     defaults = {"remove_old": "none", "rotate_before_hours": "720"}  # noqa: RUF012 (understood by an old Python too)
 
     def __init__(self, http, cloud, admin):
         self.http, self.azure = http, Azure(http, cloud, admin, begin_with="https://" + cloud.key_vault)
 
-    def find(self, given):
+    def find(self, given, wanted):
         """The certificate by its identifier, and its versions that are switched on."""
         place = CertificateId.read(given, self.azure.cloud, self.target)
         if place.version:
@@ -80,9 +77,9 @@ class KeyVaultCertificate(Rotation):
                 "certificate_id names one version, and a version cannot be renewed",
                 "remove /" + place.version + " from the field: the certificate as a whole is renewed",
             )
-        self.id, self.name = str(place), place.name
+        self.wanted, self.id, self.name = wanted, str(place), place.name
         self.vault = CertificateVault(self.http, self.azure, place.vault_url)
-        self.export = Export(self.record, self.name, lambda version: self.vault.bundle(self.name, version))
+        self.export = Export(wanted.record, self.name, lambda version: self.vault.bundle(self.name, version))
         versions = self.vault.versions(self.name)
         if not versions:
             raise self._without_versions()
@@ -92,7 +89,7 @@ class KeyVaultCertificate(Rotation):
         if not versions[-1].enabled:
             log.warning("the newest version of %s is disabled; what is enabled counts", self.name)
         self.newest = versions[-1]
-        self.wishes = read_wishes(self.record.value, lambda: self._shown_subject(versions))
+        self.wishes = read_wishes(wanted.record.value, lambda: self._shown_subject(versions))
         return Target(self.id, "", self.name, versions[0].made.strftime(STAMP), None, True), live
 
     def _without_versions(self):
@@ -109,7 +106,7 @@ class KeyVaultCertificate(Rotation):
 
     def _shown_subject(self, versions):
         """Of the published version: where the record says the same, it is what we wrote there, and no wish."""
-        published = self.published_id(self.record)
+        published = self.published_id(self.wanted.record)
         if published not in [each.version for each in versions]:
             return ""
         return x509.facts(self.vault.certificate(self.name, published)).subject
@@ -126,20 +123,20 @@ class KeyVaultCertificate(Rotation):
         """Its versions that are switched on."""
         return self._live(self.vault.versions(self.name))
 
-    def is_behind(self, listed):
+    def is_behind(self, record, listed):
         """The vault has renewed it by itself, or the attachment is missing."""
-        return newest(listed).key_id != self.published_id(self.record) or self.export.is_missing(self.record)
+        return newest(listed).key_id != self.published_id(record) or self.export.is_missing(record)
 
-    def waits_for(self):
+    def waits_for(self, record):
         """A CA, once the record has its signing request, until somebody merges its answer or cancels."""
-        return waiting_for_a_ca(self.id) if self._is_asked_for() else None
+        return waiting_for_a_ca(self.id) if self._is_asked_for(record) else None
 
-    def stale(self):
+    def stale(self, record):
         """A signing request that nobody waits for any more."""
-        return ("csr",) if self.record.value("csr") and not self._is_asked_for() else ()
+        return ("csr",) if record.value("csr") and not self._is_asked_for(record) else ()
 
-    def _is_asked_for(self):
-        operation = self.operation() if self.record.value("csr").strip() else None
+    def _is_asked_for(self, record):
+        operation = self.operation() if record.value("csr").strip() else None
         return operation is not None and operation.is_open
 
     def operation(self):
@@ -166,7 +163,7 @@ class KeyVaultCertificate(Rotation):
         if self.issuer != SELF and self.newest.not_before:
             given = self.newest.expires - self.newest.not_before
             self._refuse_too_early(given, "validity of " + str(given.days) + " days, which its issuer gave")
-        wanted = "export" if self.export.form else "deliver_to" if self.delivers else ""
+        wanted = "export" if self.export.form else "deliver_to" if self.wanted.delivers else ""
         if wanted and (self.policy.get("key_props") or {}).get("exportable") is False:
             raise Failed(
                 wanted + ": the private key of " + self.name + " cannot leave the vault",
@@ -174,7 +171,7 @@ class KeyVaultCertificate(Rotation):
             )
 
     def _refuse_too_early(self, validity, what):
-        if self.rotate_before is not None and self.rotate_before >= validity:
+        if self.wanted.rotate_before is not None and self.wanted.rotate_before >= validity:
             raise Failed(
                 "rotate_before_hours is not shorter than the certificate's " + what,
                 "set it to less, such as 168 (where the record lacks the field, it is 720), or every run would renew",
@@ -184,41 +181,38 @@ class KeyVaultCertificate(Rotation):
         """A new version, by the certificate's own policy or with what the record wants different."""
         return self.vault.begin(self.name, self.policy if self.wishes else None, None, last)
 
-    def mint(self, name, ends):
-        """The version of this name."""
-        self.minted = name
-        self.facts = x509.facts(self.vault.certificate(self.name, name))
-        return Minted(name, Secret(self.facts.thumbprint), self.facts.expires, self.made.get(name))
+    def read(self, version):
+        """What stands in the certificate itself."""
+        self.facts = x509.facts(self.vault.certificate(self.name, version))
+        return Minted(version, Secret(self.facts.thumbprint), self.facts.expires, self.made.get(version))
 
-    def prove(self, minted):
+    def check_valid(self, minted):
         """It is valid now."""
         if not self.facts.not_before <= self.http.now() < self.facts.expires:
             until = self.facts.not_before.strftime(STAMP) + " to " + self.facts.expires.strftime(STAMP)
             raise Failed("the new version is not valid now", "it is from " + until)
 
-    def retire(self, key_id):
-        """An old version is switched off."""
-        self.vault.enable(self.name, key_id, False)
-        return True
+    def switch_off(self, version):
+        """It is disabled: one version alone cannot be deleted."""
+        self.vault.enable(self.name, version, False)
 
-    def more_outputs(self, minted):
+    def more_outputs(self, minted, record):
         """What a person wants to know of a certificate, and the attachment's name and password."""
         written = {
             "serial_number": self.facts.serial_number,
             "issuer": self.facts.issuer,
             "not_before": self.facts.not_before.strftime(STAMP),
         }
-        written.update(self.export.outputs(self.record))
+        written.update(self.export.outputs(record))
         if not self.wishes.subject or same_subject(self.wishes.subject, self.facts.subject):
             written["subject"] = self.facts.subject  # else it stays a wish, for the next version
-        if self.record.value("csr") and not self._is_asked_for():
+        if record.value("csr") and not self._is_asked_for(record):
             written["csr"] = ""
         return written
 
-    def deliverable(self, value, *, new):
+    def deliverable(self, value, record):
         """The certificate with its key, as Key Vault keeps it."""
-        version = self.minted if new else self.published_id(self.record)
-        return Secret(self.vault.secret(self.name, version)[0])
+        return Secret(self.vault.secret(self.name, self.published_id(record))[0])
 
     def address(self, key_id):
         """Key Vault shows each version as a secret too."""
@@ -227,17 +221,6 @@ class KeyVaultCertificate(Rotation):
     def hand_over(self):
         """As a certificate."""
         return HandOver({}, "", "certificate", "Certificate", content_type=x509.PFX, certificate=self.id)
-
-    def cannot_sign_in(self, error):
-        """Nobody signs in with it here."""
-        return False
-
-    def rotates_itself(self, admin):
-        """Nobody signs in to Azure with it here."""
-        return False
-
-    def sign_in_again(self, value):
-        """See above."""
 
 
 if __name__ == "__main__":

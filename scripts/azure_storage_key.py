@@ -37,12 +37,13 @@ if __version__.split(".")[:2] != FITS.split("."):
     )
 
 from gateway.azure import Azure  # noqa: E402
-from gateway.kind import Outputs, Rotation  # noqa: E402
+from gateway.kind import Outputs  # noqa: E402
+from gateway.regenerating import RegeneratedKind  # noqa: E402
 from gateway.run import run  # noqa: E402
 from gateway.storage import StorageAccount  # noqa: E402
 
 
-class AzureStorageKey(Rotation):
+class AzureStorageKey(RegeneratedKind):
     """The two keys of a storage account: one is published, the other one is regenerated and takes its place.
 
     https://learn.microsoft.com/azure/storage/common/storage-account-keys-manage
@@ -51,14 +52,14 @@ class AzureStorageKey(Rotation):
     target = "storage_account_id"
     outputs = Outputs(key_id="active_key", value="storage_key", expires="expires")
     proof = "request"
-    regenerates = True
     defaults = {"remove_old": "none"}  # noqa: RUF012 (this file must be understood by a Python that is too old)
 
     def __init__(self, http, cloud, admin):
         self.azure = Azure(http, cloud, admin, begin_with=cloud.arm)
 
-    def find(self, given):
+    def find(self, given, wanted):
         """The account, by its resource id, and its keys."""
+        self.lifetime = wanted.lifetime
         self.account = StorageAccount(self.azure, given)
         return self.account.target(), self.live()
 
@@ -70,9 +71,13 @@ class AzureStorageKey(Rotation):
         """The value tells which key it is, whatever name somebody wrote beside it."""
         return self.account.name_of(record.secret("storage_key")) or super().published_id(record)
 
-    def mint(self, name, ends):
-        """The key of this name, as it is now: it was regenerated before."""
-        return self.account.published(name, ends)
+    def regenerate(self, key_id):
+        """A key ends when it is regenerated."""
+        self.account.regenerate(key_id)
+
+    def read(self, key_id, ends):
+        """Azure shows its value."""
+        return self.account.published(key_id, ends)
 
     def prove(self, minted):
         """A request that the key signs, through Microsoft's own client."""
@@ -82,25 +87,13 @@ class AzureStorageKey(Rotation):
         """The account admits no keys at all (allowSharedKeyAccess is off)."""
         return not self.account.admits_keys
 
-    def retire(self, key_id):
-        """A key ends when it is regenerated."""
-        self.account.regenerate(key_id)
-        return True
-
-    def more_outputs(self, minted):
+    def more_outputs(self, minted, record):
         """The connection string that most consumers take."""
         return {"connection_string": self.account.connection_string(minted.value)}
 
     def hand_over(self):
         """As an access key, with the tags that Microsoft's own rotation samples put on a secret."""
         return self.account.hand_over(self.lifetime)
-
-    def rotates_itself(self, admin):
-        """Nobody signs in to Azure with a storage key."""
-        return False
-
-    def sign_in_again(self, value):
-        """See above."""
 
 
 if __name__ == "__main__":

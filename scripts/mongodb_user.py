@@ -39,16 +39,17 @@ if __version__.split(".")[:2] != FITS.split("."):
 from datetime import UTC, datetime, timedelta  # noqa: E402
 
 from gateway.admin import AdminCredential  # noqa: E402
+from gateway.choosing import ChosenKind  # noqa: E402
 from gateway.credential import HandOver, LiveCredential, Target  # noqa: E402
 from gateway.errors import Failed  # noqa: E402
-from gateway.kind import Outputs, Rotation  # noqa: E402
+from gateway.kind import Outputs  # noqa: E402
 from gateway.mongodb import MongoServer, choose_password  # noqa: E402
 from gateway.run import run  # noqa: E402
 from gateway.secret import Secret  # noqa: E402
 from gateway.template import rendered  # noqa: E402
 
 
-class MongoDBUser(Rotation):
+class MongoDBUser(ChosenKind):
     """The password of one user, or of two that take turns (``alternate_login``).
 
     https://www.mongodb.com/docs/manual/reference/command/updateUser/
@@ -56,8 +57,6 @@ class MongoDBUser(Rotation):
 
     target = "mongodb_uri"
     outputs = Outputs(key_id="password_id", value="password", expires="expires")
-    proof = "login"
-    chooses = True
     defaults = {"remove_old": "none"}  # noqa: RUF012 (this file must be understood by a Python that is too old)
 
     def __init__(self, http, cloud, admin):
@@ -86,9 +85,9 @@ class MongoDBUser(Rotation):
             "attach a record with the login and password of an administrator of the server to the script",
         )
 
-    def find(self, given):
+    def find(self, given, wanted):
         """The server, which answers the admin login, and the user on it."""
-        self.server = MongoServer(self.http, given)
+        self.server, self.record = MongoServer(self.http, given), wanted.record
         self.login = self.record.value("login")
         self.next_login = self.record.value("alternate_login") or self.login
         self.database = self.record.value("auth_database") or "admin"
@@ -134,11 +133,11 @@ class MongoDBUser(Rotation):
         """A real login: of the user whose turn it is, or of the published one."""
         return bool(value) and self.server.logs_in(self.next_login if new else self.login, value, self.database)
 
-    def deliverable(self, value, *, new):
+    def deliverable(self, value, record):
         """The password, or the record's template with it."""
-        return rendered(self.record, self.next_login if new else self.login, value)
+        return rendered(record, record.value("login"), value)
 
-    def more_outputs(self, minted):
+    def more_outputs(self, minted, record):
         """What was pending is published, and with two users their turns change."""
         turns = {"login": self.next_login, "alternate_login": self.login} if self.next_login != self.login else {}
         return {"pending_password": "", **turns}
@@ -146,28 +145,6 @@ class MongoDBUser(Rotation):
     def hand_over(self):
         """As a password."""
         return HandOver({}, "", "password", "Password")
-
-    def rotates_itself(self, admin):
-        """An administrator that rotates its own password signs in anew with every command."""
-        return False
-
-    def sign_in_again(self, value):
-        """See above."""
-
-    def mint(self, name, ends):
-        """Not asked for: the value is chosen (gateway/choosing.py)."""
-        raise Failed("nothing is minted on a MongoDB server", "report this")
-
-    def prove(self, minted):
-        """Not asked for: see logs_in."""
-
-    def cannot_sign_in(self, error):
-        """Not asked for: see logs_in."""
-        return False
-
-    def retire(self, key_id):
-        """An old password is dead since the server took the new one."""
-        return False
 
 
 if __name__ == "__main__":

@@ -101,12 +101,12 @@ def _put_back(session: Session, before: VaultRecord, error: HalfAttached, added:
 def is_held_elsewhere(session: Session, record: VaultRecord) -> bool:
     """Whether a run of another host is at work on it: that one may be about to name a file that nobody names yet."""
     try:
-        note = read_ledger(record.value("rotation_state"), record.uid).regenerating
+        intent = read_ledger(record.value("rotation_state"), record.uid).intent
     except Failed:
         return True
-    if note is None or note.lock_id == session.locks[record.uid].lock_id:
+    if intent is None or intent.lock_id == session.locks[record.uid].lock_id:
         return False
-    return session.http.now() <= note.until + GRACE
+    return session.http.now() <= intent.until + GRACE
 
 
 def delete(session: Session, records: Sequence[VaultRecord]) -> Iterator[VaultRecord]:
