@@ -6,16 +6,12 @@ edits the record at that moment. What cannot be told is said to be unknown; noth
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import Enum, auto
 from time import monotonic
 
 from gateway.credential import LiveCredential, Minted
+from gateway.engine.state import State
 from gateway.errors import CallError, Failed, RotationError, Unclear, Unknown
-from gateway.gathered import Host
-from gateway.maker import Maker
-from gateway.preparation import Prepared
-from gateway.saving import Labels, Save, Saved
 from gateway.vault import VaultRecord
 
 # A look at the record that is older than this, in seconds, is no longer the last look.
@@ -29,18 +25,40 @@ class Confirmed(Enum):
     SUPERSEDED = auto()
 
 
-class Confirmation:
-    """Makes sure of what was saved.
+def confirm(state: State, minted: Minted) -> tuple[LiveCredential, ...] | None:
+    """The target shows what was saved, and an app that rotates itself can go on with it.
 
-    Args:
-        before: the written fields as they were, by label.
+    Returns:
+        What the target shows; None where nothing more is to be done, because that is not certain yet, or because
+        another rotation has finished meanwhile.
+
+    Raises:
+        Failed: the record publishes what it published before.
+        Unknown: what the record publishes may be dead.
     """
+    at, confirmation = state.at, Confirmation(state)
+    try:
+        state.is_superseded = confirmation.run(minted) is Confirmed.SUPERSEDED
+        if at.kind.rotates_itself(at.admin) and not state.is_superseded:
+            at.kind.sign_in_again(minted.value)
+    except Failed:
+        state.note_published()
+        raise
+    except CallError as error:
+        state.leave(f"the old secrets are not removed yet: {error}", error.hint)
+        state.report.pending += [each.address for each in at.deliveries.open(minted.generation)]
+        return None
+    return None if state.is_superseded else confirmation.listing
 
-    def __init__(self, prepared: Prepared, host: Host, mint: Maker, before: Mapping[str, str]) -> None:
-        self._at = prepared
-        self._host = host
-        self._mint = mint
-        self._before = before
+
+class Confirmation:
+    """Makes sure of what was saved."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._at = state.at
+        self._host = state.host
+        self._mint = state.maker
         self._saved_at = monotonic()
         self.listing: tuple[LiveCredential, ...] = ()
         """what the app showed last"""
@@ -99,13 +117,9 @@ class Confirmation:
         before = self._at.sorted.published
         if before is None or before.ends <= self._host.http.now() or not self._lists(before.key_id):
             raise Unknown(self._gone(minted), "run it again soon: it makes a new one")
-        outputs = self._at.kind.outputs
-        labels = Labels(self._at.kind.target, outputs.key_id, outputs.value)
-        # Whatever other key id the record names by now, it is not ours to overwrite.
-        save = Save(self._host.vault, self._host.http.deadline, fresh, self._before, labels, lambda key_id: True)
         try:
-            if save.run() is Saved.SUPERSEDED:
-                return self._superseded(save.record.value(outputs.key_id))
+            if (instead := self._state.save_before(fresh)) is not None:
+                return self._superseded(instead)
         except (RotationError, CallError) as error:
             what = f"{self._gone(minted)}, and the previous one could not be put back: {error}"
             raise Unknown(what, error.hint) from None

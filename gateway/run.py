@@ -13,6 +13,7 @@ from functools import partial
 from typing import Protocol
 
 from gateway.deadline import Deadline
+from gateway.engine.state import State
 from gateway.errors import CallError, Failed, RotationError, Unknown
 from gateway.gathered import Host
 from gateway.http import Http
@@ -21,7 +22,7 @@ from gateway.ksm_config import find_ksm_config
 from gateway.params import Params, read_params
 from gateway.preparation import Preparation
 from gateway.report import Report, Stderr
-from gateway.rotation import Engine
+from gateway.rotation import rotate
 from gateway.settings import read_settings
 from gateway.streams import hold_streams
 from gateway.vault import Vault, VaultRecord
@@ -65,21 +66,21 @@ class RotationTask:
         self._preparation = Preparation(kind, params, host)
         self._host = host
         self._report = report
-        self._engine: Engine | None = None
+        self._state: State | None = None
         self.record = self._preparation.record
 
     @property
     def has_written(self) -> bool:
         """Whether it came to making something."""
-        return self._engine is not None and self._engine.has_written
+        return self._state is not None and self._state.has_written
 
     def run(self) -> str:
         """Rotate. Raises RotationError, CallError."""
         self._report.warnings += self._preparation.warnings()
         if not self._preparation.policy.enabled:
             return "disabled"
-        self._engine = Engine(self._preparation.finish(), self._host, self._report)
-        return self._engine.rotate()
+        self._state = State(self._preparation.finish(), self._host, self._report)
+        return rotate(self._state)
 
 
 class _Run:

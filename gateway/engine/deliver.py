@@ -1,0 +1,104 @@
+"""Step 6: hand the published credential to everyone else who needs it, and note who holds it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from gateway import rules
+from gateway.credential import LiveCredential, Minted, generation, read_stamp
+from gateway.deliveries.base import Delivery
+from gateway.engine.state import State
+from gateway.errors import CallError, Failed, RotationError
+from gateway.ledger import Ledger, read_ledger
+from gateway.secret import Secret
+from gateway.vault import VaultRecord
+
+
+def check_destinations(state: State) -> None:
+    """Every destination can be served, before anything is made. Raises Failed: not, and the rotation can wait."""
+    problems = state.at.deliveries.check()
+    if problems and not rules.is_pressing(state.at.sorted, state.at.known):
+        hints = dict.fromkeys(problem.hint for problem in problems if problem.hint)
+        raise Failed("; ".join(map(str, problems)), "; ".join(hints))
+    why = "rotated all the same, because the published secret is at its end"
+    state.report.warnings += [f"{problem}; {why}" for problem in problems]
+
+
+def delivery_of_new(state: State, minted: Minted) -> Delivery | None:
+    """What destinations get of the new credential; None where that cannot be had now, which is noted."""
+    known = state.at.known
+    delivery = _delivery(state, minted.key_id, minted.value, minted.ends, minted.made)
+    return delivery and replace(delivery, replaces=known.key_id, replaced=known.value)
+
+
+def delivery_of_published(state: State, published: LiveCredential) -> Delivery | None:
+    """What destinations get of the credential that the record publishes; None where that cannot be had now."""
+    return _delivery(state, published.key_id, state.at.known.value, published.ends, published.made)
+
+
+def _delivery(state: State, key_id: str, value: Secret, ends: datetime, made: datetime | None) -> Delivery | None:
+    kind, deliveries = state.at.kind, state.at.deliveries
+    try:
+        value = kind.deliverable(value, state.record) if deliveries.take_values() else value
+    except (RotationError, CallError) as error:
+        state.leave(f"nothing was delivered: {error}", error.hint)
+        state.report.pending += [each.address for each in deliveries.open(generation(key_id, made))]
+        return None
+    where = kind.address(key_id)
+    return Delivery(key_id, value, ends, made=made, versions={where: where} if where else {})
+
+
+def deliver(state: State, delivery: Delivery, ledger: Ledger) -> bool:
+    """Serve every destination that is not known to hold the secret; whether all required ones do now."""
+    deliveries, before = state.at.deliveries, dict(state.at.deliveries.holds)
+    failures = deliveries.serve(delivery, deliveries.open(delivery.generation))
+    state.report.delivered = deliveries.holding(delivery.generation)
+    for destination, error in failures:
+        state.report.pending.append(destination.address)
+        if destination.optional:
+            state.report.warnings.append(f"{error}; {error.hint}" if error.hint else str(error))
+        else:
+            state.leave(f"not delivered: {error}", error.hint)
+    if deliveries.holds != before:
+        _note(state, replace(ledger, holds=deliveries.holds))
+    return not state.is_superseded and _all_served(state, delivery)
+
+
+def _all_served(state: State, delivery: Delivery) -> bool:
+    missing = state.at.deliveries.open(delivery.generation, required=True)
+    for key in (each for each in state.at.sorted.all() if missing and each.key_id != delivery.key_id):
+        state.report.keep(key.key_id, "a destination that was not served may hold it")
+    return not missing
+
+
+def _note(state: State, ledger: Ledger) -> None:
+    """What is delivered is noted once, after all; where that fails, the next run serves all again."""
+    uid = state.at.record.uid
+    try:
+        record = state.host.vault.read([uid])[uid]
+        if record.value(state.at.kind.outputs.key_id) == ledger.key_id:
+            state.save_values(record, {"rotation_state": ledger.text(uid)})
+        else:
+            state.supersede(record)
+            _deliver_newer(state, record)
+    except (RotationError, CallError, KeyError) as error:
+        state.leave(f"what was delivered could not be noted in the record: {error}")
+
+
+def _deliver_newer(state: State, record: VaultRecord) -> None:
+    """Another rotation has finished while we delivered: what we gave out may have come last, so give its secret."""
+    kind, deliveries, report = state.at.kind, state.at.deliveries, state.report
+    # The other run noted its own as delivered; what we gave out since makes that untrue, until it is given again.
+    ledger = read_ledger(record.value("rotation_state"), record.uid)
+    state.save_values(record, {"rotation_state": replace(ledger, holds={}).text(record.uid)})
+    made = next((key.made for key in kind.live() if key.key_id == report.key_id), None)
+    value, ends = state.record.secret(kind.outputs.value), _ends(state, report.expires)
+    newer = _delivery(state, report.key_id, value, ends, made)
+    for destination, error in deliveries.serve(newer, deliveries.open(newer.generation)) if newer else ():
+        state.leave(f"{destination.address} may hold an older secret: {error}", error.hint)
+
+
+def _ends(state: State, expires: str) -> datetime:
+    # Where somebody edits the record: how long it lives is not worth a consumer.
+    return read_stamp(expires) or state.host.http.now() + state.at.policy.lifetime
