@@ -7,7 +7,7 @@ How a new one comes about is said by its base: `MintedKind` in ``minting.py``, `
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
@@ -18,19 +18,11 @@ from gateway.clouds import Cloud
 from gateway.credential import HandOver, LiveCredential, Minted, Target
 from gateway.gathered import Gathered, Host
 from gateway.http import Http
+from gateway.kind_facts import KindFacts, Outputs
 from gateway.maker import Maker, SaveIntent
 from gateway.policy import Policy
 from gateway.secret import Secret
 from gateway.vault import Vault, VaultRecord
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """The labels of the fields that a rotation writes."""
-
-    key_id: str
-    value: str
-    expires: str
 
 
 @dataclass(frozen=True)
@@ -48,7 +40,7 @@ class Wanted:
 
 
 class Kind(ABC):
-    """One kind of credential, of one target. ``target`` is the label of the field that names what is rotated.
+    """One kind of credential, of one target.
 
     Args:
         http: the session of the run.
@@ -59,14 +51,9 @@ class Kind(ABC):
         Failed, CallError: no sign-in.
     """
 
-    target: ClassVar[str]
-    outputs: ClassVar[Outputs]
+    facts: ClassVar[KindFacts]
     proof: ClassVar[str]
     """how a new one is proved, for the report"""
-    says_lifetime: ClassVar[bool] = True
-    """whether the record says how long a new one lives"""
-    defaults: ClassVar[Mapping[str, str]] = {}
-    """fields whose default is another one for this kind"""
     azure: Azure | None = None
 
     @abstractmethod
@@ -82,6 +69,19 @@ class Kind(ABC):
         """The admin credential. Raises Failed, CallError."""
         return choose_admin(places)
 
+    @property
+    def target(self) -> str:
+        """The label of the field that names what is rotated."""
+        return self.facts.target
+
+    @property
+    def outputs(self) -> Outputs:
+        """The labels of the fields that are written."""
+        return self.facts.outputs
+
+    def identify(self, given: str) -> None:  # noqa: B027
+        """Look up what ``given`` names, as far as `hand_over` says it; no secret's value is read. Raises CallError."""
+
     @abstractmethod
     def find(self, given: str, wanted: Wanted) -> tuple[Target, tuple[LiveCredential, ...]]:
         """What ``given`` names, and what is live there; all else is asked afterwards. Raises Failed, CallError."""
@@ -92,7 +92,7 @@ class Kind(ABC):
 
     @abstractmethod
     def hand_over(self) -> HandOver:
-        """How a secret of this kind is called where it is delivered to."""
+        """How a secret of this kind is called where it is delivered to; before `identify`, as far as is known."""
 
     @abstractmethod
     def maker(self, at: Gathered, host: Host, save_intent: SaveIntent) -> Maker:

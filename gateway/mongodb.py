@@ -6,8 +6,6 @@ Source: https://www.mongodb.com/docs/manual/reference/command/updateUser/
 
 from __future__ import annotations
 
-import secrets
-import string
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +15,6 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from gateway.errors import CallError, Failed, NotSent, Refused, Unclear
 from gateway.http import Http
 from gateway.secret import Secret
-from gateway.vault import VaultRecord
 
 if TYPE_CHECKING:
     from pymongo import MongoClient
@@ -145,18 +142,6 @@ def _strictly() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         yield
-
-
-def choose_password(record: VaultRecord) -> Secret:
-    """A random password by the record's rules: every class of characters occurs. Raises Failed."""
-    text, specials = record.value("password_length") or "32", record.value("password_specials") or "-._~"
-    if not text.isascii() or not text.isdigit() or not 16 <= int(text) <= 128:
-        raise Failed(f"password_length: {text!r} is not a number from 16 to 128", "correct it in the vault")
-    classes = (string.ascii_lowercase, string.ascii_uppercase, string.digits, specials)
-    while True:
-        chosen = "".join(secrets.choice("".join(classes)) for _ in range(int(text)))
-        if all(set(chosen) & set(each) for each in classes):
-            return Secret(chosen)
 
 
 def _checked(uri: str) -> str:

@@ -14,10 +14,10 @@ from gateway.credential import read_stamp
 from gateway.deliveries.base import Destination, Reach
 from gateway.delivering import Deliveries
 from gateway.errors import CallError, Failed
-from gateway.fields import IN_USE, TARGETS, script_of
 from gateway.gathered import Gathered, Host
 from gateway.http import Http
 from gateway.kind import Kind, Wanted
+from gateway.kind_facts import KindFacts
 from gateway.ledger import Ledger, read_ledger
 from gateway.lock import RecordLock
 from gateway.params import Params
@@ -52,12 +52,13 @@ class Preparation:
         self._early_admin = make_kind.early_admin(self._places)
         self._early = self._begin_sign_in(self._early_admin) if self._early_admin else None
         self.record = read_record(host.vault, params.record_uid)
-        self.policy = read_policy(self.record.value, make_kind.defaults, chooses_lifetime=make_kind.says_lifetime)
+        facts = make_kind.facts
+        self.policy = read_policy(self.record.value, facts.defaults, chooses_lifetime=facts.has("secret_lifetime_days"))
         if params.due_now:
             is_asked = params.due_while in (None, self.record.value("last_rotated"))
             self.policy = replace(self.policy, rotate_before=None if is_asked else timedelta())
         if self.policy.enabled:
-            check_labels(self.record, script_of(make_kind.target))
+            check_labels(self.record, facts)
 
     def warnings(self) -> list[str]:
         """What is odd, and does not stop the run."""
@@ -122,12 +123,12 @@ class Preparation:
         return read_destinations(text, self.policy.cloud)
 
     def _check_record(self) -> str:
-        label, uid = self._make_kind.target, self.record.uid
+        facts, uid = self._make_kind.facts, self.record.uid
         check_editable(self.record)
-        given = self.record.value(label).strip()
+        given = self.record.value(facts.target).strip()
         if not given:
-            raise Failed(f"record {uid} has no {label}", "fill in this field in the vault")
-        check_alone(self.record, label)
+            raise Failed(f"record {uid} has no {facts.target}", "fill in this field in the vault")
+        check_alone(self.record, facts)
         return given
 
     def _sign_in(self) -> tuple[AdminCredential, Kind]:
@@ -152,12 +153,6 @@ class Preparation:
             )
 
 
-def used_for(record: VaultRecord, target: str) -> list[str]:
-    """The fields that say that it stands for something else than what ``target`` names."""
-    labels = (*TARGETS, *(() if record.value(target).strip() else IN_USE))
-    return [label for label in labels if label != target and record.value(label).strip()]
-
-
 def read_record(vault: Vault, uid: str) -> VaultRecord:
     """The PAM User record with this uid.
 
@@ -177,22 +172,22 @@ def read_record(vault: Vault, uid: str) -> VaultRecord:
     return record
 
 
-def check_alone(record: VaultRecord, target: str) -> None:
-    """It has this target, or stands for nothing yet: else what is published of that would be overwritten.
+def check_alone(record: VaultRecord, facts: KindFacts) -> None:
+    """It has a target of this kind, or stands for nothing yet: else what is published of that would be overwritten.
 
     Raises:
         Failed
     """
-    if others := used_for(record, target):
+    if others := facts.used_for(record.value):
         raise Failed(
             f"record {record.uid} stands for something else: it has {', '.join(others)}",
-            f"name another record for {target}: one record stands for one thing",
+            f"name another record for {facts.target}: one record stands for one thing",
         )
 
 
-def check_labels(record: VaultRecord, script: str) -> None:
+def check_labels(record: VaultRecord, facts: KindFacts) -> None:
     """A wish that is misspelt must not be passed over: it may be the one that spares a secret. Raises Failed."""
-    if wrong := record.misspelt_labels(script):
+    if wrong := record.misspelt_labels(facts.inputs()):
         named = ", ".join(f"{label!r} is not {right!r}" for label, right in wrong.items())
         raise Failed(f"field labels: {named}", "labels are matched exactly: rename these fields in the vault")
 

@@ -33,7 +33,6 @@ class RenewedKind(Kind):
     """A kind of which the service makes the next version itself, and keeps it. ``export``: what `find` read of that."""
 
     proof: ClassVar[str] = "certificate"
-    says_lifetime: ClassVar[bool] = False
     export: Export
 
     @abstractmethod

@@ -18,6 +18,7 @@ from gateway.errors import CallError, Failed, RotationError, Unknown
 from gateway.gathered import Host
 from gateway.http import Http
 from gateway.kind import Kind
+from gateway.kinds import registry
 from gateway.ksm_config import find_ksm_config
 from gateway.params import Params, read_params
 from gateway.preparation import Preparation
@@ -44,19 +45,23 @@ class Task(Protocol):
         """Do it all; the report's ``result``. Raises RotationError, CallError."""
 
 
-def run(kind: type[Kind], arguments: list[str] | None = None) -> int:
-    """Rotate what the Gateway's line on stdin names; the exit code for `sys.exit`.
+def run(kind: str, arguments: list[str] | None = None) -> int:
+    """Do what the Gateway's line on stdin asks of this kind (its name in the registry); the exit code for `sys.exit`.
 
     0: done. 1: failed, everything is as before. 2: saved, but something is left for the next run. 3: look at it.
     """
-    return run_task(partial(RotationTask, kind), arguments)
-
-
-def run_task(begin: Callable[[Params, Host, Report], Task], arguments: list[str] | None = None) -> int:
-    """As `run`, for a script that is not a rotation."""
     hold_streams()
     _quiet_libraries()
-    return _Run(begin).finish(sys.argv[1:] if arguments is None else arguments)
+    return _Run(partial(_begin, kind)).finish(sys.argv[1:] if arguments is None else arguments)
+
+
+def _begin(kind: str, params: Params, host: Host, report: Report) -> Task:
+    facts = registry.find(kind)
+    if facts is None:
+        raise Failed(f"there is no kind of credential {kind!r}", "attach a script of this package to the record")
+    found = registry.load(facts)
+    task: Task = RotationTask(found, params, host, report) if issubclass(found, Kind) else found(params, host, report)
+    return task
 
 
 class RotationTask:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gateway.azure import Azure
-from gateway.credential import HandOver, LiveCredential, Minted, Target
+from gateway.credential import LiveCredential, Minted, Target
 from gateway.deliveries.base import arm_id
 from gateway.errors import Failed, NotSent, Refused, Unclear
 from gateway.secret import Secret
@@ -137,11 +137,6 @@ class StorageAccount:
         endpoints = self._properties.get("primaryEndpoints") or {}
         kinds = ("blob", "file", "queue", "table")
         return ";".join(parts + [f"{kind.title()}Endpoint={endpoints[kind]}" for kind in kinds if endpoints.get(kind)])
-
-    def hand_over(self, lifetime: timedelta) -> HandOver:
-        """As an access key. The tags are those of Microsoft's rotation samples."""
-        tags = {"CredentialId": "{key_id}", "ProviderAddress": self.id, "ValidityPeriodDays": str(lifetime.days)}
-        return HandOver({"accountname": self.name}, "accountname", "accesskey", "StorageKey", tags)
 
 
 def _with_role(error: Refused) -> Refused:

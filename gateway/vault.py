@@ -15,7 +15,7 @@ from typing import Any
 
 from gateway.attachments import Attachment, Files, attachments_of
 from gateway.errors import Refused, Unclear
-from gateway.fields import FIELDS, KINDS
+from gateway.fields import KINDS
 from gateway.folders import Folders, NewField, SharedFolder
 from gateway.http import Http
 from gateway.keeper import Keeper
@@ -72,10 +72,9 @@ class VaultRecord:
         labels = [field.get("label") for field in self._fields()]
         return [label for label in KINDS if labels.count(label) > 1]
 
-    def misspelt_labels(self, script: str) -> dict[str, str]:
-        """Labels that differ only in case, spaces and dashes from one that ``script`` reads; with the right one."""
-        read = [field.label for field in FIELDS if field.is_for(script) and not field.written and field.label != "NOOP"]
-        ours = {_letters(label): label for label in read}
+    def misspelt_labels(self, inputs: Iterable[str]) -> dict[str, str]:
+        """Labels that differ only in case, spaces and dashes from one of these; with the right one."""
+        ours = {_letters(label): label for label in inputs}
         labels = [str(field.get("label") or "") for field in self._fields()]
         meant = {label: ours[_letters(label)] for label in labels if _letters(label) in ours}
         return {label: right for label, right in meant.items() if label != right}

@@ -36,11 +36,7 @@ if __version__.split(".")[:2] != FITS.split("."):
         "install that series, or attach the script of the installed one to the record",
     )
 
-from gateway.publishing import Publication  # noqa: E402
-from gateway.run import run_task  # noqa: E402
-
-# Keeper rotates the password itself (MongoDB, Linux, Active Directory, SQL and the rest) and then runs this script. It
-# delivers the password to everything in the record's field deliver_to and compares both sides: gateway/publishing.py.
+from gateway.run import run  # noqa: E402
 
 if __name__ == "__main__":
-    sys.exit(run_task(Publication))
+    sys.exit(run("publish_password"))

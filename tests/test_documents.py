@@ -174,8 +174,8 @@ def test_every_message_of_a_destination_is_explained(module: str) -> None:
 @pytest.mark.parametrize(
     ("module", "page"),
     [
-        ("choosing", "mongodb.md"), ("mongodb", "mongodb.md"),
-        ("publishing", "publish-password.md"), ("template", "publish-password.md"),
+        ("choosing", "mongodb.md"), ("mongodb", "mongodb.md"), ("kinds/mongodb_user", "mongodb.md"),
+        ("kinds/published_password", "publish-password.md"), ("template", "publish-password.md"),
     ],
 )  # fmt: skip
 def test_every_message_about_a_password_is_explained(module: str, page: str) -> None:
@@ -189,8 +189,7 @@ RENEWAL = {
     "gateway/renewing": RAISED | LOGGED,
     "gateway/exporting": RAISED | LOGGED,
     "gateway/certificate_policy": RAISED,
-    # Its `refuse` is about the host: see install.md.
-    "scripts/azure_key_vault_certificate": {"Failed": 0},
+    "gateway/kinds/certificate": RAISED | LOGGED,
 }
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import re
-import runpy
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -22,8 +21,9 @@ from gateway.clouds import CLOUDS
 from gateway.discovery.looking import Item
 from gateway.discovery.new_records import commander_csv, commander_json, new_record, web_vault_csv
 from gateway.fields import DEFAULTS, FIELDS, KINDS
+from gateway.kinds.registry import CERTIFICATE as RENEWAL
+from gateway.kinds.registry import TLS_SECRET, find, only
 from gateway.policy import read_policy
-from tests.certificate_stage import SCRIPT as RENEWAL
 from tests.certificate_stage import CertificateStage
 from tests.stage import ROOT, Stage
 from tests.test_mongodb_user import MongoStage
@@ -40,7 +40,9 @@ CERTIFICATE = "https://example.vault.azure.net/certificates/EXAMPLE"
 
 def every_field(script: str) -> dict[str, str]:
     """The fields of a script's records, with their defaults."""
-    return {field.label: field.default for field in FIELDS if field.is_for(script)}
+    facts = find(script)
+    assert facts
+    return {field.label: field.default for field in facts.fields}
 
 
 SIX = {
@@ -68,7 +70,7 @@ MONGODB = {
 }
 # No placeholder: one in subject would be what somebody wants the next version to say.
 FOUR = {"certificate_id": CERTIFICATE, "NOOP": "True", "Private Key Type": "rsa-ssh", "remove_old": "none"}
-RENEWED = runpy.run_path(str(RENEWAL))["KeyVaultCertificate"].defaults
+RENEWED = dict(RENEWAL.defaults)
 PUBLISHED = {"deliver_to": "https://example.vault.azure.net/secrets/EXAMPLE"}
 # An old password is dead at once, and a server's user has no date of creation.
 OF_NO_USE = ("remove_old", "overlap_hours", "created")
@@ -283,7 +285,7 @@ def test_a_record_that_shows_a_tls_secret_has_every_field_that_is_for_it() -> No
     address = "https://example.vault.azure.net/secrets/EXAMPLE"
     made = new_record(Item("tls_secret_id", address, "EXAMPLE", "example", None), CLOUDS["AzureCloud"])
     (record,) = json.loads(commander_json([made], FOLDER))["records"]
-    named = {f"${field.kind}:{field.label}" for field in FIELDS if "tls-secret" in field.only.split(", ")}
+    named = {f"${field.kind}:{field.label}" for field in FIELDS if field.label in TLS_SECRET.own()}
     assert record["custom_fields"].keys() == named | {"$text:expires"}
     assert record["$type"] == "login" and record["custom_fields"]["$text:tls_secret_id"] == address
 
@@ -304,7 +306,7 @@ def test_the_documentation_has_one_row_for_each_field() -> None:
             f"`{field.default}`" if field.default else "",
             field.meaning,
             "yes" if field.written else "",
-            f"`{field.only}`" if field.only else "",
+            f"`{', '.join(only(field.label))}`" if only(field.label) else "",
         ]
         for field in FIELDS
     ]

@@ -18,6 +18,7 @@ from gateway.certificates import CertificateVault, Version
 from gateway.errors import CallError, Failed, Refused
 from gateway.graph import Application
 from gateway.key_vault import VAULTS_API_VERSION, vault_url
+from gateway.kinds import registry
 from gateway.operating.asking import side_by_side
 from gateway.operating.session import Session
 from gateway.tls.vault import SecretVault, TlsSecret
@@ -25,8 +26,8 @@ from gateway.x509 import PFX
 
 T = TypeVar("T")
 
-CERTIFICATE, APP, STORAGE = "certificate_id", "application_object_id", "storage_account_id"
-TLS = "tls_secret_id"
+CERTIFICATE, TLS = registry.CERTIFICATE.target, registry.TLS_SECRET.target
+APP, STORAGE = registry.APP_SECRET.target, registry.STORAGE_KEY.target
 READER = "give the credential's service principal the role Reader on the subscription or the resource group"
 VAULT_READER = (
     "give the credential's service principal the role Key Vault Reader on the vault, or list of certificates and "

@@ -10,14 +10,16 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.clouds import Cloud
-from gateway.discovery.looking import APP, CERTIFICATE, STORAGE, TLS, Item
-from gateway.fields import DEFAULTS, FIELDS, KINDS, script_of
+from gateway.discovery.looking import Item
+from gateway.fields import DEFAULTS, KINDS, Field
 from gateway.folders import NewField
+from gateway.kind_facts import KindFacts
+from gateway.kinds.registry import ROTATED, of_target
 
 FOLDER = "Azure Rotation"
 PENDING = "pending-first-rotation"
@@ -26,39 +28,6 @@ NOTES = "Rotated by the Keeper Gateway (Run PAM scripts only)"
 FOLLOWS = "Shows a TLS secret of Azure Key Vault; brought up to date by keeper-rotation tls-secret rediscover"
 NOOP = {"NOOP": "True", "Private Key Type": "rsa-ssh"}
 _COLUMNS = ("Folder", "Title", "Login", "Password", "Website Address", "Notes", "Shared Folder")
-
-
-@dataclass(frozen=True)
-class _Form:
-    """What a kind of record is called, what its first rotation fills in, and what it asks for at least."""
-
-    title: str
-    outputs: tuple[str, ...]
-    wishes: dict[str, str]
-    rotated: bool = True
-    defaults: dict[str, str] = field(default_factory=dict)
-    """what an empty field means to its script, where that is another thing than for the others"""
-
-
-_FORMS = {
-    CERTIFICATE: _Form(
-        "Azure certificate - {name} ({where})",
-        (),
-        {"remove_old": "none"},
-        defaults={"rotate_before_hours": "720"},
-    ),
-    APP: _Form(
-        "Azure app secret - {name}",
-        ("client_secret_id", "client_secret", "expires"),
-        {"remove_old": "replaced", "overlap_hours": "24"},
-    ),
-    STORAGE: _Form(
-        "Azure storage key - {name}",
-        ("active_key", "storage_key", "connection_string", "expires"),
-        {"remove_old": "none"},
-    ),
-    TLS: _Form("Azure TLS secret - {name} ({where})", (), {}, rotated=False),
-}
 
 
 @dataclass(frozen=True)
@@ -86,22 +55,26 @@ class NewRecord:
 
 def new_record(item: Item, cloud: Cloud) -> NewRecord:
     """The record that stands for ``item``."""
-    form = _FORMS[item.label]
+    facts = of_target(item.label)
     name = " ".join(item.name.split()) or item.also[0]
-    wishes = form.wishes | ({} if cloud.name == DEFAULTS["azure_cloud"] else {"azure_cloud": cloud.name})
-    if not form.rotated:
-        return _shown(item, form.title.format(name=name, where=item.where), name)
-    values = {item.label: item.address} | dict.fromkeys(form.outputs, PENDING) | NOOP | wishes
-    every = {each.label: each.default for each in FIELDS if each.is_for(script_of(item.label))} | form.defaults
-    title = form.title.format(name=name, where=item.where)
-    return NewRecord(item, title, name, values, every | {item.label: item.address} | wishes)
+    title, values = facts.title.format(name=name, where=item.where), {item.label: item.address}
+    if facts not in ROTATED:
+        shown = _defaults(each for each in facts.fields if each.label in _own(facts))
+        return NewRecord(item, title, name, values, shown | values, "login", "", FOLLOWS)
+    wishes = dict(facts.wishes) | ({} if cloud.name == DEFAULTS["azure_cloud"] else {"azure_cloud": cloud.name})
+    written = [each.label for each in facts.fields if each.written and each.label in _own(facts)]
+    pending = dict.fromkeys(written if facts.shows_pending else (), PENDING)
+    every = _defaults(facts.fields) | dict(facts.defaults)
+    return NewRecord(item, title, name, values | pending | NOOP | wishes, every | values | wishes)
 
 
-def _shown(item: Item, title: str, login: str) -> NewRecord:
-    values = {item.label: item.address}
-    ours = [each for each in FIELDS if each.label == "expires" or (each.only and each.is_for(script_of(item.label)))]
-    every = {each.label: each.default for each in ours}
-    return NewRecord(item, title, login, values, every | values, "login", "", FOLLOWS)
+def _own(facts: KindFacts) -> frozenset[str]:
+    """Labels of the fields that say something of the thing itself."""
+    return facts.own() | {facts.outputs.expires}
+
+
+def _defaults(of: Iterable[Field]) -> dict[str, str]:
+    return {each.label: each.default for each in of}
 
 
 def web_vault_csv(records: Sequence[NewRecord], folder: str) -> str:

@@ -13,12 +13,10 @@ from gateway.deadline import Deadline
 from gateway.deliveries.key_vault import KeyVaultSecretDestination
 from gateway.errors import CallError, Failed, RotationError
 from gateway.http import Http
+from gateway.kinds.registry import CERTIFICATE
 from gateway.listening.events import Event
 from gateway.settings import Settings
 from gateway.vault import Vault, VaultRecord
-
-# A record whose target is a certificate has the certificate's own address here.
-CERTIFICATE = "certificate_id"
 
 
 def new_http(settings: Settings) -> Http:
@@ -110,7 +108,7 @@ def _addresses(record: VaultRecord) -> list[tuple[str, str, str, str]]:
     """Of each Key Vault object that a record names: the vault's address and name, the object's kind and name."""
     if record.kind != "pamUser":
         return []
-    lines = [*record.value("deliver_to").splitlines(), record.value(CERTIFICATE)]
+    lines = [*record.value("deliver_to").splitlines(), record.value(CERTIFICATE.target)]
     found = (_address(line.strip(), cloud_of(record)) for line in lines)
     return [address for address in found if address]
 

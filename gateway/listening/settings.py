@@ -14,14 +14,10 @@ from typing import Any
 
 from gateway.clouds import CLOUDS
 from gateway.errors import Failed
+from gateway.kinds.registry import ROTATED
 
 SIGN_INS = ("identity", "client-secret", "connection-string", "none")
-SCRIPTS = {
-    "application_object_id": "scripts/azure_app_secret.py",
-    "storage_account_id": "scripts/azure_storage_key.py",
-    "certificate_id": "scripts/azure_key_vault_certificate.py",
-    "mongodb_uri": "scripts/mongodb_user.py",
-}
+SCRIPTS = {each.target: each.script for each in ROTATED}
 # What librdkafka must not be told by the file: secrets, and what the order of commits hangs on.
 _OURS = ("bootstrap.servers", "group.id", "enable.auto.commit", "enable.auto.offset.store", "enable.partition.eof")
 _SECRET = ("password", "secret", "sasl.username", "sasl.oauthbearer.config", "key.pem", "assertion")

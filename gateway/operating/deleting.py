@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import Failed
 from gateway.key_vault_id import CertificateId
+from gateway.kinds.registry import CERTIFICATE
 from gateway.operating import in_keeper, records
-from gateway.preparation import used_for
 
 if TYPE_CHECKING:
     from gateway.operating.session import Session
@@ -33,7 +33,7 @@ def to_delete(session: Session, places: Iterable[CertificateId], uids: Iterable[
     problems += [
         f"record {record.uid} ({record.title}) stands for something else as well: it has {', '.join(others)}"
         for record in found.values()
-        if (others := used_for(record, records.TARGET))
+        if (others := CERTIFICATE.used_for(record.value))
     ]
     problems += [
         f"record {record.uid} ({record.title}) is read-only for the Gateway's application"

@@ -17,6 +17,7 @@ from gateway.certificates import Version
 from gateway.errors import CallError, Failed, Refused
 from gateway.exporting import FILE, PASSWORD, Export
 from gateway.key_vault_id import CertificateId
+from gateway.kinds.registry import CERTIFICATE
 from gateway.operating import in_keeper, records
 from gateway.operating.obtaining import chosen, each_version
 from gateway.operating.showing import note, stamp, warn
@@ -73,12 +74,11 @@ class IntoRecord:
 
     def _refuse_overtaking(self, version: Version) -> None:
         """What the script publishes it also hands on; a record that is filled in past it would look as if it had."""
-        shown = self._record.value("certificate_version")
+        shown = self._record.value(records.LABELS.key_id)
         if self._record.value("rotation_state").strip() and shown != version.version:
             raise Failed(
                 f"record {self._record.uid} is kept by the renewal script, and shows version {shown or 'none'} yet",
-                "keeper-rotation run scripts/azure_key_vault_certificate.py publishes the current version there, and "
-                "hands it on",
+                f"keeper-rotation run {CERTIFICATE.script} publishes the current version there, and hands it on",
             )
 
     # The current version
@@ -111,8 +111,8 @@ class IntoRecord:
         """The fields that the renewal script writes as well."""
         said = x509.facts(self._vault.certificate(version.name, version.version))
         values = {
-            "certificate_version": version.version,
-            "thumbprint": said.thumbprint,
+            records.LABELS.key_id: version.version,
+            records.LABELS.value: said.thumbprint,
             "serial_number": said.serial_number,
             "issuer": said.issuer,
             "not_before": stamp(said.not_before),
@@ -125,7 +125,7 @@ class IntoRecord:
 
     def _is_wish(self, subject: str) -> bool:
         """A subject that is not that of the version shown is wanted for the next one."""
-        shown = self._record.value("certificate_version")
+        shown = self._record.value(records.LABELS.key_id)
         if not subject or not shown:
             return bool(subject)
         return subject != x509.facts(self._vault.certificate(self._place.name, shown)).subject

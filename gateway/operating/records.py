@@ -1,4 +1,4 @@
-"""The Keeper records of certificates: found by their field ``certificate_id``, filled in and created."""
+"""The Keeper records of certificates: found by the field that names one, filled in and created."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from gateway.errors import Failed
-from gateway.fields import CERTIFICATE
 from gateway.key_vault_id import CertificateId
+from gateway.kinds.registry import CERTIFICATE
 from gateway.operating import in_keeper
 from gateway.preparation import check_alone, check_editable, check_labels
 from gateway.saving import Labels
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from gateway.clouds import Cloud
     from gateway.operating.session import Session
 
-TARGET = "certificate_id"
-LABELS = Labels(TARGET, "certificate_version", "thumbprint")
+TARGET = CERTIFICATE.target
+LABELS = Labels(TARGET, CERTIFICATE.outputs.key_id, CERTIFICATE.outputs.value)
 
 
 def by_certificate(records: Iterable[VaultRecord], cloud: Cloud) -> dict[str, list[VaultRecord]]:
@@ -60,7 +60,7 @@ def record_for(session: Session, uid: str, place: CertificateId) -> VaultRecord:
         raise Failed(f"record {uid} is of type {record.kind}, not PAM User", hint)
     check_labels(record, CERTIFICATE)
     check_editable(record)
-    check_alone(record, TARGET)
+    check_alone(record, CERTIFICATE)
     there, given = named_in(record, session.azure.cloud), record.value(TARGET).strip()
     if given and (there is None or key(there) != key(place)):
         raise Failed(f"record {uid} names another certificate, {given}", "name another record, or empty this field")

@@ -11,6 +11,7 @@ from gateway import x509
 from gateway.certificates import UNKNOWN, Operation, check_free
 from gateway.errors import CallError, Failed, Incomplete, RotationError, Unknown
 from gateway.key_vault_id import CertificateId
+from gateway.kinds.registry import CERTIFICATE
 from gateway.operating import records
 from gateway.operating.following import NotMade, begin, by_hand, csr_of, described, made_since, refuse_open, wait
 from gateway.operating.policies import check_issuer, warn_of_silence, with_contacts
@@ -21,9 +22,6 @@ from gateway.private_file import check_place
 
 if TYPE_CHECKING:
     from gateway.operating.session import Session
-
-
-SCRIPT = "azure_key_vault_certificate.py"
 
 
 @dataclass(frozen=True)
@@ -219,4 +217,5 @@ class Request:
     def _followers(self) -> dict[str, Any]:
         """The records that show an older version yet."""
         uids = [record.uid for record in records.of_certificate(self._session, self._place)]
-        return {"records": uids, "next": f"the next run of {SCRIPT} publishes it in the record"} if uids else {}
+        follows = f"the next run of {CERTIFICATE.name}.py publishes it in the record"
+        return {"records": uids, "next": follows} if uids else {}

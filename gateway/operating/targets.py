@@ -14,19 +14,21 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 
 import click
 
-from gateway.admin import Places, choose_admin, early_admin
+from gateway.admin import Places
 from gateway.aside import Aside
-from gateway.azure import Azure
 from gateway.by_hand import gateway_line
-from gateway.credential import HandOver
 from gateway.deadline import Deadline
 from gateway.deliveries.base import Reach
 from gateway.deliveries.devops import ROOT
 from gateway.errors import CallError, Failed
 from gateway.http import Http
+from gateway.kind import Kind
+from gateway.kind_facts import KindFacts
+from gateway.kinds.registry import ROTATED, load
 from gateway.ksm_config import find_ksm_config
 from gateway.operating.asking import Asker, Found, SharedArm
 from gateway.operating.finding import HEADINGS, find
@@ -35,10 +37,8 @@ from gateway.policy import read_policy
 from gateway.preparation import read_record
 from gateway.secret import masked
 from gateway.settings import read_settings
-from gateway.storage import StorageAccount
 from gateway.vault import Vault, VaultRecord
 
-APP, STORAGE = "application_object_id", "storage_account_id"
 _QUIET_SECONDS, _PROGRESS_SECONDS = 2.0, 5.0
 
 
@@ -84,53 +84,40 @@ def _prepare(record_uid: str, attached: list[str], configuration_uid: str) -> tu
     vault = Vault(find_ksm_config(), http)
     params = read_params(io.BytesIO(gateway_line(vault, record_uid, attached, configuration_uid)))
     record = read_record(vault, params.record_uid)
-    azure = _sign_in(http, Places(params, None, vault), record)
-    hand_over, warnings = _hand_over(azure, record)
+    facts = _facts_of(record)
+    kind = _sign_in(http, Places(params, None, vault), record, facts)
+    warnings: list[str] = []
+    try:
+        kind.identify(record.value(facts.target).strip())
+    except CallError as error:
+        unknown = f"the record's {facts.noun}, and whose the connections are, cannot be told"
+        warnings.append(f"{unknown}: {error}; {error.hint}")
     # Whether a Key Vault secret will be there is for the reader to decide: a note says where one is needed.
-    reach = Reach(http, azure, vault, params.attached, record.uid, hand_over, versions_follow=True)
+    reach = Reach(http, kind.azure, vault, params.attached, record.uid, kind.hand_over(), versions_follow=True)
     return record, Asker(reach, record.value("deliver_to"), warnings)
 
 
-def _sign_in(http: Http, places: Places, record: VaultRecord) -> Azure:
-    """The admin credential that a rotation would choose, signed in."""
-    cloud = read_policy(record.value).cloud
-    admin = early_admin(places) or choose_admin(replace(places, record=record))
+def _facts_of(record: VaultRecord) -> KindFacts:
+    """The record's kind, where it is one whose secret a connection signs in with."""
+    served = [each for each in ROTATED if each.hand_over.owner]
+    for facts in served:
+        if record.value(facts.target).strip():
+            return facts
+    hint = "fill in one of these fields in the vault; records of anything else are not served here"
+    raise Failed(f"record {record.uid} has no {' and no '.join(each.target for each in served)}", hint)
+
+
+def _sign_in(http: Http, places: Places, record: VaultRecord, facts: KindFacts) -> Kind:
+    """The record's kind, signed in with the admin credential that a rotation would choose."""
+    cloud, make_kind = read_policy(record.value).cloud, load(facts)
+    admin = make_kind.early_admin(places) or make_kind.choose_admin(replace(places, record=record))
     try:
-        azure = Azure(http, cloud, admin, begin_with=cloud.graph if record.value(APP).strip() else cloud.arm)
+        kind: Kind = make_kind(http, cloud, admin)
     except CallError as error:
         raise Failed(f"admin credential, {admin.source}: {error}", error.hint) from None
-    azure.arm = SharedArm(http, cloud.arm, lambda: azure.token(f"{cloud.arm}/.default"))
-    return azure
-
-
-def _hand_over(azure: Azure, record: VaultRecord) -> tuple[HandOver, list[str]]:
-    """What the script for records of this kind hands over, and warnings."""
-    if app := record.value(APP).strip():
-        return _of_app(azure, app)
-    if account := record.value(STORAGE).strip():
-        return _of_storage(azure, record, account)
-    hint = "fill in one of these fields in the vault; records of anything else are not served here"
-    raise Failed(f"record {record.uid} has no {APP} and no {STORAGE}", hint)
-
-
-def _of_app(azure: Azure, given: str) -> tuple[HandOver, list[str]]:
-    """The client id is empty, with a warning, where Graph does not tell it."""
-    client_id, warnings = "", []
-    try:
-        client_id = azure.graph.find_application(given).client_id
-    except CallError as error:
-        warnings.append(f"the record's app, and whose the connections are, cannot be told: {error}; {error.hint}")
-    roles = {"clientid": client_id, "tenantid": azure.tenant_id, "granttype": "client_credentials"}
-    return HandOver(roles, "clientid", "clientsecret", "ClientSecret", for_service_connections=True), warnings
-
-
-def _of_storage(azure: Azure, record: VaultRecord, given: str) -> tuple[HandOver, list[str]]:
-    """The account's name is empty, with a warning, where Resource Manager does not show the account."""
-    try:
-        return StorageAccount(azure, given).hand_over(read_policy(record.value).lifetime), []
-    except CallError as error:
-        warning = f"the record's storage account, and whose the connections are, cannot be told: {error}; {error.hint}"
-        return HandOver({"accountname": ""}, "accountname", "accesskey", "StorageKey"), [warning]
+    if kind.azure:
+        kind.azure.arm = SharedArm(http, cloud.arm, partial(kind.azure.token, f"{cloud.arm}/.default"))
+    return kind
 
 
 # What is printed

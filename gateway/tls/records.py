@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from gateway.errors import CallError, Failed, Incomplete
 from gateway.exporting import FILE, FORMS, Export
 from gateway.key_vault_id import SecretId
+from gateway.kinds.registry import CERTIFICATE, TLS_SECRET
 from gateway.operating import in_keeper
-from gateway.preparation import check_editable, used_for
+from gateway.preparation import check_editable
 from gateway.saving import Labels
 from gateway.secret import Secret
 from gateway.tls.vault import SecretVault, TlsSecret
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from gateway.operating.session import Session
     from gateway.x509 import Bundle
 
-TARGET, VERSION = "tls_secret_id", "tls_secret_version"
-_LABELS = Labels(TARGET, VERSION, "thumbprint")
+TARGET, VERSION = TLS_SECRET.target, TLS_SECRET.outputs.key_id
+_LABELS = Labels(TARGET, VERSION, TLS_SECRET.outputs.value)
 _STAMP = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -51,7 +52,7 @@ def values_of(secret: TlsSecret, bundle: Bundle) -> dict[str, str]:
     return {
         TARGET: str(secret.place.whole()),
         VERSION: secret.place.version,
-        "thumbprint": said.thumbprint,
+        TLS_SECRET.outputs.value: said.thumbprint,
         "serial_number": said.serial_number,
         "subject": said.subject,
         "issuer": said.issuer,
@@ -110,9 +111,9 @@ def record_for(session: Session, uid: str, place: SecretId) -> VaultRecord:
 
 def refuse_others(record: VaultRecord) -> None:
     """It is not the record of something that is rotated. Raises Failed."""
-    for label in used_for(record, TARGET)[:1]:
+    for label in TLS_SECRET.used_for(record.value)[:1]:
         hint = "name another record"
-        if label == "certificate_id":
+        if label == CERTIFICATE.target:
             hint = "that record follows a certificate: use keeper-rotation certificate, or its rotation"
         raise Failed(f"record {record.uid} is not of a TLS secret: it has {label}", hint)
 

@@ -17,13 +17,12 @@ from functools import partial
 
 from gateway.admin import Places
 from gateway.aside import Aside
-from gateway.credential import HandOver
 from gateway.deliveries.base import Delivery, Destination, Reach
 from gateway.deliveries.kinds import read_destinations
 from gateway.delivering import Deliveries
 from gateway.errors import PERMISSION_HINT, CallError, Failed, Incomplete, Refused, RotationError
-from gateway.fields import PASSWORD
 from gateway.gathered import Host
+from gateway.kinds.registry import PUBLISHED_PASSWORD
 from gateway.ledger import Ledger, read_ledger
 from gateway.lock import RecordLock
 from gateway.params import Params
@@ -38,7 +37,6 @@ log = logging.getLogger("gateway")
 
 # A record that is rotated again while its password is delivered is looked at this often.
 _MOST_PASSES = 3
-_HAND_OVER = HandOver({}, "", "password", "Password")
 # What a destination answers when it is looked at, and takes a value all the same.
 _TAKES_ALL_THE_SAME = "SecretDisabled"
 
@@ -66,7 +64,7 @@ class Publication:
         policy = read_policy(self.record.value)
         if not policy.enabled:
             return "disabled"
-        check_labels(self.record, PASSWORD)
+        check_labels(self.record, PUBLISHED_PASSWORD)
         check_editable(self.record)
         password = self._password()
         destinations = read_destinations(self.record.value("deliver_to"), policy.cloud)
@@ -142,8 +140,8 @@ class Publication:
         except (Failed, CallError) as error:
             azure, problem = None, Failed(str(error), error.hint)
             self._refused |= {each: problem for each in destinations if not each.keeper_record}
-        versions = any(each.holds_versions for each in destinations)
-        return Reach(host.http, azure, host.vault, params.attached, self.record.uid, _HAND_OVER, versions)
+        form, versions = PUBLISHED_PASSWORD.hand_over, any(each.holds_versions for each in destinations)
+        return Reach(host.http, azure, host.vault, params.attached, self.record.uid, form, versions)
 
     def _check(self, destinations: list[Destination], reach: Reach) -> None:
         """Find out who cannot be served. Half of the time is for that, so that one who hangs leaves time for others."""

@@ -1,0 +1,98 @@
+"""Rotate the client secret of an Azure app registration.
+
+A new client secret is made beside the old ones, in Microsoft Graph, and signs in several times in a row. It is saved in
+the record (client_secret_id, client_secret, expires), and each destination in deliver_to gets it. Only then are old
+secrets removed, as remove_old and overlap_hours say: by default every other secret of the app, at once. A new one that
+is not accepted or cannot be saved is removed again, and the record keeps what it had.
+
+Field that names the app: application_object_id. All others are optional: docs/fields.md.
+Permission of the rotating application: Application.ReadWrite.OwnedBy of Microsoft Graph, as an owner of the app.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from gateway.admin import AdminCredential
+from gateway.azure import Azure
+from gateway.clouds import Cloud
+from gateway.credential import HandOver, LiveCredential, Minted, Target
+from gateway.entra import CANNOT_SIGN_IN, aadsts
+from gateway.errors import CallError
+from gateway.graph import Application
+from gateway.http import Http
+from gateway.kind import Wanted
+from gateway.kinds.registry import APP_SECRET
+from gateway.minting import MintedKind
+from gateway.owners import make_owners
+from gateway.secret import Secret
+
+
+class AzureAppSecret(MintedKind):
+    """A client secret of an app registration, in Microsoft Graph.
+
+    https://learn.microsoft.com/graph/api/application-addpassword
+    """
+
+    facts = APP_SECRET
+    azure: Azure
+    object_id = client_id = ""
+
+    def __init__(self, http: Http, cloud: Cloud, admin: AdminCredential) -> None:
+        self.azure = Azure(http, cloud, admin, begin_with=cloud.graph)
+
+    def identify(self, given: str) -> None:
+        """By object id, client id, or its service principal's object id."""
+        self._find(given)
+
+    def _find(self, given: str) -> Application:
+        app = self.azure.graph.find_application(given)
+        self.object_id, self.client_id = app.object_id, app.client_id
+        return app
+
+    def find(self, given: str, wanted: Wanted) -> tuple[Target, tuple[LiveCredential, ...]]:
+        """The application, with its client secrets."""
+        app = self._find(given)
+        # https://learn.microsoft.com/entra/identity-platform/supported-accounts-validation
+        most_live = 2 if "PersonalMicrosoftAccount" in app.audience else None
+        can_sign_in = app.audience != "PersonalMicrosoftAccount"
+        target = Target(app.object_id, app.client_id, app.name, app.created, most_live, can_sign_in)
+        return target, app.passwords
+
+    def live(self) -> tuple[LiveCredential, ...]:
+        """Its client secrets, by key id: Graph never shows a value again."""
+        return self.azure.graph.application(self.object_id).passwords
+
+    def mint(self, name: str, ends: datetime) -> Minted:
+        """A new one, beside the old ones."""
+        return self.azure.graph.add_password(self.object_id, name, ends)
+
+    def prove(self, minted: Minted) -> None:
+        """The token endpoint accepts it."""
+        self.azure.entra.accepts(self.client_id, minted.value)
+
+    def cannot_sign_in(self, error: CallError) -> bool:
+        """No service principal, or a disabled one: then no secret is ever accepted."""
+        return aadsts(error) in CANNOT_SIGN_IN and not self.azure.graph.can_sign_in(self.client_id)
+
+    def retire(self, key_id: str) -> bool:
+        """An old one ends at once; tokens that it got live on for about an hour."""
+        return self.azure.graph.remove_password(self.object_id, key_id)
+
+    def hand_over(self) -> HandOver:
+        """As a client secret, with the client id that it belongs to."""
+        form = self.facts.hand_over
+        return replace(form, roles={**form.roles, "clientid": self.client_id, "tenantid": self.azure.tenant_id})
+
+    def rotates_itself(self, admin: AdminCredential) -> bool:
+        """The rotating application is the one that is rotated."""
+        return admin.client_id.lower() == self.client_id.lower()
+
+    def make_owners(self, owners: tuple[str, ...]) -> list[str]:
+        """Whoever the record names becomes an owner of the registration."""
+        return make_owners(self.azure.graph, self.object_id, owners) if owners else []
+
+    def sign_in_again(self, value: Secret) -> None:
+        """Before an old secret of our own goes, the new one must carry us."""
+        self.azure.sign_in_again(value)

@@ -1,0 +1,216 @@
+"""Renew a certificate of Azure Key Vault before it expires.
+
+Key Vault makes the next version itself, by the certificate's policy and what the record wants different in it, with its
+issuer; where a CA has to sign, the signing request is saved in the record (csr), and each run says so until the
+answer is merged. A version that is newer than the published one is published, and no other is made. The new version is
+checked, attached to the record where the field export says so, saved in it (certificate_version, thumbprint, expires
+and more), and each destination in deliver_to gets it. Only then are old versions disabled, as remove_old and
+overlap_hours say; by default they stay. A version that could not be saved stays, and the next run publishes it.
+
+Field that names the certificate: certificate_id. All others are optional: docs/certificates.md.
+Permission of the rotating application: the role Key Vault Certificates Officer on the vault; Key Vault Secrets User,
+too, where the private key is exported or delivered.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from gateway import x509
+from gateway.admin import AdminCredential
+from gateway.azure import Azure
+from gateway.certificate_policy import Wishes, read_wishes, same_subject
+from gateway.certificates import SELF, UNKNOWN, CertificateVault, Operation, Version
+from gateway.clouds import Cloud
+from gateway.credential import HandOver, LiveCredential, Minted, Target, stamp
+from gateway.errors import Failed, Incomplete, RotationError
+from gateway.exporting import Export
+from gateway.http import Http
+from gateway.key_vault_id import CertificateId
+from gateway.kind import Wanted
+from gateway.kinds.registry import CERTIFICATE
+from gateway.renewing import RenewedKind, waiting_for_a_ca
+from gateway.rules import newest
+from gateway.secret import Secret
+from gateway.vault import VaultRecord
+
+log = logging.getLogger("gateway")
+
+
+class KeyVaultCertificate(RenewedKind):
+    """A certificate of a key vault, which makes the next version itself, with an issuer or a CA.
+
+    https://learn.microsoft.com/azure/key-vault/certificates/overview-renew-certificate
+    """
+
+    facts = CERTIFICATE
+    azure: Azure
+    vault: CertificateVault
+    wanted: Wanted
+    newest: Version
+    wishes: Wishes
+    made: dict[str, datetime]
+    said: x509.Facts
+    """what stands in the version that was read last"""
+
+    def __init__(self, http: Http, cloud: Cloud, admin: AdminCredential) -> None:
+        self.http, self.azure = http, Azure(http, cloud, admin, begin_with=f"https://{cloud.key_vault}")
+
+    def find(self, given: str, wanted: Wanted) -> tuple[Target, tuple[LiveCredential, ...]]:
+        """The certificate by its identifier, and its versions that are switched on."""
+        place = CertificateId.read(given, self.azure.cloud, self.target)
+        if place.version:
+            raise Failed(
+                f"{self.target} names one version, and a version cannot be renewed",
+                f"remove /{place.version} from the field: the certificate as a whole is renewed",
+            )
+        self.wanted, self.id, self.name = wanted, str(place), place.name
+        self.vault = CertificateVault(self.http, self.azure, place.vault_url)
+        self.export = Export(wanted.record, self.name, lambda version: self.vault.bundle(self.name, version))
+        versions = self.vault.versions(self.name)
+        if not versions:
+            raise self._without_versions()
+        live = self._live(versions)
+        if not live:
+            raise Failed(f"every version of {self.name} is disabled", "enable the newest one in the portal")
+        if not versions[-1].enabled:
+            log.warning("the newest version of %s is disabled; what is enabled counts", self.name)
+        self.newest = versions[-1]
+        self.wishes = read_wishes(wanted.record.value, lambda: self._shown_subject(versions))
+        return Target(self.id, "", self.name, stamp(versions[0].made), None, True), live
+
+    def _without_versions(self) -> RotationError:
+        operation = self.operation()
+        if operation is not None and operation.is_open:
+            return Incomplete(
+                f"{self.name} has no version yet: its first one is being made, by the issuer {operation.issuer}",
+                f"keeper-rotation certificate status {self.id} says what it waits for",
+            )
+        where = f"{self.target}: there is no certificate {self.name} in {self.vault.url}"
+        if self.vault.is_deleted(self.name):
+            return Failed(f"{where} any more: it was deleted", "recover it in the portal, or correct this field")
+        return Failed(where, "correct this field; keeper-rotation certificate list shows what is there")
+
+    def _shown_subject(self, versions: Sequence[Version]) -> str:
+        """Of the published version: where the record says the same, it is what we wrote there, and no wish."""
+        published = self.published_id(self.wanted.record)
+        if published not in [each.version for each in versions]:
+            return ""
+        return x509.facts(self.vault.certificate(self.name, published)).subject
+
+    def _live(self, versions: Sequence[Version]) -> tuple[LiveCredential, ...]:
+        self.made = {each.version: each.made for each in versions}
+        return tuple(
+            LiveCredential(each.version, "", each.thumbprint[:3], each.expires, each.made)
+            for each in versions
+            if each.enabled
+        )
+
+    def live(self) -> tuple[LiveCredential, ...]:
+        """Its versions that are switched on."""
+        return self._live(self.vault.versions(self.name))
+
+    def is_behind(self, record: VaultRecord, listed: Sequence[LiveCredential]) -> bool:
+        """The vault has renewed it by itself, or the attachment is missing."""
+        return newest(listed).key_id != self.published_id(record) or self.export.is_missing(record)
+
+    def waits_for(self, record: VaultRecord) -> tuple[str, str] | None:
+        """A CA, once the record has its signing request, until somebody merges its answer or cancels."""
+        return waiting_for_a_ca(self.id) if self._is_asked_for(record) else None
+
+    def stale(self, record: VaultRecord) -> tuple[str, ...]:
+        """A signing request that nobody waits for any more."""
+        return ("csr",) if record.value("csr") and not self._is_asked_for(record) else ()
+
+    def _is_asked_for(self, record: VaultRecord) -> bool:
+        operation = self.operation() if record.value("csr").strip() else None
+        return operation is not None and operation.is_open
+
+    def operation(self) -> Operation | None:
+        """How the making of a version goes."""
+        return self.vault.operation(self.name)
+
+    def refuse_unrenewable(self) -> None:
+        """With an issuer that the vault does not know, nobody would issue anything."""
+        self.policy: dict[str, Any] = self.wishes.applied(self.vault.policy(self.name))
+        issuer = str((self.policy.get("issuer") or {}).get("name") or UNKNOWN)
+        self._refuse_contradictions(issuer)
+        if issuer in (SELF, UNKNOWN):
+            return
+        known = self.vault.issuer(issuer)
+        if known is None or (known.get("attributes") or {}).get("enabled") is False:
+            raise Failed(
+                f"it cannot be renewed: its issuer {issuer} is not set up in the vault",
+                "set the issuer up in the vault, or change the policy's issuer to Unknown and have each version signed",
+            )
+
+    def _refuse_contradictions(self, issuer: str) -> None:
+        months = (self.policy.get("x509_props") or {}).get("validity_months") or 12
+        self._refuse_too_early(timedelta(days=30 * months), f"validity, validity_months {months}")
+        if issuer != SELF and self.newest.not_before:
+            given = self.newest.expires - self.newest.not_before
+            self._refuse_too_early(given, f"validity of {given.days} days, which its issuer gave")
+        wanted = "export" if self.export.form else "deliver_to" if self.wanted.delivers else ""
+        if wanted and (self.policy.get("key_props") or {}).get("exportable") is False:
+            raise Failed(
+                f"{wanted}: the private key of {self.name} cannot leave the vault",
+                "take it out of this field, or make the key exportable in the certificate's policy",
+            )
+
+    def _refuse_too_early(self, validity: timedelta, what: str) -> None:
+        if self.wanted.rotate_before is not None and self.wanted.rotate_before >= validity:
+            hours = self.facts.defaults["rotate_before_hours"]
+            raise Failed(
+                f"rotate_before_hours is not shorter than the certificate's {what}",
+                f"set it to less, such as 168 (where the record lacks the field, it is {hours}), or every run would "
+                "renew",
+            )
+
+    def begin(self, last: str) -> Operation:
+        """A new version, by the certificate's own policy or with what the record wants different."""
+        return self.vault.begin(self.name, self.policy if self.wishes else None, None, last)
+
+    def read(self, version: str) -> Minted:
+        """What stands in the certificate itself."""
+        self.said = x509.facts(self.vault.certificate(self.name, version))
+        return Minted(version, Secret(self.said.thumbprint), self.said.expires, self.made.get(version))
+
+    def check_valid(self, minted: Minted) -> None:
+        """It is valid now."""
+        if not self.said.not_before <= self.http.now() < self.said.expires:
+            until = f"{stamp(self.said.not_before)} to {stamp(self.said.expires)}"
+            raise Failed("the new version is not valid now", f"it is from {until}")
+
+    def switch_off(self, version: str) -> None:
+        """It is disabled: one version alone cannot be deleted."""
+        self.vault.enable(self.name, version, False)
+
+    def more_outputs(self, minted: Minted, record: VaultRecord) -> dict[str, str]:
+        """What a person wants to know of a certificate, and the attachment's name and password."""
+        written = {
+            "serial_number": self.said.serial_number,
+            "issuer": self.said.issuer,
+            "not_before": stamp(self.said.not_before),
+        }
+        written.update(self.export.outputs(record))
+        if not self.wishes.subject or same_subject(self.wishes.subject, self.said.subject):
+            written["subject"] = self.said.subject  # else it stays a wish, for the next version
+        if record.value("csr") and not self._is_asked_for(record):
+            written["csr"] = ""
+        return written
+
+    def deliverable(self, value: Secret, record: VaultRecord) -> Secret:
+        """The certificate with its key, as Key Vault keeps it."""
+        return Secret(self.vault.secret(self.name, self.published_id(record))[0])
+
+    def address(self, key_id: str) -> str:
+        """Key Vault shows each version as a secret too."""
+        return f"{self.vault.url}/secrets/{self.name}/{key_id}"
+
+    def hand_over(self) -> HandOver:
+        """As a certificate."""
+        return replace(self.facts.hand_over, content_type=x509.PFX, certificate=self.id)

@@ -1,0 +1,90 @@
+"""Rotate the two access keys of an Azure storage account, in turn.
+
+The record publishes one of the keys. The other one is noted in the record and regenerated, which ends its former value,
+then it signs a request. It is saved in the record (active_key, storage_key, connection_string, expires), and each
+destination in deliver_to gets it. The key that was published before lives on until its turn comes; with remove_old it
+is regenerated after overlap_hours, and its new value goes to nobody. A key is not regenerated while a required
+destination still holds it. A key that was regenerated and could not be saved is published by the next run.
+
+Field that names the account: storage_account_id. All others are optional: docs/storage-keys.md.
+Permission of the rotating application: the roles Storage Account Key Operator Service Role and Reader on the account.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from gateway.admin import AdminCredential
+from gateway.azure import Azure
+from gateway.clouds import Cloud
+from gateway.credential import HandOver, LiveCredential, Minted, Target
+from gateway.errors import CallError
+from gateway.http import Http
+from gateway.kind import Wanted
+from gateway.kinds.registry import STORAGE_KEY
+from gateway.regenerating import RegeneratedKind
+from gateway.storage import StorageAccount
+from gateway.vault import VaultRecord
+
+
+class AzureStorageKey(RegeneratedKind):
+    """The two keys of a storage account: one is published, the other one is regenerated and takes its place.
+
+    https://learn.microsoft.com/azure/storage/common/storage-account-keys-manage
+    """
+
+    facts = STORAGE_KEY
+    proof = "request"
+    azure: Azure
+    account: StorageAccount
+    account_id = name = ""
+    lifetime = timedelta()
+
+    def __init__(self, http: Http, cloud: Cloud, admin: AdminCredential) -> None:
+        self.azure = Azure(http, cloud, admin, begin_with=cloud.arm)
+
+    def identify(self, given: str) -> None:
+        """The account, by its resource id."""
+        self.account = StorageAccount(self.azure, given)
+        self.account_id, self.name = self.account.id, self.account.name
+
+    def find(self, given: str, wanted: Wanted) -> tuple[Target, tuple[LiveCredential, ...]]:
+        """The account, and its keys."""
+        self.identify(given)
+        self.lifetime = wanted.lifetime
+        return self.account.target(), self.live()
+
+    def live(self) -> tuple[LiveCredential, ...]:
+        """Both keys, which Azure shows as often as it is asked."""
+        return self.account.keys(self.lifetime)
+
+    def published_id(self, record: VaultRecord) -> str:
+        """The value tells which key it is, whatever name somebody wrote beside it."""
+        return self.account.name_of(record.secret(self.outputs.value)) or super().published_id(record)
+
+    def regenerate(self, key_id: str) -> None:
+        """Its former value is dead at once."""
+        self.account.regenerate(key_id)
+
+    def read(self, key_id: str, ends: datetime) -> Minted:
+        """Azure shows its value."""
+        return self.account.published(key_id, ends)
+
+    def prove(self, minted: Minted) -> None:
+        """A request that the key signs, through Microsoft's own client."""
+        self.account.signs_in(minted.value)
+
+    def cannot_sign_in(self, error: CallError) -> bool:
+        """The account admits no keys at all (allowSharedKeyAccess is off)."""
+        return not self.account.admits_keys
+
+    def more_outputs(self, minted: Minted, record: VaultRecord) -> dict[str, str]:
+        """The connection string that most consumers take."""
+        return {"connection_string": self.account.connection_string(minted.value)}
+
+    def hand_over(self) -> HandOver:
+        """As an access key, with the tags that Microsoft's own rotation samples put on a secret."""
+        days = str(self.lifetime.days)
+        tags = {"CredentialId": "{key_id}", "ProviderAddress": self.account_id, "ValidityPeriodDays": days}
+        return replace(self.facts.hand_over, roles={"accountname": self.name}, tags=tags)
