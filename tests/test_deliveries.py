@@ -213,15 +213,27 @@ def test_devops_connection_that_is_not_there(stage: Stage) -> None:
     refused(stage, "no such service connection")
 
 
-def test_devops_with_a_personal_access_token(stage: Stage) -> None:
+def personal_access_token(stage: Stage) -> None:
+    """One of a user who is Administrator of the connection, in a record that is attached."""
     made = stage.deliver("devops_address", granted=False)
     token = stage.sandbox.devops.add_pat(made.organization, "Ada")
     stage.sandbox.devops.grant(made.organization, "Ada", made.endpoint)
-    (field,) = [{"type": "secret", "label": "azure_devops_pat", "value": [token]}]
-    uid = stage.sandbox.keeper.add_record("DevOps token", "login", [], [field])
-    stage.attached.append(uid)
+    field = {"type": "secret", "label": "azure_devops_pat", "value": [token]}
+    stage.attached.append(stage.sandbox.keeper.add_record("DevOps token", "login", [], [field]))
+
+
+def test_devops_with_a_personal_access_token(stage: Stage) -> None:
+    personal_access_token(stage)
     rotated(stage)
     assert not [what for what in stage.undelivered() if "dev.azure.com" in what]
+
+
+@pytest.mark.parametrize("status", [401, 203, 302])
+def test_devops_personal_access_token_that_has_ended(status: int, stage: Stage) -> None:
+    personal_access_token(stage)
+    stage.sandbox.fault("devops", "get_endpoint", faults.Status(status), times=None)
+    said = refused(stage, f"HTTP {status} sign-in refused", "put a new token in azure_devops_pat").report["hint"]
+    assert "'All accessible organizations' ends on 1 December 2026" in said and "service principal" not in said
 
 
 def test_devops_that_answers_with_its_sign_in_page(stage: Stage) -> None:

@@ -32,6 +32,10 @@ _RIGHTS = (
     "add the rotating application's service principal to the organisation (Basic) and make it Administrator of the "
     "service connection"
 )
+_TOKEN_ENDED = (
+    f"put a new token in {PAT_LABEL}, made for this organisation: the old one has expired, was revoked, or is for "
+    "another organisation; one for 'All accessible organizations' ends on 1 December 2026"
+)
 
 
 class DevOpsConnection(Destination):
@@ -148,22 +152,23 @@ class DevOpsConnection(Destination):
         self, reach: Reach, method: str, path: str, payload: dict[str, Any] | None, version: str
     ) -> requests.Response:
         url = f"{ROOT}/{quote(self.organisation)}/{path}{'&' if '?' in path else '?'}api-version={version}"
-        headers = {"Authorization": self._authorization(reach), "X-TFS-FedAuthRedirect": "Suppress"}
+        token = next(filter(None, (attached.get(PAT_LABEL) for attached in reach.attached)), "")
+        headers = {"Authorization": _authorization(reach, token), "X-TFS-FedAuthRedirect": "Suppress"}
         response = reach.http.raw(self.address, method, url, json=payload, headers=headers)
         status = response.status_code
         if status >= 500:
             raise Unclear(self.address, f"HTTP {status}")
         if status in (203, 302, 401):
-            raise Refused(self.address, status, "sign-in refused", hint=_RIGHTS)
+            raise Refused(self.address, status, "sign-in refused", hint=_TOKEN_ENDED if token else _RIGHTS)
         if not 200 <= status < 300:
             code = str((json_object(response) or {}).get("typeKey", ""))
             wait = retry_after(response)
             raise Refused(self.address, status, code, throttled=status == 429, retry_after=wait, hint=_RIGHTS)
         return response
 
-    def _authorization(self, reach: Reach) -> str:
-        for attached in reach.attached:
-            if token := attached.get(PAT_LABEL):
-                mask(token)
-                return "Basic " + base64.b64encode(f":{token}".encode()).decode()
+
+def _authorization(reach: Reach, token: str) -> str:
+    if not token:
         return "Bearer " + reach.azure.token(SCOPE).reveal()
+    mask(token)
+    return "Basic " + base64.b64encode(f":{token}".encode()).decode()
