@@ -112,13 +112,25 @@ def read_marker(name: str) -> Marker | None:
     return Marker(parts[1], parts[2], parts[3], datetime.fromtimestamp(int(parts[4]), UTC))
 
 
-def read_stamp(text: str) -> datetime | None:
-    """A moment that a record holds, UTC where no zone is said; None where somebody made something else of it."""
+def utc(text: str) -> datetime:
+    """A moment as services and records write it, in UTC, which is also meant where no zone is named.
+
+    Raises:
+        ValueError: it is none.
+    """
+    moment = datetime.fromisoformat(text.strip())
     try:
-        moment = datetime.fromisoformat(text.strip())
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError:  # in UTC it is in year 0 or 10000
+        raise ValueError(text) from None
+
+
+def read_stamp(text: str) -> datetime | None:
+    """A moment that a record holds; None where somebody made something else of it."""
+    try:
+        return utc(text)
     except ValueError:
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def stamp(moment: datetime) -> str:

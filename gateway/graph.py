@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from gateway.credential import LiveCredential, Minted, stamp
+from gateway.credential import LiveCredential, Minted, stamp, utc
 from gateway.errors import CallError, Failed, Refused, Unclear
 from gateway.http import Answer, Http
 from gateway.secret import Secret
@@ -151,7 +151,7 @@ class Graph:
         path = f"/applications/{object_id}/addPassword"
         body = self._send("addPassword", "POST", path, {"passwordCredential": wish}).body
         try:
-            return Minted(str(body["keyId"]).lower(), Secret(body["secretText"]), _moment(body["endDateTime"]))
+            return Minted(str(body["keyId"]).lower(), Secret(body["secretText"]), utc(body["endDateTime"]))
         except (KeyError, TypeError, ValueError, AttributeError):
             raise Unclear("Graph addPassword", "an answer without the secret") from None
 
@@ -273,9 +273,5 @@ def _live(password: dict[str, Any]) -> LiveCredential:
         key_id=str(password["keyId"]).lower(),
         name=str(password.get("displayName") or ""),
         hint=str(password.get("hint") or ""),
-        ends=_moment(password["endDateTime"]),
+        ends=utc(password["endDateTime"]),
     )
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)

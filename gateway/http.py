@@ -155,7 +155,7 @@ def json_object(response: requests.Response) -> dict[str, Any] | None:
     """The body where it is a JSON object, else None."""
     try:
         body = json.loads(response.content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None
 

@@ -28,7 +28,7 @@ T = TypeVar("T")
 VAULTS_API_VERSION = "2026-02-01"
 
 # What Microsoft's clients, and who reads what they made of an answer, raise where it is none.
-_NO_ANSWER = (ValueError, TypeError, KeyError, AttributeError)
+_NO_ANSWER = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
 class MaybeDone(Unclear):

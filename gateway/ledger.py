@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from gateway.credential import stamp
+from gateway.credential import stamp, utc
 from gateway.errors import Failed
 
 VERSION = 1
@@ -104,7 +104,7 @@ def read_ledger(text: str, record_uid: str) -> Ledger:
         holds = {str(address): str(key_id) for address, key_id in content["holds"].items()}
         named, target, key_id = (str(content[name]) for name in ("named", "target", "key_id"))
         return Ledger(named, target, key_id, entries, holds, _intent(content.get("regenerating")))
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise Failed(
             "rotation_state cannot be read: it was edited, or written by another version of this package",
             "put the field back from the record's history, or run the same version on all hosts; where it is emptied, "
@@ -113,12 +113,10 @@ def read_ledger(text: str, record_uid: str) -> Ledger:
 
 
 def _entry(row: dict[str, Any]) -> Entry:
-    after = datetime.fromisoformat(row["after"]) if row["after"] else None
-    return Entry(after if after is None or after.tzinfo else after.replace(tzinfo=UTC), bool(row["published"]))
+    return Entry(utc(row["after"]) if row["after"] else None, bool(row["published"]))
 
 
 def _intent(row: dict[str, Any] | None) -> Intent | None:
     if row is None:
         return None
-    before, until = datetime.fromisoformat(row["before"]), datetime.fromisoformat(row["until"])
-    return Intent(str(row["key_id"]), before, str(row["lock"]), until)
+    return Intent(str(row["key_id"]), utc(row["before"]), str(row["lock"]), utc(row["until"]))

@@ -97,7 +97,7 @@ def _decoded(text: str, shape: type, place: str) -> Any:
         raise Failed(f"{place}: not base64, or cut short", _HOW) from None
     try:
         value = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Failed(f"{place}: not JSON inside the base64, or cut short", _HOW) from None
     if not isinstance(value, shape):
         raise Failed(f"{place}: a JSON {'object' if shape is dict else 'array'} is expected", _HOW)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gateway.azure import Azure
-from gateway.credential import LiveCredential, Minted, Target
+from gateway.credential import LiveCredential, Minted, Target, utc
 from gateway.deliveries.base import arm_id
 from gateway.errors import Failed, NotSent, Refused, Unclear
 from gateway.secret import Secret
@@ -147,4 +147,4 @@ def _with_role(error: Refused) -> Refused:
 
 def _moment(text: str) -> datetime:
     # Seven fractional digits, and a zone.
-    return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text))
+    return utc(re.sub(r"(\.\d{6})\d+", r"\1", text))

@@ -1,4 +1,4 @@
-"""Numbers and moments in a service's headers that are none, or odd ones: no rotation ends for them."""
+"""Numbers and moments in a service's answer that are none, or odd ones, and an answer that is no end of brackets."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import requests
 from gateway.deadline import Deadline
 from gateway.http import Http, retry_after
 from sandbox import faults
+from sandbox.directory import Password
 from tests.stage import Stage
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
@@ -88,6 +89,45 @@ def test_no_service_tells_the_time(what: str, stage: Stage, monkeypatch: pytest.
     assert (outcome.code, outcome.result) == (0, "rotated"), outcome
     assert stage.published_works() and stage.working()[destination]
     assert stage.live() == {stage.value("client_secret_id")}
+
+
+# When the app's secrets end, as Graph says: exit code, and a part of the error.
+ENDS = {
+    "9999-12-31T23:59:59Z": (0, ""),
+    "2027-01-01T00:00:00": (0, ""),
+    "9999-12-31T23:59:59-05:00": (1, "Graph application: an answer that lacks what was asked for"),
+    "20299999999-01-01T00:00:00Z": (1, "Graph application: an answer that lacks what was asked for"),
+}
+
+
+@pytest.mark.parametrize("ends", ENDS)
+def test_a_secret_ends_at_an_odd_moment(ends: str, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, error = ENDS[ends]
+    live, shown = stage.live(), Password.shown
+    old = list(stage.sandbox.graph.passwords(stage.at.target_object_id))
+    odd = {"endDateTime": ends}
+    monkeypatch.setattr(Password, "shown", lambda each: shown(each) | (odd if each in old else {}))
+    outcome = stage.run()
+    assert outcome.code == code and error in outcome.report["error"], outcome
+    assert stage.published_works() and (stage.live() == live) is (code == 1)
+
+
+DEEP = {
+    "where it is looked for": ("get_application", 1),
+    "where the secret is made": ("add_password", 0),
+    "where an old one goes": ("remove_password", 0),
+}
+
+
+@pytest.mark.parametrize("where", DEEP)
+def test_an_answer_of_brackets_without_an_end(where: str, stage: Stage) -> None:
+    operation, code = DEEP[where]
+    body = b'{"a":' + b"[" * 100_000
+    times = None if code else 1
+    stage.sandbox.fault("graph", operation, faults.ErrorAfter(200, {}, body), times=times)
+    outcome = stage.run()
+    assert outcome.code == code and "unforeseen" not in outcome.report["error"], outcome
+    assert stage.published_works()
 
 
 THROTTLED = {

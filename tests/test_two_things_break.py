@@ -133,6 +133,10 @@ BROKEN_LEDGERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "of another version": lambda state: json.dumps(state | {"version": 99}),
     "cut short": lambda state: json.dumps(state)[:-9],
     "of another shape": lambda state: json.dumps(state | {"retire": {"a": 1}}),
+    "with a moment after the last": lambda state: json.dumps(
+        state | {"retire": [{"key_id": "a", "after": "9999-12-31T23:59:59-23:59", "published": True}]}
+    ),
+    "nested without an end": lambda state: json.dumps(state)[:-1] + ', "more": ' + "[" * 100_000,
 }
 
 
