@@ -23,7 +23,7 @@ import logging
 
 from gateway import rules
 from gateway.confirming import confirm
-from gateway.engine.deliver import check_destinations, deliver, delivery_of_new, delivery_of_published
+from gateway.engine.deliver import after_retirement, check_destinations, deliver, delivery_of_new, delivery_of_published
 from gateway.engine.publish import make, publish, tidy
 from gateway.engine.retire import make_room, remove_orphans, remove_overdue, retire
 from gateway.engine.state import State
@@ -56,7 +56,8 @@ def rotate(state: State) -> str:
     tidy(state)
     delivery = delivery_of_new(state, minted)
     if delivery and deliver(state, delivery, ledger):
-        retire(state, delivery, entries, listing)
+        retire(state, minted.key_id, entries, listing)
+        after_retirement(state, delivery, state.report.removed)
     return _end(state, "rotated")
 
 
@@ -88,7 +89,7 @@ def _without_a_new_one(state: State) -> str:
     tidy(state)
     delivery = delivery_of_published(state, published)
     if delivery and deliver(state, delivery, at.known.ledger.publishing(published.key_id)):
-        at.deliveries.after_retirement(delivery, remove_overdue(state))
+        after_retirement(state, delivery, remove_overdue(state))
     return "finished" if unfinished else "not_due"
 
 

@@ -6,8 +6,7 @@ Source: https://learn.microsoft.com/rest/api/storagerp/storage-accounts
 
 from __future__ import annotations
 
-import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gateway.azure import Azure
@@ -19,6 +18,7 @@ from gateway.secret import Secret
 API_VERSION = "2023-05-01"
 NAMES = ("key1", "key2")
 ROLE = "Storage Account Key Operator Service Role"
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _EXAMPLE = "/subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.Storage/storageAccounts/<name>"
 
 
@@ -73,7 +73,7 @@ class StorageAccount:
             try:
                 rows = {str(row["keyName"]).lower(): row for row in body["keys"]}
                 self._last = {
-                    name: (Secret(rows[name]["value"]), _moment(rows[name]["creationTime"])) for name in NAMES
+                    name: (Secret(rows[name]["value"]), _moment(rows[name].get("creationTime"))) for name in NAMES
                 }
             except (KeyError, TypeError, ValueError):
                 raise Unclear("Azure listKeys", "an answer without both keys") from None
@@ -145,6 +145,6 @@ def _with_role(error: Refused) -> Refused:
     return error
 
 
-def _moment(text: str) -> datetime:
-    # Seven fractional digits, and a zone.
-    return utc(re.sub(r"(\.\d{6})\d+", r"\1", text))
+def _moment(text: str | None) -> datetime:
+    # Null: the key was not regenerated since Azure tells creation times.
+    return utc(text) if text else _LONG_AGO

@@ -32,9 +32,13 @@ class Storage(Part):
 
     def add_account(
         self, name: str, group: str = "rotation", age_days: float = 100.0, *, suffix: str = SUFFIXES[0],
-        allow_shared_key: bool = True,
+        allow_shared_key: bool = True, ages_known: bool = True,
     ) -> StorageAccount:  # fmt: skip
-        """Make a storage account. Raises ValueError if Azure would not take the name or knows no such suffix."""
+        """Make a storage account. Raises ValueError if Azure would not take the name or knows no such suffix.
+
+        ``ages_known``: whether Azure shows when the keys were made, which it does not before their first regeneration
+        where the account is an old one.
+        """
         if not NAME.fullmatch(name) or suffix not in SUFFIXES:
             raise ValueError(f"no storage account can be at {name}.blob.{suffix}")
         resource_id = f"{self.arm.resources.group_id(group)}/providers/{STORAGE_TYPE}/{name}"
@@ -42,9 +46,9 @@ class Storage(Part):
         with STATE:
             if group.lower() not in self.arm.resources.groups:
                 self.arm.resources.add_group(group)
-            keys = {key: self._new_key(created) for key in KEY_NAMES}
+            keys = {key: self._new_key(created if ages_known else None) for key in KEY_NAMES}
             return self.arm.resources.add(StorageAccount(
-                resource_id, STORAGE_TYPE, keys=keys, suffix=suffix, allow_shared_key=allow_shared_key
+                resource_id, STORAGE_TYPE, keys=keys, suffix=suffix, created=created, allow_shared_key=allow_shared_key
             ))  # fmt: skip
 
     def accounts(self) -> list[StorageAccount]:
@@ -67,7 +71,7 @@ class Storage(Part):
         with STATE:
             return {name: key.value for name, key in self.get(account).keys.items()}
 
-    def creation_times(self, account: StorageAccount | str) -> dict[str, str]:
+    def creation_times(self, account: StorageAccount | str) -> dict[str, str | None]:
         """When each key was made, in the very text that Resource Manager shows; the text sorts by time."""
         with STATE:
             return self.get(account).creation_times()
@@ -126,7 +130,7 @@ class Storage(Part):
         resource_id = match[0][: match.end("account")]
         return self.arm.resource(request, resource_id, StorageAccount, f"{STORAGE_TYPE}/{action}", STORAGE_TYPE)
 
-    def _new_key(self, created: float, usable_from: float = 0.0) -> StorageKey:
+    def _new_key(self, created: float | None, usable_from: float = 0.0) -> StorageKey:
         value = base64.b64encode(os.urandom(64)).decode()
         self.arm.directory.issued.append(value)
         return StorageKey(value, created, usable_from)

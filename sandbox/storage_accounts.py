@@ -18,10 +18,10 @@ NAME = re.compile(r"[a-z0-9]{3,24}")
 
 @dataclass
 class StorageKey:
-    """One key of an account, accepted from a moment on."""
+    """One key of an account, accepted from a moment on. ``created`` None: Azure does not tell."""
 
     value: str = field(repr=False)
-    created: float = 0.0
+    created: float | None = None
     usable_from: float = 0.0
 
 
@@ -31,6 +31,7 @@ class StorageAccount(Resource):
 
     keys: dict[str, StorageKey] = field(default_factory=dict)
     suffix: str = SUFFIXES[0]
+    created: float = 0.0
     allow_shared_key: bool = True
     expiry_days: int | None = None
     sku: str = "Standard_LRS"
@@ -52,9 +53,9 @@ class StorageAccount(Resource):
             f"EndpointSuffix={self.suffix}"
         )
 
-    def creation_times(self) -> dict[str, str]:
-        """When each key was made, in the very text that Resource Manager shows."""
-        return {name: moment(key.created) for name, key in self.keys.items()}
+    def creation_times(self) -> dict[str, str | None]:
+        """When each key was made, in the very text that Resource Manager shows; null where it does not tell."""
+        return {name: moment(key.created) if key.created else None for name, key in self.keys.items()}
 
     def shown(self) -> dict[str, Any]:
         """As ARM shows it: the keys' ages, never the keys."""
@@ -69,7 +70,7 @@ class StorageAccount(Resource):
                 "minimumTlsVersion": "TLS1_2",
                 "allowBlobPublicAccess": False,
                 "supportsHttpsTrafficOnly": True,
-                "creationTime": moment(min(key.created for key in self.keys.values())),
+                "creationTime": moment(self.created),
                 "primaryEndpoints": {
                     service: f"https://{self.host(service)}/" for service in ("blob", "queue", "table", "file")
                 },
@@ -81,8 +82,9 @@ class StorageAccount(Resource):
 
     def key_list(self) -> Response:
         """Both keys, whichever was asked for."""
+        made = self.creation_times()
         return Response.of(200, {"keys": [
-            {"creationTime": moment(key.created), "keyName": name, "value": key.value, "permissions": "FULL"}
+            {"creationTime": made[name], "keyName": name, "value": key.value, "permissions": "FULL"}
             for name, key in self.keys.items()
         ]})  # fmt: skip
 

@@ -25,7 +25,7 @@ class FurnishedStorage:
     record_uid: str
     published: str | None
     first_keys: dict[str, str] = field(repr=False)
-    first_times: dict[str, str]
+    first_times: dict[str, str | None]
     account: StorageAccount = field(repr=False)
 
 
@@ -37,6 +37,7 @@ def furnish_storage(
     published: str | None = "key1",
     suffix: str = SUFFIXES[0],
     allow_shared_key: bool = True,
+    ages_known: bool = True,
     expires_in_days: float = 30.0,
     granted: bool = True,
     settings: Mapping[str, str] | None = None,
@@ -51,7 +52,7 @@ def furnish_storage(
     the fields named in ``without`` are left out.
     """
     account = sandbox.storage.add_account(
-        name, sandbox.resource_group, suffix=suffix, allow_shared_key=allow_shared_key
+        name, sandbox.resource_group, suffix=suffix, allow_shared_key=allow_shared_key, ages_known=ages_known
     )
     if granted:
         for role in (KEY_OPERATOR, "Reader"):

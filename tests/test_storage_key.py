@@ -51,10 +51,18 @@ class StorageStage(Stage):
         self.sandbox.keeper.edit(self.at.record_uid, "deliver_to", address)
         return address
 
+    def versions(self) -> list[Any]:
+        """The versions in the vault, oldest first."""
+        return self.sandbox.keyvault.versions("storage-vault", "storage-key")
+
+    def enabled(self) -> list[bool]:
+        """Whether each of them is enabled."""
+        return [each.enabled for each in self.versions()]
+
     def vault_works(self) -> bool:
-        """Whether the key in the vault signs requests."""
-        key = self.sandbox.keyvault.value("storage-vault", "storage-key")
-        return self.sandbox.storage.key_works(self.made.account_name, str(key))
+        """Whether the key in the vault can be read, and signs requests."""
+        last = self.versions()[-1]
+        return last.enabled and self.sandbox.storage.key_works(self.made.account_name, last.value)
 
 
 @pytest.fixture
@@ -152,6 +160,36 @@ def test_a_key_that_was_regenerated_by_hand_is_replaced_at_once(storage: Make) -
     rotated(stage)
 
 
+# Azure tells no creation time of a key that was not regenerated since it tells creation times.
+NEVER_REGENERATED: dict[str, dict[str, str]] = {
+    "every run rotates": {},
+    "a very old key is due": {"rotate_before_hours": "24", "secret_lifetime_days": "3650"},
+    "an overlap holds up nothing after two days": {"overlap_hours": "24", "remove_old": "replaced"},
+}
+
+
+@pytest.mark.parametrize("what", NEVER_REGENERATED)
+def test_keys_that_were_never_regenerated(what: str, storage: Make) -> None:
+    stage = storage(ages_known=False, settings=NEVER_REGENERATED[what])
+    assert set(stage.sandbox.storage.creation_times(stage.made.account).values()) == {None}
+    rotated(stage)
+    assert stage.regenerated() == ["key2"]
+    stage.sandbox.clock.advance(2 * DAY)
+    stage.sandbox.keeper.edit(stage.at.record_uid, "rotate_before_hours", "")
+    rotated(stage)
+    assert stage.value("active_key") == "key1"
+
+
+@pytest.mark.parametrize("fault", ["kill after", "reset after"])
+def test_a_first_regeneration_whose_answer_is_lost_is_noticed(fault: str, storage: Make) -> None:
+    stage = storage(ages_known=False)
+    stage.sandbox.fault("arm", "regenerate_storage_key", FAULTS[fault])
+    if fault in KILLS:
+        assert stage.run().code == -9
+    rotated(stage)
+    assert stage.regenerated() == ["key2"], "once"
+
+
 def test_an_account_that_admits_no_keys_is_proved_by_the_listing(storage: Make) -> None:
     stage = storage(allow_shared_key=False)
     outcome = stage.run()
@@ -174,6 +212,77 @@ def test_key_vault_gets_the_key_with_the_tags_of_microsofts_samples(storage: Mak
     assert version.tags["ProviderAddress"] == stage.made.account_id
     assert version.tags["ValidityPeriodDays"] == "365"
     assert version.exp
+
+
+def _every_other_day(stage: StorageStage) -> None:
+    """The next run ends ``key1``, whose overlap is over, and gives it a new value to publish."""
+    stage.sandbox.keeper.edit(stage.at.record_uid, "overlap_hours", "24")
+    stage.sandbox.keeper.edit(stage.at.record_uid, "remove_old", "replaced")
+    rotated(stage)
+
+
+def _killed_before_the_former_key_ends(stage: StorageStage) -> None:
+    """The next run ends ``key1`` as overdue, and gives it a new value to publish."""
+    stage.sandbox.keeper.edit(stage.at.record_uid, "remove_old", "all")
+    stage.sandbox.fault("arm", "regenerate_storage_key", faults.KillBefore(), nth=2)
+    assert stage.run().code == -9
+
+
+ENDED_AND_PUBLISHED = {
+    "overlap_hours of a day, a run every other day": _every_other_day,
+    "killed before the former key was ended": _killed_before_the_former_key_ends,
+}
+
+
+@pytest.mark.parametrize("what", ENDED_AND_PUBLISHED)
+def test_a_key_that_one_run_ends_and_publishes_stays_enabled_in_key_vault(what: str, storage: Make) -> None:
+    stage = storage()
+    stage.to_key_vault()
+    ENDED_AND_PUBLISHED[what](stage)
+    for _ in range(3):
+        stage.sandbox.clock.advance(2 * DAY)
+        outcome = rotated(stage)
+        assert outcome.report["removed"]
+        assert stage.vault_works(), "the version that was delivered is enabled"
+    *former, _, _ = stage.enabled()
+    assert not any(former[1:]), "older ones are disabled, but for one that is not ours"
+
+
+def test_a_key_that_another_host_publishes_meanwhile_stays_enabled_in_key_vault(storage: Make) -> None:
+    stage = storage(settings={"remove_old": "all"})
+    stage.to_key_vault()
+    process, fault = held(stage, "keyvault.list_versions", 1, faults.Pause())
+    other = stage.run(ROTATION_LOCK_DIR=str(stage.home / "other-host"))
+    assert (other.code, stage.value("active_key")) == (0, "key1"), other
+    fault.release.set()
+    first = stage.finish(process)
+    assert first.code == 0, first
+    assert stage.works() and stage.vault_works()
+
+
+def test_a_version_of_ours_that_is_disabled_is_replaced(storage: Make) -> None:
+    stage = storage()
+    stage.to_key_vault()
+    (first,) = stage.versions()
+    first.tags, first.content_type = {"team": "orders"}, "a key"
+    stage.sandbox.clock.advance(DAY)
+    rotated(stage)
+    stage.versions()[-1].enabled = False
+    stage.sandbox.clock.advance(DAY)
+    rotated(stage)
+    last = stage.versions()[-1]
+    assert stage.enabled() == [True, False, True] and stage.vault_works()
+    assert (last.tags["team"], last.content_type) == ("orders", "a key")
+
+
+def test_a_version_of_another_record_that_is_disabled_is_left_alone(storage: Make) -> None:
+    stage = storage()
+    stage.to_key_vault()
+    (first,) = stage.versions()
+    first.tags, first.enabled = {"keeper-record": "another", "keeper-key-id": "key1"}, False
+    outcome = stage.run()
+    assert outcome.code == 1 and "enable it" in outcome.report["hint"]
+    assert not stage.regenerated()
 
 
 def test_a_key_that_a_destination_still_holds_is_not_regenerated(storage: Make) -> None:

@@ -185,6 +185,14 @@ REASONS = {
 }
 
 
+def test_a_secret_whose_current_version_is_ours_and_disabled_can_be_used(stage: Stage) -> None:
+    made = furnished(stage)
+    tags = {"keeper-record": stage.at.record_uid}
+    stage.sandbox.keyvault.set_secret(made.vault, made.secret_name, tags=tags, enabled=False)
+    found, _ = listed(stage)
+    assert by_name(found, made.secret_name)["usable"] is True
+
+
 def test_what_cannot_be_used_says_why(stage: Stage) -> None:
     made = furnished(stage)
     _connections_of_devops(stage, made)

@@ -53,7 +53,7 @@ class Done:
 class Delivery:
     """What is handed over.
 
-    ``replaces``, ``replaced``: key id and value of what was published before. ``versions``: addresses of Key Vault
+    ``replaces``, ``replaced``: generation and value of what was published before. ``versions``: addresses of Key Vault
     versions that hold it.
     """
 
@@ -126,7 +126,7 @@ class Destination(ABC):
         """
 
     def after_retirement(self, reach: Reach, delivery: Delivery, removed: list[str]) -> None:  # noqa: B027
-        """The secrets with these key ids are dead now: most have nothing to do then. Raises CallError."""
+        """The secrets with these key ids and generations are dead now: most have nothing to do. Raises CallError."""
 
 
 def portal_resource(text: str, cloud: Cloud) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit
 
@@ -17,7 +18,7 @@ from gateway.errors import Failed, Refused, Unclear
 from gateway.key_vault import KeyVaultCalls
 
 if TYPE_CHECKING:
-    from azure.keyvault.secrets import KeyVaultSecret, SecretClient
+    from azure.keyvault.secrets import KeyVaultSecret, SecretClient, SecretProperties
 
 T = TypeVar("T")
 
@@ -69,14 +70,15 @@ class KeyVaultSecretDestination(Destination):
         return cls(f"https://{parts.netloc.lower()}", found.group(1), optional)
 
     def check(self, reach: Reach) -> list[str]:
-        """It can be read, or does not exist and its name is free."""
+        """It can be read, is disabled and ours, or does not exist and its name is free."""
         client = self.client(reach)
         try:
             self.patiently(reach, lambda: client.get_secret(self.name))
         except Refused as error:
-            if error.status != 404:
+            if error.status == 404:
+                self._check_free(reach, client)
+            elif error.code != "SecretDisabled" or not is_ours(self._newest(reach, client), reach):
                 raise
-            self._check_free(reach, client)
         return []
 
     def _check_free(self, reach: Reach, client: SecretClient) -> None:
@@ -99,20 +101,30 @@ class KeyVaultSecretDestination(Destination):
         return Done(str(current.id))
 
     def _current(self, reach: Reach, client: SecretClient) -> KeyVaultSecret | None:
+        """The current version, without its value where it is disabled; None where there is none."""
+        from azure.keyvault.secrets import KeyVaultSecret
+
         try:
             return self.patiently(reach, lambda: client.get_secret(self.name))
         except Refused as error:
-            # A disabled current version is replaced by an enabled one; what is not there is made.
-            if error.status == 404 or error.code == "SecretDisabled":
+            if error.status == 404:
                 return None
+            if error.code == "SecretDisabled":
+                return KeyVaultSecret(self._newest(reach, client), None)
             raise
+
+    def _newest(self, reach: Reach, client: SecretClient) -> SecretProperties:
+        return max(self._versions(reach, client), key=lambda each: each.created_on or datetime.min.replace(tzinfo=UTC))
+
+    def _versions(self, reach: Reach, client: SecretClient) -> list[SecretProperties]:
+        return self.patiently(reach, lambda: list(client.list_properties_of_secret_versions(self.name)))
 
     def _set(
         self, reach: Reach, client: SecretClient, before: KeyVaultSecret | None, delivery: Delivery
     ) -> KeyVaultSecret:
         kept = dict(before.properties.tags or {}) if before else {}
         ours = {name: text.format(key_id=delivery.key_id) for name, text in reach.hand_over.tags.items()}
-        ours |= {RECORD: reach.record_uid, KEY: delivery.key_id}
+        ours |= {RECORD: reach.record_uid, KEY: delivery.generation}
         tags = dict(list(kept.items())[: _MOST_TAGS - len(ours)]) | ours
         content_type = before.properties.content_type if before else reach.hand_over.content_type or None
 
@@ -136,8 +148,7 @@ class KeyVaultSecretDestination(Destination):
         client = self.client(reach)
         # A version without our tag that held what was published before.
         replaced = dict.fromkeys(self._replaced, delivery.replaces)
-        listed = self.patiently(reach, lambda: list(client.list_properties_of_secret_versions(self.name)))
-        for each in listed:
+        for each in self._versions(reach, client):
             version = str(each.version)
             if each.enabled and (each.tags or {}).get(KEY, replaced.get(version)) in removed:
                 self._disable(reach, client, version)
@@ -155,3 +166,8 @@ class KeyVaultSecretDestination(Destination):
 
     def _calls(self, reach: Reach) -> KeyVaultCalls:
         return KeyVaultCalls(reach.http, reach.azure, self.vault_url, self.address, _HINTS)
+
+
+def is_ours(version: SecretProperties, reach: Reach) -> bool:
+    """Whether the record's deliveries made this version."""
+    return (version.tags or {}).get(RECORD) == reach.record_uid

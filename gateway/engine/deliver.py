@@ -27,9 +27,10 @@ def check_destinations(state: State) -> None:
 
 def delivery_of_new(state: State, minted: Minted) -> Delivery | None:
     """What destinations get of the new credential; None where that cannot be had now, which is noted."""
-    known = state.at.known
+    known, former = state.at.known, state.at.sorted.published
+    replaces = former.generation if former else known.key_id
     delivery = _delivery(state, minted.key_id, minted.value, minted.ends, minted.made)
-    return delivery and replace(delivery, replaces=known.key_id, replaced=known.value)
+    return delivery and replace(delivery, replaces=replaces, replaced=known.value)
 
 
 def delivery_of_published(state: State, published: LiveCredential) -> Delivery | None:
@@ -102,3 +103,9 @@ def _deliver_newer(state: State, record: VaultRecord) -> None:
 def _ends(state: State, expires: str) -> datetime:
     # Where somebody edits the record: how long it lives is not worth a consumer.
     return read_stamp(expires) or state.host.http.now() + state.at.policy.lifetime
+
+
+def after_retirement(state: State, delivery: Delivery, removed: list[str]) -> None:
+    """Tell the destinations what is dead: by key id, and by generation, as a key id may name a live one by now."""
+    dead = removed + [key.generation for key in state.at.sorted.all() if key.key_id in removed]
+    state.at.deliveries.after_retirement(delivery, dead)

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 from gateway import rules
 from gateway.credential import LiveCredential, read_marker
-from gateway.deliveries.base import Delivery
 from gateway.engine.state import State
 from gateway.errors import CallError
 from gateway.ledger import Entry
@@ -39,10 +38,11 @@ def make_room(state: State) -> None:
         _remove(state, rules.to_free(at.sorted, at.policy, at.known, at.deliveries.held()), "the app is full")
 
 
-def retire(state: State, delivery: Delivery, entries: dict[str, Entry], listing: Iterable[LiveCredential]) -> None:
+def retire(state: State, new: str, entries: dict[str, Entry], listing: Iterable[LiveCredential]) -> None:
     """End the old ones, once everyone required holds the new one.
 
     Args:
+        new: the key id that is published now.
         entries: what is to go, and when, as it was fixed before the new one was made.
         listing: what the target showed last.
     """
@@ -50,13 +50,12 @@ def retire(state: State, delivery: Delivery, entries: dict[str, Entry], listing:
     now, later = rules.split_by_time(entries, at.known.now)
     for key_id in later:
         state.report.keep(key_id, "its overlap_hours are not over")
-    orphans = rules.late_orphans(listing, at.sorted, at.known, delivery.key_id)
+    orphans = rules.late_orphans(listing, at.sorted, at.known, new)
     for key_id in (*now, *orphans):
         if reason := state.deadline.over():
             state.leave(f"secret {key_id} is not removed yet: {reason}")
         else:
             _remove(state, key_id, _why(entries.get(key_id)))
-    at.deliveries.after_retirement(delivery, state.report.removed)
 
 
 def _why(entry: Entry | None) -> str:

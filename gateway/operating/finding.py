@@ -18,7 +18,7 @@ from gateway.aside import Aside
 from gateway.deliveries.api_connection import API_VERSION, ApiConnection
 from gateway.deliveries.base import Destination
 from gateway.deliveries.devops import DevOpsConnection
-from gateway.deliveries.key_vault import ROLE, KeyVaultSecretDestination
+from gateway.deliveries.key_vault import ROLE, KeyVaultSecretDestination, is_ours
 from gateway.deliveries.kinds import read_destinations
 from gateway.deliveries.runbook import AutomationRunbook
 from gateway.errors import CallError, Failed
@@ -87,7 +87,7 @@ class _Secrets:
         def check(_: Destination) -> str:
             if secret.managed:
                 raise Failed("it belongs to a certificate of the vault")
-            if secret.enabled is False:
+            if secret.enabled is False and not is_ours(secret, self._asker.reach):
                 raise Failed("its current version is disabled")
             usable, doubt = self._may_set(vault, vault["id"])
             if usable is False:
