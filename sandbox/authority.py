@@ -1,10 +1,9 @@
-"""The certificate authority that vouches for the sandbox's hosts. One per process: making keys costs time."""
+"""The certificate authority that vouches for the sandbox's hosts: one per process, whichever thread asks first."""
 
 from __future__ import annotations
 
 import ssl
 import threading
-from functools import cache
 
 import trustme
 
@@ -36,7 +35,9 @@ class Authority:
         return context
 
 
-@cache
+_AUTHORITY = Authority()
+
+
 def authority() -> Authority:
     """The process's authority."""
-    return Authority()
+    return _AUTHORITY

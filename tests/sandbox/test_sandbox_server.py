@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import pytest
 import requests
+import trustme
 
 from sandbox import Furnished, Sandbox, Status
 from sandbox.messages import Request, Response
@@ -107,6 +110,17 @@ def test_another_service_is_one_class(tmp_path: Path, monkeypatch: pytest.Monkey
         assert requests.get("https://a.example.org/time/utc", timeout=5).json() == {"zone": "utc"}
         assert requests.get("https://b.example.org/else", timeout=5).status_code == 404
         assert sandbox.operations() == ["clock.tell", "clock.unknown"]
+
+
+def test_threads_that_begin_at_once_share_the_authority(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = trustme.CA
+    monkeypatch.setattr(trustme, "CA", lambda: (time.sleep(0.05), made())[1])
+    spec = importlib.util.find_spec("sandbox.authority")
+    assert spec and spec.loader
+    fresh = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fresh)
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(lambda _: fresh.authority().pem, range(4)))) == 1
 
 
 def test_starting_and_stopping_is_quick() -> None:
