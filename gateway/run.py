@@ -12,12 +12,14 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol
 
+from gateway import DOOR, __version__
 from gateway.deadline import Deadline
 from gateway.engine.state import State
 from gateway.errors import CallError, Failed, RotationError, Unknown
 from gateway.gathered import Host
 from gateway.http import Http
 from gateway.kind import Kind
+from gateway.kind_facts import KindFacts
 from gateway.kinds import registry
 from gateway.ksm_config import find_ksm_config
 from gateway.params import Params, read_params
@@ -45,20 +47,25 @@ class Task(Protocol):
         """Do it all; the report's ``result``. Raises RotationError, CallError."""
 
 
-def run(kind: str, arguments: list[str] | None = None) -> int:
-    """Do what the Gateway's line on stdin asks of this kind (its name in the registry); the exit code for `sys.exit`.
+def run(kind: str, *, door: int = DOOR, arguments: list[str] | None = None) -> int:
+    """Do what the Gateway's line on stdin asks for; the exit code for `sys.exit`.
 
     0: done. 1: failed, everything is as before. 2: saved, but something is left for the next run. 3: look at it.
+
+    Args:
+        kind: its name in the registry.
+        door: the `gateway.DOOR` that the script was made for.
     """
     hold_streams()
     _quiet_libraries()
-    return _Run(partial(_begin, kind)).finish(sys.argv[1:] if arguments is None else arguments)
-
-
-def _begin(kind: str, params: Params, host: Host, report: Report) -> Task:
     facts = registry.find(kind)
-    if facts is None:
-        raise Failed(f"there is no kind of credential {kind!r}", "attach a script of this package to the record")
+    if facts is None or door > DOOR:
+        older = f"keeper-azure-rotation {__version__} is older than this script"
+        return Report().close(Failed(f"{older} ({kind}, door {door})", "upgrade the package on this host"))
+    return _Run(partial(_begin, facts)).finish(sys.argv[1:] if arguments is None else arguments)
+
+
+def _begin(facts: KindFacts, params: Params, host: Host, report: Report) -> Task:
     found = registry.load(facts)
     task: Task = RotationTask(found, params, host, report) if issubclass(found, Kind) else found(params, host, report)
     return task

@@ -1,42 +1,44 @@
 #!/usr/bin/env python3
-"""Hand a password that Keeper has rotated to Key Vault and others. Attach this file to that record as a PAM script.
+"""Rotate the client secret of an Azure app registration.
 
-Needs the package keeper-azure-rotation on the host of the Keeper Gateway; the script command is the full path of the
-Python that it is installed in, such as /opt/keeper-azure-rotation/bin/python.
+A new client secret is made beside the old ones, in Microsoft Graph, and signs in several times in a row. It is saved in
+the record (client_secret_id, client_secret, expires), and each destination in deliver_to gets it. Only then are old
+secrets removed, as remove_old and overlap_hours say: by default every other secret of the app, at once. A new one that
+is not accepted or cannot be saved is removed again, and the record keeps what it had.
+
+Field that names the app: application_object_id. All others are optional: docs/fields.md.
+Permission of the rotating application: Application.ReadWrite.OwnedBy of Microsoft Graph, as an owner of the app.
+
+Attach this file to a PAM User record as a PAM script. The script command is the full path of the Python in which the
+package keeper-azure-rotation is installed, such as /opt/keeper-azure-rotation/bin/python. This file is only a door:
+the package does the work (gateway/kinds/app_secret.py), and an upgrade of it needs no new door.
 """
 
 import json
 import sys
 
-FITS = "0.1"  # the series of keeper-azure-rotation that this file is written for
-
 
 def refuse(error, hint):
     """Nothing was read yet: say so in the form that every outcome has, and fail."""
     print(json.dumps({"result": "failed", "error": error, "hint": hint}))
-    sys.stderr.write("error: " + error + "\nhint: " + hint + "\n")
-    sys.exit(1)
+    sys.exit("error: " + error + "\nhint: " + hint)
 
 
-if sys.version_info < (3, 11):  # noqa: UP036
+if sys.version_info < (3, 11):
     refuse(
         "Python " + sys.version.split()[0] + " is too old, 3.11 or newer is needed",
         "make the script command the full path of a newer Python in which keeper-azure-rotation is installed",
     )
 try:
-    from gateway import __version__
-except ImportError:
-    refuse(
-        "keeper-azure-rotation is not installed in " + sys.executable,
-        "make the script command the full path of the Python in which it is installed",
-    )
-if __version__.split(".")[:2] != FITS.split("."):
-    refuse(
-        "this script is for keeper-azure-rotation " + FITS + ", installed is " + __version__,
-        "install that series, or attach the script of the installed one to the record",
-    )
-
-from gateway.run import run  # noqa: E402
-
-if __name__ == "__main__":
-    sys.exit(run("azure_app_secret"))
+    from gateway.run import run
+except ImportError as error:
+    if error.name == "gateway":
+        refuse(
+            "keeper-azure-rotation is not installed in " + sys.executable,
+            "make the script command the full path of the Python in which it is installed",
+        )
+    where = "keeper-azure-rotation in " + sys.executable
+    if (error.name or "").startswith("gateway."):
+        refuse(where + " is older than this script", "upgrade the package")
+    refuse(where + " is incomplete: " + str(error), "install what its requirements.txt names, too")
+sys.exit(run("azure_app_secret", door=1))

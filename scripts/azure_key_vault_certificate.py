@@ -1,42 +1,47 @@
 #!/usr/bin/env python3
-"""Hand a password that Keeper has rotated to Key Vault and others. Attach this file to that record as a PAM script.
+"""Renew a certificate of Azure Key Vault before it expires.
 
-Needs the package keeper-azure-rotation on the host of the Keeper Gateway; the script command is the full path of the
-Python that it is installed in, such as /opt/keeper-azure-rotation/bin/python.
+Key Vault makes the next version itself, by the certificate's policy and what the record wants different in it, with its
+issuer; where a CA has to sign, the signing request is saved in the record (csr), and each run says so until the
+answer is merged. A version that is newer than the published one is published, and no other is made. The new version is
+checked, attached to the record where the field export says so, saved in it (certificate_version, thumbprint, expires
+and more), and each destination in deliver_to gets it. Only then are old versions disabled, as remove_old and
+overlap_hours say; by default they stay. A version that could not be saved stays, and the next run publishes it.
+
+Field that names the certificate: certificate_id. All others are optional: docs/certificates.md.
+Permission of the rotating application: the role Key Vault Certificates Officer on the vault; Key Vault Secrets User,
+too, where the private key is exported or delivered.
+
+Attach this file to a PAM User record as a PAM script. The script command is the full path of the Python in which the
+package keeper-azure-rotation is installed, such as /opt/keeper-azure-rotation/bin/python. This file is only a door:
+the package does the work (gateway/kinds/certificate.py), and an upgrade of it needs no new door.
 """
 
 import json
 import sys
 
-FITS = "0.1"  # the series of keeper-azure-rotation that this file is written for
-
 
 def refuse(error, hint):
     """Nothing was read yet: say so in the form that every outcome has, and fail."""
     print(json.dumps({"result": "failed", "error": error, "hint": hint}))
-    sys.stderr.write("error: " + error + "\nhint: " + hint + "\n")
-    sys.exit(1)
+    sys.exit("error: " + error + "\nhint: " + hint)
 
 
-if sys.version_info < (3, 11):  # noqa: UP036
+if sys.version_info < (3, 11):
     refuse(
         "Python " + sys.version.split()[0] + " is too old, 3.11 or newer is needed",
         "make the script command the full path of a newer Python in which keeper-azure-rotation is installed",
     )
 try:
-    from gateway import __version__
-except ImportError:
-    refuse(
-        "keeper-azure-rotation is not installed in " + sys.executable,
-        "make the script command the full path of the Python in which it is installed",
-    )
-if __version__.split(".")[:2] != FITS.split("."):
-    refuse(
-        "this script is for keeper-azure-rotation " + FITS + ", installed is " + __version__,
-        "install that series, or attach the script of the installed one to the record",
-    )
-
-from gateway.run import run  # noqa: E402
-
-if __name__ == "__main__":
-    sys.exit(run("azure_key_vault_certificate"))
+    from gateway.run import run
+except ImportError as error:
+    if error.name == "gateway":
+        refuse(
+            "keeper-azure-rotation is not installed in " + sys.executable,
+            "make the script command the full path of the Python in which it is installed",
+        )
+    where = "keeper-azure-rotation in " + sys.executable
+    if (error.name or "").startswith("gateway."):
+        refuse(where + " is older than this script", "upgrade the package")
+    refuse(where + " is incomplete: " + str(error), "install what its requirements.txt names, too")
+sys.exit(run("azure_key_vault_certificate", door=1))

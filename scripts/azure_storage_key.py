@@ -1,42 +1,45 @@
 #!/usr/bin/env python3
-"""Hand a password that Keeper has rotated to Key Vault and others. Attach this file to that record as a PAM script.
+"""Rotate the two access keys of an Azure storage account, in turn.
 
-Needs the package keeper-azure-rotation on the host of the Keeper Gateway; the script command is the full path of the
-Python that it is installed in, such as /opt/keeper-azure-rotation/bin/python.
+The record publishes one of the keys. The other one is noted in the record and regenerated, which ends its former value,
+then it signs a request. It is saved in the record (active_key, storage_key, connection_string, expires), and each
+destination in deliver_to gets it. The key that was published before lives on until its turn comes; with remove_old it
+is regenerated after overlap_hours, and its new value goes to nobody. A key is not regenerated while a required
+destination still holds it. A key that was regenerated and could not be saved is published by the next run.
+
+Field that names the account: storage_account_id. All others are optional: docs/storage-keys.md.
+Permission of the rotating application: the roles Storage Account Key Operator Service Role and Reader on the account.
+
+Attach this file to a PAM User record as a PAM script. The script command is the full path of the Python in which the
+package keeper-azure-rotation is installed, such as /opt/keeper-azure-rotation/bin/python. This file is only a door:
+the package does the work (gateway/kinds/storage_key.py), and an upgrade of it needs no new door.
 """
 
 import json
 import sys
 
-FITS = "0.1"  # the series of keeper-azure-rotation that this file is written for
-
 
 def refuse(error, hint):
     """Nothing was read yet: say so in the form that every outcome has, and fail."""
     print(json.dumps({"result": "failed", "error": error, "hint": hint}))
-    sys.stderr.write("error: " + error + "\nhint: " + hint + "\n")
-    sys.exit(1)
+    sys.exit("error: " + error + "\nhint: " + hint)
 
 
-if sys.version_info < (3, 11):  # noqa: UP036
+if sys.version_info < (3, 11):
     refuse(
         "Python " + sys.version.split()[0] + " is too old, 3.11 or newer is needed",
         "make the script command the full path of a newer Python in which keeper-azure-rotation is installed",
     )
 try:
-    from gateway import __version__
-except ImportError:
-    refuse(
-        "keeper-azure-rotation is not installed in " + sys.executable,
-        "make the script command the full path of the Python in which it is installed",
-    )
-if __version__.split(".")[:2] != FITS.split("."):
-    refuse(
-        "this script is for keeper-azure-rotation " + FITS + ", installed is " + __version__,
-        "install that series, or attach the script of the installed one to the record",
-    )
-
-from gateway.run import run  # noqa: E402
-
-if __name__ == "__main__":
-    sys.exit(run("azure_storage_key"))
+    from gateway.run import run
+except ImportError as error:
+    if error.name == "gateway":
+        refuse(
+            "keeper-azure-rotation is not installed in " + sys.executable,
+            "make the script command the full path of the Python in which it is installed",
+        )
+    where = "keeper-azure-rotation in " + sys.executable
+    if (error.name or "").startswith("gateway."):
+        refuse(where + " is older than this script", "upgrade the package")
+    refuse(where + " is incomplete: " + str(error), "install what its requirements.txt names, too")
+sys.exit(run("azure_storage_key", door=1))

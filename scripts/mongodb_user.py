@@ -1,42 +1,46 @@
 #!/usr/bin/env python3
-"""Hand a password that Keeper has rotated to Key Vault and others. Attach this file to that record as a PAM script.
+"""Rotate the password of a MongoDB user, or of two users that take turns.
 
-Needs the package keeper-azure-rotation on the host of the Keeper Gateway; the script command is the full path of the
-Python that it is installed in, such as /opt/keeper-azure-rotation/bin/python.
+A new password is chosen and saved in the record as pending_password. Then the administrator, whose record is attached
+to the script, sets it on the server, which forgets the old one at that moment (with alternate_login the other user gets
+it, and the former one goes on working). It logs in several times in a row, is saved as the record's password, and each
+destination in deliver_to gets it, as value_template says. A password that the server does not take changes nothing;
+where that cannot be told, the record holds both, and the next run finds out which one logs in.
+
+Fields that name the user: mongodb_uri, and the record's login. All others are optional: docs/mongodb.md.
+Permission of the administrator: changePassword and viewUser on the user's database, as the role userAdmin has them.
+Needs the package pymongo as well.
+
+Attach this file to a PAM User record as a PAM script. The script command is the full path of the Python in which the
+package keeper-azure-rotation is installed, such as /opt/keeper-azure-rotation/bin/python. This file is only a door:
+the package does the work (gateway/kinds/mongodb_user.py), and an upgrade of it needs no new door.
 """
 
 import json
 import sys
 
-FITS = "0.1"  # the series of keeper-azure-rotation that this file is written for
-
 
 def refuse(error, hint):
     """Nothing was read yet: say so in the form that every outcome has, and fail."""
     print(json.dumps({"result": "failed", "error": error, "hint": hint}))
-    sys.stderr.write("error: " + error + "\nhint: " + hint + "\n")
-    sys.exit(1)
+    sys.exit("error: " + error + "\nhint: " + hint)
 
 
-if sys.version_info < (3, 11):  # noqa: UP036
+if sys.version_info < (3, 11):
     refuse(
         "Python " + sys.version.split()[0] + " is too old, 3.11 or newer is needed",
         "make the script command the full path of a newer Python in which keeper-azure-rotation is installed",
     )
 try:
-    from gateway import __version__
-except ImportError:
-    refuse(
-        "keeper-azure-rotation is not installed in " + sys.executable,
-        "make the script command the full path of the Python in which it is installed",
-    )
-if __version__.split(".")[:2] != FITS.split("."):
-    refuse(
-        "this script is for keeper-azure-rotation " + FITS + ", installed is " + __version__,
-        "install that series, or attach the script of the installed one to the record",
-    )
-
-from gateway.run import run  # noqa: E402
-
-if __name__ == "__main__":
-    sys.exit(run("mongodb_user"))
+    from gateway.run import run
+except ImportError as error:
+    if error.name == "gateway":
+        refuse(
+            "keeper-azure-rotation is not installed in " + sys.executable,
+            "make the script command the full path of the Python in which it is installed",
+        )
+    where = "keeper-azure-rotation in " + sys.executable
+    if (error.name or "").startswith("gateway."):
+        refuse(where + " is older than this script", "upgrade the package")
+    refuse(where + " is incomplete: " + str(error), "install what its requirements.txt names, too")
+sys.exit(run("mongodb_user", door=1))

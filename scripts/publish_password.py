@@ -1,42 +1,45 @@
 #!/usr/bin/env python3
-"""Hand a password that Keeper has rotated to Key Vault and others. Attach this file to that record as a PAM script.
+"""Hand on a password that Keeper itself has rotated.
 
-Needs the package keeper-azure-rotation on the host of the Keeper Gateway; the script command is the full path of the
-Python that it is installed in, such as /opt/keeper-azure-rotation/bin/python.
+Keeper sets a new password (of a MongoDB, Linux, Active Directory or SQL user, or another) and runs this script, which
+makes nothing and saves no secret. Each destination in deliver_to gets the password, as value_template says; where it
+can be read back, it is compared. The old password is dead before this begins, so no destination waits for another:
+what cannot be served is named, and all others are served. The next run delivers the rest, with the password that the
+record holds then. Which destination holds which password is noted in rotation_state, without a secret.
+
+Field that names the destinations: deliver_to. All others are optional: docs/publish-password.md.
+Permission of the admin credential: what its destinations ask for, docs/permissions.md.
+
+Attach this file to a PAM User record as a PAM script. The script command is the full path of the Python in which the
+package keeper-azure-rotation is installed, such as /opt/keeper-azure-rotation/bin/python. This file is only a door:
+the package does the work (gateway/kinds/published_password.py), and an upgrade of it needs no new door.
 """
 
 import json
 import sys
 
-FITS = "0.1"  # the series of keeper-azure-rotation that this file is written for
-
 
 def refuse(error, hint):
     """Nothing was read yet: say so in the form that every outcome has, and fail."""
     print(json.dumps({"result": "failed", "error": error, "hint": hint}))
-    sys.stderr.write("error: " + error + "\nhint: " + hint + "\n")
-    sys.exit(1)
+    sys.exit("error: " + error + "\nhint: " + hint)
 
 
-if sys.version_info < (3, 11):  # noqa: UP036
+if sys.version_info < (3, 11):
     refuse(
         "Python " + sys.version.split()[0] + " is too old, 3.11 or newer is needed",
         "make the script command the full path of a newer Python in which keeper-azure-rotation is installed",
     )
 try:
-    from gateway import __version__
-except ImportError:
-    refuse(
-        "keeper-azure-rotation is not installed in " + sys.executable,
-        "make the script command the full path of the Python in which it is installed",
-    )
-if __version__.split(".")[:2] != FITS.split("."):
-    refuse(
-        "this script is for keeper-azure-rotation " + FITS + ", installed is " + __version__,
-        "install that series, or attach the script of the installed one to the record",
-    )
-
-from gateway.run import run  # noqa: E402
-
-if __name__ == "__main__":
-    sys.exit(run("publish_password"))
+    from gateway.run import run
+except ImportError as error:
+    if error.name == "gateway":
+        refuse(
+            "keeper-azure-rotation is not installed in " + sys.executable,
+            "make the script command the full path of the Python in which it is installed",
+        )
+    where = "keeper-azure-rotation in " + sys.executable
+    if (error.name or "").startswith("gateway."):
+        refuse(where + " is older than this script", "upgrade the package")
+    refuse(where + " is incomplete: " + str(error), "install what its requirements.txt names, too")
+sys.exit(run("publish_password", door=1))

@@ -185,6 +185,13 @@ def test_every_message_about_a_password_is_explained(module: str, page: str) -> 
     assert not [message for message in messages if message[:24] not in explained]
 
 
+def test_every_message_of_a_door_is_explained() -> None:
+    explained = (ROOT / "docs" / "install.md").read_text()
+    messages = list(_messages("scripts/azure_app_secret", {"refuse": 0}))
+    assert messages
+    assert not [message for message in messages if message[:24] not in explained]
+
+
 RENEWAL = {
     "gateway/renewing": RAISED | LOGGED,
     "gateway/exporting": RAISED | LOGGED,

@@ -1,4 +1,4 @@
-"""What the host may be like: an old Python, a package that does not fit, odd outputs, arguments."""
+"""What the host may be like: an old Python, another package than the script's, odd outputs, arguments."""
 
 from __future__ import annotations
 
@@ -14,12 +14,16 @@ from pathlib import Path
 
 import pytest
 
+from gateway import __version__
+from gateway.commands.doors import door_of
+from gateway.kinds.registry import KINDS
 from tests.discover_stage import DiscoverStage, make_bundle, shop
 from tests.stage import ROOT, SCRIPT, Stage
 
 __all__ = ["shop"]
 
 SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
+RUN = [facts for facts in KINDS if facts.implementation]
 # Version managers keep the interpreters of a machine side by side.
 OLD_PYTHONS = [
     path
@@ -31,9 +35,40 @@ OLD_PYTHONS = [
 def said(process: subprocess.CompletedProcess[str]) -> dict[str, str]:
     assert process.returncode == 1
     report: dict[str, str] = json.loads(process.stdout)
-    assert report["result"] == "failed"
-    assert report["error"] in process.stderr
+    assert report["result"] == "failed" and report["hint"]
+    assert f"error: {report['error']}\nhint: {report['hint']}\n" in process.stderr
     return report
+
+
+# Scripts are doors: the vault keeps them for years, and the package behind them is what is upgraded.
+
+
+def opened(door: Path, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a door, with nothing on stdin, and with no package unless one lies beside it or ``variables`` name one."""
+    command = [sys.executable, *options, door]
+    return subprocess.run(command, input="", capture_output=True, text=True, check=False, env=variables)
+
+
+def package(folder: Path, **files: str) -> Path:
+    """A package called ``gateway`` with these modules, beside a door."""
+    (folder / "gateway").mkdir()
+    for name, text in {"__init__": '__version__ = "0.0.9"\n', **files}.items():
+        (folder / "gateway" / f"{name}.py").write_text(text)
+    return Path(shutil.copy(SCRIPT, folder / "door.py"))
+
+
+def test_each_script_is_the_door_that_the_package_writes_for_a_kind() -> None:
+    written = {f"scripts/{path.name}": path.read_text(encoding="ascii") for path in SCRIPTS}
+    assert written == {facts.script: door_of(facts) for facts in RUN}
+
+
+def test_doors_differ_in_their_story_and_the_kind_that_they_name_and_in_nothing_else() -> None:
+    plain = set()
+    for path in SCRIPTS:
+        first, story, rest = path.read_text(encoding="ascii").split('"""', 2)
+        assert len(story.splitlines()) >= 10 and path.stem in rest
+        plain.add(first + rest.replace(f'"{path.stem}"', '""'))
+    assert len(plain) == 1
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
@@ -45,7 +80,8 @@ def test_script_is_understood_by_a_python_that_is_too_old_to_run_it(script: Path
 def test_python_that_is_too_old(script: Path) -> None:
     code = f"import sys, runpy; sys.version_info = (3, 6, 8); runpy.run_path({str(script)!r}, run_name='__main__')"
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert "too old" in said(process)["error"]
+    report = said(process)
+    assert "too old" in report["error"] and "a newer Python" in report["hint"]
 
 
 @pytest.mark.skipif(not OLD_PYTHONS, reason="no older Python on this machine")
@@ -57,17 +93,46 @@ def test_older_python_of_this_machine(python: Path) -> None:
 
 
 def test_package_that_is_not_installed(tmp_path: Path) -> None:
-    copy = shutil.copy(SCRIPT, tmp_path / "script.py")
-    process = subprocess.run([sys.executable, "-S", copy], capture_output=True, text=True, check=False)
-    assert "not installed" in said(process)["error"]
+    report = said(opened(Path(shutil.copy(SCRIPT, tmp_path / "door.py")), "-S"))
+    assert report["error"] == f"keeper-azure-rotation is not installed in {sys.executable}"
+    assert "the Python in which it is installed" in report["hint"]
 
 
-def test_package_that_does_not_fit(tmp_path: Path) -> None:
-    (tmp_path / "gateway").mkdir()
-    (tmp_path / "gateway" / "__init__.py").write_text('__version__ = "7.3.1"\n')
-    copy = shutil.copy(SCRIPT, tmp_path / "script.py")
-    process = subprocess.run([sys.executable, "-S", copy], capture_output=True, text=True, check=False)
-    assert "installed is 7.3.1" in said(process)["error"]
+OLDER = {"no such entry": {}, "an entry of another name": {"run": "def rotate(): ...\n"}}
+
+
+@pytest.mark.parametrize("what", OLDER)
+def test_package_from_before_there_were_doors(what: str, tmp_path: Path) -> None:
+    report = said(opened(package(tmp_path, **OLDER[what]), "-S"))
+    assert "is older than this script" in report["error"] and "upgrade" in report["hint"]
+
+
+def test_package_without_what_it_needs(tmp_path: Path) -> None:
+    report = said(opened(package(tmp_path, run="import a_dependency\n"), "-S"))
+    assert "No module named 'a_dependency'" in report["error"] and "requirements.txt" in report["hint"]
+
+
+@pytest.mark.parametrize(
+    ("line", "changed"),
+    [("door=1", "door=2"), ('"azure_app_secret"', '"azure_quantum_key"'), ('"azure_app_secret"', '"tls-secret"')],
+)
+def test_door_that_is_newer_than_the_package(line: str, changed: str, tmp_path: Path) -> None:
+    text = SCRIPT.read_text()
+    assert text.count(line) == 1
+    (tmp_path / "door.py").write_text(text.replace(line, changed))
+    report = said(opened(tmp_path / "door.py"))
+    assert f"keeper-azure-rotation {__version__} is older than this script" in report["error"]
+    assert "upgrade" in report["hint"]
+
+
+def test_door_of_this_release_with_a_later_package(stage: Stage, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "gateway", tmp_path / "gateway")
+    front = tmp_path / "gateway" / "__init__.py"
+    later = front.read_text().replace(f'"{__version__}"', '"3.0.0"')
+    front.write_text(f"{later}\nimport sys\nsys.stderr.write(f'this is {{__version__}}')\n")
+    outcome = stage.run(new=True, PYTHONPATH=str(tmp_path))
+    assert (outcome.code, outcome.result) == (0, "rotated"), outcome
+    assert "this is 3.0.0" in outcome.stderr and stage.published_works()
 
 
 def test_every_part_of_the_package_is_installed() -> None:

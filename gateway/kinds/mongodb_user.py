@@ -8,6 +8,7 @@ where that cannot be told, the record holds both, and the next run finds out whi
 
 Fields that name the user: mongodb_uri, and the record's login. All others are optional: docs/mongodb.md.
 Permission of the administrator: changePassword and viewUser on the user's database, as the role userAdmin has them.
+Needs the package pymongo as well.
 """
 
 from __future__ import annotations

@@ -1,8 +1,13 @@
-"""A password that Keeper itself has rotated, handed to everyone who needs it, and compared on both sides.
+"""Hand on a password that Keeper itself has rotated.
 
-The old password is dead before this begins, so nothing has to be kept alive for anybody, and no destination holds up
-another: who cannot be served is refused, everybody else is served. What cannot be delivered now is delivered by the
-next run, always with the password that the record holds by then.
+Keeper sets a new password (of a MongoDB, Linux, Active Directory or SQL user, or another) and runs this script, which
+makes nothing and saves no secret. Each destination in deliver_to gets the password, as value_template says; where it
+can be read back, it is compared. The old password is dead before this begins, so no destination waits for another:
+what cannot be served is named, and all others are served. The next run delivers the rest, with the password that the
+record holds then. Which destination holds which password is noted in rotation_state, without a secret.
+
+Field that names the destinations: deliver_to. All others are optional: docs/publish-password.md.
+Permission of the admin credential: what its destinations ask for, docs/permissions.md.
 """
 
 from __future__ import annotations

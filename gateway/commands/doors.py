@@ -1,0 +1,55 @@
+"""The scripts that are attached in the vault: doors to the kinds of this package, all made from `DOOR`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from string import Template
+
+from gateway import DOOR as NUMBER
+from gateway.kind_facts import KindFacts
+
+# It says what is wrong to any Python, so it is written for all of them. The story is that of the kind's own file.
+DOOR = Template(r'''#!/usr/bin/env python3
+"""$story
+
+Attach this file to a PAM User record as a PAM script. The script command is the full path of the Python in which the
+package keeper-azure-rotation is installed, such as /opt/keeper-azure-rotation/bin/python. This file is only a door:
+the package does the work ($path), and an upgrade of it needs no new door.
+"""
+
+import json
+import sys
+
+
+def refuse(error, hint):
+    """Nothing was read yet: say so in the form that every outcome has, and fail."""
+    print(json.dumps({"result": "failed", "error": error, "hint": hint}))
+    sys.exit("error: " + error + "\nhint: " + hint)
+
+
+if sys.version_info < (3, 11):
+    refuse(
+        "Python " + sys.version.split()[0] + " is too old, 3.11 or newer is needed",
+        "make the script command the full path of a newer Python in which keeper-azure-rotation is installed",
+    )
+try:
+    from gateway.run import run
+except ImportError as error:
+    if error.name == "gateway":
+        refuse(
+            "keeper-azure-rotation is not installed in " + sys.executable,
+            "make the script command the full path of the Python in which it is installed",
+        )
+    where = "keeper-azure-rotation in " + sys.executable
+    if (error.name or "").startswith("gateway."):
+        refuse(where + " is older than this script", "upgrade the package")
+    refuse(where + " is incomplete: " + str(error), "install what its requirements.txt names, too")
+sys.exit(run("$name", door=$number))
+''')
+
+
+def door_of(facts: KindFacts) -> str:
+    """The script of this kind."""
+    module = facts.implementation.partition(":")[0]
+    story = (import_module(module).__doc__ or "").strip()
+    return DOOR.substitute(story=story, path=module.replace(".", "/") + ".py", name=facts.name, number=NUMBER)
