@@ -22,6 +22,7 @@ class Commands(click.Group):
     ELSEWHERE = {  # noqa: RUF012 (a constant)
         "certificate": "gateway.commands.certificate:certificate",
         "discover": "gateway.commands.discover:discover",
+        "scripts": "gateway.commands.scripts:scripts",
         "tls-secret": "gateway.commands.tls_secret:tls_secret",
     }
 

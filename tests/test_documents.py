@@ -17,6 +17,7 @@ import pytest
 from gateway.certificates import READ_ROLE, ROLE
 from gateway.commands.certificate import certificate
 from gateway.commands.discover import discover
+from gateway.commands.scripts import scripts
 from gateway.commands.tls_secret import tls_secret
 from gateway.deliveries.kinds import KINDS
 from gateway.x509 import PFX, Bundle, to_pfx
@@ -218,7 +219,7 @@ def test_every_message_that_ends_a_renewal_is_among_the_outcomes() -> None:
 COMMANDS = {
     f"{group.name} {name}": command for group in (certificate, discover, tls_secret)
     for name, command in group.commands.items()
-}  # fmt: skip
+} | {"scripts": scripts}  # fmt: skip
 # What all of these commands take is explained once.
 COMMON = (ROOT / "docs" / "key-vaults.md").read_text()
 
