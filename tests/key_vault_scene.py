@@ -11,6 +11,7 @@ from cryptography import x509
 
 from gateway.x509 import Bundle, to_pfx
 from sandbox.certificate_furnish import OFFICER
+from tests import patience
 from tests.certificate_stage import CertificateStage
 from tests.forked import Forked
 from tests.stage import ROOT, Outcome
@@ -51,7 +52,7 @@ class Scene(CertificateStage):
 
     def ended(self, process: Forked, code: int) -> tuple[str, str]:
         """What it printed on stdout and stderr: it ends with this exit code, and shows no secret."""
-        stdout, stderr = (text.decode() for text in process.communicate(timeout=30))
+        stdout, stderr = (text.decode() for text in process.communicate(timeout=patience.seconds(30)))
         assert process.returncode == code, (process.returncode, stdout, stderr)
         assert not self.leaks([Outcome(process.returncode, stdout, stderr)])
         return stdout, stderr

@@ -20,6 +20,8 @@ from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
+from tests import patience
+
 NO_SUCH_USER = 11
 OF_LOGINS = ("authsource", "authmechanism")
 
@@ -110,12 +112,12 @@ def real_server(folder: Path) -> Iterator[RealServer]:
             server.close()
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(patience.seconds(20))
 
 
 def _first_user(port: int) -> str:
     """Make the first user, which a new server lets anybody do from its own host; returns the password."""
-    password, until = secrets.token_urlsafe(18), time.monotonic() + 30
+    password, until = secrets.token_urlsafe(18), time.monotonic() + patience.seconds(30)
     client: MongoClient[dict[str, object]] = MongoClient("127.0.0.1", port, serverSelectionTimeoutMS=1_000)
     try:
         while True:

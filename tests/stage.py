@@ -19,6 +19,7 @@ from urllib.parse import quote
 from sandbox import Sandbox
 from sandbox.destinations import Destinations, furnish_destinations
 from sandbox.service import Service
+from tests import patience
 from tests.forked import Forked
 
 Process = subprocess.Popen[bytes] | Forked
@@ -30,8 +31,6 @@ NEW_PASSWORD = "dummy-Password-of-the-Gateway-9!"
 QUICK = {
     "ROTATION_PROVE_INTERVAL_SECONDS": "0",
     "ROTATION_PROVE_TIMEOUT_SECONDS": "2",
-    "ROTATION_REQUEST_TIMEOUT_SECONDS": "0.7",
-    "ROTATION_DEADLINE_SECONDS": "12",
     "ROTATION_RETRY_BASE_SECONDS": "0.02",
 }
 LONGEST = 20.0  # seconds after which a run counts as hung
@@ -76,6 +75,9 @@ class Stage:
         keeper.mkdir()
         self.variables = {
             **QUICK,
+            # A request that hangs costs this long, so it is not stretched as far as what costs nothing.
+            "ROTATION_REQUEST_TIMEOUT_SECONDS": f"{patience.seconds(0.7, most=3):g}",
+            "ROTATION_DEADLINE_SECONDS": f"{patience.seconds(12):g}",
             **self.sandbox.env(keeper),
             "HOME": str(self.home),
             "PATH": os.environ["PATH"],
@@ -142,7 +144,7 @@ class Stage:
     def outcome_of(self, process: Process, seconds: float = LONGEST) -> Outcome:
         """Wait for it."""
         try:
-            stdout, stderr = process.communicate(timeout=seconds)
+            stdout, stderr = process.communicate(timeout=patience.seconds(seconds))
             code = process.returncode
         except subprocess.TimeoutExpired:
             process.kill()

@@ -14,6 +14,7 @@ import pytest
 
 from gateway.settings import SETTINGS
 from sandbox import faults
+from tests import patience
 from tests.stage import ROOT, SCRIPT, Stage
 
 
@@ -225,11 +226,11 @@ def test_ctrl_c_ends_with_what_the_script_says(when: str, stage: Stage) -> None:
         env=stage.variables | {"ROTATION_REQUEST_TIMEOUT_SECONDS": "10", "ROTATION_DEADLINE_SECONDS": "30"}, cwd=ROOT,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
-    assert fault.reached.wait(10)
+    assert fault.reached.wait(patience.seconds(10))
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the command and to the script
     if ignored:
         fault.release.set()
-    stdout, stderr = process.communicate(timeout=20)
+    stdout, stderr = process.communicate(timeout=patience.seconds(20))
     fault.release.set()
     assert process.returncode == code, (process.returncode, stdout, stderr)
     assert f"exit {code}: " in stderr and "result " in stdout and "Traceback" not in stderr

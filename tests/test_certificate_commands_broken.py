@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from gateway.lock import RecordLock
 from sandbox import faults
 from sandbox.keeper_vault import make_field
+from tests import patience
 from tests.key_vault_scene import Scene
 from tests.sweep import FAULTS
 
@@ -83,7 +84,7 @@ def test_a_version_that_was_asked_for_is_never_asked_for_again(what: str, scene:
     waits = PATIENT if number else {"ROTATION_DEADLINE_SECONDS": "5"}
     process = scene.command(*ASKED, "--issuer=contoso-ca", f"--folder={scene.folder_uid}", **waits)
     if number and put:
-        assert put.reached.wait(20)
+        assert put.reached.wait(patience.seconds(20))
         process.send_signal(number)
     _, said = scene.ended(process, 2)
     assert "error: new-tls was asked for, and " in said and message in said, said
@@ -121,7 +122,7 @@ def test_a_contact_that_is_there_already_is_not_written(scene: Scene) -> None:
 def test_ctrl_c_while_it_is_asked_for_leaves_a_doubt(scene: Scene) -> None:
     put = scene.sandbox.fault("keyvault", "create_certificate", faults.PauseAfter())
     process = scene.command(*ASKED, f"--folder={scene.folder_uid}", **PATIENT)
-    assert put.reached.wait(20)
+    assert put.reached.wait(patience.seconds(20))
     process.send_signal(signal.SIGINT)
     _, said = scene.ended(process, 3)
     put.release.set()
@@ -220,7 +221,7 @@ def test_what_is_issued_before_it_could_be_cancelled_is_said(scene: Scene) -> No
     words = prepared(scene, f"cancel {OLD}")
     put = scene.sandbox.fault("keyvault", PENDING, faults.Pause())
     process = scene.command(*words, **PATIENT)
-    assert put.reached.wait(20)
+    assert put.reached.wait(patience.seconds(20))
     scene.sandbox.clock.advance(601)
     put.release.set()
     said = scene.ended(process, 1)[1]
@@ -262,7 +263,9 @@ def test_the_record_and_its_attachment_belong_together_whatever_breaks(
     scene.sandbox.keeper.edit(scene.at.record_uid, "export", "pfx")
     scene.sandbox.keyvault.add_certificate(scene.vault, "orders-tls")
     put = scene.sandbox.fault("keeper", operation, kind)
-    scene.command("certificate", "obtain", OLD, f"--record={scene.at.record_uid}").communicate(timeout=20)
+    scene.command("certificate", "obtain", OLD, f"--record={scene.at.record_uid}").communicate(
+        timeout=patience.seconds(20)
+    )
     assert put.fired and not scene.wrong(complete=False)
     scene.sandbox.faults.clear()
     scene.said("certificate", "obtain", OLD, f"--record={scene.at.record_uid}")
@@ -326,7 +329,7 @@ def test_a_run_may_work_on_the_record_while_an_issuer_takes_its_time(scene: Scen
     scene.sandbox.keyvault.issue_seconds = 3600
     put = scene.sandbox.fault("keyvault", OPERATION, faults.Pause(), nth=2)
     process = scene.command("certificate", "renew", OLD, f"--record={scene.at.record_uid}", **PATIENT)
-    assert put.reached.wait(20)
+    assert put.reached.wait(patience.seconds(20))
     lock: RecordLock | None = RecordLock(scene.variables["ROTATION_LOCK_DIR"], scene.at.record_uid)
     scene.sandbox.clock.advance(3601)
     put.release.set()
@@ -341,10 +344,10 @@ def test_a_file_of_a_run_of_another_host_is_not_tidied_away(scene: Scene) -> Non
     scene.sandbox.keeper.edit(scene.at.record_uid, "export", "pfx")
     upload = scene.sandbox.fault(None, "upload", faults.Pause())
     obtain = scene.command("certificate", "obtain", OLD, f"--record={scene.at.record_uid}", **PATIENT)
-    assert upload.reached.wait(20)
+    assert upload.reached.wait(patience.seconds(20))
     save = scene.sandbox.fault("keeper", "update_secret", faults.Pause(), nth=2)  # the first one is its note
     run = scene.start(scene.line(dueNow=True), ROTATION_LOCK_DIR=str(scene.home / "another-host"), **PATIENT)
-    assert save.reached.wait(20)
+    assert save.reached.wait(patience.seconds(20))
     upload.release.set()
     _, said = scene.ended(obtain, 0)
     assert "older attachments stay: a run of another host is at work on the record" in said
@@ -357,7 +360,7 @@ def test_a_file_that_somebody_removes_before_it_is_named_is_attached_anew(scene:
     put = scene.sandbox.fault("keeper", "update_secret", faults.Pause())
     obtain = ("certificate", "obtain", OLD, f"--record={scene.at.record_uid}")
     process = scene.command(*obtain, **PATIENT)
-    assert put.reached.wait(20)
+    assert put.reached.wait(patience.seconds(20))
     vault = scene.sandbox.keeper.vault
     record = vault.records[scene.at.record_uid]
     vault.detach(record, list(record.files))

@@ -11,6 +11,7 @@ import pytest
 import sandbox.keyvault_issuance as issuance
 from sandbox import faults
 from sandbox.keeper_vault import make_field
+from tests import patience
 from tests.certificate_stage import CertificateStage
 from tests.test_certificate import DAY, certificate, done
 
@@ -50,7 +51,7 @@ def test_an_edit_while_another_form_is_attached(certificate: Make) -> None:
     stage.sandbox.keeper.edit(stage.at.record_uid, "export", "pem")
     held = stage.sandbox.fault("keeper", "update_secret", faults.Pause(), nth=2)
     process = stage.start(**PATIENT)
-    assert held.reached.wait(10)
+    assert held.reached.wait(patience.seconds(10))
     stage.sandbox.keeper.edit(stage.at.record_uid, "remark", "by an operator")
     held.release.set()
     done(stage.finish(process))
@@ -84,7 +85,7 @@ def test_a_version_that_is_made_while_a_run_prepares_is_not_made_again(certifica
     stage = certificate(issuer="contoso-ca")
     held = stage.sandbox.fault("keeper", "update_secret", faults.Pause())
     process = stage.start(**PATIENT)
-    assert held.reached.wait(10)
+    assert held.reached.wait(patience.seconds(10))
     stage.sandbox.keyvault.add_certificate(stage.made.vault, stage.made.name, issuer="contoso-ca")
     held.release.set()
     done(stage.finish(process))

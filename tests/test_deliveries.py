@@ -12,6 +12,7 @@ import pytest
 
 from sandbox import faults
 from sandbox.automation_jobs import Parameter
+from tests import patience
 from tests.stage import Outcome, Stage
 
 DAY = 86400.0
@@ -713,7 +714,7 @@ def test_another_host_rotates_while_a_delivery_is_on_its_way(stage: Stage) -> No
     made = stage.deliver("secret_address")
     fault = stage.sandbox.fault("keyvault", "set_secret", faults.Pause())
     process = stage.start(ROTATION_REQUEST_TIMEOUT_SECONDS="20", ROTATION_DEADLINE_SECONDS="60")
-    assert fault.reached.wait(10)
+    assert fault.reached.wait(patience.seconds(10))
     password = stage.sandbox.directory.applications[stage.at.target_object_id].password(stage.value("client_secret_id"))
     assert password
     password.end = stage.sandbox.clock.now() + 3600  # so that the other host does not just finish what is open
@@ -804,7 +805,7 @@ def test_an_emptied_expiry_keeps_nobody_from_the_newer_secret(stage: Stage) -> N
     stage.deliver("secret_address")
     held = stage.sandbox.fault("keyvault", "set_secret", faults.Pause())
     older = stage.start(ROTATION_REQUEST_TIMEOUT_SECONDS="10", ROTATION_DEADLINE_SECONDS="30")
-    assert held.reached.wait(10)
+    assert held.reached.wait(patience.seconds(10))
     for _ in range(2):
         assert stage.run(ROTATION_LOCK_DIR=str(stage.home / "other")).code == 0
     stage.sandbox.keeper.edit(stage.at.record_uid, "expires", "")

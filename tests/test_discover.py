@@ -19,6 +19,7 @@ from gateway.lock import RecordLock
 from sandbox import faults
 from sandbox.graph_base import READ_ALL, WRITE_OWNED
 from sandbox.storage_furnish import KEY_OPERATOR
+from tests import patience
 from tests.discover_stage import DAY, FOLDER, LOST, DiscoverStage, day, done, mode, shop
 from tests.stage import ROOT
 from tests.sweep import FAULTS, KILLS
@@ -354,7 +355,7 @@ def test_one_record_for_all_versions_and_none_where_somebody_made_it_meanwhile(s
     put = shop.sandbox.fault("keyvault", "list_certificate_versions", faults.Pause())
 
     def make() -> None:
-        put.reached.wait(20)
+        put.reached.wait(patience.seconds(20))
         shop.record_of("certificate_id", f"{shop.vault.url}/certificates/web2")
         put.release.set()
 
@@ -399,7 +400,7 @@ def test_sigterm_ends_it_after_the_record_under_way(shop: DiscoverStage) -> None
     put = shop.sandbox.fault("keeper", "create_secret", faults.Pause(), nth=2)
 
     def stop() -> None:
-        put.reached.wait(20)
+        put.reached.wait(patience.seconds(20))
         shop.sandbox.victim.send_signal(signal.SIGTERM)  # type: ignore[union-attr]
         put.release.set()
 

@@ -22,6 +22,7 @@ from gateway.commands.tls_secret import tls_secret
 from gateway.deliveries.kinds import KINDS
 from gateway.x509 import PFX, Bundle, to_pfx
 from sandbox.roles import Role
+from tests import patience
 from tests.certificate_stage import SCRIPT
 from tests.key_vault_scene import Scene
 from tests.stage import ROOT, Outcome, Stage
@@ -335,7 +336,7 @@ def with_only(scene: Scene, roles: tuple[str, ...], line: str) -> int:
     }  # fmt: skip
     words = re.sub("|".join(rf"\b{word}\b" for word in meant), lambda found: meant[found[0]], line).split()
     process = scene.command(*words)
-    process.communicate(timeout=30)
+    process.communicate(timeout=patience.seconds(30))
     return process.returncode
 
 

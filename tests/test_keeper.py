@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from sandbox import faults
+from tests import patience
 from tests.stage import SCRIPT, Stage
 
 THROTTLED = {
@@ -42,7 +43,7 @@ def test_a_wait_longer_than_the_run_is_not_begun(stage: Stage) -> None:
     stage.sandbox.fault("keeper", "get_secret", faults.throttled(403, retry_after=315), times=None)
     outcome = stage.run()
     assert outcome.code == 1
-    assert outcome.report["seconds"] < 5
+    assert outcome.report["seconds"] < patience.seconds(5)
 
 
 def test_a_changed_server_key(stage: Stage) -> None:
@@ -70,7 +71,7 @@ def test_an_edit_while_we_save_survives(what: str, moment: faults.Kind, stage: S
     label, text = EDITS[what]
     fault = stage.sandbox.fault("keeper", "update_secret", moment)
     process = stage.start(ROTATION_REQUEST_TIMEOUT_SECONDS="10", ROTATION_DEADLINE_SECONDS="30")
-    assert fault.reached.wait(10)
+    assert fault.reached.wait(patience.seconds(10))
     stage.sandbox.keeper.edit(stage.at.record_uid, label, text)
     fault.release.set()
     assert stage.finish(process).code == 0
@@ -84,7 +85,7 @@ def test_a_record_that_names_another_app_meanwhile_is_not_given_this_apps_secret
     live = stage.live()
     fault = stage.sandbox.fault("keeper", "update_secret", faults.Pause())
     process = stage.start(ROTATION_REQUEST_TIMEOUT_SECONDS="10", ROTATION_DEADLINE_SECONDS="30")
-    assert fault.reached.wait(10)
+    assert fault.reached.wait(patience.seconds(10))
     stage.sandbox.keeper.edit(stage.at.record_uid, "application_object_id", stage.at.admin_object_id)
     fault.release.set()
     outcome = stage.finish(process)
@@ -98,7 +99,7 @@ def test_a_record_that_becomes_read_only_meanwhile(stage: Stage) -> None:
     live = stage.live()
     fault = stage.sandbox.fault("keeper", "update_secret", faults.Pause())
     process = stage.start(ROTATION_REQUEST_TIMEOUT_SECONDS="10", ROTATION_DEADLINE_SECONDS="30")
-    assert fault.reached.wait(10)
+    assert fault.reached.wait(patience.seconds(10))
     stage.sandbox.keeper.set_editable(stage.at.record_uid, False)
     fault.release.set()
     outcome = stage.finish(process)

@@ -19,6 +19,7 @@ from sandbox import faults
 from sandbox.eventhub import EXPIRED, EventHub, certificate_subject, cloud_event, event_grid, subject
 from sandbox.furnish import pam_user
 from sandbox.keyvault_vaults import Vault
+from tests import patience
 from tests.certificate_stage import SCRIPT as CERTIFICATES
 from tests.certificate_stage import CertificateStage
 from tests.stage import ROOT, SCRIPT, Outcome, Stage
@@ -66,7 +67,7 @@ class Listener:
     def get(self, path: str) -> tuple[int, str]:
         """Status and body; 0 where nobody answers."""
         try:
-            with urllib.request.urlopen(f"http://{self._place}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://{self._place}{path}", timeout=patience.seconds(5)) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -100,7 +101,7 @@ class Listener:
         """SIGTERM; what it said. No secret is in it."""
         if self.process.poll() is None:
             self.process.terminate()
-        assert self.process.wait(30) == 0, self.log()
+        assert self.process.wait(patience.seconds(30)) == 0, self.log()
         assert "Traceback" not in self.log()
         assert not self._stage.leaks([Outcome(0, self.log(), "")])
         return self.log()
@@ -108,7 +109,7 @@ class Listener:
 
 def wait(what: Callable[[], Any], seconds: float = 25.0) -> None:
     """Until it is so."""
-    until = time.monotonic() + seconds
+    until = time.monotonic() + patience.seconds(seconds)
     while not what():
         assert time.monotonic() < until, "it never came to this"
         time.sleep(0.05)
@@ -259,7 +260,7 @@ def test_sigterm_lets_a_rotation_finish(stage: Stage, hub: EventHub) -> None:
     hub.publish(many.event(many.names[1]), partition=0)
     hub.flush()
     listener = Listener(stage, hub, LISTEN_WORKERS="1")
-    assert held.reached.wait(20)
+    assert held.reached.wait(patience.seconds(20))
     listener.process.terminate()
     time.sleep(1)
     assert listener.process.poll() is None and listener.health()[1]["status"] == "stopping"
@@ -361,7 +362,7 @@ def test_what_is_set_wrongly_is_said(what: str, stage: Stage) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=patience.seconds(30),
         check=False,
     )
     assert process.returncode == 1 and message in process.stderr

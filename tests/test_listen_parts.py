@@ -24,6 +24,7 @@ from gateway.listening.settings import SETTINGS, ListenSettings, read_listen_set
 from gateway.listening.work import Job, Work
 from gateway.settings import read_settings
 from gateway.vault import Vault
+from tests import patience
 from tests.stage import ROOT, SCRIPT, Outcome, Stage
 
 EVENT = Event("SecretNearExpiry", "secrets", "v", "", "n", "0" * 32, None)
@@ -122,7 +123,7 @@ def test_two_events_of_one_record_wait_for_one_another_and_others_do_not() -> No
     for offset in range(8):
         work.put(Job(EVENT, partition.take(offset, 1)))
     work.start()
-    until = time.monotonic() + 5
+    until = time.monotonic() + patience.seconds(5)
     while partition.next() != 8 and time.monotonic() < until:
         time.sleep(0.01)
     assert sorted(seen) == list(range(8))
@@ -145,7 +146,7 @@ def test_a_job_of_a_lost_partition_is_not_begun() -> None:
     work.put(Job(EVENT, kept.take(0, 1)))
     lost.lost = True
     work.start()
-    assert done.wait(5) and seen == [kept] and lost.next() is None
+    assert done.wait(patience.seconds(5)) and seen == [kept] and lost.next() is None
     work.stop()
 
 
@@ -161,7 +162,7 @@ def test_what_a_handler_did_not_foresee_ends_no_worker() -> None:
     for offset in (0, 1):
         work.put(Job(EVENT, partition.take(offset, 1)))
     work.start()
-    assert done.wait(5)
+    assert done.wait(patience.seconds(5))
 
 
 def test_the_line_is_due_now_and_says_what_it_knows(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,7 +244,7 @@ def signed_in(stage: Stage, **variables: str) -> str:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=40,
+        timeout=patience.seconds(40),
         check=False,
     )
     assert process.returncode == 0, process.stderr

@@ -13,6 +13,7 @@ import pytest
 
 from gateway.deadline import Deadline
 from sandbox import faults
+from tests import patience
 from tests.nameserver import Outage, name_server
 from tests.stage import ROOT, Outcome, Stage
 
@@ -203,7 +204,7 @@ def test_a_name_server_that_fails(moment: str, cluster: Any) -> None:
     held = stage.sandbox.fault(service, operation, faults.PauseAfter(), nth=nth)
     variables = {"ROTATION_REQUEST_TIMEOUT_SECONDS": "1.5", "ROTATION_DEADLINE_SECONDS": "30"}
     process = stage.start(script=SCRIPT, **variables)
-    assert held.reached.wait(10)
+    assert held.reached.wait(patience.seconds(10))
     outage.now.set()
     held.release.set()
     first = stage.finish(process, 40)
@@ -457,7 +458,7 @@ def test_two_hosts(service: str, operation: str, nth: int, kind: faults.Kind, mo
     stage = mongo()
     fault = stage.sandbox.fault(service, operation, kind, nth=nth)
     process = stage.start(script=SCRIPT, ROTATION_REQUEST_TIMEOUT_SECONDS="10", ROTATION_DEADLINE_SECONDS="30")
-    assert fault.reached.wait(10)
+    assert fault.reached.wait(patience.seconds(10))
     other = stage.rotate(ROTATION_LOCK_DIR=str(stage.home / "other-host"))
     fault.release.set()
     first = stage.finish(process)
@@ -472,7 +473,7 @@ def test_another_host_waits_for_a_run_that_is_at_work(mongo: Make) -> None:
     held = stage.sandbox.fault("mongodb", "updateUser", faults.Pause())
     variables = {"ROTATION_REQUEST_TIMEOUT_SECONDS": "10", "ROTATION_DEADLINE_SECONDS": "30"}
     first = stage.start(script=SCRIPT, **variables)
-    assert held.reached.wait(10)
+    assert held.reached.wait(patience.seconds(10))
     second = stage.rotate(ROTATION_LOCK_DIR=str(stage.home / "other"))
     assert second.code == 2 and "another run may be about to change this password" in second.report["error"]
     held.release.set()
@@ -488,7 +489,7 @@ def test_the_newer_password_is_delivered_in_its_template(mongo: Make) -> None:
     held = stage.sandbox.fault("keyvault", "set_secret", faults.Pause())
     variables = {"ROTATION_REQUEST_TIMEOUT_SECONDS": "10", "ROTATION_DEADLINE_SECONDS": "30"}
     older = stage.start(script=SCRIPT, **variables)
-    assert held.reached.wait(10)
+    assert held.reached.wait(patience.seconds(10))
     for _ in range(2):
         stage.rotate(ROTATION_LOCK_DIR=str(stage.home / "other"))
     held.release.set()

@@ -12,6 +12,7 @@ import pytest
 
 from gateway.deadline import Deadline
 from sandbox import faults
+from tests import patience
 from tests.stage import ROOT, Outcome, Stage
 from tests.sweep import FAULTS, KILLS
 
@@ -319,7 +320,7 @@ def test_a_newer_password_that_cannot_be_delivered_is_left_over(password: Make) 
     held = stage.sandbox.fault("keyvault", "set_secret", faults.Pause())
     variables = {"ROTATION_REQUEST_TIMEOUT_SECONDS": "10", "ROTATION_DEADLINE_SECONDS": "30"}
     process = stage.start(stage.line(newPassword=NEW, oldPassword=OLD), script=SCRIPT, **variables)
-    assert held.reached.wait(10)
+    assert held.reached.wait(patience.seconds(10))
     stage.save(newer)
     stage.sandbox.keeper.edit(stage.at.record_uid, "value_template", "{login}")
     held.release.set()
@@ -337,7 +338,7 @@ def test_an_older_run_delivers_the_newer_password_though_a_line_cannot_be_served
     held = stage.sandbox.fault("keyvault", "set_secret", faults.Pause())
     variables = {"ROTATION_REQUEST_TIMEOUT_SECONDS": "10", "ROTATION_DEADLINE_SECONDS": "30"}
     process = stage.start(stage.line(newPassword=NEW, oldPassword=OLD), script=SCRIPT, **variables)
-    assert held.reached.wait(10)
+    assert held.reached.wait(patience.seconds(10))
     stage.save(newer)
     stage.sandbox.keeper.edit(stage.at.record_uid, "deliver_to", lines)
     held.release.set()
@@ -398,7 +399,7 @@ def test_an_older_run_that_delivers_last_delivers_the_newer_password(password: M
     stage.save(NEW)
     variables = {"ROTATION_REQUEST_TIMEOUT_SECONDS": "10", "ROTATION_DEADLINE_SECONDS": "30"}
     older = stage.start(stage.line(newPassword=NEW, oldPassword=OLD), script=SCRIPT, **variables)
-    assert held.reached.wait(10)
+    assert held.reached.wait(patience.seconds(10))
     stage.save(newer)
     assert stage.publish(NEW, newer, ROTATION_LOCK_DIR=str(stage.home / "other")).code == 0
     held.release.set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sandbox import faults
+from tests import patience
 from tests.test_storage_key import SCRIPT, storage  # noqa: F401 (a fixture)
 
 PATIENT = {"ROTATION_REQUEST_TIMEOUT_SECONDS": "10", "ROTATION_DEADLINE_SECONDS": "30"}
@@ -70,7 +71,7 @@ def test_what_is_put_back_is_put_back_whole(storage):
     assert stage.run().code == 0
     held = stage.sandbox.fault("keeper", "update_secret", faults.PauseAfter(), nth=2)
     run = stage.start(script=SCRIPT, ROTATION_REQUEST_TIMEOUT_SECONDS="10")
-    assert held.reached.wait(10)
+    assert held.reached.wait(patience.seconds(10))
     stage.sandbox.storage.regenerate(stage.made.account, "key1")
     held.release.set()
     assert stage.finish(run).code == 1
@@ -83,10 +84,10 @@ def test_of_two_runs_that_begin_at_once_one_regenerates(storage, dies):
     stage.to_key_vault()
     first = stage.sandbox.fault("keeper", "update_secret", faults.Pause())
     one = stage.start(script=SCRIPT, **PATIENT)
-    assert first.reached.wait(10)
+    assert first.reached.wait(patience.seconds(10))
     second = stage.sandbox.fault("arm", "regenerate_storage_key", faults.Pause())
     other = stage.start(script=SCRIPT, ROTATION_LOCK_DIR=str(stage.home / "other"), **PATIENT)
-    assert second.reached.wait(10)
+    assert second.reached.wait(patience.seconds(10))
     first.release.set()
     outcome = stage.finish(one)
     assert outcome.code == 1

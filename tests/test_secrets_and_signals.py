@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sandbox import faults
+from tests import patience
 from tests.stage import SCRIPT, Stage
 
 PATIENT = {"ROTATION_REQUEST_TIMEOUT_SECONDS": "10", "ROTATION_DEADLINE_SECONDS": "30"}
@@ -21,7 +22,7 @@ def held(stage: Stage, service: str, operation: str, kind: faults.Kind, nth: int
     """A run that is held at one of its requests."""
     fault = stage.sandbox.fault(service, operation, kind, nth=nth)
     process = stage.start(new=True, **PATIENT | variables)
-    assert fault.reached.wait(10)
+    assert fault.reached.wait(patience.seconds(10))
     return process, fault
 
 

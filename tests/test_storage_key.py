@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from sandbox import faults
+from tests import patience
 from tests.known_requests import counted, known
 from tests.stage import ROOT, Outcome, Stage
 from tests.sweep import FAULTS, KILLS, changes
@@ -363,7 +364,7 @@ def held(stage: StorageStage, operation: str, nth: int, kind: faults.Kind) -> tu
     process = stage.start(
         script=SCRIPT, ROTATION_REQUEST_TIMEOUT_SECONDS="10", ROTATION_DEADLINE_SECONDS="30"
     )  # fmt: skip
-    assert fault.reached.wait(10)
+    assert fault.reached.wait(patience.seconds(10))
     return process, fault
 
 

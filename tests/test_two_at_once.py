@@ -8,8 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from sandbox import faults
+from tests import patience
 from tests.known_requests import known
-from tests.stage import QUICK, Outcome, Stage
+from tests.stage import Outcome, Stage
 
 # The one that is held must not run into its own timeout.
 PATIENT = {"ROTATION_REQUEST_TIMEOUT_SECONDS": "10", "ROTATION_DEADLINE_SECONDS": "30"}
@@ -25,7 +26,7 @@ def held(
     service, name = operation.split(".")
     fault = stage.sandbox.fault(service, name, kind, nth=nth)
     process = stage.start(**PATIENT, **variables)
-    assert fault.reached.wait(10), f"{operation} {nth} was never asked for"
+    assert fault.reached.wait(patience.seconds(10)), f"{operation} {nth} was never asked for"
     return process, fault
 
 
@@ -110,7 +111,7 @@ def test_two_records_on_one_app(operation: str, nth: int, two_records: tuple[Sta
         last = stage.run(stage.line(userRecordUid=uid))
         assert last.code in (0, 2), last
     assert works(stage.at.record_uid) and works(second)
-    stage.sandbox.clock.advance(float(QUICK["ROTATION_DEADLINE_SECONDS"]) + 600)
+    stage.sandbox.clock.advance(float(stage.variables["ROTATION_DEADLINE_SECONDS"]) + 600)
     last = stage.run()
     assert last.code == 0, last
     published = {keeper.record(uid).value("client_secret_id") for uid in (stage.at.record_uid, second)}

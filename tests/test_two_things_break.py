@@ -13,6 +13,7 @@ import pytest
 
 from sandbox import faults
 from sandbox.furnish import pam_user
+from tests import patience
 from tests.stage import Outcome, Stage
 
 PATIENT = {"ROTATION_REQUEST_TIMEOUT_SECONDS": "10", "ROTATION_DEADLINE_SECONDS": "30"}
@@ -39,7 +40,7 @@ def arrives_late(stage: Stage, *then: tuple[faults.Kind, int | None]) -> Outcome
         stage.sandbox.fault("keeper", "update_secret", kind, nth=2, times=times)
     outcome = stage.run()
     first.release.set()
-    time.sleep(0.3)
+    time.sleep(patience.seconds(0.3))
     return outcome
 
 
@@ -83,7 +84,7 @@ def test_an_output_that_somebody_edits_after_every_save(stage: Stage) -> None:
     held = [stage.sandbox.fault("keeper", "update_secret", faults.PauseAfter(), nth=nth) for nth in (1, 2, 3, 4)]
     process = stage.start(**PATIENT)
     for number, fault in enumerate(held):
-        assert fault.reached.wait(10)
+        assert fault.reached.wait(patience.seconds(10))
         stage.sandbox.keeper.edit(stage.at.record_uid, "expires", f"never {number}")
         fault.release.set()
     outcome = stage.finish(process)
@@ -236,7 +237,7 @@ def test_the_record_is_gone_when_the_old_secret_should_be_put_back(stage: Stage)
     stage.sandbox.graph.stale_reads = FOREVER
     fault = stage.sandbox.fault("keeper", "get_secret", faults.Pause(), nth=3)
     process = stage.start(**PATIENT)
-    assert fault.reached.wait(15)
+    assert fault.reached.wait(patience.seconds(15))
     kept = stage.sandbox.keeper.vault.records.pop(stage.at.record_uid)
     fault.release.set()
     outcome = stage.finish(process)
@@ -248,7 +249,7 @@ def test_another_host_rotates_while_the_old_secret_is_put_back(stage: Stage) -> 
     stage.sandbox.graph.stale_reads = FOREVER
     fault = stage.sandbox.fault("keeper", "update_secret", faults.Pause(), nth=2)
     process = stage.start(**PATIENT)
-    assert fault.reached.wait(10)
+    assert fault.reached.wait(patience.seconds(10))
     no_more_stale_reads(stage)
     other = stage.run(ROTATION_LOCK_DIR=str(stage.home / "other-host"))
     assert other.code == 0, other
@@ -264,7 +265,7 @@ def test_sigterm_while_replicas_lag_leaves_the_new_secret_published(stage: Stage
     stage.sandbox.graph.stale_reads = 20
     fault = stage.sandbox.fault("graph", "get_application", faults.Pause(), nth=2)
     process = stage.start(ROTATION_RETRY_BASE_SECONDS="1", **PATIENT)
-    assert fault.reached.wait(15)
+    assert fault.reached.wait(patience.seconds(15))
     process.send_signal(signal.SIGTERM)
     fault.release.set()
     outcome = stage.finish(process)
@@ -276,7 +277,7 @@ def test_somebody_restores_the_record_before_the_old_secrets_go(stage: Stage) ->
     before = copy.deepcopy(stage.stored()["custom"])
     fault = stage.sandbox.fault("graph", "get_application", faults.Pause(), nth=2)
     process = stage.start(**PATIENT)
-    assert fault.reached.wait(10)
+    assert fault.reached.wait(patience.seconds(10))
     stage.stored()["custom"] = before
     time.sleep(2.1)  # younger than this, the read-back is still the last look at the record
     fault.release.set()
@@ -290,7 +291,7 @@ def test_a_host_that_was_frozen_while_another_took_it_for_dead(make_stage: Calla
     password(stage, stage.at.old_key_ids[-1]).end = stage.sandbox.clock.now() + 23.9 * 3600
     fault = stage.sandbox.fault("keeper", "update_secret", faults.Pause())
     process = stage.start(**PATIENT)
-    assert fault.reached.wait(10)
+    assert fault.reached.wait(patience.seconds(10))
     stage.sandbox.clock.advance(700)
     (setting,) = [entry for entry in stage.stored()["custom"] if entry["label"] == "rotate_before_hours"]
     setting["value"] = ["1"]
@@ -311,7 +312,7 @@ def test_a_mint_that_lands_late_is_gone_when_the_run_is_over(stage: Stage) -> No
     first = stage.sandbox.fault("graph", "add_password", faults.Pause())
     second = stage.sandbox.fault("graph", "add_password", faults.Pause(), nth=2)
     process = stage.start()
-    assert second.reached.wait(10)
+    assert second.reached.wait(patience.seconds(10))
     first.release.set()
     time.sleep(0.2)
     second.release.set()
@@ -373,7 +374,7 @@ def test_a_leftover_is_told_also_when_another_run_was_faster(stage: Stage) -> No
     stage.sandbox.fault("graph", "remove_password", faults.Status(403))
     fault = stage.sandbox.fault("keeper", "update_secret", faults.Pause())
     process = stage.start(**PATIENT)
-    assert fault.reached.wait(10)
+    assert fault.reached.wait(patience.seconds(10))
     stage.run(ROTATION_LOCK_DIR=str(stage.home / "other-host"))
     fault.release.set()
     outcome = stage.finish(process)
@@ -390,7 +391,7 @@ def test_sigterm_while_a_secret_is_taken_back(stage: Stage) -> None:
     process = stage.start(
         ROTATION_REQUEST_TIMEOUT_SECONDS="1", ROTATION_DEADLINE_SECONDS="30", ROTATION_PROVE_TIMEOUT_SECONDS="0.1"
     )
-    assert fault.reached.wait(15)
+    assert fault.reached.wait(patience.seconds(15))
     process.send_signal(signal.SIGTERM)
     outcome = stage.finish(process)
     fault.release.set()
@@ -402,7 +403,7 @@ def test_sigterm_while_a_broken_mint_is_looked_for(stage: Stage) -> None:
     fault = stage.sandbox.fault("graph", "add_password", faults.PauseAfter())
     stage.sandbox.fault("graph", "get_application", faults.Status(503), nth=2)
     process = stage.start(ROTATION_REQUEST_TIMEOUT_SECONDS="1", ROTATION_DEADLINE_SECONDS="30")
-    assert fault.reached.wait(10)
+    assert fault.reached.wait(patience.seconds(10))
     process.send_signal(signal.SIGTERM)
     outcome = stage.finish(process)
     assert (outcome.code, stage.live()) == (1, live), outcome

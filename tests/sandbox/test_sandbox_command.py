@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests import patience
+
 VARIABLES = {
     "HTTPS_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "KSM_CONFIG_FILE", "SANDBOX_TENANT_ID",
     "SANDBOX_ADMIN_CLIENT_ID", "SANDBOX_ADMIN_CLIENT_SECRET", "SANDBOX_SUBSCRIPTION_ID", "SANDBOX_KEY_VAULT_URL",
@@ -35,8 +37,8 @@ def running(env_file: Path, *options: str) -> Iterator[tuple[subprocess.Popen[st
     command = [*COMMAND, "up", "--env-file", str(env_file), *options]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
-        patience = time.monotonic() + 10
-        while not env_file.exists() and process.poll() is None and time.monotonic() < patience:
+        until = time.monotonic() + patience.seconds(10)
+        while not env_file.exists() and process.poll() is None and time.monotonic() < until:
             time.sleep(0.01)
         lines = env_file.read_text().splitlines()
         assert all(line.startswith("export ") for line in lines)
@@ -53,7 +55,7 @@ def test_it_runs_until_it_is_told_to_stop(tmp_path: Path, number: signal.Signals
         bundle = Path(variables["REQUESTS_CA_BUNDLE"])
         assert (tmp_path / "sandbox.env").stat().st_mode & 0o777 == 0o600
         process.send_signal(number)
-        assert process.wait(5) == 0
+        assert process.wait(patience.seconds(5)) == 0
         assert process.stdout is not None and "keepersecurity.com" in process.stdout.read()
         assert not bundle.parent.exists()
     assert not (tmp_path / "sandbox.env").exists(), "it would lead nowhere"
@@ -63,7 +65,9 @@ def test_a_shell_that_sources_the_file_meets_it(tmp_path: Path) -> None:
     clean = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     with running(tmp_path / "sandbox.env", "--old-secrets", "0") as (_, variables):
         shell = f". {tmp_path}/sandbox.env && exec {shlex.quote(sys.executable)} -c {shlex.quote(READ)}"
-        read = subprocess.run(["sh", "-c", shell], env=clean, capture_output=True, text=True, timeout=10)
+        read = subprocess.run(
+            ["sh", "-c", shell], env=clean, capture_output=True, text=True, timeout=patience.seconds(10)
+        )
         assert (read.stdout, read.stderr) == ("Azure app secret - orders-api\n", "")
         token = requests.post(
             f"https://login.microsoftonline.com/{variables['SANDBOX_TENANT_ID']}/oauth2/v2.0/token",
@@ -94,7 +98,7 @@ def test_the_page_is_followed_to_its_end(page: str, tmp_path: Path) -> None:
     )
     clean = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     command = ["bash", "-e", "-c", "set -m; " + block]
-    outcome = subprocess.run(command, env=clean, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    outcome = subprocess.run(command, env=clean, cwd=ROOT, capture_output=True, text=True, timeout=patience.seconds(30))
     assert outcome.returncode == 0, outcome
     assert not [said for said in PAGES[page] if said not in outcome.stdout + outcome.stderr]
     assert "exit 0: done" in outcome.stderr
@@ -112,7 +116,9 @@ def test_the_page_is_followed_to_its_end(page: str, tmp_path: Path) -> None:
     ],
 )
 def test_bad_usage_is_explained(arguments: list[str], said: str) -> None:
-    outcome = subprocess.run([*COMMAND, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=10)
+    outcome = subprocess.run(
+        [*COMMAND, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=patience.seconds(10)
+    )
     assert outcome.returncode == 2 and said in outcome.stderr and "Traceback" not in outcome.stderr
 
 
@@ -121,5 +127,5 @@ def test_a_file_that_cannot_be_written(tmp_path: Path, path: str) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to("folder")
     command = [*COMMAND, "up", "--env-file", str(tmp_path / path)]
-    outcome = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=10)
+    outcome = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=patience.seconds(10))
     assert outcome.returncode == 1 and outcome.stderr.startswith("error: cannot write")

@@ -30,13 +30,16 @@ from sandbox import (
     Status,
     Truncated,
 )
+from tests import patience
 from tests.sandbox.conftest import GRAPH
 
 ERRORS = requests.exceptions
 
 
 def add(graph: requests.Session, names: Furnished) -> requests.Response:
-    return graph.post(f"{GRAPH}/applications/{names.target_object_id}/addPassword", json={}, timeout=0.5)
+    return graph.post(
+        f"{GRAPH}/applications/{names.target_object_id}/addPassword", json={}, timeout=patience.seconds(0.5)
+    )
 
 
 def took_effect(sandbox: Sandbox, names: Furnished) -> bool:
@@ -100,9 +103,9 @@ def test_an_answer_without_a_body_can_be_spoilt_too(
     url = f"{GRAPH}/applications/{names.target_object_id}/removePassword"
     if isinstance(kind, Truncated):
         with pytest.raises(ERRORS.RequestException):
-            graph.post(url, json={"keyId": names.old_key_ids[0]}, timeout=1)
+            graph.post(url, json={"keyId": names.old_key_ids[0]}, timeout=patience.seconds(1))
     else:
-        status = graph.post(url, json={"keyId": names.old_key_ids[0]}, timeout=1).status_code
+        status = graph.post(url, json={"keyId": names.old_key_ids[0]}, timeout=patience.seconds(1)).status_code
         assert status == (204 if isinstance(kind, Slow) else 200)
     assert fault.fired and len(sandbox.graph.passwords(names.target_object_id)) == 1
 
@@ -125,11 +128,11 @@ def test_a_request_is_held(
     answers: list[requests.Response] = []
     thread = threading.Thread(target=lambda: answers.append(add(graph, names)))
     thread.start()
-    assert fault.reached.wait(5)
+    assert fault.reached.wait(patience.seconds(5))
     time.sleep(0.05)
     assert took_effect(sandbox, names) is performed_meanwhile and not answers
     fault.release.set()
-    thread.join(5)
+    thread.join(patience.seconds(5))
     assert answers[0].status_code == 200 and took_effect(sandbox, names)
 
 
@@ -148,7 +151,7 @@ def test_the_client_is_killed(
     url = f"{GRAPH}/applications/{names.target_object_id}/addPassword"
     process = subprocess.Popen([sys.executable, "-c", CLIENT, url], stdin=subprocess.PIPE)
     sandbox.victim = process
-    process.communicate(f"{graph.headers['Authorization']}\n".encode() * 2, timeout=10)
+    process.communicate(f"{graph.headers['Authorization']}\n".encode() * 2, timeout=patience.seconds(10))
     assert (process.returncode, fault.fired) == (-9, True)
     assert len(sandbox.graph.passwords(names.target_object_id)) - len(names.old_key_ids) == made
     assert len(sandbox.requests) == 1
@@ -187,5 +190,5 @@ def test_closing_lets_go_of_whoever_waits(sandbox: Sandbox, names: Furnished, gr
     started = time.monotonic()
     sandbox.close()
     for thread in threads:
-        thread.join(5)
-    assert time.monotonic() - started < 1 and len(outcomes) == 2 and not took_effect(sandbox, names)
+        thread.join(patience.seconds(5))
+    assert time.monotonic() - started < patience.seconds(1) and len(outcomes) == 2 and not took_effect(sandbox, names)

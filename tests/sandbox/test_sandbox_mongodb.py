@@ -40,6 +40,7 @@ from sandbox import (
 )
 from sandbox.authority import authority
 from sandbox.mongodb import MongoDB
+from tests import patience
 
 OLD, NEW, ADMIN = "orders-old-1", "orders-new-2", "admin-0"
 Client = MongoClient[dict[str, Any]]
@@ -330,7 +331,7 @@ def test_a_pause(server: MongoDB, kind: Kind, meanwhile: str) -> None:
     fault = server.fault("updateUser", kind)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(update, server)
-        assert fault.reached.wait(5)
+        assert fault.reached.wait(patience.seconds(5))
         _until(lambda: server.password_works("orders", meanwhile, "app"))
         assert not waiting.done()
         fault.release.set()
@@ -350,7 +351,7 @@ client.app.command("updateUser", "orders", pwd=sys.argv[3])
 def test_a_kill(server: MongoDB, kind: Kind, left: str) -> None:
     fault = server.fault("updateUser", kind)
     server.victim = child = subprocess.Popen([sys.executable, "-c", CHILD, server.uri(), ADMIN, NEW])
-    assert child.wait(20) == -9
+    assert child.wait(patience.seconds(20)) == -9
     assert fault.fired and server.password_works("orders", left, "app")
 
 
@@ -364,11 +365,11 @@ def test_twenty_clients_at_once(server: MongoDB) -> None:
 
     def rotate(number: int) -> bool:
         name, first, second = f"user{number}", f"first-{number}", f"second-{number}"
-        with connect(server, "admin", ADMIN, socketTimeoutMS=10_000, serverSelectionTimeoutMS=10_000) as client:
-            ready.wait(10)
+        with connect(server, "admin", ADMIN, socketTimeoutMS=60_000, serverSelectionTimeoutMS=60_000) as client:
+            ready.wait(patience.seconds(10))
             client.app.command("updateUser", name, pwd=second)
-            read(server, name, second, socketTimeoutMS=10_000)
-            return code(lambda: read(server, name, first, socketTimeoutMS=10_000)) == 18
+            read(server, name, second, socketTimeoutMS=60_000)
+            return code(lambda: read(server, name, first, socketTimeoutMS=60_000)) == 18
 
     with ThreadPoolExecutor(20) as pool:
         assert all(pool.map(rotate, range(20)))
@@ -382,7 +383,7 @@ def test_beside_a_sandbox(sandbox: Sandbox) -> None:
     given = server.add_user("orders", database="app")
     fault: Fault = sandbox.fault("mongodb", "updateUser", KillBefore())
     sandbox.victim = child = subprocess.Popen([sys.executable, "-c", CHILD, server.uri(), password, NEW])
-    assert child.wait(20) == -9 and fault.fired
+    assert child.wait(patience.seconds(20)) == -9 and fault.fired
     with connect(server, "admin", password) as client:
         client.app.command("updateUser", "orders", pwd=NEW)
     assert {password, given, NEW} <= set(sandbox.issued)
@@ -402,13 +403,13 @@ def test_closing_lets_go_of_who_waits() -> None:
         fault = server.fault("updateUser", Hang())
         with ThreadPoolExecutor(1) as pool:
             waiting = pool.submit(update, server, socketTimeoutMS=20_000)
-            assert fault.reached.wait(5)
+            assert fault.reached.wait(patience.seconds(5))
             server.close()
-            assert isinstance(waiting.exception(5), errors.AutoReconnect)
+            assert isinstance(waiting.exception(patience.seconds(5)), errors.AutoReconnect)
 
 
 def _until(condition: Callable[[], bool]) -> None:
-    patience = time.monotonic() + 5
+    until = time.monotonic() + patience.seconds(5)
     while not condition():
-        assert time.monotonic() < patience
+        assert time.monotonic() < until
         time.sleep(0.01)

@@ -17,6 +17,7 @@ import trustme
 from sandbox import Furnished, Sandbox, Status
 from sandbox.messages import Request, Response
 from sandbox.service import Service, route
+from tests import patience
 
 DISCOVERY = "https://login.microsoftonline.com/common/discovery/instance"
 
@@ -31,7 +32,7 @@ def test_an_unknown_host_is_refused_at_once(sandbox: Sandbox) -> None:
         requests.get("https://example.com/", timeout=5)
     answer = requests.get("http://example.com/", proxies={"http": sandbox.url}, timeout=5)
     assert answer.status_code == 502
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < patience.seconds(1)
     assert [(connect.host, connect.accepted) for connect in sandbox.connects] == [("example.com", False)]
 
 
@@ -56,17 +57,18 @@ def test_latency_is_paid_per_round_trip(sandbox: Sandbox) -> None:
         started = time.monotonic()
         session.get(DISCOVERY, timeout=5)  # connect, handshake, request
         session.get(DISCOVERY, timeout=5)
-        assert 0.2 <= time.monotonic() - started < 0.6
+        assert 0.2 <= time.monotonic() - started < patience.seconds(0.6)
 
 
 def test_a_body_after_its_head_is_not_held_back(sandbox: Sandbox) -> None:
     url = f"https://login.microsoftonline.com/{sandbox.directory.tenant_id}/oauth2/v2.0/token"
     with requests.Session() as session:
-        session.post(url, data={"client_id": "x"}, timeout=5)
-        started = time.monotonic()
+        took = []
         for _ in range(20):
+            started = time.monotonic()
             session.post(url, data={"client_id": "x"}, timeout=5)
-        assert time.monotonic() - started < 0.7  # it would be 0.8 with delayed acknowledgements
+            took.append(time.monotonic() - started)
+    assert min(took[1:]) < 0.035  # with delayed acknowledgements each would take 0.04
 
 
 def test_head_has_no_body(sandbox: Sandbox) -> None:
@@ -129,7 +131,7 @@ def test_starting_and_stopping_is_quick() -> None:
     for _ in range(10):
         with Sandbox() as sandbox:
             sandbox.furnish(old_secrets=5)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < patience.seconds(1)
 
 
 def test_the_configuration_is_private(sandbox: Sandbox, names: Furnished, tmp_path: Path) -> None:
