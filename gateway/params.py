@@ -7,6 +7,7 @@ https://docs.keeper.io/en/keeperpam/privileged-access-manager/password-rotation/
 from __future__ import annotations
 
 import base64
+import codecs
 import json
 import re
 from collections.abc import Mapping
@@ -64,7 +65,7 @@ def read_params(stdin: BinaryIO) -> Params:
     """
     if stdin.isatty():
         raise Failed("stdin: a terminal, where the Gateway's line is expected", _HOW)
-    line = stdin.read(MOST_BYTES + 1)
+    line = _first_line(stdin)
     if len(line) > MOST_BYTES:
         raise Failed(f"stdin: more than {MOST_BYTES} bytes", _HOW)
     if not line.strip():
@@ -84,9 +85,17 @@ def read_params(stdin: BinaryIO) -> Params:
     )
 
 
+def _first_line(stdin: BinaryIO) -> bytes:
+    """A later Gateway may write more, or leave the pipe open: neither is waited for."""
+    line = stdin.readline(MOST_BYTES + 1)
+    if line.startswith(codecs.BOM_UTF16_LE) and len(line) % 2:
+        line += stdin.read(1)  # the other half of the newline
+    return line
+
+
 def _text(line: bytes) -> str:
     # PowerShell pipes text re-encoded: with a byte order mark, with CRLF, or as UTF-16.
-    encoding = "utf-16" if line.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    encoding = "utf-16" if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
     return line.decode(encoding, errors="replace").strip()
 
 

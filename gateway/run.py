@@ -30,6 +30,8 @@ from gateway.settings import read_settings
 from gateway.streams import hold_streams
 from gateway.vault import Vault, VaultRecord
 
+log = logging.getLogger("gateway")
+
 # A service that sends its answer byte by byte can outlast every timeout of a socket; this is what ends the run then.
 _GRACE_SECONDS = 5
 
@@ -115,11 +117,9 @@ class _Run:
     def _outcome(self, arguments: list[str]) -> RotationError | None:
         """None where all is done."""
         try:
-            if arguments:
-                raise Failed(
-                    f"usage: the script takes no arguments, {len(arguments)} given",
-                    "remove them from its command in the vault; by hand use: keeper-rotation run SCRIPT --record=UID",
-                )
+            if arguments:  # a later Gateway may append some; they may hold a secret, so they are not shown
+                by_hand = "by hand use: keeper-rotation run SCRIPT --record=UID"
+                log.info("ignored arguments: %d (a script takes none; %s)", len(arguments), by_hand)
             self._run()
         except RotationError as error:
             return error
@@ -129,7 +129,7 @@ class _Run:
             return self._told("interrupted", "run it again")
         except Exception as error:
             if os.environ.get("ROTATION_TRACEBACK"):
-                logging.getLogger("gateway").error("%s", traceback.format_exc())
+                log.error("%s", traceback.format_exc())
             hint = "set ROTATION_TRACEBACK=1, run again, and report what it shows"
             return self._told(f"unforeseen {type(error).__name__}", hint)
         return None

@@ -277,6 +277,10 @@ ODD: dict[str, Callable[[bytes], bytes]] = {
     "a byte order mark": lambda line: b"\xef\xbb\xbf" + line,
     "CRLF": lambda line: line.rstrip(b"\n") + b"\r\n",
     "UTF-16 of PowerShell": lambda line: line.decode().encode("utf-16"),
+    "UTF-16 of the other order": lambda line: b"\xfe\xff" + line.decode().encode("utf-16-be"),
+    "no end of the line": lambda line: line.rstrip(b"\n"),
+    "a second line, which is not for it": lambda line: line + b"{}\n",
+    "a second line in UTF-16": lambda line: (line.decode() + "{}\r\n").encode("utf-16"),
 }
 
 

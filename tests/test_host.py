@@ -18,7 +18,7 @@ from gateway import __version__
 from gateway.commands.doors import door_of
 from gateway.kinds.registry import KINDS
 from tests.discover_stage import DiscoverStage, make_bundle, shop
-from tests.stage import ROOT, SCRIPT, Stage
+from tests.stage import LONGEST, ROOT, SCRIPT, Stage
 
 __all__ = ["shop"]
 
@@ -143,12 +143,28 @@ def test_every_part_of_the_package_is_installed() -> None:
     assert found == {name for name in found if any(fnmatch.fnmatch(name, pattern) for pattern in patterns)}
 
 
-def test_usage_error(stage: Stage) -> None:
+def test_arguments_that_a_gateway_may_append_one_day_are_ignored(stage: Stage) -> None:
     process = subprocess.run(
-        [sys.executable, SCRIPT, "--help"], capture_output=True, text=True, check=False, env=stage.variables
-    )
-    assert "usage" in said(process)["error"]
-    assert not stage.sandbox.requests
+        [sys.executable, SCRIPT, "--record", "an-argument"],
+        input=stage.line(), capture_output=True, check=False, env=stage.variables,
+    )  # fmt: skip
+    assert process.returncode == 0 and stage.published_works(), process
+    assert b"info: ignored arguments: 2" in process.stderr
+    assert b"an-argument" not in process.stderr + process.stdout, "it may be a secret"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_the_end_of_stdin_is_not_waited_for(encoding: str, stage: Stage) -> None:
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([sys.executable, SCRIPT], stdin=pipe, stdout=pipe, stderr=pipe, env=stage.variables)
+    assert process.stdin
+    process.stdin.write(stage.line().decode().encode(encoding))
+    process.stdin.flush()
+    try:
+        assert process.wait(LONGEST) == 0 and stage.published_works()
+    finally:
+        process.kill()
+        process.communicate()
 
 
 # Outputs that take nothing, as bash writes them.
