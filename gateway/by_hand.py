@@ -55,7 +55,7 @@ def run_script(
     settings = read_settings()
     http = Http(settings.request_timeout, Deadline(settings.deadline, settings.retry_base))
     vault = Vault(find_ksm_config(), http)
-    line = gateway_line(vault, record_uid, list(attached), configuration_uid, due_now=now)
+    line = gateway_line(vault, record_uid, list(attached), configuration_uid, due_now=now, by_hand=True)
     http.session.close()
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         # Ctrl-C reaches the script as well, which ends and says what had happened by then.
@@ -102,9 +102,15 @@ def _readable(report: dict[str, Any]) -> str:
 
 
 def gateway_line(
-    vault: Vault, record_uid: str, attached: list[str], configuration_uid: str, *, due_now: bool = False
+    vault: Vault,
+    record_uid: str,
+    attached: list[str],
+    configuration_uid: str,
+    *,
+    due_now: bool = False,
+    by_hand: bool = False,
 ) -> bytes:
-    """The line that the Gateway pipes into a script attached to this record; ``due_now`` is ours.
+    """The line that the Gateway pipes into a script attached to this record; ``due_now`` and ``by_hand`` are ours.
 
     Raises:
         Failed, CallError
@@ -124,7 +130,8 @@ def gateway_line(
         "user": record.value_of_type("login"),
         "records": _encoded([flat(each) for each in records]),
     }
-    return _encoded(params | ({"dueNow": True} if due_now else {})).encode() + b"\n"
+    ours = {"dueNow": due_now, "byHand": by_hand}
+    return _encoded(params | {key: True for key, wanted in ours.items() if wanted}).encode() + b"\n"
 
 
 def readable(visible: dict[str, VaultRecord], uid: str) -> VaultRecord:

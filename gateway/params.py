@@ -53,6 +53,8 @@ class Params:
     old_password: Secret
     due_now: bool = False
     """Not of Keeper's making: `keeper-rotation run --now` asks for a rotation before its time."""
+    by_hand: bool = False
+    """Not of Keeper's making: `keeper-rotation run` began this, and someone reads what it says."""
     due_while: str | None = None
     """Only as long as the record's ``last_rotated`` is this, where given: what asked for it may be out of date."""
 
@@ -81,6 +83,7 @@ def read_params(stdin: BinaryIO) -> Params:
         new_password=Secret(_password(params, "newPassword")),
         old_password=Secret(_password(params, "oldPassword")),
         due_now=params.get("dueNow") is True,
+        by_hand=params.get("byHand") is True,
         due_while=_plain(params["dueWhileLastRotated"]) if "dueWhileLastRotated" in params else None,
     )
 

@@ -57,12 +57,14 @@ class Preparation:
         if params.due_now:
             is_asked = params.due_while in (None, self.record.value("last_rotated"))
             self.policy = replace(self.policy, rotate_before=None if is_asked else timedelta())
+        self._warnings: list[str] = []
         if self.policy.enabled:
-            check_labels(self.record, facts)
+            self._warnings += check_labels(self.record, facts, by_hand=params.by_hand)
 
     def warnings(self) -> list[str]:
         """What is odd, and does not stop the run."""
-        found = [f"the record has several fields {label}; the first counts" for label in self.record.repeated_labels()]
+        found = list(self._warnings)
+        found += [f"the record has several fields {label}; the first counts" for label in self.record.repeated_labels()]
         credentials = [record.uid for record in attached_credentials(self._params)]
         if len(credentials) > 1:
             found.append(f"several admin credentials are attached ({', '.join(credentials)}); the first is used")
@@ -185,11 +187,24 @@ def check_alone(record: VaultRecord, facts: KindFacts) -> None:
         )
 
 
-def check_labels(record: VaultRecord, facts: KindFacts) -> None:
-    """A wish that is misspelt must not be passed over: it may be the one that spares a secret. Raises Failed."""
-    if wrong := record.misspelt_labels(facts.inputs()):
+def check_labels(record: VaultRecord, facts: KindFacts, *, by_hand: bool) -> list[str]:
+    """A wish that is misspelt must not be passed over: it may be the one that spares a secret.
+
+    What may be misspelt or a field of the owner's ends the first run of a record, and those by hand. Later it is one of
+    the warnings that are returned: nobody is there to rename it, and what has worked goes on.
+
+    Raises:
+        Failed
+    """
+    wrong, doubtful = record.misspelt_labels(facts.inputs()), record.doubtful_labels(facts.inputs())
+    hint = "labels are matched exactly: rename these fields in the vault"
+    if doubtful and (by_hand or read_ledger(record.value("rotation_state"), record.uid) == Ledger()):
+        wrong |= doubtful
+        hint += "; to keep one for a purpose of your own, add the field that it resembles as well, empty"
+    if wrong:
         named = ", ".join(f"{label!r} is not {right!r}" for label, right in wrong.items())
-        raise Failed(f"field labels: {named}", "labels are matched exactly: rename these fields in the vault")
+        raise Failed(f"field labels: {named}", hint)
+    return [f"field label {label!r} is not {right!r}, and is not read" for label, right in doubtful.items()]
 
 
 def check_editable(record: VaultRecord) -> None:

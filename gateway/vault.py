@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from gateway.attachments import Attachment, Files, attachments_of
@@ -24,6 +25,8 @@ from gateway.secret import Secret, mask
 # Standard fields of a PAM User, which are known by their type.
 _UNLABELLED = ("login", "password")
 _HIDDEN = ("secret", "password", "pinCode")
+# As difflib counts: of nine letters one may be wrong, or two swapped (remove_odl); two missing (deliver) are too many.
+_NEAR = 0.88
 
 
 class VaultRecord:
@@ -78,6 +81,14 @@ class VaultRecord:
         labels = [str(field.get("label") or "") for field in self._fields()]
         meant = {label: ours[_letters(label)] for label in labels if _letters(label) in ours}
         return {label: right for label, right in meant.items() if label != right}
+
+    def doubtful_labels(self, inputs: Iterable[str]) -> dict[str, str]:
+        """Labels of custom fields that are nearly one of these that is not there; with that one."""
+        lacking = {_letters(label): label for label in inputs if not self.has(label)}
+        custom = [field for field in self.sdk_record.dict.get("custom") or [] if isinstance(field, dict)]
+        labels = [label for field in custom if (label := str(field.get("label") or "")) not in KINDS]
+        near = {label: get_close_matches(_letters(label), lacking, 1, _NEAR) for label in labels}
+        return {label: lacking[found[0]] for label, found in near.items() if found and found[0] != _letters(label)}
 
     def labelled(self) -> dict[str, str]:
         """The values of `fields_in_order` by label; the first wins."""

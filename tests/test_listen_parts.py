@@ -173,6 +173,7 @@ def test_the_line_is_due_now_and_says_what_it_knows(stage: Stage, monkeypatch: p
     record = _record(stage, config)
     params = json.loads(base64.b64decode(rotator.line(record, "2026-01-01T00:00:00Z")))
     assert params["dueNow"] is True and params["dueWhileLastRotated"] == "2026-01-01T00:00:00Z"
+    assert "byHand" not in params
     assert params["userRecordUid"] == stage.at.record_uid
     assert rotator.script_of(record) == str(SCRIPT)
     with pytest.raises(Failed, match="none of the fields storage_account_id"):

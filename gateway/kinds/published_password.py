@@ -69,7 +69,7 @@ class Publication:
         policy = read_policy(self.record.value)
         if not policy.enabled:
             return "disabled"
-        check_labels(self.record, PUBLISHED_PASSWORD)
+        self._warn(check_labels(self.record, PUBLISHED_PASSWORD, by_hand=self._params.by_hand))
         check_editable(self.record)
         password = self._password()
         destinations = read_destinations(self.record.value("deliver_to"), policy.cloud)

@@ -58,7 +58,7 @@ def record_for(session: Session, uid: str, place: CertificateId) -> VaultRecord:
     if record.kind != "pamUser":
         hint = "convert it to PAM User in the vault, or name another record"
         raise Failed(f"record {uid} is of type {record.kind}, not PAM User", hint)
-    check_labels(record, CERTIFICATE)
+    check_labels(record, CERTIFICATE, by_hand=True)
     check_editable(record)
     check_alone(record, CERTIFICATE)
     there, given = named_in(record, session.azure.cloud), record.value(TARGET).strip()
