@@ -26,14 +26,14 @@ check: .venv-dev/ready        ## lint and types
 	$(DEV) -m mypy
 
 sweep: .venv-dev/ready        ## every request of a rotation with every fault: half an hour
-	$(DEV) -m tests.sweep
-	$(DEV) -m tests.sweep_certificate
-	$(DEV) -m tests.sweep_tls_secret
+	$(DEV) -m tests.sweep.rotation
+	$(DEV) -m tests.sweep.certificate
+	$(DEV) -m tests.sweep.tls_secret
 
 bench: .venv-dev/ready        ## what a rotation costs; REFERENCE_SCRIPT=FILE compares
-	$(DEV) -m tests.bench
-	$(DEV) -m tests.bench_certificates
-	$(DEV) -m tests.bench_listen
+	$(DEV) -m tests.bench.rotation
+	$(DEV) -m tests.bench.certificates
+	$(DEV) -m tests.bench.listener
 
 bundle: .venv-dev/ready       ## dist/: the package, the scripts and the templates for a gateway host
 	rm -rf dist

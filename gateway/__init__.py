@@ -2,23 +2,27 @@
 
 Keeper's *Gateway* is a process that Keeper runs; this package called ``gateway`` is only a library on its host.
 
-The way through a run, one file per step::
+The way through a run::
 
-    stdin ── run.py ──> params.py ──> vault.py ──> admin.py ──> rotation.py ──> exit code, one JSON line
-             errors     both base64   the record   who signs    the order,
-             to codes   layers        in Keeper    in to Azure  once
+    stdin ── run.py ──> keeper/parameters.py ──> engine/prepare.py ──> engine/order.py ──> exit code, one JSON line
+             errors     both base64 layers       the record, the       the order of
+             to codes                            sign-in, the target   steps, once
 
-A script that is attached in the vault only names a kind of credential. ``kinds/`` has a file for each, and a registry
-of the facts about all of them.
+The rooms, from the top down::
 
-``rules.py`` holds the decisions without any input or output, ``minting.py`` and ``saving.py`` what to do when the two
-dangerous calls break, ``http.py`` the one HTTP client, ``entra.py`` and ``graph.py`` one Azure API each.
-A new credential comes about in one of four ways: ``minting.py``, ``regenerating.py``, ``choosing.py`` and
-``renewing.py`` each hold a `gateway.maker.Maker` and the base of its kinds. ``deliveries/`` has a file for each kind of
-destination.
+    commands/     what a person starts: keeper-rotation, one folder or file per command
+    listener/     what an event starts: keeper-rotation listen
+    kinds/        what is rotated: one file per kind of credential
+    engine/       the order of a rotation, and what to do when a step breaks half-way
+    deliveries/   who else gets the new secret: one file per kind of destination
+    keeper/       Keeper's vault
+    azure/        Entra, Microsoft Graph, Resource Manager and Key Vault
+    mongodb.py    MongoDB
+    host/         this process: settings, locks, deadlines, HTTP, reports
+    model/        nouns and decisions, without input or output
+    errors.py     and secret.py: what all of them stand on
 
-What a person starts is apart: ``commands/`` is the command line of ``keeper-rotation``; ``operating/``, ``discovery/``
-and ``tls/`` do what it asks for, and ``listening/`` is the listener. No rotation imports any of it.
+No rotation imports ``commands/`` or ``listener/``; ``keeper/`` and ``azure/`` do not know each other.
 """
 
 __version__ = "0.1.0"

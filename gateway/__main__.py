@@ -11,19 +11,19 @@ import click
 
 from gateway import __version__
 from gateway.errors import CallError, Failed, RotationError, Unclear, Unknown
-from gateway.report import Stderr
+from gateway.host.report import Stderr
+from gateway.host.streams import forgiving_streams
 from gateway.secret import masked
-from gateway.streams import forgiving_streams
 
 
 class Commands(click.Group):
     """The commands of this file, and those of others, which are imported only when they are asked for."""
 
     ELSEWHERE = {  # noqa: RUF012 (a constant)
-        "certificate": "gateway.commands.certificate:certificate",
-        "discover": "gateway.commands.discover:discover",
+        "certificate": "gateway.commands.certificate.cli:certificate",
+        "discover": "gateway.commands.discover.cli:discover",
         "scripts": "gateway.commands.scripts:scripts",
-        "tls-secret": "gateway.commands.tls_secret:tls_secret",
+        "tls-secret": "gateway.commands.tls_secret.cli:tls_secret",
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -61,7 +61,7 @@ def run(script: str, record_uid: str, attached: tuple[str, ...], configuration: 
 
     Exits as the script does: 0 done, 1 failed and nothing changed, 2 the next run finishes it, 3 look at it.
     """
-    from gateway.by_hand import run_script
+    from gateway.commands.run_script import run_script
 
     sys.exit(run_script(script, record_uid, attached, configuration, now=now, as_json=as_json))
 
@@ -81,7 +81,7 @@ def targets(
 
     Nothing is changed. What cannot be listed is a warning; exit 1 only where the record or the credential is no good.
     """
-    from gateway.operating.targets import show_targets
+    from gateway.commands.targets.show import show_targets
 
     show_targets(record_uid, attached, configuration, organisations, as_json=as_json)
 
@@ -96,7 +96,7 @@ def listen(path: str) -> None:
     Runs until SIGTERM or Ctrl-C, and finishes the rotations under way. Every setting is in docs/listen.md.
     """
     try:
-        from gateway.listening.listener import listen as run_listener
+        from gateway.listener.listener import listen as run_listener
     except ImportError as error:
         hint = "install what the listener needs: pip install 'confluent-kafka>=2.6,<3' 'prometheus-client>=0.21,<1'"
         raise Failed(f"listen: the package {error.name} is not installed", hint) from None
@@ -137,7 +137,7 @@ def _end(error: RotationError) -> NoReturn:
 
 def _may_have_changed(error: CallError) -> bool:
     """Whether the answer is missing to what may have changed something, in Key Vault or in Keeper."""
-    from gateway.key_vault import MaybeDone
+    from gateway.azure.key_vault.calls import MaybeDone
 
     writes = ("create_secret", "update_secret", "delete_secret", "add_file", "file upload")
     return isinstance(error, MaybeDone) or (

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from gateway.errors import CallError, Failed, NotSent, Refused, Unclear
-from gateway.http import Http
+from gateway.host.http import Http
 from gateway.secret import Secret
 
 if TYPE_CHECKING:

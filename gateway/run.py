@@ -13,22 +13,23 @@ from functools import partial
 from typing import Protocol
 
 from gateway import DOOR, __version__
-from gateway.deadline import Deadline
+from gateway.engine.gathered import Host
+from gateway.engine.kind import Kind
+from gateway.engine.order import rotate
+from gateway.engine.prepare import Preparation
 from gateway.engine.state import State
 from gateway.errors import CallError, Failed, RotationError, Unknown
-from gateway.gathered import Host
-from gateway.http import Http
-from gateway.kind import Kind
-from gateway.kind_facts import KindFacts
+from gateway.host.deadline import Deadline
+from gateway.host.http import Http
+from gateway.host.report import Report, Stderr
+from gateway.host.settings import read_settings
+from gateway.host.streams import hold_streams
+from gateway.keeper.config import find_ksm_config
+from gateway.keeper.parameters import Params, read_params
+from gateway.keeper.record import VaultRecord
+from gateway.keeper.vault import Vault
 from gateway.kinds import registry
-from gateway.ksm_config import find_ksm_config
-from gateway.params import Params, read_params
-from gateway.preparation import Preparation
-from gateway.report import Report, Stderr
-from gateway.rotation import rotate
-from gateway.settings import read_settings
-from gateway.streams import hold_streams
-from gateway.vault import Vault, VaultRecord
+from gateway.model.kind_facts import KindFacts
 
 log = logging.getLogger("gateway")
 
@@ -152,7 +153,7 @@ class _Run:
     def _notify(self, outcome: RotationError | None) -> None:
         if not self._value("notify"):
             return
-        from gateway.notifying import notify
+        from gateway.host.notify import notify
 
         notify(self._value, self._report, outcome, self._http.now() if self._http else datetime.now(UTC))
 

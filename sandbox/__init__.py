@@ -3,21 +3,18 @@
 Never installed on a gateway host, and nothing there knows of it: a process reaches it by `HTTPS_PROXY`,
 `REQUESTS_CA_BUNDLE`, `SSL_CERT_FILE` and a Keeper configuration that names the sandbox's key.
 
-    sandbox.py     Sandbox: world.py, which is all services together, and what furnish.py and others set up in it
-    server.py      the CONNECT proxy: connection.py is one socket, exchanges.py one request's way, faults.py what
-                   can go wrong with it; service.py is the shape of everything below: a service is made of parts
-    keeper.py      Keeper's wire protocol, on keeper_api.py, keeper_vault.py and keeper_crypto.py
-    entra.py       sign-in; identity.py managed identity; tokens.py what both hand out
-    graph.py       made of graph_passwords.py, graph_applications.py and graph_principals.py, on graph_base.py
-    directory.py   the tenant that entra.py and graph.py stand on
-    keyvault.py    Key Vault, made of the files of this name; devops.py Azure DevOps, likewise
-    arm.py         Resource Manager; its parts are arm_resources.py, keyvault_provider.py, automation.py,
-                   connections.py and storage.py
-    eventhub.py    an Event Hub, on librdkafka's mock cluster; mongodb.py a MongoDB server
-    destinations.py  one of each, as an operator would have set them up; roles.py who may do what in Azure
+    sandbox.py     Sandbox: world.py, which is all services together, and what furnish/ sets up in it
+    furnish/       what an operator would have set up: records, apps, key vaults, destinations
+    proxy/         below everything: the CONNECT proxy, one request's way, faults, and the shape of a service
+    keeper/        Keeper's wire protocol
+    entra/         sign-in, managed identity and the tenant; graph/ the applications in it
+    arm/           Resource Manager, with automation/, logic_apps/ and storage/; key_vault/; devops/
+    event_hub.py   an Event Hub, on librdkafka's mock cluster; mongodb/ a MongoDB server
+    demo/          ``make demo``: the main job, shown
 """
 
-from sandbox.faults import (
+from sandbox.furnish.rotation import Furnished
+from sandbox.proxy.faults import (
     Empty,
     ErrorAfter,
     Fault,
@@ -38,7 +35,6 @@ from sandbox.faults import (
     rotated_key,
     throttled,
 )
-from sandbox.furnish import Furnished
 from sandbox.sandbox import Sandbox
 
 __all__ = [

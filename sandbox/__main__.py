@@ -14,10 +14,10 @@ from pathlib import Path
 from types import FrameType
 
 try:
-    from sandbox.certificate_furnish import furnish_certificate
-    from sandbox.furnish import READ_ALL, WRITE_ALL, WRITE_OWNED, Furnished
-    from sandbox.graph_base import READ_USERS
-    from sandbox.passwords_furnish import furnish_mongodb, furnish_password
+    from sandbox.furnish.certificate import furnish_certificate
+    from sandbox.furnish.passwords import furnish_mongodb, furnish_password
+    from sandbox.furnish.rotation import READ_ALL, WRITE_ALL, WRITE_OWNED, Furnished
+    from sandbox.graph.base import READ_USERS
     from sandbox.sandbox import Sandbox
 except ImportError as error:
     sys.exit(f"error: {error.name} is not installed\nhint: run make demo once, then .venv-demo/bin/python -m sandbox")

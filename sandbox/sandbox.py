@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.destinations import Destinations, furnish_destinations
-from sandbox.furnish import Furnished, furnish
-from sandbox.storage_furnish import FurnishedStorage, furnish_storage
+from sandbox.furnish.destinations import Destinations, furnish_destinations
+from sandbox.furnish.rotation import Furnished, furnish
+from sandbox.furnish.storage import FurnishedStorage, furnish_storage
 from sandbox.world import World
 
 
@@ -21,13 +21,13 @@ class Sandbox(World):
     """A Keeper vault and an Azure tenant on loopback, and what an operator would set up in them."""
 
     def furnish(self, **options: Any) -> Furnished:
-        """Set up one rotation; the options are those of ``sandbox.furnish.furnish``."""
+        """Set up one rotation; the options are those of ``sandbox.furnish.rotation.furnish``."""
         return furnish(self, **options)
 
     def furnish_destinations(self, at: Furnished, **options: Any) -> Destinations:
-        """Set up everything that a rotated secret can be delivered to; see ``sandbox.destinations``."""
+        """Set up everything that a rotated secret can be delivered to; see ``sandbox.furnish.destinations``."""
         return furnish_destinations(self, at, **options)
 
     def furnish_storage(self, at: Furnished, **options: Any) -> FurnishedStorage:
-        """Set up a storage account and the record of its key; see ``sandbox.storage_furnish``."""
+        """Set up a storage account and the record of its key; see ``sandbox.furnish.storage``."""
         return furnish_storage(self, at, **options)

@@ -10,32 +10,32 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from sandbox.arm import Arm
-from sandbox.arm_resources import ResourceManager
-from sandbox.authority import authority
-from sandbox.automation import Automation
-from sandbox.clock import Clock
-from sandbox.connections import Connections
-from sandbox.devops import DevOps
-from sandbox.directory import Directory, new_id
-from sandbox.entra import Entra
-from sandbox.exchanges import Victim
-from sandbox.faults import Fault, FaultBook, Kind
-from sandbox.graph import Graph
-from sandbox.identity import ManagedIdentity
-from sandbox.keeper import Keeper
-from sandbox.keyvault import KeyVault
-from sandbox.keyvault_provider import KeyVaultProvider
-from sandbox.messages import Connect, LoggedRequest
-from sandbox.roles import Roles
-from sandbox.server import LOOPBACK, Server
-from sandbox.service import Service
-from sandbox.storage import Storage
-from sandbox.storage_blobs import Blobs
-from sandbox.tokens import Tokens
+from sandbox.arm.resources import ResourceManager
+from sandbox.arm.roles import Roles
+from sandbox.arm.service import Arm
+from sandbox.automation.service import Automation
+from sandbox.devops.service import DevOps
+from sandbox.entra.directory import Directory, new_id
+from sandbox.entra.managed_identity import ManagedIdentity
+from sandbox.entra.service import Entra
+from sandbox.entra.tokens import Tokens
+from sandbox.graph.service import Graph
+from sandbox.keeper.service import Keeper
+from sandbox.key_vault.provider import KeyVaultProvider
+from sandbox.key_vault.service import KeyVault
+from sandbox.logic_apps.service import Connections
+from sandbox.proxy.authority import authority
+from sandbox.proxy.clock import Clock
+from sandbox.proxy.exchanges import Victim
+from sandbox.proxy.faults import Fault, FaultBook, Kind
+from sandbox.proxy.messages import Connect, LoggedRequest
+from sandbox.proxy.server import LOOPBACK, Server
+from sandbox.proxy.service import Service
+from sandbox.storage.blobs import Blobs
+from sandbox.storage.service import Storage
 
 if TYPE_CHECKING:
-    from sandbox.mongodb import MongoDB
+    from sandbox.mongodb.server import MongoDB
 
 
 class World:
@@ -99,7 +99,7 @@ class World:
     @cached_property
     def mongodb(self) -> MongoDB:
         """A MongoDB server with this sandbox's log, faults and victim; made, and answering, from its first use on."""
-        from sandbox.mongodb import MongoDB  # pymongo is needed only here
+        from sandbox.mongodb.server import MongoDB  # pymongo is needed only here
 
         server = MongoDB.beside(self.server, self.issued)
         server.start()

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.key_vault_scene import Scene
-from tests.stage import Stage
+from tests.stage.key_vault import Scene
+from tests.stage.rotation import Stage
 
 # A shell starts a command in the background with SIGINT ignored, and every process of a test would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

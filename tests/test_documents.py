@@ -14,18 +14,18 @@ from pathlib import Path
 import click
 import pytest
 
-from gateway.certificates import READ_ROLE, ROLE
-from gateway.commands.certificate import certificate
-from gateway.commands.discover import discover
+from gateway.azure.key_vault.certificates import READ_ROLE, ROLE
+from gateway.commands.certificate.cli import certificate
+from gateway.commands.discover.cli import discover
 from gateway.commands.scripts import scripts
-from gateway.commands.tls_secret import tls_secret
-from gateway.deliveries.kinds import KINDS
-from gateway.x509 import PFX, Bundle, to_pfx
-from sandbox.roles import Role
-from tests import patience
-from tests.certificate_stage import SCRIPT
-from tests.key_vault_scene import Scene
-from tests.stage import ROOT, Outcome, Stage
+from gateway.commands.tls_secret.cli import tls_secret
+from gateway.deliveries.addresses import KINDS
+from gateway.model.x509 import PFX, Bundle, to_pfx
+from sandbox.arm.roles import Role
+from tests.stage import patience
+from tests.stage.certificate import SCRIPT
+from tests.stage.key_vault import Scene
+from tests.stage.rotation import ROOT, Outcome, Stage
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
@@ -176,13 +176,16 @@ def test_every_message_of_a_destination_is_explained(module: str) -> None:
 @pytest.mark.parametrize(
     ("module", "page"),
     [
-        ("choosing", "mongodb.md"), ("mongodb", "mongodb.md"), ("kinds/mongodb_user", "mongodb.md"),
-        ("kinds/published_password", "publish-password.md"), ("template", "publish-password.md"),
+        ("gateway/engine/make/choose", "mongodb.md"),
+        ("gateway/mongodb", "mongodb.md"),
+        ("gateway/kinds/mongodb_user", "mongodb.md"),
+        ("gateway/kinds/published_password", "publish-password.md"),
+        ("gateway/kinds/value_template", "publish-password.md"),
     ],
 )  # fmt: skip
 def test_every_message_about_a_password_is_explained(module: str, page: str) -> None:
     explained = (ROOT / "docs" / page).read_text() + (ROOT / "docs" / "outcomes.md").read_text()
-    messages = list(_messages(f"gateway/{module}"))
+    messages = list(_messages(module))
     assert messages
     assert not [message for message in messages if message[:24] not in explained]
 
@@ -195,9 +198,9 @@ def test_every_message_of_a_door_is_explained() -> None:
 
 
 RENEWAL = {
-    "gateway/renewing": RAISED | LOGGED,
-    "gateway/exporting": RAISED | LOGGED,
-    "gateway/certificate_policy": RAISED,
+    "gateway/engine/make/renew": RAISED | LOGGED,
+    "gateway/keeper/certificate_attachment": RAISED | LOGGED,
+    "gateway/model/certificate_policy": RAISED,
     "gateway/kinds/certificate": RAISED | LOGGED,
 }
 
@@ -212,7 +215,7 @@ def test_every_message_about_a_certificate_is_explained(module: str) -> None:
 
 def test_every_message_that_ends_a_renewal_is_among_the_outcomes() -> None:
     explained = (ROOT / "docs" / "outcomes.md").read_text()
-    assert not [message for message in _messages("gateway/renewing") if message[:24] not in explained]
+    assert not [message for message in _messages("gateway/engine/make/renew") if message[:24] not in explained]
 
 
 # Commands

@@ -17,18 +17,17 @@ from keepercommander.importer.imp_exp import _construct_record_v3_data, prepare_
 from keepercommander.importer.importer import Record, SharedFolder
 from keepercommander.importer.json.json import KeeperJsonImporter
 
-from gateway.clouds import CLOUDS
-from gateway.discovery.looking import Item
-from gateway.discovery.new_records import commander_csv, commander_json, new_record, web_vault_csv
-from gateway.fields import DEFAULTS, FIELDS, KINDS
+from gateway.commands.new_records import Item, commander_csv, commander_json, new_record, web_vault_csv
 from gateway.kinds.registry import CERTIFICATE as RENEWAL
 from gateway.kinds.registry import TLS_SECRET, find, only
-from gateway.policy import read_policy
-from tests.certificate_stage import CertificateStage
-from tests.stage import ROOT, Stage
-from tests.test_mongodb_user import MongoStage
-from tests.test_publish_password import NEW, OLD, PasswordStage
-from tests.test_storage_key import StorageStage
+from gateway.model.clouds import CLOUDS
+from gateway.model.fields import DEFAULTS, FIELDS, KINDS
+from gateway.model.policy import read_policy
+from tests.stage.certificate import CertificateStage
+from tests.stage.mongodb_user import MongoStage
+from tests.stage.published_password import NEW, OLD, PasswordStage
+from tests.stage.rotation import ROOT, Stage
+from tests.stage.storage_key import StorageStage
 
 ZERO = "00000000-0000-0000-0000-000000000000"
 PENDING = "pending-first-rotation"

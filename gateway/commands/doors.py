@@ -6,7 +6,7 @@ from importlib import import_module
 from string import Template
 
 from gateway import DOOR as NUMBER
-from gateway.kind_facts import KindFacts
+from gateway.model.kind_facts import KindFacts
 
 # It says what is wrong to any Python, so it is written for all of them. The story is that of the kind's own file.
 DOOR = Template(r'''#!/usr/bin/env python3

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.clouds import Cloud
-from gateway.deliveries.base import Delivery, Destination, Done, Reach, arm_id, refuse
+from gateway.azure.arm import arm_id
+from gateway.deliveries.base import Delivery, Destination, Done, Reach, refuse
 from gateway.errors import CallError, Failed, Refused, Unclear
-from gateway.http import Answer
+from gateway.host.http import Answer
+from gateway.model.clouds import Cloud
 
 API_VERSION = "2016-06-01"
 ROLE = "Logic App Contributor"

@@ -8,16 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
-from urllib.parse import unquote, urlsplit
 
-from gateway.azure import Azure
-from gateway.clouds import Cloud
-from gateway.credential import HandOver, generation
+from gateway.azure.sign_in import Azure
 from gateway.errors import Failed
-from gateway.http import Http
-from gateway.params import AttachedRecord
+from gateway.host.http import Http
+from gateway.keeper.parameters import AttachedRecord
+from gateway.keeper.vault import Vault
+from gateway.model.clouds import Cloud
+from gateway.model.credential import HandOver, generation
 from gateway.secret import Secret
-from gateway.vault import Vault
 
 
 @dataclass(frozen=True)
@@ -127,34 +126,6 @@ class Destination(ABC):
 
     def after_retirement(self, reach: Reach, delivery: Delivery, removed: list[str]) -> None:  # noqa: B027
         """The secrets with these key ids and generations are dead now: most have nothing to do. Raises CallError."""
-
-
-def portal_resource(text: str, cloud: Cloud) -> str:
-    """An ARM id out of what the portal's address bar or a resource's JSON view shows; ``text`` itself otherwise.
-
-    The portal writes ``https://portal.azure.com/#@<tenant>/resource/subscriptions/…/<blade>``.
-    """
-    parts = urlsplit(text)
-    if parts.scheme == "https" and parts.netloc == cloud.portal:
-        _, marker, resource = f"{parts.fragment}".partition("/resource/")
-        return unquote(f"/{resource}") if marker else text
-    return text
-
-
-def arm_id(text: str, cloud: Cloud, provider: str, *kinds: str) -> tuple[str, str] | None:
-    """The ARM id of a resource of ``provider`` (such as ``Microsoft.Web``) and the query behind it.
-
-    ``kinds`` are its types from the outside in; blades that the portal appends are cut off. None where it is another.
-    """
-    path, _, query = portal_resource(text, cloud).partition("?")
-    parts = path.strip("/").split("/")
-    lower = [part.lower() for part in parts]
-    wanted = ["subscriptions", None, "resourcegroups", None, "providers", provider.lower()]
-    for kind in kinds:
-        wanted += [kind.lower(), None]
-    if len(parts) < len(wanted) or any(want not in (None, have) for want, have in zip(wanted, lower, strict=False)):
-        return None
-    return "/" + "/".join(parts[: len(wanted)]), query
 
 
 def refuse(line: str, what: str, example: str) -> Failed:

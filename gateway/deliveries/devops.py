@@ -16,10 +16,10 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import requests
 
-from gateway.clouds import Cloud
 from gateway.deliveries.base import Delivery, Destination, Done, Reach, refuse
 from gateway.errors import Failed, Refused, Unclear
-from gateway.http import json_object, retry_after
+from gateway.host.http import json_object, retry_after
+from gateway.model.clouds import Cloud
 from gateway.secret import mask
 
 ROOT = "https://dev.azure.com"

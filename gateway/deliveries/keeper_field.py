@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 
-from gateway.clouds import Cloud
 from gateway.deliveries.base import Delivery, Destination, Done, Reach, refuse
 from gateway.errors import CallError, Failed, Refused, Unclear
-from gateway.vault import VaultRecord
+from gateway.keeper.record import VaultRecord
+from gateway.model.clouds import Cloud
 
 _TRIES = 4
 

@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from gateway.clouds import Cloud
+from gateway.azure.key_vault.calls import KeyVaultCalls
 from gateway.deliveries.base import Delivery, Destination, Done, Reach, refuse
 from gateway.errors import Failed, Refused, Unclear
-from gateway.key_vault import KeyVaultCalls
+from gateway.model.clouds import Cloud
 
 if TYPE_CHECKING:
     from azure.keyvault.secrets import KeyVaultSecret, SecretClient, SecretProperties

@@ -9,15 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from gateway.certificates import HINTS, CertificateVault, check_free
-from gateway.clouds import Cloud
+from gateway.azure.key_vault.certificates import HINTS, CertificateVault, check_free
+from gateway.azure.key_vault.ids import CertificateId
 from gateway.deliveries.base import Delivery, Destination, Done, Reach, same_place
 from gateway.deliveries.key_vault import KEY, RECORD
 from gateway.errors import Failed, Unclear
-from gateway.key_vault_id import CertificateId
+from gateway.model.clouds import Cloud
 
 if TYPE_CHECKING:
-    from gateway.x509 import Bundle
+    from gateway.model.x509 import Bundle
 
 # Unless told otherwise, Key Vault would renew an imported certificate by itself, as a self-signed one of its own.
 POLICY = {
@@ -64,7 +64,7 @@ class KeyVaultCertificateDestination(Destination):
 
     def deliver(self, reach: Reach, delivery: Delivery) -> Done:
         """A new version, read back; none where the newest one is this certificate already."""
-        from gateway.x509 import read_secret
+        from gateway.model.x509 import read_secret
 
         vault = self._vault(reach)
         bundle = read_secret(delivery.value.reveal(), "")
@@ -75,7 +75,7 @@ class KeyVaultCertificateDestination(Destination):
         return Done(f"{self._place.vault_url}/secrets/{self._place.name}")
 
     def _load(self, vault: CertificateVault, bundle: Bundle, tags: dict[str, str]) -> None:
-        from gateway.x509 import to_pfx
+        from gateway.model.x509 import to_pfx
 
         pfx = to_pfx(bundle, self._place.name, "")
         try:
@@ -86,7 +86,7 @@ class KeyVaultCertificateDestination(Destination):
                 vault.load(self._place.name, pfx, POLICY, tags)
 
     def _holds(self, vault: CertificateVault, bundle: Bundle) -> bool:
-        from gateway.x509 import thumbprint
+        from gateway.model.x509 import thumbprint
 
         versions = vault.versions(self._place.name)
         return bool(versions) and versions[-1].enabled and versions[-1].thumbprint == thumbprint(bundle.leaf)

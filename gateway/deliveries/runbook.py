@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from gateway.clouds import Cloud
-from gateway.deliveries.base import Delivery, Destination, Done, Reach, arm_id, refuse
+from gateway.azure.arm import arm_id
+from gateway.deliveries.base import Delivery, Destination, Done, Reach, refuse
 from gateway.errors import CallError, Failed, Refused, Unclear
+from gateway.model.clouds import Cloud
 
 log = logging.getLogger("gateway")
 

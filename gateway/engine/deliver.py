@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from gateway import rules
-from gateway.credential import LiveCredential, Minted, generation, read_stamp
 from gateway.deliveries.base import Delivery
 from gateway.engine.state import State
 from gateway.errors import CallError, Failed, RotationError
-from gateway.ledger import Ledger, read_ledger
+from gateway.keeper.record import VaultRecord
+from gateway.model import decisions
+from gateway.model.credential import LiveCredential, Minted, generation, read_stamp
+from gateway.model.ledger import Ledger, read_ledger
 from gateway.secret import Secret
-from gateway.vault import VaultRecord
 
 
 def check_destinations(state: State) -> None:
     """Every destination can be served, before anything is made. Raises Failed: not, and the rotation can wait."""
     problems = state.at.deliveries.check()
-    if problems and not rules.is_pressing(state.at.sorted, state.at.known):
+    if problems and not decisions.is_pressing(state.at.sorted, state.at.known):
         hints = dict.fromkeys(problem.hint for problem in problems if problem.hint)
         raise Failed("; ".join(map(str, problems)), "; ".join(hints))
     why = "rotated all the same, because the published secret is at its end"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from gateway.credential import Minted, stamp
 from gateway.engine.state import State
 from gateway.errors import CallError, Failed, RotationError, Unknown
-from gateway.ledger import Ledger
-from gateway.saving import Saved
+from gateway.keeper.save import Saved
+from gateway.model.credential import Minted, stamp
+from gateway.model.ledger import Ledger
 
 _LISTED = (
     "the app cannot sign in at all (no enterprise application, disabled, or for personal accounts only): "

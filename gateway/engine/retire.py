@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from gateway import rules
-from gateway.credential import LiveCredential, read_marker
 from gateway.engine.state import State
 from gateway.errors import CallError
-from gateway.ledger import Entry
+from gateway.model import decisions
+from gateway.model.credential import LiveCredential, read_marker
+from gateway.model.ledger import Entry
 
 log = logging.getLogger("gateway")
 
@@ -23,7 +23,7 @@ def remove_orphans(state: State) -> None:
 
 def remove_overdue(state: State) -> list[str]:
     """What the ledger dated, and whose time has come; the key ids. Raises RotationError: the time is over."""
-    overdue = rules.overdue(state.at.sorted, state.at.policy, state.at.known)
+    overdue = decisions.overdue(state.at.sorted, state.at.policy, state.at.known)
     for key_id in overdue:
         state.deadline.check()
         _remove(state, key_id, "its time is over")
@@ -35,7 +35,7 @@ def make_room(state: State) -> None:
     at = state.at
     left = [key for key in at.sorted.all() if key.key_id not in state.report.removed]
     if at.target.most_live and len(left) >= at.target.most_live:
-        _remove(state, rules.to_free(at.sorted, at.policy, at.known, at.deliveries.held()), "the app is full")
+        _remove(state, decisions.to_free(at.sorted, at.policy, at.known, at.deliveries.held()), "the app is full")
 
 
 def retire(state: State, new: str, entries: dict[str, Entry], listing: Iterable[LiveCredential]) -> None:
@@ -47,10 +47,10 @@ def retire(state: State, new: str, entries: dict[str, Entry], listing: Iterable[
         listing: what the target showed last.
     """
     at = state.at
-    now, later = rules.split_by_time(entries, at.known.now)
+    now, later = decisions.split_by_time(entries, at.known.now)
     for key_id in later:
         state.report.keep(key_id, "its overlap_hours are not over")
-    orphans = rules.late_orphans(listing, at.sorted, at.known, new)
+    orphans = decisions.late_orphans(listing, at.sorted, at.known, new)
     for key_id in (*now, *orphans):
         if reason := state.deadline.over():
             state.leave(f"secret {key_id} is not removed yet: {reason}")

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from gateway.credential import Minted, stamp
+from gateway.engine.gathered import Host
+from gateway.engine.prepare import Prepared
 from gateway.errors import Failed, Incomplete
-from gateway.gathered import Host
-from gateway.ledger import Intent, Ledger
-from gateway.preparation import Prepared
-from gateway.report import Report
-from gateway.saving import Labels, Save, Saved
-from gateway.vault import VaultRecord
+from gateway.host.report import Report
+from gateway.keeper.record import VaultRecord
+from gateway.keeper.save import Labels, Save, Saved
+from gateway.model.credential import Minted, stamp
+from gateway.model.ledger import Intent, Ledger
 
 
 class State:
@@ -68,7 +68,7 @@ class State:
     # Saving
 
     def save_intent(self, intent: Intent, taken: str, values: Mapping[str, str] | None = None) -> None:
-        """Note in the record what is about to be made: see `gateway.maker.SaveIntent`. Raises Failed, Unknown."""
+        """Note in the record what is about to be made: see `SaveIntent` in maker.py. Raises Failed, Unknown."""
         noted = replace(self.at.known.ledger, intent=intent).text(self.record.uid)
         # Whoever noted something meanwhile was first: theirs must not be overwritten.
         labels = Labels(self.at.kind.target, "rotation_state", "pending_password")

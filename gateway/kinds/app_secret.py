@@ -14,18 +14,17 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from gateway.admin import AdminCredential
-from gateway.azure import Azure
-from gateway.clouds import Cloud
-from gateway.credential import HandOver, LiveCredential, Minted, Target
-from gateway.entra import CANNOT_SIGN_IN, aadsts
+from gateway.azure.entra import CANNOT_SIGN_IN, aadsts
+from gateway.azure.graph import Application
+from gateway.azure.owners import make_owners
+from gateway.azure.sign_in import Azure
+from gateway.engine.kind import Wanted
+from gateway.engine.make.mint import MintedKind
 from gateway.errors import CallError
-from gateway.graph import Application
-from gateway.http import Http
-from gateway.kind import Wanted
+from gateway.host.http import Http
 from gateway.kinds.registry import APP_SECRET
-from gateway.minting import MintedKind
-from gateway.owners import make_owners
+from gateway.model.clouds import Cloud
+from gateway.model.credential import AdminCredential, HandOver, LiveCredential, Minted, Target
 from gateway.secret import Secret
 
 

@@ -20,23 +20,22 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from gateway import x509
-from gateway.admin import AdminCredential
-from gateway.azure import Azure
-from gateway.certificate_policy import Wishes, read_wishes, same_subject
-from gateway.certificates import SELF, UNKNOWN, CertificateVault, Operation, Version
-from gateway.clouds import Cloud
-from gateway.credential import HandOver, LiveCredential, Minted, Target, stamp
+from gateway.azure.key_vault.certificates import SELF, UNKNOWN, CertificateVault, Operation, Version
+from gateway.azure.key_vault.ids import CertificateId
+from gateway.azure.sign_in import Azure
+from gateway.engine.kind import Wanted
+from gateway.engine.make.renew import RenewedKind, waiting_for_a_ca
 from gateway.errors import Failed, Incomplete, RotationError
-from gateway.exporting import Export
-from gateway.http import Http
-from gateway.key_vault_id import CertificateId
-from gateway.kind import Wanted
+from gateway.host.http import Http
+from gateway.keeper.certificate_attachment import Export
+from gateway.keeper.record import VaultRecord
 from gateway.kinds.registry import CERTIFICATE
-from gateway.renewing import RenewedKind, waiting_for_a_ca
-from gateway.rules import newest
+from gateway.model import x509
+from gateway.model.certificate_policy import Wishes, read_wishes, same_subject
+from gateway.model.clouds import Cloud
+from gateway.model.credential import AdminCredential, HandOver, LiveCredential, Minted, Target, stamp
+from gateway.model.decisions import newest
 from gateway.secret import Secret
-from gateway.vault import VaultRecord
 
 log = logging.getLogger("gateway")
 

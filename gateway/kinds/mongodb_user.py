@@ -17,19 +17,19 @@ import secrets
 import string
 from datetime import UTC, datetime, timedelta
 
-from gateway.admin import AdminCredential, Places
-from gateway.choosing import ChosenKind
-from gateway.clouds import Cloud
-from gateway.credential import HandOver, LiveCredential, Minted, Target
+from gateway.engine.kind import Wanted
+from gateway.engine.make.choose import ChosenKind
 from gateway.errors import Failed
-from gateway.fields import DEFAULTS
-from gateway.http import Http
-from gateway.kind import Wanted
+from gateway.host.http import Http
+from gateway.keeper.admin import Places
+from gateway.keeper.record import VaultRecord
 from gateway.kinds.registry import MONGODB_USER
+from gateway.kinds.value_template import rendered
+from gateway.model.clouds import Cloud
+from gateway.model.credential import AdminCredential, HandOver, LiveCredential, Minted, Target
+from gateway.model.fields import DEFAULTS
 from gateway.mongodb import MongoServer
 from gateway.secret import Secret
-from gateway.template import rendered
-from gateway.vault import VaultRecord
 
 
 class MongoDBUser(ChosenKind):

@@ -20,23 +20,24 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
-from gateway.admin import Places
-from gateway.aside import Aside
+from gateway.deliveries.addresses import read_destinations
 from gateway.deliveries.base import Delivery, Destination, Reach
-from gateway.deliveries.kinds import read_destinations
-from gateway.delivering import Deliveries
+from gateway.deliveries.distribution import Deliveries
+from gateway.engine.gathered import Host
+from gateway.engine.prepare import azure_for
 from gateway.errors import PERMISSION_HINT, CallError, Failed, Incomplete, Refused, RotationError
-from gateway.gathered import Host
+from gateway.host.background import Aside
+from gateway.host.lock import RecordLock
+from gateway.host.report import Report
+from gateway.keeper.admin import Places
+from gateway.keeper.checks import check_editable, check_labels, read_record
+from gateway.keeper.parameters import Params
+from gateway.keeper.save import Labels, Save
 from gateway.kinds.registry import PUBLISHED_PASSWORD
-from gateway.ledger import Ledger, read_ledger
-from gateway.lock import RecordLock
-from gateway.params import Params
-from gateway.policy import read_policy
-from gateway.preparation import azure_for, check_editable, check_labels, read_record
-from gateway.report import Report
-from gateway.saving import Labels, Save
+from gateway.kinds.value_template import rendered
+from gateway.model.ledger import Ledger, read_ledger
+from gateway.model.policy import read_policy
 from gateway.secret import Secret
-from gateway.template import rendered
 
 log = logging.getLogger("gateway")
 

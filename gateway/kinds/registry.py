@@ -9,9 +9,9 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
-from gateway.credential import HandOver
-from gateway.fields import FIELDS
-from gateway.kind_facts import KindFacts, Outputs
+from gateway.model.credential import HandOver
+from gateway.model.fields import FIELDS
+from gateway.model.kind_facts import KindFacts, Outputs
 
 _OF_A_CERTIFICATE = ("export", "serial_number", "subject", "issuer", "not_before", "certificate_file", "pfx_password")
 _IN_USE = ("deliver_to", "value_template", "pending_password", "application_client_id", "clientId", "client_secret")
@@ -123,6 +123,6 @@ def only(label: str) -> list[str]:
 
 
 def load(facts: KindFacts) -> Any:
-    """The class that does it: a `gateway.kind.Kind`, or a task of its own (`gateway.run.Task`)."""
+    """The class that does it: a `gateway.engine.kind.Kind`, or a task of its own (`gateway.run.Task`)."""
     module, _, name = facts.implementation.partition(":")
     return getattr(import_module(module), name)

@@ -15,17 +15,16 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from gateway.admin import AdminCredential
-from gateway.azure import Azure
-from gateway.clouds import Cloud
-from gateway.credential import HandOver, LiveCredential, Minted, Target
+from gateway.azure.sign_in import Azure
+from gateway.azure.storage_account import StorageAccount
+from gateway.engine.kind import Wanted
+from gateway.engine.make.regenerate import RegeneratedKind
 from gateway.errors import CallError
-from gateway.http import Http
-from gateway.kind import Wanted
+from gateway.host.http import Http
+from gateway.keeper.record import VaultRecord
 from gateway.kinds.registry import STORAGE_KEY
-from gateway.regenerating import RegeneratedKind
-from gateway.storage import StorageAccount
-from gateway.vault import VaultRecord
+from gateway.model.clouds import Cloud
+from gateway.model.credential import AdminCredential, HandOver, LiveCredential, Minted, Target
 
 
 class AzureStorageKey(RegeneratedKind):

@@ -7,7 +7,7 @@ from typing import Any
 import requests
 
 from sandbox import Sandbox
-from sandbox.devops_base import AUDIENCE
+from sandbox.devops.base import AUDIENCE
 
 ARM = "https://management.azure.com"
 DEVOPS = "https://dev.azure.com"

@@ -1,0 +1,5 @@
+"""Azure, as far as this package talks to it: one file per API, on one sign-in.
+
+``sign_in.py`` opens everything with the admin credential; ``entra.py`` gets the tokens, ``graph.py`` has applications
+and their secrets, ``arm.py`` resources by their id, ``key_vault/`` what lies in key vaults.
+"""

@@ -1,0 +1,138 @@
+"""Azure Resource Manager: resources by their id, and what we may do there.
+
+Source: https://learn.microsoft.com/rest/api/resources
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from gateway.errors import Failed, Unclear
+from gateway.host.http import Answer, Http
+from gateway.model.clouds import Cloud
+from gateway.secret import Secret
+
+T = TypeVar("T")
+
+
+class Arm:
+    """Resource Manager in one cloud.
+
+    Args:
+        http: the session of the run.
+        root: ``https://management.azure.com`` or that of another cloud.
+        token: gives an access token for it.
+    """
+
+    def __init__(self, http: Http, root: str, token: Callable[[], Secret]) -> None:
+        self.http = http
+        self._root = root
+        self._token = token
+
+    def patiently(self, call: Callable[[], T]) -> T:
+        """A call that may be repeated, until it goes through. Raises CallError."""
+        return self.http.patiently(call)
+
+    def get(self, path: str, api_version: str) -> dict[str, Any]:
+        """A resource. Raises CallError."""
+        return self.http.patiently(lambda: self.send("GET", path, api_version)).body
+
+    def pages(self, path: str, api_version: str) -> Iterator[dict[str, Any]]:
+        """The entries of a list, page after page. Raises CallError."""
+        place, body = _place(path), self.get(path, api_version)
+        while True:
+            yield from body.get("value") or []
+            if not (link := body.get("nextLink")):
+                return
+            if not (path := self.path_of(str(link))):
+                raise Unclear(place, "a next page on another host")
+            body = self.get(path, "")
+
+    def path_of(self, link: str) -> str:
+        """Path and query of a link of Resource Manager's own; empty where it leads elsewhere.
+
+        Our token goes nowhere else. Azure writes the port out, or not.
+        """
+        try:
+            parts = urlsplit(link)
+        except ValueError:
+            return ""
+        if f"{parts.scheme}://{parts.netloc.removesuffix(':443')}".lower() != self._root:
+            return ""
+        return urlunsplit(("", "", parts.path, parts.query, ""))
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        api_version: str,
+        payload: dict[str, Any] | None = None,
+        *,
+        any_body: bool = False,
+    ) -> Answer:
+        """One request, once; with ``any_body`` nobody reads the body of a success. Raises CallError."""
+        version = f"{'&' if '?' in path else '?'}api-version={api_version}" if api_version else ""
+        if not path.startswith("/"):
+            raise Unclear("Azure", "an answer with an id that is no path")
+        url, token = self._root + path + version, self._token().reveal()
+        return self.http.send(_place(path), method, url, token=token, payload=payload, any_body=any_body)
+
+    def require(self, scope: str, actions: list[str], role: str) -> None:
+        """Check that we may do ``actions`` on ``scope``, before anything is done.
+
+        Raises:
+            Failed: not allowed; ``role`` names the built-in role that allows it.
+            CallError
+        """
+        granted = list(self.pages(f"{scope}/providers/Microsoft.Authorization/permissions", "2022-04-01"))
+        missing = [action for action in actions if not any(allows(entry, action) for entry in granted)]
+        if missing:
+            raise Failed(
+                f"{scope}: the rotating application may not {', '.join(missing)}",
+                f"give its service principal the role {role} there; a new role takes some minutes",
+            )
+
+
+def _place(path: str) -> str:
+    kind = path.split("?")[0].rstrip("/").split("/")
+    return f"Azure {kind[-2]} {kind[-1]}" if len(kind) > 2 else "Azure"
+
+
+def allows(entry: dict[str, Any], action: str) -> bool:
+    """Whether one entry of a list of permissions allows an action."""
+
+    def names(kind: str) -> bool:
+        return any(fnmatch.fnmatchcase(action.lower(), pattern.lower()) for pattern in entry.get(kind) or [])
+
+    return names("actions") and not names("notActions")
+
+
+def portal_resource(text: str, cloud: Cloud) -> str:
+    """An ARM id out of what the portal's address bar or a resource's JSON view shows; ``text`` itself otherwise.
+
+    The portal writes ``https://portal.azure.com/#@<tenant>/resource/subscriptions/…/<blade>``.
+    """
+    parts = urlsplit(text)
+    if parts.scheme == "https" and parts.netloc == cloud.portal:
+        _, marker, resource = f"{parts.fragment}".partition("/resource/")
+        return unquote(f"/{resource}") if marker else text
+    return text
+
+
+def arm_id(text: str, cloud: Cloud, provider: str, *kinds: str) -> tuple[str, str] | None:
+    """The ARM id of a resource of ``provider`` (such as ``Microsoft.Web``) and the query behind it.
+
+    ``kinds`` are its types from the outside in; blades that the portal appends are cut off. None where it is another.
+    """
+    path, _, query = portal_resource(text, cloud).partition("?")
+    parts = path.strip("/").split("/")
+    lower = [part.lower() for part in parts]
+    wanted = ["subscriptions", None, "resourcegroups", None, "providers", provider.lower()]
+    for kind in kinds:
+        wanted += [kind.lower(), None]
+    if len(parts) < len(wanted) or any(want not in (None, have) for want, have in zip(wanted, lower, strict=False)):
+        return None
+    return "/" + "/".join(parts[: len(wanted)]), query

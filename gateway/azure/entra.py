@@ -1,0 +1,176 @@
+"""Signing in to Entra ID: for ourselves, and to prove that a new client secret works.
+
+Source: https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
+and https://learn.microsoft.com/entra/identity-platform/reference-error-codes
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+
+import requests
+
+from gateway.errors import CallError, Failed, Refused, Unclear
+from gateway.host.http import Http, json_object, retry_after
+from gateway.model.clouds import Cloud
+from gateway.secret import Secret
+
+PLACE = "Entra sign-in"
+
+WRONG_SECRET = 7000215
+# The application has no service principal in the tenant, is for personal accounts only, or is disabled.
+CANNOT_SIGN_IN = frozenset({700016, 7000229, 7000112, 9002331})
+# Conditional Access and the like are looked at only after the secret was accepted.
+ACCEPTED_BUT_BLOCKED = frozenset({53003, 530034, 530035})
+
+_HINTS = {
+    WRONG_SECRET: "the client secret is wrong; Keeper needs the Value of the secret, not its Secret ID",
+    7000222: "this client secret has expired: make a new one in the Azure portal and put it into the record",
+    700016: "no such application in this tenant: check the client id and the tenant id",
+    7000229: "the application has no enterprise application (service principal) in this tenant",
+    7000112: "the application is disabled in Entra",
+    90002: "no such tenant: check tenant_id",
+    900023: "tenant_id is neither a tenant's id nor one of its domains",
+    53003: "a Conditional Access policy blocks this sign-in",
+}
+
+
+class Entra:
+    """The token endpoint of one tenant in one cloud, for one application.
+
+    Args:
+        http: the session of the run.
+        cloud: where to sign in.
+        tenant_id: the tenant's id or one of its domains.
+        client_id: of the application that signs in; empty for a host's only managed identity.
+        client_secret: None where the host's managed or workload identity signs in.
+    """
+
+    def __init__(self, http: Http, cloud: Cloud, tenant_id: str, client_id: str, client_secret: Secret | None) -> None:
+        self._http = http
+        self._cloud = cloud
+        self._tenant_id = tenant_id
+        self._client_id = client_id
+        self._lock = threading.Lock()
+        self.use(client_secret)
+
+    def use(self, client_secret: Secret | None) -> None:
+        """Sign in with this from now on."""
+        self._client_secret = client_secret
+        self._application: Any = None
+        self._tokens: dict[str, Secret] = {}
+
+    def token(self, scope: str) -> Secret:
+        """An access token, asked for once in a run.
+
+        Raises:
+            Failed: no identity answered.
+            CallError
+        """
+        with self._lock:
+            if scope not in self._tokens:
+                by_secret = self._client_secret is not None
+                self._tokens[scope] = (
+                    self._http.patiently(lambda: self._by_secret(scope)) if by_secret else self._by_identity(scope)
+                )
+            return self._tokens[scope]
+
+    def _by_secret(self, scope: str) -> Secret:
+        import msal
+
+        # One object for all scopes: it asks once where the endpoint is. What fails is raised past its cache.
+        if self._application is None:
+            self._application = msal.ConfidentialClientApplication(
+                self._client_id,
+                client_credential=self._client_secret.reveal() if self._client_secret else "",
+                authority=f"{self._cloud.login}/{self._tenant_id}",
+                http_client=_MsalHttp(self._http),
+                instance_discovery=False,
+            )
+        answer = self._application.acquire_token_for_client([scope])
+        if "access_token" not in answer:
+            raise Unclear(PLACE, "an answer without a token")
+        return Secret(answer["access_token"])
+
+    def _by_identity(self, scope: str) -> Secret:
+        from azure.core.exceptions import ClientAuthenticationError
+        from azure.identity import ManagedIdentityCredential, WorkloadIdentityCredential
+
+        options: dict[str, Any] = {"client_id": self._client_id} if self._client_id else {}
+        seconds = self._http.timeout()
+        timeouts: dict[str, Any] = {"connection_timeout": seconds, "read_timeout": seconds, "retry_total": 2}
+        credential = (
+            WorkloadIdentityCredential(tenant_id=self._tenant_id, authority=self._cloud.login, **options, **timeouts)
+            if os.environ.get("AZURE_FEDERATED_TOKEN_FILE")
+            else ManagedIdentityCredential(**options, **timeouts)
+        )
+        try:
+            return Secret(credential.get_token(scope).token)
+        except (ClientAuthenticationError, ValueError, OSError):
+            raise Failed(
+                "Entra sign-in: the configuration has no client secret, and no managed or workload identity answered",
+                "fill in the client secret of the PAM configuration, or give this host an identity",
+            ) from None
+
+    def accepts(self, client_id: str, client_secret: Secret) -> None:
+        """Ask the token endpoint once, past every cache, whether it accepts this secret now.
+
+        Raises:
+            CallError: not accepted, or no answer.
+        """
+        form = {
+            "client_id": client_id,
+            "client_secret": client_secret.reveal(),
+            "scope": f"{self._cloud.graph}/.default",
+            "grant_type": "client_credentials",
+        }
+        url = f"{self._cloud.login}/{self._tenant_id}/oauth2/v2.0/token"
+        try:
+            answer = json_object(checked(self._http.raw(PLACE, "POST", url, data=form)))
+            if not answer or "access_token" not in answer:
+                raise Unclear(PLACE, "an answer without a token")
+        except Refused as error:
+            if aadsts(error) not in ACCEPTED_BUT_BLOCKED:
+                raise
+
+
+class _MsalHttp:
+    """Our session in the shape that msal asks for. Every failure is raised here, before msal sees and caches it."""
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    def get(self, url: str, **arguments: Any) -> requests.Response:
+        return checked(self._http.raw(PLACE, "GET", url, **arguments))
+
+    def post(self, url: str, **arguments: Any) -> requests.Response:
+        return checked(self._http.raw(PLACE, "POST", url, **arguments))
+
+    def close(self) -> None:
+        """The session belongs to the run."""
+
+
+def checked(response: requests.Response) -> requests.Response:
+    """The response, if it is a success with a JSON body. Of an error only its number is kept: the text may quote us.
+
+    Raises:
+        Refused, Unclear
+    """
+    status, body = response.status_code, json_object(response)
+    if status >= 500 or body is None:
+        raise Unclear(PLACE, f"HTTP {status}" if status >= 500 else "an answer that is not JSON")
+    if status == 200:
+        return response
+    codes = body.get("error_codes")
+    number = codes[0] if isinstance(codes, list) and codes and isinstance(codes[0], int) else 0
+    code = f"AADSTS{number}" if number else ""
+    wait = retry_after(response)
+    raise Refused(PLACE, status, code, throttled=status == 429, retry_after=wait, hint=_HINTS.get(number, ""))
+
+
+def aadsts(error: CallError) -> int:
+    """The number of an AADSTS error, 0 where it has none."""
+    code = error.code if isinstance(error, Refused) else ""
+    return int(code.removeprefix("AADSTS")) if code.startswith("AADSTS") else 0

@@ -1,0 +1,150 @@
+"""Storage accounts: their keys in Resource Manager, and a request that proves a key.
+
+Permission: *Storage Account Key Operator Service Role* and *Reader* on the account.
+Source: https://learn.microsoft.com/rest/api/storagerp/storage-accounts
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from gateway.azure.arm import arm_id
+from gateway.azure.sign_in import Azure
+from gateway.errors import Failed, NotSent, Refused, Unclear
+from gateway.model.credential import LiveCredential, Minted, Target, utc
+from gateway.secret import Secret
+
+API_VERSION = "2023-05-01"
+NAMES = ("key1", "key2")
+ROLE = "Storage Account Key Operator Service Role"
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+_EXAMPLE = "/subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.Storage/storageAccounts/<name>"
+
+
+class StorageAccount:
+    """One account.
+
+    Args:
+        azure: signed in.
+        given: its resource id, or its page in the portal.
+
+    Raises:
+        Failed: it is not there, or not ours to read.
+        CallError
+    """
+
+    def __init__(self, azure: Azure, given: str) -> None:
+        found = arm_id(given, azure.cloud, "Microsoft.Storage", "storageAccounts")
+        if not found:
+            raise Failed(f"storage_account_id: {given!r} is not a storage account", f"the form is {_EXAMPLE}")
+        self._azure = azure
+        self._last: dict[str, tuple[Secret, datetime]] = {}
+        self.id = found[0]
+        self.name = self.id.rpartition("/")[2]
+        self._properties = self._read()
+        self.admits_keys = self._properties.get("allowSharedKeyAccess") is not False
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            return self._azure.arm.get(self.id, API_VERSION).get("properties") or {}
+        except Refused as error:
+            if error.status == 404:
+                what = f"storage_account_id: there is no storage account {self.name} in that resource group"
+                raise Failed(what, f"the form is {_EXAMPLE}") from None
+            raise _with_role(error) from None
+
+    def target(self) -> Target:
+        """The account as what is rotated."""
+        created = str(self._properties.get("creationTime") or "")
+        return Target(self.id, "", self.name, created, None, can_sign_in=self.admits_keys)
+
+    def keys(self, lifetime: timedelta) -> tuple[LiveCredential, ...]:
+        """Both keys. They never expire by themselves: their end is when they are to be replaced. Raises CallError."""
+        listed = self._listed().items()
+        return tuple(LiveCredential(name, "", value.hint, made + lifetime, made) for name, (value, made) in listed)
+
+    def _listed(self) -> dict[str, tuple[Secret, datetime]]:
+        def ask() -> dict[str, tuple[Secret, datetime]]:
+            try:
+                body = self._azure.arm.send("POST", f"{self.id}/listKeys", API_VERSION).body
+            except Refused as error:
+                raise _with_role(error) from None
+            try:
+                rows = {str(row["keyName"]).lower(): row for row in body["keys"]}
+                self._last = {
+                    name: (Secret(rows[name]["value"]), _moment(rows[name].get("creationTime"))) for name in NAMES
+                }
+            except (KeyError, TypeError, ValueError):
+                raise Unclear("Azure listKeys", "an answer without both keys") from None
+            return self._last
+
+        # A list is a read, whatever its verb.
+        return self._azure.arm.patiently(ask)
+
+    def published(self, name: str, ends: datetime) -> Minted:
+        """The key of this name as it is now. Raises CallError."""
+        value, made = self._listed()[name]
+        return Minted(name, value, ends, made)
+
+    def name_of(self, key: Secret) -> str:
+        """The name of the key that had this value when it was listed last; empty where none had."""
+        return next((name for name, (value, _) in self._last.items() if key and value == key), "")
+
+    def regenerate(self, name: str) -> None:
+        """Give the key a new value, asked for once: its old value is dead at once. Raises CallError."""
+        self._azure.arm.send("POST", f"{self.id}/regenerateKey", API_VERSION, {"keyName": name})
+
+    def signs_in(self, key: Secret) -> None:
+        """One request that this key signs. Raises CallError: not accepted, or no answer."""
+        from azure.core import exceptions
+        from azure.core.pipeline.transport import RequestsTransport
+        from azure.storage.blob import BlobServiceClient
+
+        http = self._azure.arm.http
+        seconds = http.timeout()
+        transport = RequestsTransport(
+            session=http.session, session_owner=False, connection_timeout=seconds, read_timeout=seconds
+        )
+        client = BlobServiceClient(
+            self._blob(), credential=key.reveal(), transport=transport, retry_total=0, permit_redirects=False
+        )
+        place = f"storage account {self.name}"
+        try:
+            client.get_account_information()
+        except exceptions.HttpResponseError as error:
+            status, code = error.status_code or 0, str(getattr(error, "error_code", "") or "")
+            raise (Unclear(place, f"HTTP {status}") if status >= 500 else Refused(place, status, code)) from None
+        except exceptions.ServiceRequestError:
+            raise NotSent(place, "no connection") from None
+        except exceptions.AzureError:
+            raise Unclear(place, "no usable answer") from None
+
+    def _blob(self) -> str:
+        endpoints = self._properties.get("primaryEndpoints") or {}
+        return str(endpoints.get("blob") or f"https://{self.name}.blob.{self._suffix()}/")
+
+    def _suffix(self) -> str:
+        suffixes = {"AzureUSGovernment": "core.usgovcloudapi.net", "AzureChinaCloud": "core.chinacloudapi.cn"}
+        return suffixes.get(self._azure.cloud.name, "core.windows.net")
+
+    def connection_string(self, key: Secret) -> str:
+        """As the portal shows it, with the endpoints of the account where they are not the usual ones."""
+        usual = f"https://{self.name}.blob.{self._suffix()}/"
+        parts = ["DefaultEndpointsProtocol=https", f"AccountName={self.name}", f"AccountKey={key.reveal()}"]
+        if self._blob() == usual:
+            return ";".join([*parts, f"EndpointSuffix={self._suffix()}"])
+        endpoints = self._properties.get("primaryEndpoints") or {}
+        kinds = ("blob", "file", "queue", "table")
+        return ";".join(parts + [f"{kind.title()}Endpoint={endpoints[kind]}" for kind in kinds if endpoints.get(kind)])
+
+
+def _with_role(error: Refused) -> Refused:
+    if error.status == 403:
+        error.hint = f"give the rotating application's service principal the roles {ROLE} and Reader on the account"
+    return error
+
+
+def _moment(text: str | None) -> datetime:
+    # Null: the key was not regenerated since Azure tells creation times.
+    return utc(text) if text else _LONG_AGO

@@ -1,0 +1,33 @@
+"""``keeper-rotation certificate …``: the certificates of key vaults, from the command line."""
+
+from __future__ import annotations
+
+import click
+
+from gateway.commands.certificate import cli_key_vaults as vaults
+from gateway.commands.certificate import cli_requests as requests
+from gateway.commands.certificate import cli_versions as versions
+
+
+class Ordered(click.Group):
+    """Commands in the order in which they are written here."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names."""
+        return list(self.commands)
+
+
+@click.group(cls=Ordered)
+def certificate() -> None:
+    """Certificates of Azure Key Vault: list, request, merge, renew, obtain.
+
+    A certificate is named by its identifier, https://<vault>.vault.azure.net/certificates/<name>, or by its page in
+    the portal. Write --option=UID: a uid may begin with a dash.
+    """
+
+
+for command in (
+    versions.list_, vaults.list_vaults, requests.request, requests.status, requests.cancel, requests.merge,
+    requests.renew, versions.obtain, vaults.policy, vaults.issuers, vaults.contacts, versions.delete,
+):  # fmt: skip
+    certificate.add_command(command)

@@ -1,0 +1,81 @@
+"""``keeper-rotation certificate``: the vaults, and by what the versions to come are made in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from gateway.commands.certificate.cli_options import NO_VERSION, as_json, named, policy_options, vaults, wanted_of
+from gateway.commands.session import open_session, session_options
+
+
+@click.command("vaults")
+@as_json
+@session_options
+def list_vaults(as_json: bool, **session: str) -> None:
+    """List the key vaults that the credential can see, in all subscriptions."""
+    from gateway.commands.key_vaults import all_vaults
+    from gateway.commands.output import show_table
+
+    found = all_vaults(open_session(**session))
+    rows = [{"vault": name.rpartition("/")[2], "address": url, "id": name} for url, name in sorted(found)]
+    columns = {"vault": "VAULT", "address": "ADDRESS", "id": "RESOURCE ID"}
+    show_table(rows, columns, as_json=as_json, none="no vaults")
+
+
+@click.command()
+@named
+@policy_options
+@as_json
+@session_options
+def policy(certificate_id: str, as_json: bool, **given: Any) -> None:
+    """Show the policy by which new versions are made, after changing what is named; the rest stays.
+
+    Versions that are there stay as they are.
+    """
+    from gateway.commands.certificate.policies import policy as changed
+    from gateway.commands.certificate.policies import readable
+    from gateway.commands.names import read_id
+    from gateway.commands.output import show
+
+    wanted, session = wanted_of(given)
+    place = read_id(certificate_id, session["cloud"], version=NO_VERSION)
+    found = changed(open_session(**session), place, wanted)
+    show(found if as_json else readable(found), as_json=as_json)
+
+
+@click.command()
+@vaults
+@as_json
+@session_options
+def issuers(vault: str, as_json: bool, **session: str) -> None:
+    """List the issuers that are set up in a vault. Self and Unknown need no setting up."""
+    from gateway.commands.certificate.policies import issuers as there
+    from gateway.commands.names import read_vault
+    from gateway.commands.output import show_table
+
+    url = read_vault(vault, session["cloud"])
+    columns = {"name": "NAME", "provider": "PROVIDER", "account": "ACCOUNT", "enabled": "ENABLED"}
+    none = "no issuers are set up; Self and Unknown need no setting up"
+    show_table(there(open_session(**session), url), columns, as_json=as_json, none=none)
+
+
+@click.command()
+@vaults
+@click.option("--add", "added", multiple=True, metavar="EMAIL", help="Add this one; repeatable.")
+@click.option("--remove", "removed", multiple=True, metavar="EMAIL", help="Remove this one; repeatable.")
+@as_json
+@session_options
+def contacts(vault: str, added: tuple[str, ...], removed: tuple[str, ...], as_json: bool, **session: str) -> None:
+    """List whom Key Vault writes to before a certificate of the vault expires, after adding and removing."""
+    from gateway.commands.certificate.policies import contacts as there
+    from gateway.commands.certificate.policies import with_contacts
+    from gateway.commands.names import read_vault
+    from gateway.commands.output import show_table
+
+    url = read_vault(vault, session["cloud"])
+    with_contacts([], added)
+    rows = there(open_session(**session), url, added, removed)
+    columns = {"email": "EMAIL", "name": "NAME", "phone": "PHONE"}
+    show_table(rows, columns, as_json=as_json, none="no contacts: nobody is told")

@@ -1,0 +1,157 @@
+"""``keeper-rotation certificate``: a version that is asked for, until it is there."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from gateway.commands.certificate.cli_options import (
+    MONTHS,
+    NO_VERSION,
+    as_json,
+    csr_file,
+    named,
+    policy_options,
+    wanted_of,
+)
+from gateway.commands.session import open_session, session_options
+from gateway.errors import Failed, Incomplete
+
+
+@click.command()
+@named
+@policy_options
+@click.option("--contact", "contacts", multiple=True, metavar="EMAIL", help="Add to the contacts of the vault.")
+@click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="Of the version; repeatable.")
+@click.option("--wait/--no-wait", default=True, help="Wait until it is issued. Default: wait.")
+@click.option("--record", "record_uid", default="", metavar="UID", help="Write certificate_id into this PAM User.")
+@click.option("--folder", default="", metavar="UID", help="Make a PAM User in this shared folder: its uid or name.")
+@csr_file
+@as_json
+@session_options
+def request(
+    certificate_id: str, contacts: tuple[str, ...], tags: tuple[str, ...], wait: bool, record_uid: str,
+    folder: str, csr_out: str, force: bool, as_json: bool, **given: Any,
+) -> None:  # fmt: skip
+    """Ask for a certificate; for a new version of it where it is there, of which what is not named stays.
+
+    With the issuer Unknown the signing request goes to --csr-out and into the record; `merge` finishes it. Exit 2: it
+    is asked for, and not issued yet.
+    """
+    from gateway.commands.certificate.policies import with_contacts
+    from gateway.commands.certificate.request import Follow, Request, read_tags
+    from gateway.commands.names import read_id
+
+    wanted, session = wanted_of(given)
+    place = read_id(certificate_id, session["cloud"], version=NO_VERSION)
+    if record_uid and folder:
+        raise Failed("--record or --folder, not both", "--record fills in a record, --folder makes one")
+    with_contacts([], contacts)
+    labels, opened = read_tags(tags), open_session(**session)
+    folder_uid = opened.folder_uid(folder) if folder else ""
+    follow = Follow(wait, record_uid, folder_uid, csr_out, force, contacts, labels)
+    _ended(Request(opened, place, follow).request(wanted), as_json)
+
+
+@click.command()
+@named
+@csr_file
+@as_json
+@session_options
+def status(certificate_id: str, csr_out: str, force: bool, as_json: bool, **session: str) -> None:
+    """How the making of its last version stands. Exit 0: nothing is open; 2: in progress; 1: failed or cancelled."""
+    from gateway.commands.certificate.operation import status as look
+    from gateway.commands.names import read_id
+    from gateway.commands.output import show
+
+    place = read_id(certificate_id, session["cloud"], version=NO_VERSION)
+    about, code = look(open_session(**session), place, csr_out, force=force)
+    show(about, as_json=as_json)
+    sys.exit(code)
+
+
+@click.command()
+@named
+@as_json
+@session_options
+def cancel(certificate_id: str, as_json: bool, **session: str) -> None:
+    """Cancel the version that is being made; those that are there stay."""
+    from gateway.commands.certificate.operation import cancel as end
+    from gateway.commands.names import read_id
+    from gateway.commands.output import show
+
+    place = read_id(certificate_id, session["cloud"], version=NO_VERSION)
+    show(end(open_session(**session), place), as_json=as_json)
+
+
+@click.command()
+@named
+@click.option("--chain", "first", required=True, multiple=True, metavar="FILE", help="PEM, DER or PKCS #7.")
+@click.argument("more", nargs=-1, metavar="[FILE]...")
+@as_json
+@session_options
+def merge(certificate_id: str, first: tuple[str, ...], more: tuple[str, ...], as_json: bool, **session: str) -> None:
+    """Finish a pending version with what a CA signed: the certificate, then its issuer, up to the root or below it.
+
+    Order, key and dates are checked before anything is sent.
+    """
+    from gateway.commands.certificate.merge import merge as finish
+    from gateway.commands.certificate.merge import read_files
+    from gateway.commands.names import read_id
+    from gateway.commands.output import show
+
+    place = read_id(certificate_id, session["cloud"], version=NO_VERSION)
+    chain = read_files([*first, *more])
+    show(finish(open_session(**session), place, chain), as_json=as_json)
+
+
+@click.command()
+@named
+@click.option("--validity-months", type=MONTHS, default=None, help="Of the new version, and of those after it.")
+@click.option("--record", "record_uid", default="", metavar="UID", help="The PAM User that follows it.")
+@click.option("--script", type=click.Path(exists=True, dir_okay=False), help="Run this renewal script for the record.")
+@click.option("--wait/--no-wait", default=True, help="Wait until it is issued. Default: wait.")
+@csr_file
+@as_json
+@session_options
+def renew(
+    certificate_id: str, validity_months: int | None, record_uid: str, script: str | None, wait: bool, csr_out: str,
+    force: bool, as_json: bool, **session: str,
+) -> None:  # fmt: skip
+    """Make a new version by the certificate's policy.
+
+    With --script the renewal script does it at once, whatever rotate_before_hours says, and fills in the record.
+    Without, the record follows with the script's next run. Refused: earlier versions, and issuers that are not set up.
+    Exit 2: it is asked for, and not issued yet.
+    """
+    from gateway.commands.certificate.renew import prepare_script
+    from gateway.commands.certificate.renew import renew as make
+    from gateway.commands.certificate.request import Follow
+    from gateway.commands.names import read_id
+    from gateway.commands.run_script import run_script
+
+    place = read_id(certificate_id, session["cloud"], version="an earlier version cannot be renewed, nor one alone")
+    if script and (not wait or csr_out or force):
+        raise Failed(
+            "--no-wait, --csr-out and --force do not go with --script",
+            "leave them out: the script waits, and writes a signing request into the record",
+        )
+    opened = open_session(**session)
+    if not script:
+        follow = Follow(wait, record_uid, csr_out=csr_out, force=force)
+        _ended(make(opened, place, validity_months, follow), as_json)
+        return
+    run = prepare_script(opened, place, validity_months, record_uid, script)
+    attached = [session["credential_uid"]] if session["credential_uid"] else []
+    sys.exit(run_script(run.script, run.record_uid, attached, session["configuration_uid"], now=True, as_json=as_json))
+
+
+def _ended(about: dict[str, Any], as_json: bool) -> None:
+    """Show a version that was asked for; exit 2 where it is not issued yet."""
+    from gateway.commands.output import show
+
+    show(about, as_json=as_json)
+    if about.get("status") == "inProgress":
+        sys.exit(Incomplete.exit_code)

@@ -1,0 +1,134 @@
+"""``keeper-rotation certificate``: the versions that are there, in files, and in Keeper's records."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from gateway.commands.certificate.cli_options import NO_VERSION, as_json, named
+from gateway.commands.session import open_session, session_options
+from gateway.errors import Failed, Incomplete
+
+
+@click.command("list")
+@click.option("--vault", "vault", multiple=True, metavar="VAULT", help="Name or address; repeatable. Default: all.")
+@click.option("--versions", type=click.Choice(["current", "previous", "all"]), default="current", help="Which to show.")
+@click.option("--pending", is_flag=True, help="Also certificates whose first version is still being made.")
+@click.option("--details", is_flag=True, help="Subject and issuer too: one request for each certificate.")
+@as_json
+@session_options
+def list_(vault: tuple[str, ...], versions: str, pending: bool, details: bool, as_json: bool, **session: str) -> None:
+    """List certificates, with the Keeper records that name them.
+
+    Exit 2: a vault, or a certificate of it, could not be read; exit 1: none could.
+    """
+    from gateway.commands.certificate.list import COLUMNS, DETAILS, Listing, Look
+    from gateway.commands.key_vaults import all_vaults
+    from gateway.commands.names import read_vault
+    from gateway.commands.output import show_table
+
+    urls = [read_vault(text, session["cloud"]) for text in vault]
+    opened = open_session(**session)
+    urls = list(dict.fromkeys(urls)) or [url for url, _ in all_vaults(opened)]
+    listing = Listing(opened, Look(versions, pending, details))
+    rows = listing.rows(urls)
+    if listing.failed == len(urls):
+        raise Failed("no vault could be listed", "see the warnings")
+    left_out = (() if details else DETAILS) + (() if any(row["version"] for row in rows) else ("version",))
+    columns = {key: heading for key, heading in COLUMNS.items() if key not in left_out}
+    shown = rows if as_json else [row | {"version": row["version"][:8]} for row in rows]
+    show_table(shown, columns, as_json=as_json, none="no certificates")
+    if listing.warned:
+        raise Incomplete("not everything could be read; what is shown is not all", "do what the warnings say")
+
+
+@click.command()
+@named
+@click.option("--history", is_flag=True, help="All versions.")
+@click.option("--out", default="", metavar="FILE|DIR", help="Write there; a folder for the history.")
+@click.option("--form", type=click.Choice(["pfx", "pem", "cer", "chain"]), default=None, help="Default: pfx.")
+@click.option("--password-stdin", is_flag=True, help="Read the password of the PFX from stdin.")
+@click.option("--force", is_flag=True, help="Write over files that are there.")
+@click.option("--record", "record_uid", default="", metavar="UID", help="Or attach to this PAM User.")
+@as_json
+@session_options
+def obtain(
+    certificate_id: str, history: bool, out: str, form: str | None, password_stdin: bool, force: bool,
+    record_uid: str, as_json: bool, **session: str,
+) -> None:  # fmt: skip
+    """Obtain a version, the current one or ID/<version>, or all: into files with mode 0600, or into the record.
+
+    pfx and pem hold the private key (pem unprotected), cer is the certificate alone, chain the certificate and those
+    above it. In the record a PFX gets a password of its own, in a hidden field.
+    """
+    from gateway.commands.names import read_id
+    from gateway.commands.output import show_table
+
+    place = read_id(certificate_id, session["cloud"], version=NO_VERSION if history else "")
+    if bool(out) == bool(record_uid):
+        raise Failed(
+            "where to is not said" if not out else "--out or --record, not both", "--out=FILE, or --record=UID"
+        )
+    if record_uid:
+        from gateway.commands.certificate.attach import IntoRecord
+
+        rows = IntoRecord(open_session(**session), place, record_uid, form or "").obtain(history=history)
+    else:
+        rows = _to_files(place, out, form or "pfx", history, force, password_stdin, session)
+    columns = {"version": "VERSION", "file": "FILE", "password_field": "PASSWORD IN", "note": ""}
+    shown = {key: heading for key, heading in columns.items() if any(row.get(key) for row in rows)}
+    show_table(rows, shown, as_json=as_json, none="nothing")
+
+
+def _to_files(
+    place: Any, out: str, form: str, history: bool, force: bool, password_stdin: bool, session: dict[str, str]
+) -> list[dict[str, Any]]:
+    from gateway.commands.certificate.obtain import ToFiles, to_files
+    from gateway.commands.inputs import new_password
+    from gateway.secret import Secret
+
+    password = new_password(from_stdin=password_stdin) if form == "pfx" else Secret("")
+    return to_files(open_session(**session), place, ToFiles(out, form, password, history, force))
+
+
+@click.command()
+@click.argument("certificate_ids", nargs=-1, metavar="[ID]...")
+@click.option("--record", "record_uids", multiple=True, metavar="UID", help="Or the record itself; repeatable.")
+@click.option("--from-keeper", is_flag=True, help="Needed: only the Keeper records are deleted.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@as_json
+@session_options
+def delete(
+    certificate_ids: tuple[str, ...], record_uids: tuple[str, ...], from_keeper: bool, yes: bool, as_json: bool,
+    **session: str,
+) -> None:  # fmt: skip
+    """Delete the Keeper records of certificates. Key Vault keeps the certificates, with all their versions."""
+    from gateway.commands.certificate.delete import ONLY_KEEPER, to_delete
+    from gateway.commands.certificate.delete import delete as end
+    from gateway.commands.names import read_id
+    from gateway.commands.output import note, show_table
+
+    if not from_keeper:
+        raise Failed(ONLY_KEEPER, "add --from-keeper to delete its records in Keeper; the portal deletes certificates")
+    places = [read_id(text, session["cloud"], version=NO_VERSION) for text in certificate_ids]
+    if not places and not record_uids:
+        raise Failed("what is to be deleted is not said", "name a certificate's ID, or --record=UID")
+    opened = open_session(**session)
+    wanted = to_delete(opened, places, record_uids)
+    _confirm([f"{record.uid}  {record.title}" for record in wanted], yes)
+    rows = end(opened, wanted)
+    columns = {"record": "DELETED RECORD", "title": "TITLE", "certificate": "CERTIFICATE"}
+    show_table(rows, columns, as_json=as_json, none="nothing")
+    note("Key Vault keeps the certificates")
+
+
+def _confirm(lines: list[str], yes: bool) -> None:
+    """Ask, where nobody has said yes already. Raises Failed, click.Abort."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Failed("nobody can be asked whether to delete", "run this at a terminal, or add --yes")
+    click.echo("These records will be deleted from Keeper:\n  " + "\n  ".join(lines), err=True)
+    click.confirm("Delete?", abort=True, err=True)

@@ -1,0 +1,52 @@
+"""``certificate delete --from-keeper``: the Keeper records of certificates; Key Vault keeps the certificates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from gateway.azure.key_vault.ids import CertificateId
+from gateway.commands import keeper_changes
+from gateway.commands.certificate import records
+from gateway.errors import Failed
+from gateway.kinds.registry import CERTIFICATE
+
+if TYPE_CHECKING:
+    from gateway.commands.session import Session
+    from gateway.keeper.record import VaultRecord
+
+ONLY_KEEPER = "this command never deletes a certificate from Key Vault"
+
+
+def to_delete(session: Session, places: Iterable[CertificateId], uids: Iterable[str]) -> list[VaultRecord]:
+    """The records that are named, or that name these certificates. Raises Failed: all that cannot be deleted."""
+    problems: list[str] = []
+    found: dict[str, VaultRecord] = {}
+    for place in places:
+        of_place = records.of_certificate(session, place)
+        found |= {record.uid: record for record in of_place}
+        problems += [] if of_place else [f"no record names {place}"]
+    for uid in uids:
+        record = session.record(uid)
+        found[uid] = record
+        if not record.value(records.TARGET).strip():
+            problems.append(f"record {uid} ({record.title}) has no {records.TARGET}: it is not a certificate's")
+    problems += [
+        f"record {record.uid} ({record.title}) stands for something else as well: it has {', '.join(others)}"
+        for record in found.values()
+        if (others := CERTIFICATE.used_for(record.value))
+    ]
+    problems += [
+        f"record {record.uid} ({record.title}) is read-only for the Gateway's application"
+        for record in found.values()
+        if not record.editable
+    ]
+    if problems:
+        raise Failed("; ".join(problems), "nothing was deleted: correct what is named")
+    return list(found.values())
+
+
+def delete(session: Session, wanted: list[VaultRecord]) -> list[dict[str, str]]:
+    """Delete these records; what was deleted. Raises as `keeper_changes.delete`."""
+    gone = keeper_changes.delete(session, wanted)
+    return [{"record": each.uid, "title": each.title, "certificate": each.value(records.TARGET)} for each in gone]

@@ -1,0 +1,91 @@
+"""``certificate merge``: what a CA signed elsewhere becomes the version that waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from gateway.azure.key_vault.certificate_changes import OperatorVault
+from gateway.azure.key_vault.certificates import UNKNOWN, Operation, Version
+from gateway.azure.key_vault.ids import CertificateId
+from gateway.commands import inputs
+from gateway.commands.certificate import records
+from gateway.commands.certificate.operation import described
+from gateway.commands.key_vaults import at
+from gateway.commands.output import warn
+from gateway.errors import CallError, Failed, Incomplete, Unclear
+from gateway.host.lost_answer import settled
+from gateway.model import x509
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
+    from gateway.commands.session import Session
+
+
+def read_files(paths: Iterable[str]) -> list[Certificate]:
+    """The certificates of these files, one after the other. Raises Failed."""
+    chain: list[Certificate] = []
+    for path in paths:
+        try:
+            chain += x509.read_chain(inputs.read(path))
+        except Failed as error:
+            raise Failed(error.message if path in error.message else f"{path}: {error}", error.hint) from None
+    x509.check_chain(chain)
+    return chain
+
+
+def merge(session: Session, place: CertificateId, chain: list[Certificate]) -> dict[str, Any]:
+    """Finish the pending operation with a chain whose order is right; the version as the vault then shows it.
+
+    Raises:
+        Failed: it does not fit, or Key Vault refused it; nothing was changed.
+        Incomplete: it was merged, and cannot be shown.
+        Unknown: whether it was merged cannot be told.
+        CallError
+    """
+    vault = at(session, place)
+    operation = _pending(vault, place)
+    x509.check_request(chain[0], operation.csr)
+    for each in chain:
+        x509.check_dates(each, session.http.now())
+    if names := x509.missing_names(chain[0], operation.csr):
+        warn(f"the CA left out names that were asked for: {', '.join(names)}")
+    version = _merged(vault, place, chain)
+    followers = [record.uid for record in records.of_certificate(session, place)]
+    try:
+        about = described(vault, version)
+    except (Failed, CallError) as error:
+        what = f"the chain is merged, as version {version.version}, which cannot be shown: {error}"
+        raise Incomplete(what, "keeper-rotation certificate list --details shows it; do not merge again") from None
+    if not followers:
+        return about
+    return about | {"records": followers, "next": "the next run of the renewal script publishes it in the record"}
+
+
+def _pending(vault: OperatorVault, place: CertificateId) -> Operation:
+    operation = vault.operation(place.name)
+    if operation is None or not operation.is_open:
+        raise Failed(
+            f"nothing waits to be merged: no version of {place.name} is being made",
+            "ask for one first: keeper-rotation certificate request, or renew, with the issuer Unknown",
+        )
+    if operation.issuer != UNKNOWN or not operation.csr:
+        what = f"{place.name} is being issued by {operation.issuer}"
+        raise Failed(f"{what}, and nothing can be merged", "wait for the issuer; keeper-rotation certificate status")
+    return operation
+
+
+def _merged(vault: OperatorVault, place: CertificateId, chain: list[Certificate]) -> Version:
+    """Sent once; where the answer is lost, the vault is asked what it has."""
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    def look() -> Version | None:
+        wanted = x509.thumbprint(chain[0])
+        return next((each for each in vault.versions(place.name) if each.thumbprint == wanted), None)
+
+    try:
+        return vault.merge(place.name, [each.public_bytes(Encoding.DER) for each in chain])
+    except Unclear as error:
+        hint = f"look with keeper-rotation certificate status {place}; merging again does no harm"
+        return settled(error, look, "the chain was merged", hint)

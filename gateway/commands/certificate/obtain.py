@@ -1,0 +1,140 @@
+"""``certificate obtain``: one version or all of them, into files or into the Keeper record."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gateway.azure.key_vault.certificate_changes import OperatorVault, not_there
+from gateway.azure.key_vault.certificates import Version
+from gateway.azure.key_vault.ids import CertificateId
+from gateway.commands.key_vaults import at
+from gateway.commands.output import warn
+from gateway.commands.private_file import check_place, write_private
+from gateway.commands.progress import progress
+from gateway.errors import CallError, Failed, Incomplete, Refused, RotationError
+from gateway.model import x509
+from gateway.secret import Secret
+
+if TYPE_CHECKING:
+    from gateway.commands.session import Session
+
+_ENDINGS = {"pfx": "pfx", "pem": "pem", "cer": "cer", "chain": "chain.pem"}
+
+
+@dataclass(frozen=True)
+class ToFiles:
+    """Where to: a file for one version, a folder for the history. ``password`` of a PFX."""
+
+    out: str
+    form: str
+    password: Secret
+    history: bool
+    force: bool
+
+    def path(self, place: CertificateId, version: str) -> str:
+        """Of the file for a version."""
+        if self.history or Path(self.out).is_dir():
+            return str(Path(self.out) / f"{place.name}-{version}.{_ENDINGS[self.form]}")
+        return self.out
+
+
+def chosen(vault: OperatorVault, place: CertificateId, *, history: bool) -> list[Version]:
+    """All versions, oldest first; or the one that is named, or the current one.
+
+    Raises:
+        Failed: there is none.
+        CallError
+    """
+    if history:
+        if versions := vault.versions(place.name):
+            return versions
+        raise not_there(vault.url, place.name)
+    version, certificate = vault.whole(place.name, place.version)
+    if certificate is None:
+        raise Failed(f"{place.name} has no version yet", f"look with keeper-rotation certificate status {place}")
+    return [version]
+
+
+def to_files(session: Session, place: CertificateId, wanted: ToFiles) -> list[dict[str, Any]]:
+    """Write them; what was written.
+
+    Raises:
+        Failed: nothing was written.
+        Incomplete: some versions could not be read, and the others were written.
+        CallError
+    """
+    vault = at(session, place)
+    versions = chosen(vault, place, history=wanted.history)
+    paths = {each.version: wanted.path(place, each.version) for each in versions}
+    if wanted.history:
+        _check_folder(wanted.out)
+    if not wanted.history or Path(wanted.out).is_dir():
+        for path in paths.values():
+            check_place(path, force=wanted.force)
+
+    def write(version: Version) -> dict[str, Any]:
+        content = _content(vault, version, wanted)
+        if wanted.history:
+            os.makedirs(wanted.out, mode=0o700, exist_ok=True)
+        write_private(paths[version.version], content, force=wanted.force)
+        return {"version": version.version, "file": paths[version.version]}
+
+    return each_version(versions, write)
+
+
+def each_version(versions: list[Version], obtain: Callable[[Version], dict[str, Any]]) -> list[dict[str, Any]]:
+    """``obtain`` for each; where one of several cannot be read, the others are obtained all the same.
+
+    Raises:
+        RotationError, CallError: the only one could not be obtained.
+        Failed: none could.
+        Incomplete: some could not.
+    """
+    done: list[dict[str, Any]] = []
+    problems: list[RotationError | CallError] = []
+    with progress(lambda: f"obtained {len(done)} of {len(versions)} versions"):
+        for version in versions:
+            try:
+                done.append(obtain(version))
+            except (RotationError, CallError) as error:
+                problems.append(_explained(error))
+                if len(versions) == 1:
+                    raise problems[0] from None
+                warn(f"version {version.version}: {problems[-1]}; {problems[-1].hint}")
+    if not problems:
+        return done
+    changed = done or any(isinstance(each, RotationError) and not isinstance(each, Failed) for each in problems)
+    what = f"{len(problems)} of {len(versions)} versions could not be obtained"
+    raise (Incomplete if changed else Failed)(what, "see the warnings")
+
+
+def _explained(error: RotationError | CallError) -> RotationError | CallError:
+    if isinstance(error, Refused) and error.code == "SecretDisabled":
+        return Failed("the version is disabled, and its private key is not given out", "enable it, or take --form cer")
+    return error
+
+
+def _check_folder(out: str) -> None:
+    place = Path(out)
+    if place.exists() and not place.is_dir():
+        raise Failed(f"{out} is a file, and the history is many", "name a folder")
+    if not place.exists() and not place.absolute().parent.is_dir():
+        raise Failed(f"there is no folder {place.parent}", "name a folder whose parent is there")
+
+
+def _content(vault: OperatorVault, version: Version, wanted: ToFiles) -> bytes:
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    if wanted.form == "cer":
+        return vault.certificate(version.name, version.version).public_bytes(Encoding.DER)
+    if wanted.form == "chain":
+        chain = vault.chain(version.name, version.version)
+        return b"".join(each.public_bytes(Encoding.PEM) for each in chain)
+    bundle = vault.bundle(version.name, version.version)
+    if wanted.form == "pem":
+        return x509.to_pem(bundle)
+    return x509.to_pfx(bundle, version.name, wanted.password.reveal())

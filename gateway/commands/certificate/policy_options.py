@@ -1,0 +1,238 @@
+"""What an operator wants of a certificate, as the policy that Key Vault takes. Rules, without a service.
+
+Source: https://learn.microsoft.com/azure/key-vault/certificates/about-certificates
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.azure.key_vault.certificates import SELF, UNKNOWN
+from gateway.commands.certificate import subjects
+from gateway.errors import Failed
+from gateway.model.certificate_policy import Wishes
+from gateway.model.x509 import PEM, PFX
+
+CONTENT_TYPES = {"pfx": PFX, "pem": PEM}
+ACTIONS = {"auto-renew": "AutoRenew", "email": "EmailContacts"}
+KEY_USAGES = (
+    "digitalSignature", "nonRepudiation", "keyEncipherment", "dataEncipherment", "keyAgreement", "keyCertSign",
+    "cRLSign", "encipherOnly", "decipherOnly",
+)  # fmt: skip
+EXTENDED_KEY_USAGES = {
+    name: f"1.3.6.1.5.5.7.3.{number}"
+    for name, number in {
+        "serverAuth": 1, "clientAuth": 2, "codeSigning": 3, "emailProtection": 4, "timeStamping": 8, "OCSPSigning": 9,
+    }.items()
+}  # fmt: skip
+PERCENTAGE = 80
+_DNS_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_DNS = rf"(?:\*\.)?{_DNS_LABEL}(?:\.{_DNS_LABEL})*"
+_MAIL = r"[^@\s,]+@[^@\s,]+"
+_DAYS_A_MONTH = 27  # what Key Vault itself reckons with here
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Options as they were given; what is empty or None stays as it is, or as it usually is."""
+
+    subject: str = ""
+    cn: str = ""
+    organisation: str = ""
+    unit: str = ""
+    locality: str = ""
+    state: str = ""
+    country: str = ""
+    dns: tuple[str, ...] = ()
+    email: tuple[str, ...] = ()
+    upn: tuple[str, ...] = ()
+    key_type: str = ""
+    key_size: str = ""
+    curve: str = ""
+    key_usage: tuple[str, ...] = ()
+    extended_key_usage: tuple[str, ...] = ()
+    validity_months: int | None = None
+    issuer: str = ""
+    lifetime_action: str = ""
+    days_before: int | None = None
+    percentage: int | None = None
+    content_type: str = ""
+    exportable: bool | None = None
+    reuse_key: bool | None = None
+
+    def __bool__(self) -> bool:
+        return self != Wanted()
+
+
+def new_policy(wanted: Wanted, before: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The whole policy. ``before``: that of the certificate, where it is there; what is not wanted stays as there.
+
+    Raises:
+        Failed: some of it cannot be; everything that cannot is named.
+    """
+    problems: list[str] = []
+    policy = _with_plain(wanted, before, _subject(wanted, before, problems), problems)
+    _add_names(policy["x509_props"], wanted, problems)
+    _add_usages(policy["x509_props"], wanted, problems)
+    _add_key(policy, wanted, problems)
+    policy["lifetime_actions"] = _lifetime_actions(wanted, policy, problems)
+    if problems:
+        raise Failed("; ".join(problems), "correct these options; nothing was sent")
+    return policy
+
+
+def issuer_of(policy: Mapping[str, Any]) -> str:
+    """The name of the issuer in a policy."""
+    return str((policy.get("issuer") or {}).get("name") or UNKNOWN)
+
+
+def renews_itself(policy: Mapping[str, Any]) -> bool:
+    """Whether Key Vault renews by this policy."""
+    return any(_action(entry) == ACTIONS["auto-renew"] for entry in policy.get("lifetime_actions") or [])
+
+
+def _with_plain(wanted: Wanted, before: Mapping[str, Any] | None, subject: str, problems: list[str]) -> dict[str, Any]:
+    """What `Wishes` knows how to put into a policy, and what needs no rules."""
+    kind, size = _key(wanted, str(((before or {}).get("key_props") or {}).get("kty") or ""), problems)
+    months = wanted.validity_months or (None if before else 12)
+    policy = Wishes(months, kind, size, subject).applied(dict(before or {}))
+    policy.setdefault("key_props", Wishes(key_type="RSA").applied({})["key_props"])
+    issuer = {name.lower(): name for name in (SELF, UNKNOWN)}.get(wanted.issuer.lower(), wanted.issuer)
+    if issuer or not before:
+        policy["issuer"] = {"name": issuer or SELF}
+    if wanted.content_type or not before:
+        policy["secret_props"] = {"contentType": CONTENT_TYPES[wanted.content_type or "pfx"]}
+    return policy
+
+
+def _key(wanted: Wanted, there: str, problems: list[str]) -> tuple[str, str]:
+    """Type of the key, and its bits or curve; empty what stays as it is. ``there``: the type in the policy."""
+    if not (wanted.key_type or wanted.key_size or wanted.curve):
+        return "", ""
+    kind = wanted.key_type or there or ("EC" if wanted.curve else "RSA")
+    size, odd, fits, wrong = wanted.key_size, wanted.curve, "--key-size", "--curve"
+    if kind.startswith("EC"):
+        size, odd, fits, wrong = odd, size, wrong, fits
+    if not odd:
+        return kind, size
+    if wanted.key_type or not there:
+        problems.append(f"--key-type {kind} goes with {fits}, and no {wrong}")
+    else:
+        problems.append(f"{wrong} does not suit the policy's key type, {kind}: name another --key-type as well")
+    return "", ""
+
+
+def _subject(wanted: Wanted, before: Mapping[str, Any] | None, problems: list[str]) -> str:
+    """The whole name; empty where it stays as it is."""
+    parts = {sign: value for name, sign in subjects.PARTS.items() if (value := getattr(wanted, name).strip())}
+    subjects.check_parts(parts, problems)
+    if wanted.subject:
+        if parts:
+            problems.append("--subject is the whole name: leave out --cn, --organisation and the like")
+        return subjects.whole(wanted.subject, "--subject", problems)
+    if before:
+        there = str((before.get("x509_props") or {}).get("subject") or "")
+        return subjects.merged(parts, there, problems) if parts else ""
+    if not parts and (names := _listed(wanted.dns)):
+        return f"CN={names[0]}"
+    if "CN" not in parts:
+        what = "--cn is needed with the other parts of the subject"
+        none = "a subject is needed: --cn, --subject, or --dns, whose first name becomes the CN"
+        problems.append(what if parts else none)
+    return subjects.written(parts)
+
+
+def _add_names(props: dict[str, Any], wanted: Wanted, problems: list[str]) -> None:
+    sans = dict(props.get("sans") or {})
+    rules = {"dns": ("dns_names", _DNS), "email": ("emails", _MAIL), "upn": ("upns", _MAIL)}
+    for option, (section, form) in rules.items():
+        names = _listed(getattr(wanted, option))
+        problems += [f"--{option}: {name!r} is none" for name in names if not re.fullmatch(form, name)]
+        if names:
+            sans[section] = names
+    if sans:
+        props["sans"] = sans
+
+
+def _listed(given: tuple[str, ...]) -> list[str]:
+    """Repeated, or separated by commas."""
+    names = (name.strip() for text in given for name in text.split(","))
+    return list(dict.fromkeys(filter(None, names)))
+
+
+def _add_usages(props: dict[str, Any], wanted: Wanted, problems: list[str]) -> None:
+    known = {name.lower(): name for name in KEY_USAGES}
+    usages = _listed(wanted.key_usage)
+    problems += [
+        f"--key-usage: {name!r} is none of {', '.join(KEY_USAGES)}" for name in usages if name.lower() not in known
+    ]
+    if usages:
+        props["key_usage"] = [known.get(name.lower(), name) for name in usages]
+    if {"encipherOnly", "decipherOnly"} & set(props.get("key_usage") or ()) and "keyAgreement" not in props[
+        "key_usage"
+    ]:
+        problems.append("--key-usage: encipherOnly and decipherOnly mean something only together with keyAgreement")
+    oids = {name.lower(): oid for name, oid in EXTENDED_KEY_USAGES.items()}
+    extended = [oids.get(name.lower(), name) for name in _listed(wanted.extended_key_usage)]
+    problems += [
+        f"--extended-key-usage: {name!r} is no OID, and none of {', '.join(EXTENDED_KEY_USAGES)}"
+        for name in extended
+        if not re.fullmatch(r"[0-2](?:\.\d+)+", name)
+    ]
+    if extended:
+        props["ekus"] = extended
+
+
+def _add_key(policy: dict[str, Any], wanted: Wanted, problems: list[str]) -> None:
+    key = policy["key_props"]
+    in_hardware = str(key.get("kty") or "").endswith("HSM")
+    if in_hardware and wanted.exportable:
+        problems.append(f"a key of type {key['kty']} does not leave the vault's HSM: leave out --exportable")
+    if wanted.exportable is not None:
+        key["exportable"] = wanted.exportable
+    elif wanted.key_type or "exportable" not in key:
+        key["exportable"] = not in_hardware and key.get("exportable", True)
+    if wanted.reuse_key is not None:
+        key["reuse_key"] = wanted.reuse_key
+    key.setdefault("reuse_key", False)
+
+
+def _lifetime_actions(wanted: Wanted, policy: Mapping[str, Any], problems: list[str]) -> list[dict[str, Any]]:
+    before = list(policy.get("lifetime_actions") or [])
+    by_hand = issuer_of(policy) == UNKNOWN
+    named = ACTIONS.get(wanted.lifetime_action, "")
+    action = named or (_action(before[0]) if before else "EmailContacts" if by_hand else "AutoRenew")
+    if by_hand and action == ACTIONS["auto-renew"]:
+        problems.append("Key Vault cannot renew by itself what the issuer Unknown signs: give --lifetime-action email")
+    if not (named or wanted.days_before or wanted.percentage) and before:
+        _check_days(policy, before[0].get("trigger") or {}, problems)
+        return before
+    return [{"trigger": _trigger(wanted, policy, before, problems), "action": {"action_type": action}}]
+
+
+def _trigger(
+    wanted: Wanted, policy: Mapping[str, Any], before: list[dict[str, Any]], problems: list[str]
+) -> dict[str, int]:
+    if wanted.days_before and wanted.percentage:
+        problems.append("--days-before or --percentage, not both")
+    if wanted.days_before:
+        trigger = {"days_before_expiry": wanted.days_before}
+    elif wanted.percentage or not before:
+        trigger = {"lifetime_percentage": wanted.percentage or PERCENTAGE}
+    else:
+        trigger = {name: value for name, value in (before[0].get("trigger") or {}).items() if value is not None}
+    _check_days(policy, trigger, problems)
+    return trigger
+
+
+def _check_days(policy: Mapping[str, Any], trigger: Mapping[str, Any], problems: list[str]) -> None:
+    longest = int(policy["x509_props"].get("validity_months") or 12) * _DAYS_A_MONTH
+    if (days := trigger.get("days_before_expiry") or 0) > longest:
+        problems.append(f"--days-before is at most {longest}, {_DAYS_A_MONTH} for each month of validity, not {days}")
+
+
+def _action(entry: Mapping[str, Any]) -> str:
+    return str((entry.get("action") or {}).get("action_type") or "")

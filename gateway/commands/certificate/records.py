@@ -1,0 +1,87 @@
+"""The Keeper records of certificates: found by the field that names one, filled in and created."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from gateway.azure.key_vault.ids import CertificateId
+from gateway.commands import keeper_changes
+from gateway.commands.new_records import NOTES, Item, new_record
+from gateway.errors import Failed
+from gateway.keeper.checks import check_alone, check_editable, check_labels
+from gateway.keeper.record import VaultRecord
+from gateway.keeper.save import Labels
+from gateway.kinds.registry import CERTIFICATE
+
+if TYPE_CHECKING:
+    from gateway.commands.session import Session
+    from gateway.model.clouds import Cloud
+
+TARGET = CERTIFICATE.target
+LABELS = Labels(TARGET, CERTIFICATE.outputs.key_id, CERTIFICATE.outputs.value)
+
+
+def by_certificate(records: Iterable[VaultRecord], cloud: Cloud) -> dict[str, list[VaultRecord]]:
+    """The records that name a certificate, by `key`."""
+    found: dict[str, list[VaultRecord]] = {}
+    for record in records:
+        if place := named_in(record, cloud):
+            found.setdefault(key(place), []).append(record)
+    return found
+
+
+def named_in(record: VaultRecord, cloud: Cloud) -> CertificateId | None:
+    """The certificate that a record names; None where it names none of this cloud."""
+    try:
+        return CertificateId.read(record.value(TARGET), cloud, TARGET)
+    except Failed:
+        return None
+
+
+def key(place: CertificateId) -> str:
+    """The same for every spelling of a certificate, and for all its versions."""
+    return f"{place.vault_url}/{place.name}".lower()
+
+
+def of_certificate(session: Session, place: CertificateId) -> list[VaultRecord]:
+    """The records that name this certificate."""
+    return by_certificate(session.records.values(), session.azure.cloud).get(key(place), [])
+
+
+def record_for(session: Session, uid: str, place: CertificateId) -> VaultRecord:
+    """The PAM User record with this uid, which names this certificate or none yet, and can be edited.
+
+    Raises:
+        Failed
+    """
+    record = session.record(uid)
+    if record.kind != "pamUser":
+        hint = "convert it to PAM User in the vault, or name another record"
+        raise Failed(f"record {uid} is of type {record.kind}, not PAM User", hint)
+    check_labels(record, CERTIFICATE, by_hand=True)
+    check_editable(record)
+    check_alone(record, CERTIFICATE)
+    there, given = named_in(record, session.azure.cloud), record.value(TARGET).strip()
+    if given and (there is None or key(there) != key(place)):
+        raise Failed(f"record {uid} names another certificate, {given}", "name another record, or empty this field")
+    return record
+
+
+def save(session: Session, record: VaultRecord, values: Mapping[str, str]) -> VaultRecord:
+    """Save these fields; the record as it reads then. Raises as `keeper_changes.save`."""
+    return keeper_changes.save(session, record, values, LABELS)
+
+
+def create(session: Session, folder_uid: str, place: CertificateId, months: int) -> str:
+    """A new PAM User record that the renewal script can be attached to; its uid. ``months``: of its validity.
+
+    Raises:
+        Failed, CallError
+    """
+    where = place.vault_url.removeprefix("https://").partition(".")[0]
+    new = new_record(Item(TARGET, str(place), place.name, where, None), session.azure.cloud)
+    fields = new.fields()
+    if months == 1:  # the script's default is as long
+        fields.append(("rotate_before_hours", "text", "168"))
+    return session.vault.create(folder_uid, new.title, "pamUser", fields, NOTES)

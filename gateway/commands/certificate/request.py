@@ -1,0 +1,231 @@
+"""``certificate request`` and ``certificate renew``: a new certificate, or a new version of one that is there."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from gateway.azure.key_vault.certificate_changes import OperatorVault, not_there
+from gateway.azure.key_vault.certificates import UNKNOWN, Operation, check_free
+from gateway.azure.key_vault.ids import CertificateId
+from gateway.commands.certificate import records
+from gateway.commands.certificate.operation import (
+    NotMade,
+    begin,
+    by_hand,
+    csr_of,
+    described,
+    made_since,
+    refuse_open,
+    wait,
+)
+from gateway.commands.certificate.policies import check_issuer, warn_of_silence, with_contacts
+from gateway.commands.certificate.policy_options import Wanted, new_policy
+from gateway.commands.key_vaults import at
+from gateway.commands.output import note
+from gateway.commands.private_file import check_place
+from gateway.errors import CallError, Failed, Incomplete, RotationError, Unknown
+from gateway.kinds.registry import CERTIFICATE
+from gateway.model import x509
+
+if TYPE_CHECKING:
+    from gateway.commands.session import Session
+
+
+@dataclass(frozen=True)
+class Follow:
+    """What is done besides asking for a version.
+
+    ``record_uid`` gets ``certificate_id``; in ``folder_uid`` a record is made. ``contacts`` are added to the vault's.
+    """
+
+    wait: bool = True
+    record_uid: str = ""
+    folder_uid: str = ""
+    csr_out: str = ""
+    force: bool = False
+    contacts: tuple[str, ...] = ()
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+def read_tags(given: tuple[str, ...]) -> dict[str, str]:
+    """Tags as ``key=value``. Raises Failed."""
+    tags = {key.strip(): value for key, _, value in (text.partition("=") for text in given)}
+    if any("=" not in text for text in given) or "" in tags:
+        raise Failed(f"--tag: {', '.join(given)}", "the form is --tag key=value")
+    if len(tags) > 15 or any(len(text) > 512 for pair in tags.items() for text in pair):
+        raise Failed("--tag: too many, or too long", "Key Vault takes 15 tags of 512 characters")
+    return tags
+
+
+class Request:
+    """One version that is asked for. Everything is checked before anything is sent.
+
+    Raises:
+        Failed, CallError
+    """
+
+    def __init__(self, session: Session, place: CertificateId, follow: Follow) -> None:
+        self._session, self._place, self._follow = session, place, follow
+        self._vault: OperatorVault = at(session, place)
+        if follow.csr_out:
+            check_place(follow.csr_out, force=follow.force)
+        if follow.record_uid:
+            session.hold(follow.record_uid)
+            records.record_for(session, follow.record_uid, place)
+        if follow.folder_uid:
+            self._check_folder()
+        self._last = self._vault.operation(place.name)
+        refuse_open(self._last, place)
+        self._before = {each.version for each in self._vault.versions(place.name)}
+        self._months = 12
+
+    def request(self, wanted: Wanted) -> dict[str, Any]:
+        """Ask for it as it is wanted; what is shown of it then.
+
+        Raises:
+            Failed: nothing was asked for; or it was refused, and nothing else was changed.
+            Incomplete: it was asked for, and is not issued yet, or something else is left over.
+            Unknown, CallError
+        """
+        policy = self._policy(wanted)
+        check_issuer(self._vault, policy)
+        self._months = int(policy["x509_props"].get("validity_months") or self._months)
+        self._check_contacts(policy)
+        if self._before:
+            note(f"{self._place.name} is there already: it gets a new version, by its policy with these changes")
+        return self._asked(policy, self._follow.tags)
+
+    def renew(self, months: int | None) -> dict[str, Any]:
+        """Ask for a version by the certificate's own policy, valid for ``months`` where that is said.
+
+        Raises:
+            Failed, Incomplete, Unknown, CallError: as `request`.
+        """
+        return self._asked(self._renewed_policy(months), {})
+
+    def _asked(self, policy: dict[str, Any] | None, tags: dict[str, str]) -> dict[str, Any]:
+        """Ask for it, and do what is left: from here on what was asked for is told, whatever ends this command."""
+        operation: Operation | None = None
+        look = f"keeper-rotation certificate status {self._place}"
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            operation = begin(self._vault, self._place.name, policy, tags, self._last)
+            # An issuer may take its time, and the record's own runs must not wait for it.
+            self._session.let_go(self._follow.record_uid)
+            return self._finish(operation)
+        except KeyboardInterrupt:
+            if operation is None:
+                what = "whether the version was begun cannot be told: this was interrupted"
+                raise Unknown(what, f"look with {look} before you run this again") from None
+            what = f"{self._place.name} was asked for, and this was interrupted"
+            raise Incomplete(what, f"{look}; do not ask for it again") from None
+
+    def prepare_policy(self, months: int | None) -> None:
+        """Only check that it can be renewed, and put the validity into its policy.
+
+        Raises:
+            Failed, Unknown, CallError
+        """
+        if changed := self._renewed_policy(months):
+            self._vault.change_policy(self._place.name, {"x509_props": changed["x509_props"]})
+
+    def _renewed_policy(self, months: int | None) -> dict[str, Any] | None:
+        """The policy with this validity; None where it stays as it is."""
+        if not self._before:
+            raise not_there(self._vault.url, self._place.name)
+        policy = self._vault.policy(self._place.name)
+        check_issuer(self._vault, policy)
+        return new_policy(Wanted(validity_months=months), policy) if months else None
+
+    def _policy(self, wanted: Wanted) -> dict[str, Any]:
+        if self._before:
+            return new_policy(wanted, self._vault.policy(self._place.name))
+        policy = new_policy(wanted, None)
+        check_free(self._vault, self._place.name)
+        return policy
+
+    def _check_folder(self) -> None:
+        if named := records.of_certificate(self._session, self._place):
+            uids = ", ".join(record.uid for record in named)
+            raise Failed(f"record {uids} names this certificate already", "leave out --folder")
+        self._session.vault.check_folder(self._follow.folder_uid)
+
+    def _check_contacts(self, policy: Mapping[str, Any]) -> None:
+        """They can be read, and those to be added are addresses."""
+        if self._follow.contacts:
+            with_contacts(self._vault.contacts(), self._follow.contacts)
+        else:
+            warn_of_silence(self._vault, policy)
+
+    def _add_contacts(self) -> None:
+        """To those that are there now: while an issuer took its time, others may have been added."""
+        there = self._vault.contacts()
+        wanted = with_contacts(there, self._follow.contacts)
+        if wanted != there:
+            self._vault.change_contacts(wanted)
+
+    def _finish(self, operation: Operation) -> dict[str, Any]:
+        """What is left, each by itself: the version is asked for, and nothing of this may hide that."""
+        left: list[str] = []
+        about: dict[str, Any] = {"certificate": str(self._place), "status": operation.status}
+        shown, unsettled = self._ended(operation)
+        if self._follow.contacts:
+            self._attempt("the contacts", self._add_contacts, left)
+        if operation.is_open and operation.issuer == UNKNOWN:
+            self._attempt("the CSR", lambda: about.update(self._csr(operation)), left)
+            about["next"] = by_hand(self._place)
+        self._attempt("the Keeper record", lambda: about.update(self._in_keeper(operation)), left)
+        if unsettled or left:
+            said = ([f"and {unsettled}"] if unsettled else []) + ([f"but not done: {'; '.join(left)}"] if left else [])
+            hint = f"keeper-rotation certificate status {self._place}; do not ask for it again"
+            raise Incomplete(f"{self._place.name} was asked for, {'; '.join(said)}", hint)
+        return about | shown | (self._followers() if shown else {})
+
+    def _ended(self, operation: Operation) -> tuple[dict[str, Any], str]:
+        """What is shown of the version, once it is made; or why that cannot be shown. Raises NotMade."""
+        try:
+            return self._outcome(operation), ""
+        except NotMade:
+            raise
+        except Incomplete as error:
+            return {}, str(error)
+        except (Failed, CallError) as error:
+            return {}, f"how it stands cannot be told: {error}"
+        except KeyboardInterrupt:
+            return {}, "is not waited for: this was interrupted"
+
+    def _attempt(self, what: str, call: Any, left: list[str]) -> None:
+        try:
+            call()
+        except (RotationError, CallError) as error:
+            left.append(f"{what}: {error}; {error.hint}")
+
+    def _csr(self, operation: Operation) -> dict[str, str]:
+        return csr_of(operation, self._follow.csr_out, force=self._follow.force)
+
+    def _in_keeper(self, operation: Operation) -> dict[str, Any]:
+        values = {records.TARGET: str(self._place)}
+        if operation.is_open and operation.issuer == UNKNOWN:
+            values["csr"] = x509.request_text(operation.csr)
+        uid = self._follow.record_uid
+        if self._follow.folder_uid:
+            uid = records.create(self._session, self._follow.folder_uid, self._place, self._months)
+            if len(values) == 1:
+                return {"record": uid}
+        return {"record": records.save(self._session, self._session.hold(uid), values).uid} if uid else {}
+
+    def _outcome(self, operation: Operation) -> dict[str, Any]:
+        if operation.is_open and (operation.issuer == UNKNOWN or not self._follow.wait):
+            return {}
+        wait(self._session, self._vault, self._place.name, operation)
+        made = made_since(self._session, self._vault, self._place.name, self._before)
+        return {"status": "completed"} | described(self._vault, made)
+
+    def _followers(self) -> dict[str, Any]:
+        """The records that show an older version yet."""
+        uids = [record.uid for record in records.of_certificate(self._session, self._place)]
+        follows = f"the next run of {CERTIFICATE.name}.py publishes it in the record"
+        return {"records": uids, "next": follows} if uids else {}

@@ -1,0 +1,192 @@
+"""``keeper-rotation discover``, step by step. Checked first, looked next; changed only where that is asked for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatch
+
+import click
+
+from gateway.commands import new_records
+from gateway.commands.discover import table
+from gateway.commands.discover.create import Creation, Row, folder_name, missing, one_at_a_time
+from gateway.commands.discover.known_records import Known
+from gateway.commands.discover.look import WITHOUT, Discovery
+from gateway.commands.new_records import APP, Item
+from gateway.commands.output import counted
+from gateway.commands.private_file import check_place, write_private
+from gateway.commands.progress import progress
+from gateway.commands.session import Session, open_session
+from gateway.errors import CallError, Failed, Incomplete, RotationError
+from gateway.host.settings import read_settings
+from gateway.secret import masked
+
+STDOUT = "-"
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command's options, by click's names."""
+
+    credential_uid: str
+    configuration_uid: str
+    cloud: str
+    only: tuple[str, ...] = ()
+    expiring_within: int | None = None
+    create: bool = False
+    folder: str | None = None
+    csv_file: str | None = None
+    commander_csv: str | None = None
+    json_file: str | None = None
+    force: bool = False
+    previous_versions: bool = False
+    also_unwanted: bool = False
+    create_option: str = "--create"
+    """what ``create`` is called on the command line"""
+
+    def files(self) -> dict[str, Callable[[Sequence[new_records.NewRecord], str], str]]:
+        """The files that are to be written, with what writes each."""
+        forms = (
+            (self.csv_file, new_records.web_vault_csv),
+            (self.commander_csv, new_records.commander_csv),
+            (self.json_file, new_records.commander_json),
+        )
+        return {path: form for path, form in forms if path and path != STDOUT}
+
+    def check(self) -> None:
+        """They fit together, and the file can be written. Raises Failed."""
+        if self.create + len(self.files()) > 1:
+            hint = "import one file, or use --create: the same thing done in two ways makes two records"
+            raise Failed("more than one of --create, --csv, --commander-csv and --json FILE", hint)
+        if self.create and not self.folder:
+            raise Failed(f"{self.create_option} without --folder", "give the uid or the name of a shared folder")
+        for path in self.files():
+            check_place(path, force=self.force)
+
+    def wants(self, row: Row, session: Session) -> bool:
+        """Whether the row is one of those that are asked for."""
+        name, days = row.item.name.lower(), row.item.days_left(session.http.now())
+        named = not self.only or any(fnmatch(name, pattern.lower()) for pattern in self.only)
+        return named and (self.expiring_within is None or (days is not None and days <= self.expiring_within))
+
+
+def show(find: Callable[[Discovery], list[Item]], options: Options) -> None:
+    """Show what is found; make the records that are missing, where that is asked for.
+
+    Raises:
+        Failed: nothing was made or written.
+        Incomplete: some places could not be read, or some records are still to be made.
+        Unknown: a record may have been made.
+        CallError
+    """
+    options.check()
+    lock = one_at_a_time(read_settings().lock_dir) if options.create else None
+    session = open_session(options.credential_uid, options.configuration_uid, options.cloud)
+    folder = _folder(session, options)
+    look = Discovery(session)
+    with progress(look.state):
+        items = find(look)
+    rows = [row for row in _rows(items, session, look) if options.wants(row, session)]
+    stopped = _make(rows, session, folder, options)
+    del lock
+    table.show_rows(rows, session.http.now(), as_json=options.json_file == STDOUT)
+    for note in look.notes:
+        click.echo(f"note: {note}", err=True)
+    for warning in look.warnings:
+        click.echo(masked(f"warning: {warning}"), err=True)
+    _close(rows, look, stopped)
+
+
+def _folder(session: Session, options: Options) -> str:
+    """The uid of the folder where records are made, or its name in a file."""
+    if options.create and options.folder:
+        return session.folder_uid(options.folder)
+    return folder_name(session.vault, options.folder) if options.files() and options.folder else new_records.FOLDER
+
+
+def _rows(items: Iterable[Item], session: Session, look: Discovery) -> list[Row]:
+    once = {(item.address.lower(), item.version): item for item in items}
+    known = Known(session.records.values(), session.azure.cloud)
+    _resolve_principals(known, list(once.values()), session, look)
+    return [_row(item, known) for item in once.values()]
+
+
+def _row(item: Item, known: Known) -> Row:
+    """With the records that stand for it, or that deliver to it: such a copy follows its original."""
+    if (uids := known.records(item)) or not (deliverers := known.deliverers(item)):
+        return Row(item, uids)
+    return Row(replace(item, note=", ".join(filter(None, (item.note, "delivered by that record")))), deliverers)
+
+
+def _resolve_principals(known: Known, items: Sequence[Item], session: Session, look: Discovery) -> None:
+    """A record may name an app by its service principal, which the list of apps does not show."""
+    from gateway.azure.graph import is_guid
+
+    if not any(item.label == APP for item in items):
+        return
+    for name in filter(is_guid, known.strangers(APP, items)):
+        try:
+            if name.strip("0-") and (client_id := session.azure.graph.client_id_of(name)):
+                known.same(APP, name, client_id)
+        except CallError as error:
+            look.warnings.append(f"whether {name} of a record is a service principal cannot be told: {error}")
+
+
+def _make(rows: list[Row], session: Session, folder: str, options: Options) -> RotationError | None:
+    """The records or the file that is asked for; what kept them from being complete, once some are made."""
+    if not (options.create or options.files()):
+        return None
+    if options.also_unwanted:
+        for row in rows:
+            row.item = replace(row.item, unwanted=row.item.unwanted.replace(WITHOUT, ""))
+    records = missing(rows, session)
+    if options.previous_versions:
+        click.echo("one record for each, whatever its version: previous versions get none", err=True)
+    for why, count in Counter(row.item.unwanted for row in rows if not row.records).items():
+        if why:
+            click.echo(f"left out: {count:,} ({why})", err=True)
+    if options.create:
+        return _create(rows, records, session, folder)
+    _write(records, folder, options)
+    return None
+
+
+def _create(
+    rows: list[Row], records: Sequence[new_records.NewRecord], session: Session, folder: str
+) -> RotationError | None:
+    by_address = {row.item.address.lower(): row for row in rows if not row.item.previous}
+
+    def done(record: new_records.NewRecord, uid: str) -> None:
+        row = by_address[record.item.address.lower()]
+        row.records, row.made = [uid], uid
+
+    try:
+        made = Creation(session, folder, done).run(records)
+    except RotationError as error:
+        return error
+    click.echo(f"{counted(made, 'record')} made", err=True)
+    return None
+
+
+def _write(records: Sequence[new_records.NewRecord], folder: str, options: Options) -> None:
+    for path, form in options.files().items():
+        if not records:
+            click.echo("nothing is missing: no file was written", err=True)
+            continue
+        text = form(records, folder)
+        write_private(path, text.encode(), force=options.force)
+        click.echo(f"{counted(len(records), 'record')} written to {path}", err=True)
+
+
+def _close(rows: Sequence[Row], look: Discovery, stopped: RotationError | None) -> None:
+    without = sum(1 for row in rows if not (row.records or row.item.previous))
+    click.echo(f"{len(rows):,} shown, {without:,} without a record", err=True)
+    if stopped:
+        raise stopped
+    if not look.warnings:
+        return
+    if not look.read:
+        raise Failed("nothing could be read", "do what the warnings say")
+    raise Incomplete("not everything could be read; what is shown is not all", "do what the warnings say")

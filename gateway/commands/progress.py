@@ -1,0 +1,32 @@
+"""How far a command has come, on stderr, where it takes longer than a moment."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import click
+
+from gateway.host.background import Aside
+
+QUIET_SECONDS, EVERY_SECONDS = 2.0, 5.0
+
+
+@contextmanager
+def progress(state: Callable[[], str]) -> Iterator[None]:
+    """While this is open, print what ``state`` returns now and then; nothing where that is empty."""
+    done = threading.Event()
+
+    def tell() -> None:
+        seconds = QUIET_SECONDS
+        while not done.wait(seconds):
+            if text := state():
+                click.echo(text, err=True)
+            seconds = EVERY_SECONDS
+
+    Aside(tell)
+    try:
+        yield
+    finally:
+        done.set()

@@ -1,0 +1,125 @@
+"""What an operator's command works with: the vault, and the admin credential signed in to Azure."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import click
+
+from gateway.azure.sign_in import Azure
+from gateway.errors import CallError, Failed
+from gateway.host.deadline import Deadline
+from gateway.host.http import Http
+from gateway.host.lock import RecordLock
+from gateway.host.settings import Settings, read_settings
+from gateway.keeper.admin import Places, choose_admin
+from gateway.keeper.config import find_ksm_config
+from gateway.keeper.parameters import AttachedRecord, Params, configuration_of, flat, readable
+from gateway.keeper.record import VaultRecord
+from gateway.keeper.vault import Vault
+from gateway.model.clouds import CLOUDS
+from gateway.model.credential import AdminCredential
+from gateway.secret import Secret
+
+
+@dataclass(frozen=True)
+class Session:
+    """A command's session.
+
+    ``records``: all that the host's Keeper application can read, by uid. ``locks``: of those that are held.
+    """
+
+    settings: Settings
+    http: Http
+    vault: Vault
+    records: dict[str, VaultRecord]
+    admin: AdminCredential
+    azure: Azure
+    locks: dict[str, RecordLock] = field(default_factory=dict)
+
+    def record(self, uid: str) -> VaultRecord:
+        """The record with this uid. Raises Failed."""
+        return readable(self.records, uid)
+
+    def hold(self, uid: str) -> VaultRecord:
+        """The record as it reads now; no other run on this host works on it until `let_go` or the command's end.
+
+        Raises:
+            Failed: another run is at work on it, or it cannot be read.
+            CallError
+        """
+        if uid not in self.locks:
+            self.locks[uid] = RecordLock(self.settings.lock_dir, uid)
+        self.records.pop(uid, None)
+        self.records.update(self.vault.read([uid]))
+        return self.record(uid)
+
+    def let_go(self, uid: str) -> None:
+        """Others may work on the record again."""
+        self.locks.pop(uid, None)
+
+    def folder_uid(self, given: str) -> str:
+        """The uid of a shared folder, given by its uid or its name.
+
+        Raises:
+            Failed: there is none, or several have this name.
+            CallError
+        """
+        folders = self.vault.folders()
+        found = [folder.uid for folder in folders if given == folder.uid]
+        found = found or [folder.uid for folder in folders if given == folder.name]
+        if len(found) == 1:
+            return found[0]
+        seen = ", ".join(f"{folder.name} ({folder.uid})" for folder in folders) or "none"
+        what = "several folders have this name" if found else "the Keeper application sees no such folder"
+        hint = f"give the uid of one of these: {seen}; or share the folder with it"
+        raise Failed(f"--folder {given!r}: {what}", hint)
+
+
+def open_session(credential_uid: str, configuration_uid: str, cloud: str) -> Session:
+    """Read the vault and sign in, with the credential in the record named, else with that of the PAM configuration.
+
+    Raises:
+        Failed: there is none, or it cannot sign in.
+        CallError: Keeper does not answer.
+    """
+    logging.lastResort = None  # what libraries warn about may quote a request
+    settings = read_settings()
+    http = Http(settings.request_timeout, Deadline(settings.deadline, settings.retry_base))
+    vault = Vault(find_ksm_config(), http)
+    records = vault.read([])
+    admin = choose_admin(Places(_params(records, credential_uid, configuration_uid), None, vault))
+    try:
+        azure = Azure(http, CLOUDS[cloud], admin, begin_with=CLOUDS[cloud].arm)
+    except CallError as error:
+        raise Failed(f"admin credential, {admin.source}: {error}", error.hint) from None
+    return Session(settings, http, vault, records, admin, azure)
+
+
+def _params(records: dict[str, VaultRecord], credential_uid: str, configuration_uid: str) -> Params:
+    """As the Gateway would pass them to a script to which the credential is attached."""
+    attached = [readable(records, credential_uid)] if credential_uid else []
+    configuration = None if credential_uid else configuration_of(records, configuration_uid)
+    attached += [configuration] if configuration else []
+    rows = tuple(_attached(record) for record in attached)
+    return Params("", configuration.uid if configuration else "", rows, Secret(""), Secret(""))
+
+
+def _attached(record: VaultRecord) -> AttachedRecord:
+    values = {label: str(value) for label, value in flat(record).items()}
+    return AttachedRecord(record.uid, record.title, values)
+
+
+def session_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options ``--credential``, ``--config`` and ``--cloud`` of a command, for `open_session`."""
+    options = (
+        click.option("--credential", "credential_uid", default="", metavar="UID", help="The record to sign in with."),
+        click.option("--config", "configuration_uid", default="", metavar="UID", help="Or the PAM configuration."),
+        click.option("--cloud", type=click.Choice(list(CLOUDS)), default="AzureCloud", help="The Azure cloud."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command

@@ -1,0 +1,126 @@
+"""A look around Azure with one credential: its subscriptions, their resources, and all key vaults that it sees.
+
+One place that cannot be read is a warning, and the others are read all the same.
+Source: https://learn.microsoft.com/rest/api/keyvault/keyvault/vaults/list-by-subscription
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import chain
+from typing import Any, TypeVar
+
+from gateway.azure.key_vault.calls import VAULTS_API_VERSION, vault_url
+from gateway.commands.session import Session
+from gateway.errors import CallError, Failed, Refused
+from gateway.host.background import side_by_side
+
+T = TypeVar("T")
+READER = "give the credential's service principal the role Reader on the subscription or the resource group"
+VAULT_READER = (
+    "give the credential's service principal the role Key Vault Reader on the vault, or list of certificates and "
+    "secrets in its access policies; a new role takes some minutes"
+)
+_SUBSCRIPTIONS_VERSION = "2022-12-01"
+# What a firewall refuses, no role allows.
+_OWN_HINTS = ("ForbiddenByFirewall",)
+
+
+class Survey:
+    """One look around with one credential.
+
+    ``warnings``: places that could not be read; ``notes``: what to know of the others; ``seen`` and ``now_at`` say how
+    far it has come.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.warnings: list[str] = []
+        self.notes: list[str] = []
+        self.read = 0
+        self.seen = 0
+        self.now_at = "subscriptions"
+
+    def state(self) -> str:
+        """For people, while it takes its time."""
+        return f"found {self.seen:,} so far; reading {self.now_at}"
+
+    def attempt(self, place: str, call: Callable[[], list[T]], permission: str) -> list[T]:
+        """What ``call`` lists; nothing, and one warning, where it fails."""
+        try:
+            found = call()
+        except (Failed, CallError) as error:
+            denied = isinstance(error, Refused) and error.status in (401, 403) and error.code not in _OWN_HINTS
+            self.warnings.append(f"{place}: {error}; {permission if denied else error.hint}")
+            return []
+        except Exception as error:  # whatever Microsoft's clients and we raise on an answer that is none
+            what = f"an answer that cannot be read ({type(error).__name__})"
+            self.warnings.append(f"{place}: {what}; {CallError.default_hint}")
+            return []
+        self.read += 1
+        return found
+
+    def vaults(self, named: Iterable[str]) -> list[str]:
+        """The addresses of these vaults; of all that the credential sees in all subscriptions, where none is named.
+
+        Raises:
+            Failed: one of them is no vault of this cloud.
+        """
+        cloud = self.session.azure.cloud
+        if urls := [vault_url(text, cloud) for text in named]:
+            return list(dict.fromkeys(urls))
+        return [url for url, _ in self.seen_vaults()]
+
+    def seen_vaults(self) -> list[tuple[str, str]]:
+        """Address and resource id of every vault that the credential sees in all subscriptions."""
+        cloud = self.session.azure.cloud
+        listed = self._resources("key vaults", "Microsoft.KeyVault/vaults", VAULTS_API_VERSION, ())
+        found = ((str((each.get("properties") or {}).get("vaultUri") or ""), str(each["id"])) for each in listed)
+        return list({vault_url(uri.rstrip("/"), cloud, "vaultUri"): name for uri, name in found if uri}.items())
+
+    def _resources(self, what: str, kind: str, version: str, subscriptions: Iterable[str]) -> list[dict[str, Any]]:
+        """The resources of a kind in these subscriptions, or in all."""
+        names = {_subscription(text): text.strip() for text in subscriptions} or self._subscriptions()
+        self.now_at = what
+
+        def ask(subscription: str) -> list[dict[str, Any]]:
+            pages = partial(self.session.azure.arm.pages, f"{subscription}/providers/{kind}", version)
+            place = f"{what} of subscription {names[subscription]}"
+            return self.attempt(place, lambda: [_known_by_id(each) for each in self._counted(pages())], READER)
+
+        found = list(chain.from_iterable(side_by_side(ask, list(names))))
+        if not found and not self.warnings:
+            self.notes.append(f"no {what} can be seen; where there are any, {READER}")
+        return found
+
+    def _subscriptions(self) -> dict[str, str]:
+        """Ids of all subscriptions, with the names that people know them by."""
+        pages = partial(self.session.azure.arm.pages, "/subscriptions", _SUBSCRIPTIONS_VERSION)
+        listed = self.attempt("subscriptions", lambda: [_known_by_id(each) for each in pages()], READER)
+        if not listed and not self.warnings:
+            self.warnings.append(f"subscriptions: none can be seen; {READER}")
+        self.read = 0
+        return {str(each["id"]): repr(each.get("displayName") or each["id"]) for each in listed}
+
+    def _counted(self, items: Iterable[T]) -> Iterator[T]:
+        for item in items:
+            if over := self.session.http.deadline.over():
+                raise Failed(over, "a larger ROTATION_DEADLINE_SECONDS lets it read the rest")
+            self.seen += 1
+            yield item
+
+
+def _known_by_id(entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry of a list of resources. Raises KeyError: it has no id."""
+    _ = entry["id"]
+    return entry
+
+
+def _subscription(text: str) -> str:
+    from gateway.azure.graph import is_guid
+
+    given = text.strip().removeprefix("/subscriptions/").rstrip("/")
+    if not is_guid(given):
+        raise Failed(f"--subscription: {text!r} is not the id of a subscription", "give its id, a GUID")
+    return f"/subscriptions/{given}"

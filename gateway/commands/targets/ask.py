@@ -1,0 +1,158 @@
+"""Asking many services for what a record could be delivered to: side by side, and none takes the others along.
+
+Whether an address would be accepted is asked of the destination's own check, the one that a rotation begins with.
+Source: https://learn.microsoft.com/rest/api/resources/subscriptions/list
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from typing import Any, TypeVar
+
+from gateway.azure.arm import Arm
+from gateway.deliveries.addresses import known_destinations, read_destinations
+from gateway.deliveries.base import Destination, Reach
+from gateway.deliveries.devops import DevOpsConnection
+from gateway.deliveries.key_vault import KeyVaultSecretDestination
+from gateway.deliveries.runbook import AutomationRunbook
+from gateway.errors import PERMISSION_HINT, CallError, Failed, Refused
+from gateway.host.background import AT_ONCE, side_by_side
+from gateway.secret import masked
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+READER = "give the rotating application's service principal the role Reader on the subscription or resource group"
+
+
+@dataclass(frozen=True)
+class Found:
+    """One address. ``usable`` is None where that cannot be told from here; ``note`` says why, or what to know."""
+
+    kind: str
+    address: str
+    name: str
+    note: str
+    usable: bool | None
+
+
+class SharedArm(Arm):
+    """Asks for the same thing once, as many destinations ask for the same permissions, and for a few at a time."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._answers: dict[str, dict[str, Any]] = {}
+        self._slots = threading.BoundedSemaphore(AT_ONCE)
+
+    def get(self, path: str, api_version: str) -> dict[str, Any]:
+        """A resource, perhaps as it was a moment ago. Raises CallError."""
+        with self._slots:
+            if path not in self._answers:
+                self._answers[path] = super().get(path, api_version)
+        return self._answers[path]
+
+
+class Asker:
+    """Asks for one record; what a service does not tell becomes a warning.
+
+    Args:
+        reach: its ``azure.arm`` is a `SharedArm`.
+        deliver_to: the record's field, to mark what is named there.
+        warnings: what is odd already; more is added.
+    """
+
+    def __init__(self, reach: Reach, deliver_to: str, warnings: list[str]) -> None:
+        self.reach, self.warnings = reach, warnings
+        self.arm, self.cloud = reach.azure.arm, reach.azure.cloud
+        self.owner = reach.hand_over.roles[reach.hand_over.owner].lower()
+        """whose sign-in is rotated; empty where that is not known"""
+        self._present = {_identity(each) for each in known_destinations(deliver_to, self.cloud)}
+        self._subscriptions: list[dict[str, Any]] = []
+
+    def attempt(self, what: str, call: Callable[[], list[T]], permission: str = READER) -> list[T] | None:
+        """What ``call`` lists; None, and one warning, where it fails. ``permission``: what would allow it."""
+        try:
+            return call()
+        except (Failed, CallError) as error:
+            # A vault's firewall and its access policies have a hint of their own.
+            denied = error.hint in (PERMISSION_HINT, KeyVaultSecretDestination.rights)
+            self.warnings.append(f"{what}: {_bare(error)}; {permission if denied else error.hint}")
+        except Exception as error:
+            self.warnings.append(f"{what}: an answer that cannot be read ({type(error).__name__})")
+        return None
+
+    def each(self, what: str, call: Callable[[R], list[T]], items: Iterable[tuple[str, R]], permission: str) -> list[T]:
+        """What ``call`` lists for all of these, by their names; one that fails does not take the others along."""
+
+        def ask(item: tuple[str, R]) -> list[T]:
+            return self.attempt(f"{what} {item[0]}", partial(call, item[1]), permission) or []
+
+        return list(chain.from_iterable(side_by_side(ask, list(items))))
+
+    def find_subscriptions(self) -> bool:
+        """Whether any can be seen; before anything is asked for `resources`."""
+        self._subscriptions = self.attempt("Azure subscriptions", self._all_subscriptions) or []
+        return bool(self._subscriptions)
+
+    def _all_subscriptions(self) -> list[dict[str, Any]]:
+        found = list(self.arm.pages("/subscriptions", "2022-12-01"))
+        if not found:
+            raise Failed("none can be seen, so no vault, runbook or API connection either", READER)
+        return found
+
+    def resources(self, what: str, path: str, version: str) -> list[tuple[str, dict[str, Any]]]:
+        """The resources at this path of every subscription, with their names."""
+
+        def ask(subscription: dict[str, Any]) -> list[dict[str, Any]] | None:
+            pages = partial(self.arm.pages, f"{subscription['id']}/{path}", version)
+            name = f"{what} in subscription {subscription.get('displayName')!r}"
+            return self.attempt(name, lambda: list(pages()))
+
+        answers = side_by_side(ask, self._subscriptions)
+        if not any(answer is None or answer for answer in answers):
+            self.warnings.append(f"{what}: none can be seen; where there are any, {READER}")
+        return [(str(each.get("name")), each) for each in chain.from_iterable(answer or [] for answer in answers)]
+
+    def judge(
+        self, kind: str, address: str, name: str, note: str = "", check: Callable[[Destination], str] | None = None
+    ) -> Found:
+        """``check`` says what cannot be told, and raises what speaks against it; without one, the destination's own."""
+        rights = ""
+        try:
+            (destination,) = read_destinations(address, self.cloud)
+            rights = destination.rights
+            doubt = (check or self.refusals)(destination)
+        except (Failed, CallError) as error:
+            told = isinstance(error, (Failed, Refused))
+            return Found(kind, address, name, masked(_reason(error, rights)), False if told else None)
+        present = "in deliver_to already" if _identity(destination) in self._present else ""
+        return Found(kind, address, name, "; ".join(filter(None, (doubt, present, note))), None if doubt else True)
+
+    def refusals(self, destination: Destination) -> str:
+        """The destination's own check, which leaves no doubt. Raises Failed, CallError."""
+        destination.check(self.reach)
+        return ""
+
+
+def _identity(destination: Destination) -> str:
+    """The same for two spellings of one place: a shared connection in two projects, a runbook with other values."""
+    if isinstance(destination, DevOpsConnection):
+        return f"{destination.organisation}/{destination.endpoint_id}".lower()
+    if isinstance(destination, AutomationRunbook):
+        return f"{destination.account}/{destination.runbook}?{destination.run_on}".lower()
+    return destination.address.lower()
+
+
+def _bare(error: Exception) -> str:
+    """The message without the address in front: it stands beside it."""
+    return re.sub(r"^(?:https://|/subscriptions/)\S*: ", "", str(error))
+
+
+def _reason(error: Failed | CallError, rights: str) -> str:
+    hint = rights if error.hint == PERMISSION_HINT else error.hint
+    return f"{_bare(error)}; {hint}" if hint.startswith(("give ", "add ")) else _bare(error)

@@ -1,0 +1,250 @@
+"""What is found where: the secrets, service connections, runbooks and API connections that a rotation could serve.
+
+No value of a secret is read. Of Key Vault, whose own check reads the secret, the rights are asked instead. Sources:
+https://learn.microsoft.com/rest/api/authorization/permissions/list-for-resource
+https://learn.microsoft.com/rest/api/azure/devops/core/projects/list
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from itertools import chain
+from typing import Any
+from urllib.parse import quote
+
+from gateway.azure.arm import allows
+from gateway.azure.key_vault.calls import VAULTS_API_VERSION
+from gateway.commands.targets.ask import Asker, Found
+from gateway.deliveries.addresses import read_destinations
+from gateway.deliveries.api_connection import API_VERSION, ApiConnection
+from gateway.deliveries.base import Destination
+from gateway.deliveries.devops import DevOpsConnection
+from gateway.deliveries.key_vault import ROLE, KeyVaultSecretDestination, is_ours
+from gateway.deliveries.runbook import AutomationRunbook
+from gateway.errors import CallError, Failed
+from gateway.host.background import Aside, side_by_side
+
+HEADINGS = {
+    "key_vault": "Key Vault secrets",
+    "azure_devops": "Azure DevOps service connections",
+    "runbook": "Automation runbooks",
+    "api_connection": "Logic Apps API connections",
+}
+_SECRETS_READER = "give the rotating application's service principal the role Key Vault Reader on the vault"
+_VAULT_ACTIONS = [
+    f"Microsoft.KeyVault/vaults/secrets/{what}/action" for what in ("getSecret", "setSecret", "readMetadata", "update")
+]
+_PROJECTS_A_PAGE = 100
+
+
+def find(asker: Asker, organisations: list[str], unanswered: set[str]) -> list[Found]:
+    """Everything, by service, and what can be used first. ``unanswered``: the services that are being asked."""
+    unanswered.clear()
+    unanswered.add("Azure subscriptions")
+    services: dict[str, Callable[[], list[Found]]] = {}
+    if asker.reach.hand_over.for_service_connections:
+        services["azure_devops"] = _ServiceConnections(asker, organisations).all
+    if asker.find_subscriptions():
+        services |= {"key_vault": _Secrets(asker).all, "runbook": _Runbooks(asker).all}
+        services |= {"api_connection": _ApiConnections(asker).all}
+    unanswered.clear()
+
+    def ask(heading: str, call: Callable[[], list[Found]]) -> list[Found]:
+        unanswered.add(heading)
+        found = asker.attempt(heading, call)
+        unanswered.discard(heading)
+        return found or []
+
+    asides = [Aside(partial(ask, HEADINGS[kind], call)) for kind, call in services.items()]
+    found = list(chain.from_iterable(aside.result() for aside in asides))
+    order, verdicts = list(HEADINGS), [True, None, False]
+    return sorted(found, key=lambda each: (order.index(each.kind), verdicts.index(each.usable), each.address))
+
+
+class _Secrets:
+    """Key Vault: every secret of every vault, and a new one."""
+
+    def __init__(self, asker: Asker) -> None:
+        self._asker = asker
+
+    def all(self) -> list[Found]:
+        vaults = self._asker.resources("Key Vaults", "providers/Microsoft.KeyVault/vaults", VAULTS_API_VERSION)
+        return self._asker.each("Key Vault", self._vault, vaults, _SECRETS_READER)
+
+    def _vault(self, vault: dict[str, Any]) -> list[Found]:
+        url = str(vault["properties"]["vaultUri"]).rstrip("/")
+        read_destinations(f"{url}/secrets/name", self._asker.cloud)  # no token for a host outside of the cloud
+        every, reach = KeyVaultSecretDestination(url, "", False), self._asker.reach
+        client = every.client(reach)
+        secrets = every.patiently(reach, lambda: list(client.list_properties_of_secrets()))
+        usable, doubt = self._may_set(vault, vault["id"])
+        note = doubt or ("a new secret" if usable else f"a new secret needs the role {ROLE} on the vault")
+        new = Found("key_vault", f"{url}/secrets/<new name>", "", note, usable)
+        return [*side_by_side(partial(self._secret, vault, url), secrets), new]
+
+    def _secret(self, vault: dict[str, Any], url: str, secret: Any) -> Found:
+        def check(_: Destination) -> str:
+            if secret.managed:
+                raise Failed("it belongs to a certificate of the vault")
+            if secret.enabled is False and not is_ours(secret, self._asker.reach):
+                raise Failed("its current version is disabled")
+            usable, doubt = self._may_set(vault, vault["id"])
+            if usable is False:
+                usable, doubt = self._may_set(vault, f"{vault['id']}/secrets/{secret.name}")
+            if usable is False:
+                raise Failed(f"needs the role {ROLE}")
+            return doubt
+
+        return self._asker.judge("key_vault", f"{url}/secrets/{secret.name}", str(secret.name), check=check)
+
+    def _may_set(self, vault: dict[str, Any], scope: str) -> tuple[bool | None, str]:
+        """Whether we may read and set secrets there, or what keeps us from knowing."""
+        if not vault["properties"].get("enableRbacAuthorization"):
+            return None, "the vault goes by access policies: needs get, set, list and update of secrets"
+        try:
+            path = f"{scope}/providers/Microsoft.Authorization/permissions"
+            granted = list(self._asker.arm.pages(path, "2022-04-01"))
+        except CallError:
+            return None, f"our rights are not shown: needs the role {ROLE}"
+        data = [{"actions": each.get("dataActions"), "notActions": each.get("notDataActions")} for each in granted]
+        return all(any(allows(entry, action) for entry in data) for action in _VAULT_ACTIONS), ""
+
+
+class _ServiceConnections:
+    """Azure DevOps: the service connections of these organisations."""
+
+    def __init__(self, asker: Asker, organisations: list[str]) -> None:
+        self._asker, self._organisations = asker, organisations
+
+    def all(self) -> list[Found]:
+        if not self._organisations:
+            raise Failed("not asked, as organisations cannot be listed", "name yours with --organisation NAME")
+        named = [(name, name) for name in self._organisations]
+        return self._asker.each("Azure DevOps organisation", self._organisation, named, DevOpsConnection.rights)
+
+    def _organisation(self, organisation: str) -> list[Found]:
+        projects = [(project, (organisation, project)) for project in self._projects(organisation)]
+        what = f"Azure DevOps organisation {organisation}, project"
+        listed = self._asker.each(what, self._endpoints, projects, DevOpsConnection.rights)
+        # A shared connection is in several projects, and delivered to once.
+        once = {str(endpoint["id"]): (project, endpoint) for project, endpoint in reversed(listed)}
+        return side_by_side(partial(self._endpoint, organisation), list(once.values()))
+
+    def _projects(self, organisation: str) -> list[str]:
+        found: dict[str, None] = {}
+        while True:
+            path = f"_apis/projects?$top={_PROJECTS_A_PAGE}&$skip={len(found)}"
+            answer = DevOpsConnection(organisation, "", "", False).send(self._asker.reach, "GET", path)
+            new = {str(project["name"]): None for project in answer["value"] if project["name"] not in found}
+            found |= new
+            if len(new) < _PROJECTS_A_PAGE:
+                return list(found)
+
+    def _endpoints(self, place: tuple[str, str]) -> list[tuple[str, dict[str, Any]]]:
+        organisation, project = place
+        path = f"{quote(project)}/_apis/serviceendpoint/endpoints"
+        answer = DevOpsConnection(organisation, project, "", False).send(self._asker.reach, "GET", path)
+        return [(project, endpoint) for endpoint in answer["value"]]
+
+    def _endpoint(self, organisation: str, listed: tuple[str, dict[str, Any]]) -> Found:
+        project, endpoint = listed
+        connection = DevOpsConnection(organisation, project, str(endpoint["id"]), False)
+        owner = self._asker.owner
+
+        def check(destination: Destination) -> str:
+            parameters = (endpoint.get("authorization") or {}).get("parameters") or {}
+            # Without the app, the rest can be judged all the same.
+            connection.check_scheme(endpoint, owner or str(parameters.get("serviceprincipalid", "")))
+            return self._asker.refusals(destination) if owner else "the record's app is not known"
+
+        shared = endpoint.get("serviceEndpointProjectReferences") or []
+        projects = [str(each["projectReference"].get("name") or project) for each in shared] or [project]
+        name = f"{endpoint.get('name')} ({', '.join(projects)})"
+        return self._asker.judge("azure_devops", connection.address, name, check=check)
+
+
+class _Runbooks:
+    """Automation: each runbook, in Azure and on each worker group of its account."""
+
+    def __init__(self, asker: Asker) -> None:
+        self._asker = asker
+
+    def all(self) -> list[Found]:
+        path = "providers/Microsoft.Automation/automationAccounts"
+        accounts = self._asker.resources("Automation accounts", path, "2023-11-01")
+        return self._asker.each("Automation account", self._account, accounts, AutomationRunbook.rights)
+
+    def _account(self, account: dict[str, Any]) -> list[Found]:
+        pages, rights = self._asker.arm.pages, AutomationRunbook.rights
+        workers = partial(pages, f"{account['id']}/hybridRunbookWorkerGroups", "2015-10-31")
+        groups = self._asker.attempt(f"worker groups of {account['name']}", lambda: list(workers()), rights)
+        places = ["", *(str(group["name"]) for group in groups or [])]
+        runbooks = list(pages(f"{account['id']}/runbooks", "2018-06-30"))
+        named = [(str(runbook["name"]), f"{account['id']}/runbooks/{runbook['name']}") for runbook in runbooks]
+        return self._asker.each("runbook", partial(self._runbook, places), named, rights)
+
+    def _runbook(self, places: list[str], resource: str) -> list[Found]:
+        about = self._asker.arm.get(resource, "2018-06-30")["properties"]
+        parameters = {str(name): each or {} for name, each in (about.get("parameters") or {}).items()}
+        needed = [name for name, each in parameters.items() if each.get("isMandatory")]
+        ours = {"secretid", self._asker.reach.hand_over.parameter.lower()} & {name.lower() for name in needed}
+        query = [f"{quote(name)}=<{_type(parameters[name])}>" for name in needed if name.lower() not in ours]
+        query += ["include_secret=true"] if ours - {"secretid"} else []
+        note = _described(parameters) + ("; needs a Key Vault secret in deliver_to too" if "secretid" in ours else "")
+        return [self._runbook_at(place, resource, query, note) for place in places]
+
+    def _runbook_at(self, place: str, resource: str, query: list[str], note: str) -> Found:
+        options = [f"runOn={quote(place, safe='')}", *query] if place else query
+        address = f"{resource}?{'&'.join(options)}" if options else resource
+        runs = f"runs on the worker group {place}" if place else "runs in Azure"
+        return self._asker.judge("runbook", address, resource.rpartition("/")[2], f"{runs}; {note}")
+
+
+def _type(parameter: dict[str, Any]) -> str:
+    """The last part of .NET's name: ``String`` of ``System.String``."""
+    return str(parameter.get("type") or "Object").rpartition(".")[2]
+
+
+def _described(parameters: dict[str, dict[str, Any]]) -> str:
+    mandatory = {name: " mandatory" if each.get("isMandatory") else "" for name, each in parameters.items()}
+    texts = [f"{name} {_type(each)}{mandatory[name]}" for name, each in parameters.items()]
+    return f"parameters {', '.join(texts)}" if texts else "no parameters"
+
+
+class _ApiConnections:
+    """Logic Apps: the API connections of every subscription."""
+
+    def __init__(self, asker: Asker) -> None:
+        self._asker = asker
+
+    def all(self) -> list[Found]:
+        path = "resources?$filter=resourceType%20eq%20'Microsoft.Web/connections'"
+        listed = self._asker.resources("API connections", path, "2021-04-01")
+        return side_by_side(self._connection, [str(connection["id"]) for _, connection in listed])
+
+    def _connection(self, resource: str) -> Found:
+        check = partial(self._check, resource)
+        return self._asker.judge("api_connection", resource, resource.rpartition("/")[2], check=check)
+
+    def _check(self, resource: str, destination: Destination) -> str:
+        connection = self._asker.arm.get(resource, API_VERSION)
+        shown = connection.get("properties") or {}
+        if shown.get("parameterValueType") == "Alternative":
+            raise Failed("it signs in with a managed identity")
+        app = self._asker.reach.hand_over.for_service_connections
+        if not self._asker.owner:
+            return f"the record's {'app' if app else 'storage account'} is not known"
+        # First whose it is: a role on somebody else's connection helps nobody.
+        ApiConnection(resource, False).complete(self._asker.reach, connection, "")
+        self._asker.refusals(destination)
+        if self._asker.owner in _values(shown):
+            return ""
+        return f"it does not show which {'app it signs in as' if app else 'storage account it is of'}"
+
+
+def _values(shown: dict[str, Any]) -> set[str]:
+    """The values that a connection shows, in lower case."""
+    chosen = ((shown.get("parameterValueSet") or {}).get("values") or {}).values()
+    plain = (shown.get("nonSecretParameterValues") or {}).values()
+    return {str(value).lower() for value in (*plain, *((each or {}).get("value") for each in chosen))}

@@ -1,0 +1,160 @@
+"""``keeper-rotation targets``: what a record's admin credential can reach, as addresses for its field ``deliver_to``.
+
+Nothing is written anywhere, and no value of a secret is read. Here: the record, the sign-in and what is printed;
+`gateway.commands.targets.find` knows what is found where.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import re
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from functools import partial
+
+import click
+
+from gateway.commands.targets.ask import Asker, Found, SharedArm
+from gateway.commands.targets.find import HEADINGS, find
+from gateway.deliveries.base import Reach
+from gateway.deliveries.devops import ROOT
+from gateway.engine.kind import Kind
+from gateway.errors import CallError, Failed
+from gateway.host.background import Aside
+from gateway.host.deadline import Deadline
+from gateway.host.http import Http
+from gateway.host.settings import read_settings
+from gateway.keeper.admin import Places
+from gateway.keeper.checks import read_record
+from gateway.keeper.config import find_ksm_config
+from gateway.keeper.parameters import gateway_line, read_params
+from gateway.keeper.record import VaultRecord
+from gateway.keeper.vault import Vault
+from gateway.kinds.registry import ROTATED, load
+from gateway.model.kind_facts import KindFacts
+from gateway.model.policy import read_policy
+from gateway.secret import masked
+
+_QUIET_SECONDS, _PROGRESS_SECONDS = 2.0, 5.0
+
+
+def show_targets(
+    record_uid: str, attached: Iterable[str], configuration_uid: str, organisations: Iterable[str], *, as_json: bool
+) -> None:
+    """Print everything that the record's admin credential can reach.
+
+    Raises:
+        Failed: the record or the admin credential cannot be used, or an organisation's name is none.
+        CallError
+    """
+    logging.lastResort = None  # what libraries warn about may quote a request
+    named = [_organisation(text) for text in organisations]
+    unanswered = {"Keeper", "Entra", "Graph"}
+    with _progress(unanswered):
+        record, asker = _prepare(record_uid, list(attached), configuration_uid)
+        there = _organisations_in(record.value("deliver_to"))
+        found = find(asker, list(dict.fromkeys((*named, *there))), unanswered)
+    click.echo(_json(found) if as_json else _readable(found), nl=False)
+    for warning in sorted(asker.warnings):
+        click.echo(masked(f"warning: {' '.join(warning.split())}"), err=True)
+
+
+def _organisation(text: str) -> str:
+    name = text.strip().removeprefix(f"{ROOT}/").strip("/")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*", name):
+        raise Failed(f"--organisation: {text!r} is not the name of one", f"name it as in {ROOT}/<organisation>")
+    return name.lower()
+
+
+def _organisations_in(deliver_to: str) -> list[str]:
+    hosts = r"https://(?:dev\.azure\.com/([A-Za-z0-9-]+)|([A-Za-z0-9-]+)\.visualstudio\.com)"
+    return [(first or second).lower() for first, second in re.findall(hosts, deliver_to)]
+
+
+# The record and the sign-in
+
+
+def _prepare(record_uid: str, attached: list[str], configuration_uid: str) -> tuple[VaultRecord, Asker]:
+    settings = read_settings()
+    http = Http(settings.request_timeout, Deadline(settings.deadline, settings.retry_base))
+    vault = Vault(find_ksm_config(), http)
+    params = read_params(io.BytesIO(gateway_line(vault, record_uid, attached, configuration_uid)))
+    record = read_record(vault, params.record_uid)
+    facts = _facts_of(record)
+    kind = _sign_in(http, Places(params, None, vault), record, facts)
+    warnings: list[str] = []
+    try:
+        kind.identify(record.value(facts.target).strip())
+    except CallError as error:
+        unknown = f"the record's {facts.noun}, and whose the connections are, cannot be told"
+        warnings.append(f"{unknown}: {error}; {error.hint}")
+    # Whether a Key Vault secret will be there is for the reader to decide: a note says where one is needed.
+    reach = Reach(http, kind.azure, vault, params.attached, record.uid, kind.hand_over(), versions_follow=True)
+    return record, Asker(reach, record.value("deliver_to"), warnings)
+
+
+def _facts_of(record: VaultRecord) -> KindFacts:
+    """The record's kind, where it is one whose secret a connection signs in with."""
+    served = [each for each in ROTATED if each.hand_over.owner]
+    for facts in served:
+        if record.value(facts.target).strip():
+            return facts
+    hint = "fill in one of these fields in the vault; records of anything else are not served here"
+    raise Failed(f"record {record.uid} has no {' and no '.join(each.target for each in served)}", hint)
+
+
+def _sign_in(http: Http, places: Places, record: VaultRecord, facts: KindFacts) -> Kind:
+    """The record's kind, signed in with the admin credential that a rotation would choose."""
+    cloud, make_kind = read_policy(record.value).cloud, load(facts)
+    admin = make_kind.early_admin(places) or make_kind.choose_admin(replace(places, record=record))
+    try:
+        kind: Kind = make_kind(http, cloud, admin)
+    except CallError as error:
+        raise Failed(f"admin credential, {admin.source}: {error}", error.hint) from None
+    if kind.azure:
+        kind.azure.arm = SharedArm(http, cloud.arm, partial(kind.azure.token, f"{cloud.arm}/.default"))
+    return kind
+
+
+# What is printed
+
+
+@contextmanager
+def _progress(unanswered: set[str]) -> Iterator[None]:
+    """Name on stderr who has not answered yet, where that takes long."""
+    done = threading.Event()
+
+    def tell() -> None:
+        seconds = _QUIET_SECONDS
+        while not done.wait(seconds):
+            click.echo(f"still asking: {', '.join(sorted(unanswered))}", err=True)
+            seconds = _PROGRESS_SECONDS
+
+    Aside(tell)
+    try:
+        yield
+    finally:
+        done.set()
+
+
+def _json(found: list[Found]) -> str:
+    return json.dumps([asdict(each) for each in found], indent=1) + "\n"
+
+
+def _readable(found: list[Found]) -> str:
+    # Addresses are not masked: a subscription's id is a hidden field in some PAM configurations, and no secret.
+    lines = []
+    for kind, heading in HEADINGS.items():
+        lines += [heading, *(f"  {each.address}  {_verdict(each)}".rstrip() for each in found if each.kind == kind)]
+        lines += [] if any(each.kind == kind for each in found) else ["  none found"]
+    return "\n".join(lines) + "\n"
+
+
+def _verdict(found: Found) -> str:
+    name = "" if found.name in found.address else found.name
+    said = {True: "", False: "not usable: ", None: "cannot be told: "}[found.usable] + found.note
+    return ": ".join(filter(None, (name, said)))

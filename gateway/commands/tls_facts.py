@@ -1,0 +1,63 @@
+"""What a record says of a TLS secret: its certificate with the key, read, and the values of the fields."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.azure.key_vault.ids import SecretId
+from gateway.azure.key_vault.secrets import SecretVault, TlsSecret
+from gateway.errors import Failed
+from gateway.kinds.registry import TLS_SECRET
+from gateway.secret import Secret
+
+if TYPE_CHECKING:
+    from gateway.commands.session import Session
+    from gateway.model.x509 import Bundle
+
+TARGET, VERSION = TLS_SECRET.target, TLS_SECRET.outputs.key_id
+_STAMP = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def bundle_of(secret: TlsSecret, value: Secret) -> Bundle:
+    """The certificate with its key.
+
+    Raises:
+        Failed: it is none, or the key cannot leave the vault.
+    """
+    from gateway.model.x509 import read_secret
+
+    if not secret.is_tls:
+        kind = repr(secret.content_type) if secret.content_type else "none"
+        raise Failed(f"{secret.place.name} is no TLS secret: its content type is {kind}", "name a secret of PFX or PEM")
+    try:
+        return read_secret(value.reveal(), secret.content_type)
+    except Failed as error:
+        hint = error.hint
+        if "password" in error.message:
+            hint = "a PFX in a vault must be without a password: set it anew with keeper-rotation tls-secret create"
+        raise Failed(f"{secret.place.name}: {error.message}", hint) from None
+
+
+def values_of(secret: TlsSecret, bundle: Bundle) -> dict[str, str]:
+    """What a record says of it, by label."""
+    from gateway.model.x509 import facts
+
+    said = facts(bundle.leaf)
+    return {
+        TARGET: str(secret.place.whole()),
+        VERSION: secret.place.version,
+        TLS_SECRET.outputs.value: said.thumbprint,
+        "serial_number": said.serial_number,
+        "subject": said.subject,
+        "issuer": said.issuer,
+        "not_before": said.not_before.strftime(_STAMP),
+        "expires": said.expires.strftime(_STAMP),
+    }
+
+
+def facts_at(session: Session, address: str) -> dict[str, str]:
+    """The values for a new record, without the field that names the secret. Raises Failed, CallError."""
+    place = SecretId.read(address, session.azure.cloud, TARGET)
+    secret, value = SecretVault(session.http, session.azure, place.vault_url).read(place.name)
+    values = values_of(secret, bundle_of(secret, value))
+    return {label: text for label, text in values.items() if label != TARGET}

@@ -1,0 +1,216 @@
+"""``keeper-rotation tls-secret``, for secrets that are there: change, follow, obtain; and their records."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from gateway.azure.key_vault.ids import SecretId
+from gateway.azure.key_vault.secrets import SecretVault, TlsSecret
+from gateway.commands.tls_facts import TARGET, bundle_of
+from gateway.commands.tls_secret.records import follow, named_in, of_secret, record_for, refuse_others, wanted
+from gateway.errors import CallError, Failed, Incomplete, Refused, Unclear
+from gateway.host.lost_answer import settled
+from gateway.secret import Secret
+
+if TYPE_CHECKING:
+    from gateway.commands.session import Session
+    from gateway.keeper.record import VaultRecord
+
+NONE = "none"
+UPDATED, UP_TO_DATE = "updated", "up to date"
+Moment = datetime | str | None
+"""None: not named; `NONE`: to be removed"""
+
+
+def read_moment(text: str | None, option: str, *, may_be_none: bool = False) -> Moment:
+    """A date, or a date and a time; UTC where it names no zone. Raises Failed."""
+    if text is None or (may_be_none and text.strip().lower() == NONE):
+        return text and NONE
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        also = ", or none" if may_be_none else ""
+        raise Failed(
+            f"{option}: {text!r} is not a date", f"write it as 2027-03-31 or 2027-03-31T12:00:00Z{also}"
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def update(
+    session: Session, place: SecretId, activates: Moment, expires: Moment, enabled: bool | None
+) -> dict[str, Any]:
+    """Change a version's dates and whether it is enabled; its attributes as they are then.
+
+    Raises:
+        Failed: nothing was changed.
+        Incomplete: Key Vault kept a date that was to be removed, and did the rest.
+        Unknown: whether it was changed cannot be told.
+        CallError
+    """
+    vault = SecretVault(session.http, session.azure, place.vault_url)
+    there = _plain_version(vault, place)
+    starts = there.activates if activates is None else activates
+    ends = there.expires if expires is None else expires
+    if isinstance(starts, datetime) and isinstance(ends, datetime) and starts >= ends:
+        raise Failed(f"it would expire on {ends:%Y-%m-%d}, not after it activates on {starts:%Y-%m-%d}", "change one")
+    if isinstance(expires, datetime) and expires <= session.http.now():
+        raise Failed(f"--expires {expires:%Y-%m-%d} is past", "to take it out of use: --disable")
+    wishes = {"nbf": activates, "exp": expires}
+    attributes: dict[str, Any] = {name: _seconds(moment) for name, moment in wishes.items() if moment is not None}
+    shown = _changed(vault, place, attributes | ({} if enabled is None else {"enabled": enabled}))
+    if kept := [name for name, moment in wishes.items() if moment == NONE and shown.get(name) is not None]:
+        what = " and ".join({"nbf": "the activation date", "exp": "the expiry date"}[name] for name in kept)
+        hint = "remove it in the portal, or set the secret anew with tls-secret create --new-version"
+        if len(kept) == len(attributes) and enabled is None:
+            raise Failed(f"{place}: Key Vault kept {what}", hint)
+        raise Incomplete(f"{place}: Key Vault kept {what}; what else was asked for is done", hint)
+    return shown
+
+
+def _changed(vault: SecretVault, place: SecretId, wished: dict[str, Any]) -> dict[str, Any]:
+    """The attributes after the change; looked up where its answer was lost."""
+
+    def look() -> dict[str, Any] | None:
+        now = _plain_version(vault, place)
+        shown = {"nbf": _seconds(now.activates), "exp": _seconds(now.expires), "enabled": now.enabled}
+        return shown if shown.items() >= wished.items() else None
+
+    try:
+        return vault.change(place, wished)
+    except Unclear as error:
+        hint = "look at it in the portal; running it again does no harm"
+        return settled(error, look, f"{place} was changed", hint)
+
+
+def _seconds(moment: Moment) -> int | None:
+    return int(moment.timestamp()) if isinstance(moment, datetime) else None
+
+
+def _plain_version(vault: SecretVault, place: SecretId) -> TlsSecret:
+    """The version that is named, or the newest, of a TLS secret that belongs to no certificate. Raises Failed."""
+    versions = vault.versions(place.name)
+    named = [each for each in versions if place.version in ("", each.place.version)]
+    if not named:
+        what = f"there is no version {place.version} of {place.whole()}" if versions else f"there is no secret {place}"
+        raise Failed(what, "look with keeper-rotation tls-secret list")
+    if named[-1].managed:
+        hint = "its dates are the certificate's; to switch it off, disable the certificate in the portal"
+        raise Failed(f"{place.whole()} belongs to the certificate of this name", hint)
+    if not named[-1].is_tls:
+        kind = repr(named[-1].content_type) if named[-1].content_type else "none"
+        raise Failed(f"{place.whole()} is no TLS secret: its content type is {kind}", "name a secret of PFX or PEM")
+    return named[-1]
+
+
+def read_current(session: Session, place: SecretId) -> tuple[TlsSecret, Secret]:
+    """The version that is named, or the current one, with its value.
+
+    Raises:
+        Failed: there is none.
+        CallError
+    """
+    try:
+        return SecretVault(session.http, session.azure, place.vault_url).read(place.name, place.version)
+    except Refused as error:
+        if error.status != 404:
+            raise
+        raise Failed(f"there is no secret {place}", "look with keeper-rotation tls-secret list") from None
+
+
+def rediscover(session: Session, place: SecretId | None, uid: str) -> list[dict[str, Any]]:
+    """Let the record, or every record that names the secret, show the current version; what was done.
+
+    Raises:
+        Failed, Unknown, CallError
+        Incomplete: some records show it, or an older attachment is still there.
+    """
+    records = _records(session, place, uid)
+    place = place or named_in(records[0], session)
+    if place is None:
+        raise Failed(f"record {uid} has no {TARGET}", f"name the secret as well, and it is written to {TARGET}")
+    secret, value = read_current(session, place.whole())
+    _refuse_managed(secret)
+    done: list[dict[str, Any]] = []
+    for record in records:
+        try:
+            changed = follow(session, record, secret, value)
+        except (Failed, CallError) as error:
+            if not any(each["result"] == UPDATED for each in done):
+                raise
+            raise Incomplete(f"record {record.uid}: {error}; others show {secret.place}", error.hint) from None
+        done.append({"record": record.uid, "secret": str(secret.place), "result": UPDATED if changed else UP_TO_DATE})
+    return done
+
+
+def _records(session: Session, place: SecretId | None, uid: str) -> list[VaultRecord]:
+    if uid and place:
+        return [record_for(session, uid, place)]
+    if uid:
+        record = wanted(session, uid)
+        refuse_others(record)
+        return [record]
+    if place is None:
+        raise Failed("neither a secret nor --record", "name one of them")
+    if uids := [record.uid for record in of_secret(session, place)]:
+        found = [wanted(session, each) for each in uids]
+        for record in found:
+            refuse_others(record)
+        return found
+    _refuse_managed(read_current(session, place.whole())[0])
+    hint = "make one with keeper-rotation tls-secret list --add-certificates, or name one with --record"
+    raise Failed(f"no record has {place.whole()} in {TARGET}", hint)
+
+
+def _refuse_managed(secret: TlsSecret) -> None:
+    if secret.managed:
+        place = secret.place.whole()
+        certificate = f"{place.vault_url}/certificates/{place.name}"
+        hint = f"its record is that of the certificate: keeper-rotation certificate obtain {certificate} --record=UID"
+        raise Failed(f"{place} belongs to the certificate of this name", hint)
+
+
+def to_record(session: Session, place: SecretId, uid: str, form: str) -> dict[str, Any]:
+    """Attach a version to a record, which shows it from then on. Raises Failed, Incomplete, Unknown, CallError."""
+    record = record_for(session, uid, place)
+    secret, value = read_current(session, place)
+    _refuse_managed(secret)
+    follow(session, record, secret, value, form)
+    return {"record": uid, "secret": str(secret.place), "result": "attached"}
+
+
+def content(session: Session, place: SecretId, form: str, password: Secret) -> tuple[TlsSecret, bytes]:
+    """A version as a file. Raises Failed, CallError."""
+    from gateway.model import x509
+
+    secret, value = read_current(session, place)
+    if form == "cer":
+        return secret, _public(secret, value)
+    bundle = bundle_of(secret, value)
+    if form == "pem":
+        return secret, x509.to_pem(bundle)
+    return secret, x509.to_pfx(bundle, place.name, password.reveal())
+
+
+def _public(secret: TlsSecret, value: Secret) -> bytes:
+    """The certificate alone, in DER; also where its key cannot leave the vault."""
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    from gateway.model.x509 import read_public
+
+    try:
+        leaf = bundle_of(secret, value).leaf
+    except Failed:
+        if not secret.is_tls:
+            raise
+        leaf = read_public(value.reveal(), secret.content_type)[0]
+    return leaf.public_bytes(Encoding.DER)
+
+
+def check_deletable(session: Session, uid: str) -> VaultRecord:
+    """It is the record of a TLS secret, and can be edited. Raises Failed, CallError."""
+    record = wanted(session, uid)
+    refuse_others(record)
+    if not record.value(TARGET).strip():
+        raise Failed(f"record {uid} is not of a TLS secret: it has no {TARGET}", "delete it in the vault")
+    return record

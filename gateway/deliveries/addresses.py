@@ -1,0 +1,71 @@
+"""The kinds of destinations. The kind of a line in ``deliver_to`` is told by the form of its address."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from gateway.deliveries.api_connection import ApiConnection
+from gateway.deliveries.base import Destination, same_place, without_login
+from gateway.deliveries.devops import DevOpsConnection
+from gateway.deliveries.keeper_field import KeeperField
+from gateway.deliveries.key_vault import KeyVaultSecretDestination
+from gateway.deliveries.key_vault_certificate import KeyVaultCertificateDestination
+from gateway.deliveries.runbook import AutomationRunbook
+from gateway.errors import Failed
+from gateway.model.clouds import Cloud
+
+KINDS: tuple[type[Destination], ...] = (
+    KeeperField,
+    KeyVaultCertificateDestination,
+    KeyVaultSecretDestination,
+    DevOpsConnection,
+    AutomationRunbook,
+    ApiConnection,
+)
+
+
+def read_destinations(text: str, cloud: Cloud) -> list[Destination]:
+    """The destinations in the field ``deliver_to``, one a line; ``optional`` in front makes one best-effort.
+
+    Raises:
+        Failed: lines that no kind recognises, or that name a foreign host; all are named.
+    """
+    found: dict[str, Destination] = {}
+    problems: list[Failed] = []
+    for line in filter(None, map(str.strip, text.splitlines())):
+        try:
+            destination = _read_line(line, cloud)
+        except Failed as problem:
+            problems.append(problem)
+        else:
+            place = same_place(destination.address)
+            # Named twice: the stricter wish counts, whatever the order.
+            if place not in found or not destination.optional:
+                found[place] = destination
+    if problems:
+        raise Failed("; ".join(map(str, problems)), "; ".join(dict.fromkeys(problem.hint for problem in problems)))
+    return list(found.values())
+
+
+def _read_line(line: str, cloud: Cloud) -> Destination:
+    first, _, rest = line.partition(" ")
+    optional = first.lower() == "optional"
+    address = rest.strip() if optional else line
+    for kind in KINDS:
+        try:
+            found = kind.recognise(address, cloud, optional)
+        except ValueError:
+            break  # not even an address
+        if found:
+            return found
+    forms = "; ".join(kind.example for kind in KINDS)
+    raise Failed(f"deliver_to: {without_login(line)!r} is not an address of a destination", f"the forms are {forms}")
+
+
+def known_destinations(deliver_to: str, cloud: Cloud) -> list[Destination]:
+    """The destinations in a record's field; lines that name none are passed over."""
+    found: list[Destination] = []
+    for line in deliver_to.splitlines():
+        with suppress(Failed):
+            found += read_destinations(line, cloud)
+    return found

@@ -1,0 +1,135 @@
+"""Handing the published secret to everyone who needs it: side by side, each on its own, and never to a dead end.
+
+A destination that cannot be served keeps what it holds, and nothing is removed while a required one does so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+
+from gateway.deliveries.base import Delivery, Destination, Reach, same_place
+from gateway.errors import PERMISSION_HINT, CallError, Failed, RotationError, Unclear
+from gateway.host.background import Aside
+from gateway.host.deadline import Deadline
+
+T = TypeVar("T")
+
+
+class Deliveries:
+    """The destinations of one record, with what they are known to hold.
+
+    Args:
+        destinations: today's lines of ``deliver_to``.
+        holds: the generation last confirmed at each address, from the ledger.
+    """
+
+    def __init__(self, destinations: list[Destination], holds: dict[str, str], reach: Reach) -> None:
+        self._destinations = destinations
+        self._reach = reach
+        self._deadline: Deadline = reach.http.deadline
+        noted = {same_place(address): generation for address, generation in holds.items()}
+        places = {destination.address: same_place(destination.address) for destination in destinations}
+        self.holds = {address: noted[place] for address, place in places.items() if place in noted}
+        self.warnings: list[str] = []
+
+    def open(self, generation: str, *, required: bool = False) -> list[Destination]:
+        """The destinations that are not known to hold this generation; only the required ones, if asked for."""
+        return [
+            destination
+            for destination in self._destinations
+            if self.holds.get(destination.address) != generation and not (required and destination.optional)
+        ]
+
+    def take_values(self) -> bool:
+        """Whether any of them is handed the secret itself."""
+        return any(destination.takes_value for destination in self._destinations)
+
+    def holding(self, generation: str) -> list[str]:
+        """The addresses at which this generation was confirmed."""
+        return [address for address, held in self.holds.items() if held == generation]
+
+    def held(self) -> set[str]:
+        """Generations that a required destination holds."""
+        required = [destination.address for destination in self._destinations if not destination.optional]
+        return {self.holds[address] for address in required if address in self.holds}
+
+    def check(self) -> list[Failed]:
+        """Ask all destinations, before anything is made; what is wrong with required ones, all at once."""
+        problems = []
+        for destination, aside in self._begin(self._destinations, lambda each: each.check(self._reach)):
+            try:
+                self.warnings += aside.result()
+            except Exception as error:  # an answer of any shape must not end the run
+                problem = _problem(destination, error)
+                if destination.optional:
+                    self.warnings.append(str(problem))
+                else:
+                    problems.append(problem)
+        return problems
+
+    def serve(self, delivery: Delivery, destinations: Iterable[Destination]) -> list[tuple[Destination, Failed]]:
+        """Deliver to all of these; those that could not be served, with the reason.
+
+        What hands on the address of a Key Vault version is served after the Key Vault destinations.
+        """
+        waves: tuple[list[Destination], list[Destination]] = ([], [])
+        for destination in destinations:
+            waves[destination.needs_key_vault].append(destination)
+        versions = {**delivery.versions, **dict(self._known_versions(delivery))}
+        failures = self._wave(delivery, waves[0], versions)
+        if not versions and any(each.holds_versions and not each.optional for each in self._destinations):
+            why = "waits for the Key Vault secret whose address it hands on"
+            return failures + [(each, Failed(f"{each.address}: {why}", "see the other errors")) for each in waves[1]]
+        return failures + self._wave(replace(delivery, versions=versions), waves[1], versions)
+
+    def _wave(
+        self, delivery: Delivery, destinations: list[Destination], versions: dict[str, str]
+    ) -> list[tuple[Destination, Failed]]:
+        failures = []
+        for destination, aside in self._begin(destinations, lambda each: each.deliver(self._reach, delivery)):
+            try:
+                done = aside.result(self._deadline.for_work())
+            except TimeoutError:
+                late = Unclear(destination.address, "not done when the run's time was over")
+                failures.append((destination, _problem(destination, late)))
+            except Exception as error:  # the others are served, and the ledger is saved
+                failures.append((destination, _problem(destination, error)))
+            else:
+                self.holds[destination.address] = delivery.generation
+                self.warnings += done.warnings
+                if done.where.startswith("https://"):
+                    versions[destination.address] = done.where
+        return failures
+
+    def _known_versions(self, delivery: Delivery) -> Iterable[tuple[str, str]]:
+        """Where this secret lies already: the vault's address without a version shows it too."""
+        for destination in self._destinations:
+            served = self.holds.get(destination.address) == delivery.generation
+            if served and destination.holds_versions:
+                yield destination.address, destination.address
+
+    def after_retirement(self, delivery: Delivery, removed: list[str]) -> None:
+        """Tell all destinations which secrets are dead now; what fails is a warning."""
+        destinations = self._destinations if removed else []
+        for _, aside in self._begin(destinations, lambda each: each.after_retirement(self._reach, delivery, removed)):
+            try:
+                aside.result(self._deadline.for_work())
+            except (RotationError, CallError, TimeoutError) as error:
+                self.warnings.append(f"older versions are still enabled: {error}")
+
+    def _begin(
+        self, destinations: Iterable[Destination], call: Callable[[Destination], T]
+    ) -> list[tuple[Destination, Aside[T]]]:
+        return [(destination, Aside(partial(call, destination))) for destination in destinations]
+
+
+def _problem(destination: Destination, error: Exception) -> Failed:
+    """The error of one destination, naming it, and what would allow it."""
+    if not isinstance(error, (RotationError, CallError)):
+        # Its text may quote the answer, so only its type is told.
+        error = Unclear(destination.address, f"an answer that cannot be read ({type(error).__name__})")
+    what = str(error) if destination.address in str(error) else f"{destination.address}: {error}"
+    return Failed(what, destination.rights if error.hint == PERMISSION_HINT else error.hint)

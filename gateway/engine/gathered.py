@@ -1,0 +1,35 @@
+"""What step 0 of a rotation has gathered, and what a run has at hand: all that the ways of making a new one go by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.deliveries.distribution import Deliveries
+from gateway.host.http import Http
+from gateway.host.settings import Settings
+from gateway.keeper.record import VaultRecord
+from gateway.keeper.vault import Vault
+from gateway.model import decisions
+from gateway.model.credential import Target
+from gateway.model.policy import Policy
+
+
+@dataclass(frozen=True)
+class Host:
+    """What a run has at hand: the host's settings, the session, and the vault."""
+
+    settings: Settings
+    http: Http
+    vault: Vault
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The record and the target, as they were before anything was made."""
+
+    record: VaultRecord
+    policy: Policy
+    target: Target
+    known: decisions.Known
+    sorted: decisions.Sorted
+    deliveries: Deliveries

@@ -1,0 +1,149 @@
+"""The shape of a kind of credential: what it is, as a few calls. When each is made is not its affair.
+
+How a new one comes about is said by its base: `MintedKind` in ``make/mint.py``, `RegeneratedKind` in
+``make/regenerate.py``, `ChosenKind` in ``make/choose.py``, `RenewedKind` in ``make/renew.py``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import ClassVar
+
+from gateway.azure.sign_in import Azure
+from gateway.engine.gathered import Gathered, Host
+from gateway.engine.maker import Maker, SaveIntent
+from gateway.host.http import Http
+from gateway.keeper.admin import Places, choose_admin, early_admin
+from gateway.keeper.record import VaultRecord
+from gateway.keeper.vault import Vault
+from gateway.model.clouds import Cloud
+from gateway.model.credential import AdminCredential, HandOver, LiveCredential, Minted, Target
+from gateway.model.kind_facts import KindFacts, Outputs
+from gateway.model.policy import Policy
+from gateway.secret import Secret
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a rotation is to come to, by the record.
+
+    ``lifetime``: how long a new one lives; ``rotate_before``: how long before its end it is replaced, None for every
+    run; ``delivers``: whether a destination is to be handed the value itself.
+    """
+
+    record: VaultRecord
+    lifetime: timedelta
+    rotate_before: timedelta | None
+    delivers: bool
+
+
+class Kind(ABC):
+    """One kind of credential, of one target.
+
+    Args:
+        http: the session of the run.
+        cloud: the record's Azure cloud.
+        admin: who signs in; the constructor does.
+
+    Raises:
+        Failed, CallError: no sign-in.
+    """
+
+    facts: ClassVar[KindFacts]
+    proof: ClassVar[str]
+    """how a new one is proved, for the report"""
+    azure: Azure | None = None
+
+    @abstractmethod
+    def __init__(self, http: Http, cloud: Cloud, admin: AdminCredential) -> None: ...
+
+    @classmethod
+    def early_admin(cls, places: Places) -> AdminCredential | None:
+        """The admin credential where stdin alone decides it."""
+        return early_admin(places)
+
+    @classmethod
+    def choose_admin(cls, places: Places) -> AdminCredential:
+        """The admin credential. Raises Failed, CallError."""
+        return choose_admin(places)
+
+    @property
+    def target(self) -> str:
+        """The label of the field that names what is rotated."""
+        return self.facts.target
+
+    @property
+    def outputs(self) -> Outputs:
+        """The labels of the fields that are written."""
+        return self.facts.outputs
+
+    def identify(self, given: str) -> None:  # noqa: B027
+        """Look up what ``given`` names, as far as `hand_over` says it; no secret's value is read. Raises CallError."""
+
+    @abstractmethod
+    def find(self, given: str, wanted: Wanted) -> tuple[Target, tuple[LiveCredential, ...]]:
+        """What ``given`` names, and what is live there; all else is asked afterwards. Raises Failed, CallError."""
+
+    @abstractmethod
+    def live(self) -> tuple[LiveCredential, ...]:
+        """What is live now. Raises CallError."""
+
+    @abstractmethod
+    def hand_over(self) -> HandOver:
+        """How a secret of this kind is called where it is delivered to; before `identify`, as far as is known."""
+
+    @abstractmethod
+    def maker(self, at: Gathered, host: Host, save_intent: SaveIntent) -> Maker:
+        """What makes a new one; the base of each way has it."""
+
+    def published_id(self, record: VaultRecord) -> str:
+        """The key id that the record publishes."""
+        return record.value(self.outputs.key_id).strip().lower()
+
+    def published_by_others(
+        self, listing: Sequence[LiveCredential], record: VaultRecord, vault: Vault, policy: Policy
+    ) -> dict[str, str]:
+        """Key ids that other records than this one publish, with the record's uid; asked only where it matters.
+
+        Raises:
+            CallError
+        """
+        return {}
+
+    def is_behind(self, record: VaultRecord, listed: Sequence[LiveCredential]) -> bool:
+        """Whether the record lacks something that the service has already."""
+        return False
+
+    def waits_for(self, record: VaultRecord) -> tuple[str, str] | None:
+        """What somebody else has yet to do for a new one, and a hint; None where nothing is open. Raises CallError."""
+        return None
+
+    def more_outputs(self, minted: Minted, record: VaultRecord) -> dict[str, str]:
+        """What else is written into the record, by label. Raises CallError."""
+        return {}
+
+    def stale(self, record: VaultRecord) -> tuple[str, ...]:
+        """Labels of fields that are to be emptied, because what they say is over. Raises CallError."""
+        return ()
+
+    def deliverable(self, value: Secret, record: VaultRecord) -> Secret:
+        """What destinations are given of this value, which the record publishes. Raises Failed, CallError."""
+        return value
+
+    def address(self, key_id: str) -> str:
+        """Where the service itself shows this one to whoever may read it; empty where it does not."""
+        return ""
+
+    def make_owners(self, owners: tuple[str, ...]) -> list[str]:
+        """Make these the target's owners, where the kind has owners; what could not be done, as warnings."""
+        return [f"application_owners: nothing of this kind has owners ({', '.join(owners)})"] if owners else []
+
+    def rotates_itself(self, admin: AdminCredential) -> bool:
+        """Whether the admin credential belongs to the target, and `sign_in_again` is asked for."""
+        return False
+
+    def sign_in_again(self, value: Secret) -> None:  # noqa: B027
+        """Sign in with the target's own new secret. Raises CallError."""

@@ -1,0 +1,181 @@
+"""Values that we choose ourselves: a password that a server is told.
+
+The server takes the new value and forgets the old one in the same moment, so the record must hold both before that:
+the new value is saved as pending first, then the server is told, then it is proved by a real login, then it is
+published. At every moment either the published or the pending value logs in, and the next run finds out which.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from abc import abstractmethod
+from datetime import timedelta
+from typing import ClassVar
+
+from gateway.engine.gathered import Gathered, Host
+from gateway.engine.kind import Kind
+from gateway.engine.maker import READS, Maker, SaveIntent, refuse_while_at_work
+from gateway.errors import CallError, Failed, NotSent, RotationError, Unclear, Unknown
+from gateway.model.credential import LiveCredential, Minted
+from gateway.model.ledger import Intent
+from gateway.secret import Secret
+
+log = logging.getLogger("gateway")
+
+_BOTH = "the record holds both values; the next run finds out which one logs in"
+
+
+class ChosenKind(Kind):
+    """A kind whose value we choose; the old one is dead at the moment at which the server has the new one."""
+
+    proof: ClassVar[str] = "login"
+
+    @abstractmethod
+    def choose(self) -> Secret:
+        """A new value by the record's rules. Raises Failed."""
+
+    @abstractmethod
+    def tell(self, value: Secret) -> None:
+        """Make the server take this value. Raises CallError."""
+
+    @abstractmethod
+    def logs_in(self, value: Secret, *, new: bool) -> bool:
+        """Whether this value, the ``new`` one or the published one, logs in now. Raises CallError."""
+
+    def maker(self, at: Gathered, host: Host, save_intent: SaveIntent) -> Maker:
+        """What chooses a value and tells it to the server."""
+        return Choosing(self, at, host, save_intent)
+
+
+class Choosing(Maker):
+    """Chooses values, and makes the server take them."""
+
+    finishes_first: ClassVar[bool] = True  # the next value ends what a destination still holds
+    ids_are_runs_own: ClassVar[bool] = True
+
+    def __init__(self, kind: ChosenKind, at: Gathered, host: Host, save_intent: SaveIntent) -> None:
+        self._at = at
+        self._kind = kind
+        self._host = host
+        self._http = host.http
+        self._deadline = host.http.deadline
+        self._settings = host.settings
+        self._save_intent = save_intent
+        self._is_of_before = False
+        """whether the new value is the pending one of an earlier run, which may have told it to the server"""
+        self._may_arrive = False
+        """whether the server was told the new value without an answer, and may still take it"""
+        self.marked_until = host.http.now() + timedelta(seconds=self._deadline.remaining())
+
+    def make(self, lifetime: timedelta) -> Minted:
+        """A value that the server has: the pending one of an earlier run, or a new one.
+
+        Raises:
+            Failed: the published value is what the server has.
+            Incomplete: another host's run is at it.
+            Unknown: that cannot be told.
+        """
+        value, key_id = self._pending()
+        minted = Minted(key_id, value, self._http.now() + lifetime)
+        if not self._has_already(value):
+            self._deadline.check()
+            self._tell(value)
+        return minted
+
+    def _has_already(self, value: Secret) -> bool:
+        """Whether an earlier run has told the server this value."""
+        try:
+            if self._logs_in(value, new=True):
+                log.info("the server has the pending value of an earlier run already")
+                return True
+            if self._at.known.value and not self._logs_in(self._at.known.value, new=False):
+                log.warning("neither the published nor the pending value logs in; the server is told the pending one")
+        except CallError as error:
+            if self._is_of_before:
+                raise Unknown(f"whether the server has the pending value cannot be told: {error}", _BOTH) from None
+            raise Failed(f"the server was not told the new value: {error}", error.hint) from None
+        return False
+
+    def _pending(self) -> tuple[Secret, str]:
+        pending, intent = self._at.record.secret("pending_password"), self._at.known.ledger.intent
+        if pending and intent:
+            refuse_while_at_work(intent, self._at.known, "change this password")
+            self._is_of_before = True
+            return pending, intent.key_id
+        value, key_id = self._kind.choose(), secrets.token_hex(8)
+        intent = Intent(key_id, self._http.now(), self._at.known.lock_id, self.marked_until)
+        taken = "another run has begun to change this password; nothing was changed"
+        self._save_intent(intent, taken, {"pending_password": value.reveal()})
+        return value, key_id
+
+    def _logs_in(self, value: Secret, *, new: bool) -> bool:
+        return bool(value) and self._http.patiently(lambda: self._kind.logs_in(value, new=new))
+
+    def _tell(self, value: Secret) -> None:
+        try:
+            # Telling the same value twice is the same as once.
+            self._http.patiently(lambda: self._tell_once(value))
+        except CallError as error:
+            never_left = isinstance(error, NotSent) and not self._may_arrive
+            if not never_left and self._has_taken(value, error):
+                return
+            if self._may_arrive:
+                raise Unknown(f"whether the server has the new value cannot be told: {error}", _BOTH) from None
+            raise Failed(f"the server did not take the new value: {error}", error.hint) from None
+
+    def _tell_once(self, value: Secret) -> None:
+        try:
+            self._kind.tell(value)
+        except Unclear:
+            self._may_arrive = True
+            raise
+
+    def _has_taken(self, value: Secret, error: CallError) -> bool:
+        """After a try that broke: whether the value logs in; what may still arrive is given a moment."""
+        try:
+            with self._deadline.taking_back():
+                for attempt in range(READS if self._may_arrive else 1):
+                    if attempt:
+                        self._deadline.pause(self._settings.retry_base)
+                    if self._logs_in(value, new=True):
+                        return True
+        except CallError as second:
+            what = f"whether the server has the new value cannot be told ({error}): {second}"
+            raise Unknown(what, _BOTH) from None
+        return False
+
+    def prove(self, minted: Minted) -> str:
+        """A real login, several times in a row. Raises Failed, CallError."""
+        for attempt in range(self._settings.prove_successes):
+            self._deadline.check()
+            if attempt:
+                self._deadline.pause(self._settings.prove_interval)
+            if not self._logs_in(minted.value, new=True):
+                raise Failed("the server took the new value, and refuses it", "run it again")
+        return self._kind.proof
+
+    def shown(self, minted: Minted) -> tuple[LiveCredential, ...]:
+        """The new value, if it logs in. Raises CallError."""
+        if self._logs_in(minted.value, new=True):
+            return (LiveCredential(minted.key_id, "", minted.value.hint, minted.ends),)
+        return ()
+
+    def remove(self, key_id: str) -> bool:
+        """Nothing: an old value is dead since the server took the new one."""
+        return False
+
+    def take_back(self, minted: Minted) -> None:
+        """Make the server agree with the record again. Raises Unknown."""
+        try:
+            with self._deadline.taking_back():
+                uid = self._at.record.uid
+                record = self._host.vault.read([uid])[uid]
+                published = record.secret(self._kind.outputs.value)
+                if published and not self._logs_in(published, new=False):
+                    self._http.patiently(lambda: self._kind.tell(published))
+        except (RotationError, CallError, KeyError) as error:
+            what = f"the server may have the pending value, and could not be told the published one again: {error}"
+            raise Unknown(what, _BOTH) from None
+        if self._may_arrive:
+            raise Unknown("the server may still take the pending value, though it was told the published one", _BOTH)

@@ -1,0 +1,81 @@
+"""What the order of a rotation needs of whatever makes a new credential, and what the ways of making one share.
+
+There are four of them: ``make/mint.py``, ``make/regenerate.py``, ``make/choose.py`` and ``make/renew.py``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import ClassVar, Protocol
+
+from gateway.errors import Incomplete
+from gateway.keeper.record import VaultRecord
+from gateway.model.credential import GRACE, LiveCredential, Minted
+from gateway.model.decisions import Known
+from gateway.model.ledger import Intent
+
+# Graph's replicas disagree for a while: "not there" is believed when it was said this many times in a row.
+READS = 3
+
+
+class SaveIntent(Protocol):
+    """Saves what is about to be made in the record; only then it is made."""
+
+    def __call__(self, intent: Intent, taken: str, values: Mapping[str, str] | None = None) -> None:
+        """Save it, together with ``values`` by label. ``taken``: the error where another run was first.
+
+        Raises:
+            Failed: that is so, or nothing was saved.
+            Unknown: whether it was saved cannot be told.
+        """
+
+
+class Maker(ABC):
+    """Makes, proves and ends credentials of one kind for one record, and takes back what cannot be published."""
+
+    finishes_first: ClassVar[bool] = False
+    """whether what an earlier run left open is finished with the published one, however near its end that is"""
+    ids_are_runs_own: ClassVar[bool] = False
+    """whether a run alone knows the id of what it makes: another id in the record is then another run's"""
+    end_of_old: ClassVar[str] = "removed secret"
+    """what `remove` has done to an old one, for the log"""
+
+    marked_until: datetime
+    """until when no other host takes the last credential for an orphan"""
+
+    @abstractmethod
+    def make(self, lifetime: timedelta) -> Minted:
+        """A new credential. Raises RotationError."""
+
+    @abstractmethod
+    def prove(self, minted: Minted) -> str:
+        """Prove that it works; how, for the report. Raises RotationError, CallError."""
+
+    @abstractmethod
+    def shown(self, minted: Minted) -> tuple[LiveCredential, ...]:
+        """The listing that shows it, or the last one that did not. Raises CallError."""
+
+    @abstractmethod
+    def remove(self, key_id: str) -> bool:
+        """End a credential; False where it was gone already. Raises CallError."""
+
+    @abstractmethod
+    def take_back(self, minted: Minted) -> None:
+        """Undo `make`, before anybody was given the new one. Raises Unknown."""
+
+    def before_save(self, minted: Minted, record: VaultRecord) -> VaultRecord:
+        """What the record must hold before it names the new one; the record as it is then. Raises Failed, CallError."""
+        return record
+
+    def tidy(self, record: VaultRecord) -> VaultRecord:
+        """Remove from the record what it does not name; the record as it is then. Raises CallError."""
+        return record
+
+
+def refuse_while_at_work(intent: Intent, known: Known, what: str) -> None:
+    """Raise Incomplete while the run of another host that has this intent may still be alive."""
+    if intent.lock_id != known.lock_id and known.now <= intent.until + GRACE:
+        hint = f"nothing was changed; run again after {intent.until + GRACE:%H:%M} UTC"
+        raise Incomplete(f"another run may be about to {what}", hint)

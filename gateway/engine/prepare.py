@@ -1,0 +1,169 @@
+"""Step 0 of a rotation: everything is read and checked, and nothing is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from gateway.azure.sign_in import Azure
+from gateway.deliveries.base import Destination, Reach
+from gateway.deliveries.distribution import Deliveries
+from gateway.engine.gathered import Gathered, Host
+from gateway.engine.kind import Kind, Wanted
+from gateway.errors import CallError, Failed
+from gateway.host.background import Aside
+from gateway.host.http import Http
+from gateway.host.lock import RecordLock
+from gateway.keeper.admin import Places, attached_credentials, choose_admin
+from gateway.keeper.checks import check_alone, check_editable, check_labels, read_record
+from gateway.keeper.parameters import Params
+from gateway.model import decisions
+from gateway.model.clouds import CLOUDS, Cloud
+from gateway.model.credential import AdminCredential, read_stamp
+from gateway.model.ledger import Ledger, read_ledger
+from gateway.model.policy import read_policy
+
+
+@dataclass(frozen=True)
+class Prepared(Gathered):
+    """All that a rotation decides upon."""
+
+    kind: Kind
+    admin: AdminCredential
+    lock: RecordLock
+
+
+class Preparation:
+    """Reads the record, signs in and reads the target; the vault and Entra are asked side by side.
+
+    Raises (all methods):
+        Failed: something is missing or wrong; the message says what to do.
+        CallError
+    """
+
+    def __init__(self, make_kind: type[Kind], params: Params, host: Host) -> None:
+        self._make_kind = make_kind
+        self._host = host
+        self._params = params
+        self._lock = RecordLock(host.settings.lock_dir, params.record_uid)
+        self._places = Places(params, None, host.vault)
+        self._early_cloud = self._cloud_on_stdin()
+        self._early_admin = make_kind.early_admin(self._places)
+        self._early = self._begin_sign_in(self._early_admin) if self._early_admin else None
+        self.record = read_record(host.vault, params.record_uid)
+        facts = make_kind.facts
+        self.policy = read_policy(self.record.value, facts.defaults, chooses_lifetime=facts.has("secret_lifetime_days"))
+        if params.due_now:
+            is_asked = params.due_while in (None, self.record.value("last_rotated"))
+            self.policy = replace(self.policy, rotate_before=None if is_asked else timedelta())
+        self._warnings: list[str] = []
+        if self.policy.enabled:
+            self._warnings += check_labels(self.record, facts, by_hand=params.by_hand)
+
+    def warnings(self) -> list[str]:
+        """What is odd, and does not stop the run."""
+        found = list(self._warnings)
+        found += [f"the record has several fields {label}; the first counts" for label in self.record.repeated_labels()]
+        credentials = [record.uid for record in attached_credentials(self._params)]
+        if len(credentials) > 1:
+            found.append(f"several admin credentials are attached ({', '.join(credentials)}); the first is used")
+        return found
+
+    def finish(self) -> Prepared:
+        """Check the record, sign in, and read what is to be rotated."""
+        given = self._check_record()
+        destinations = self._destinations()
+        admin, kind = self._sign_in()
+        delivers = any(each.takes_value for each in destinations)
+        wanted = Wanted(self.record, self.policy.lifetime, self.policy.rotate_before, delivers)
+        ledger = read_ledger(self.record.value("rotation_state"), self.record.uid)
+        target, listing = kind.find(ledger.target if ledger.named == given else given, wanted)
+        ledger = (
+            replace(ledger, named=given)
+            if ledger.target.lower() == target.object_id.lower()
+            else Ledger(given, target.object_id)
+        )
+        known = decisions.Known(
+            record_uid=self.record.uid,
+            lock_id=self._lock.lock_id,
+            key_id=kind.published_id(self.record),
+            value=self.record.secret(kind.outputs.value),
+            ledger=ledger,
+            published_by_others=kind.published_by_others(listing, self.record, self._host.vault, self.policy),
+            now=self._host.http.now(),
+            settled=self._is_settled(),
+        )
+        self._check_self_rotation(kind, admin, destinations)
+        attached, uid = self._params.attached, self.record.uid
+        hand_over = kind.hand_over()
+        versions = bool(hand_over.certificate) or any(each.holds_versions for each in destinations)
+        places = replace(self._places, record=self.record)
+        azure = kind.azure or azure_for(destinations, places, self._host.http, self.policy.cloud)
+        reach = Reach(self._host.http, azure, self._host.vault, attached, uid, hand_over, versions)
+        deliveries = Deliveries(destinations, ledger.holds, reach)
+        groups = decisions.sort(listing, known)
+        return Prepared(self.record, self.policy, target, known, groups, deliveries, kind, admin, self._lock)
+
+    def _cloud_on_stdin(self) -> Cloud:
+        mine = [record for record in self._params.attached if record.uid == self._params.record_uid]
+        return CLOUDS.get(mine[0].get("azure_cloud") if mine else "", CLOUDS["AzureCloud"])
+
+    def _begin_sign_in(self, admin: AdminCredential) -> Aside[Kind]:
+        return Aside(lambda: self._make_kind(self._host.http, self._early_cloud, admin))
+
+    def _is_settled(self) -> bool:
+        last = read_stamp(self.record.value("last_rotated"))
+        return last is not None and self._host.http.now() - last > decisions.LAG
+
+    def _destinations(self) -> list[Destination]:
+        text = self.record.value("deliver_to")
+        if not text.strip():
+            return []
+        from gateway.deliveries.addresses import read_destinations
+
+        return read_destinations(text, self.policy.cloud)
+
+    def _check_record(self) -> str:
+        facts, uid = self._make_kind.facts, self.record.uid
+        check_editable(self.record)
+        given = self.record.value(facts.target).strip()
+        if not given:
+            raise Failed(f"record {uid} has no {facts.target}", "fill in this field in the vault")
+        check_alone(self.record, facts)
+        return given
+
+    def _sign_in(self) -> tuple[AdminCredential, Kind]:
+        if self._early and self._early_admin and self._early_cloud == self.policy.cloud:
+            admin, begun = self._early_admin, self._early
+        else:
+            admin = self._make_kind.choose_admin(replace(self._places, record=self.record))
+            begun = Aside(lambda: self._make_kind(self._host.http, self.policy.cloud, admin))
+        try:
+            return admin, begun.result()
+        except CallError as error:
+            raise Failed(f"admin credential, {admin.source}: {error}", error.hint) from None
+
+    def _check_self_rotation(self, kind: Kind, admin: AdminCredential, destinations: list[Destination]) -> None:
+        fed = {each.keeper_record for each in destinations if not each.optional}
+        reaches_admin = admin.record_uid in {self.record.uid, *fed} or self.policy.remove_old == "none"
+        if kind.rotates_itself(admin) and not reaches_admin:
+            raise Failed(
+                f"the app would rotate its own secret, and leave a dead one in the admin credential ({admin.source})",
+                f"add keeper:{admin.record_uid}#<label of its client secret> to deliver_to, or attach the PAM User "
+                "record itself to its script as the admin credential, or set remove_old to none",
+            )
+
+
+def azure_for(destinations: list[Destination], places: Places, http: Http, cloud: Cloud) -> Azure | None:
+    """The admin credential signed in to Azure, where a destination is there; None where all are in Keeper.
+
+    Raises:
+        Failed: there is none, or it cannot sign in.
+    """
+    if all(each.keeper_record for each in destinations):
+        return None
+    admin = choose_admin(places)
+    try:
+        return Azure(http, cloud, admin, begin_with=cloud.arm)
+    except CallError as error:
+        raise Failed(f"admin credential, {admin.source}: {error}", error.hint) from None

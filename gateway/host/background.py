@@ -1,0 +1,51 @@
+"""Something begun now and asked for later, so that waiting for one service overlaps with waiting for another."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+# Connections to one host at a time; requests keeps ten of them open.
+AT_ONCE = 8
+
+
+class Aside(Generic[T]):
+    """``call`` runs in a thread of its own from now on; the thread never keeps the process alive."""
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        self._call = call
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._result = self._call()
+        except Exception as error:
+            self._error = error
+
+    def result(self, seconds: float | None = None) -> T:
+        """What ``call`` returned; waits for it, and raises what it raised.
+
+        Raises:
+            TimeoutError: it is not done after so many seconds.
+        """
+        self._thread.join(seconds)
+        if self._thread.is_alive():
+            raise TimeoutError
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+
+def side_by_side(call: Callable[[R], T], items: Sequence[R]) -> list[T]:
+    """What ``call`` returns for each, a few at a time."""
+    results: list[T] = []
+    for start in range(0, len(items), AT_ONCE):
+        asides = [Aside(partial(call, item)) for item in items[start : start + AT_ONCE]]
+        results += [aside.result() for aside in asides]
+    return results

@@ -1,0 +1,209 @@
+"""The one HTTP client: one session, a timeout on everything, and answers sorted into three kinds of failure.
+
+Nothing here retries by itself. `Http.patiently` repeats a call that may be repeated; a call that makes something
+(``addPassword``) is never given to it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from time import monotonic
+from typing import Any, TypeVar
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import NewConnectionError, ProxyError
+
+from gateway.errors import CallError, NotSent, Refused, Unclear
+from gateway.host.deadline import Deadline
+
+log = logging.getLogger("gateway")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a service answered: the JSON object of the body, empty where the body was."""
+
+    status: int
+    body: dict[str, Any]
+
+
+class _NoDelay(HTTPAdapter):
+    """Sends at once behind a proxy too, where urllib3 leaves Nagle's algorithm on: 40 ms for each POST."""
+
+    def proxy_manager_for(self, proxy: Any, **options: Any) -> Any:
+        """As the base class, with the socket option that urllib3 sets without a proxy."""
+        return super().proxy_manager_for(proxy, socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)], **options)
+
+
+class Http:
+    """The session of a run, shared by Keeper, Entra and Graph.
+
+    Args:
+        request_timeout: seconds for one request.
+        deadline: the end of the run; no request outlives it.
+    """
+
+    def __init__(self, request_timeout: float, deadline: Deadline) -> None:
+        self.session = requests.Session()
+        self.session.mount("https://", _NoDelay())
+        # Without this, requests would replace our token by what ~/.netrc says about the host.
+        self.session.auth = lambda request: request
+        self._request_timeout = request_timeout
+        self.deadline = deadline
+        self._server_time: datetime | None = None
+        self.latest = datetime.min.replace(tzinfo=UTC)
+        """the latest moment that any service has named; this host's clocks may have stood still"""
+        self._read_at = 0.0
+
+    def timeout(self) -> float:
+        """Seconds that the next request may take."""
+        return max(0.1, min(self._request_timeout, self.deadline.remaining()))
+
+    def raw(self, place: str, method: str, url: str, **arguments: Any) -> requests.Response:
+        """One request, once, whatever its status. Redirects are not followed: a token goes nowhere else.
+
+        Raises:
+            NotSent, Unclear
+        """
+        try:
+            response = self.session.request(method, url, timeout=self.timeout(), allow_redirects=False, **arguments)
+        except requests.RequestException as error:
+            raise _no_answer(place, error) from None
+        except OSError:
+            what = "the certificate authorities of this host cannot be read"
+            raise NotSent(place, what, "correct REQUESTS_CA_BUNDLE: it names no file") from None
+        except ValueError:
+            raise Unclear(place, "an answer that cannot be read") from None  # such as an address to go to that is none
+        self.latest = max(self.latest, _date(response) or self.latest)
+        return response
+
+    def send(
+        self,
+        place: str,
+        method: str,
+        url: str,
+        *,
+        token: str = "",
+        payload: Mapping[str, Any] | None = None,
+        any_body: bool = False,
+    ) -> Answer:
+        """One JSON request, once, to a service that reports errors as ``{"error": {"code", "message"}}``.
+
+        ``any_body``: a success is one whatever its body, which nobody reads.
+
+        Raises:
+            NotSent, Refused, Unclear
+        """
+        response = self.raw(place, method, url, json=payload, headers={"Authorization": f"Bearer {token}"})
+        self.note_time(response)
+        body = json_object(response)
+        any_body = any_body or response.status_code == 204
+        if 200 <= response.status_code < 300 and (any_body or body is not None):
+            return Answer(response.status_code, body or {})
+        raise _failure(place, response, body)
+
+    def patiently(self, call: Callable[[], T], *, repeat_unclear: bool = True) -> T:
+        """``call`` until it goes through. For a call that must not happen twice: ``repeat_unclear=False``.
+
+        Raises:
+            CallError: of the last try.
+        """
+        attempt = 1
+        while True:
+            try:
+                return call()
+            except CallError as error:
+                if isinstance(error, Unclear) and not repeat_unclear:
+                    raise
+                if not self.deadline.wait_before_retry(error, attempt):
+                    raise
+                log.info("%s; asking again", error)
+            attempt += 1
+
+    def now(self) -> datetime:
+        """The time of day by the service asked last, UTC; by this host only where none has answered yet."""
+        if self._server_time is None:
+            return datetime.now(UTC)
+        return self._server_time + timedelta(seconds=monotonic() - self._read_at)
+
+    def note_time(self, response: Any) -> None:
+        """Take the time of day from an answer's Date header; for answers to Microsoft's clients on our session too."""
+        if date := _date(response):
+            self._server_time, self._read_at = date, monotonic()
+
+
+def _date(response: Any) -> datetime | None:
+    return _moment(response.headers.get("Date", ""))
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return parsedate_to_datetime(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def json_object(response: requests.Response) -> dict[str, Any] | None:
+    """The body where it is a JSON object, else None."""
+    try:
+        body = json.loads(response.content)
+    except (ValueError, RecursionError):
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def retry_after(response: Any) -> float | None:
+    """Seconds that the service wants to be left alone, or None. It may name a moment instead, as of its own Date.
+
+    Source: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+    """
+    text = response.headers.get("Retry-After", "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    if (moment := _moment(text)) is None:
+        return None
+    return max(0.0, (moment - (_date(response) or datetime.now(UTC))).total_seconds())
+
+
+def _no_answer(place: str, error: requests.RequestException) -> CallError:
+    if never_left(error):
+        return NotSent(place, "no connection")
+    # Any other TLS error may come in the middle of an answer.
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return NotSent(
+            place, "TLS certificate not trusted", "where a proxy opens TLS, name its CA in REQUESTS_CA_BUNDLE"
+        )
+    if isinstance(error, requests.Timeout):
+        return Unclear(place, "no answer in time")
+    return Unclear(place, "connection broken")
+
+
+def never_left(error: requests.RequestException) -> bool:
+    """Whether the request that failed so did surely not reach anybody."""
+    if isinstance(error, requests.ConnectTimeout):
+        return True
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    if isinstance(reason, ProxyError):
+        # Raised behind a proxy for any broken connection, a request that arrived included: look at the cause.
+        reason = reason.original_error
+    return isinstance(reason, NewConnectionError) or str(reason).startswith("Tunnel connection failed")
+
+
+def _failure(place: str, response: requests.Response, body: dict[str, Any] | None) -> CallError:
+    status = response.status_code
+    if 300 <= status < 400:
+        return Refused(place, status, "redirect", hint="a proxy or portal answers in place of the service")
+    if status >= 500 or (response.ok and body is None):
+        return Unclear(place, f"HTTP {status}" if status >= 500 else "an answer that is not JSON")
+    error = (body or {}).get("error")
+    code, message = (str(error.get("code", "")), str(error.get("message", ""))) if isinstance(error, dict) else ("", "")
+    throttled = status == 429 or code == "Directory_ConcurrencyViolation"
+    return Refused(place, status, code, message, throttled=throttled, retry_after=retry_after(response))

@@ -1,0 +1,70 @@
+"""What a record must be like before anything is done for it."""
+
+from __future__ import annotations
+
+from gateway.errors import Failed
+from gateway.keeper.record import VaultRecord
+from gateway.keeper.vault import Vault
+from gateway.model.kind_facts import KindFacts
+from gateway.model.ledger import Ledger, read_ledger
+
+
+def read_record(vault: Vault, uid: str) -> VaultRecord:
+    """The PAM User record with this uid.
+
+    Raises:
+        Failed: it cannot be read, or is no PAM User.
+        CallError
+    """
+    record = vault.read([uid]).get(uid)
+    if record is None:
+        raise Failed(
+            f"record {uid} cannot be read",
+            "share its folder with the Gateway's application (Secrets Manager, Applications, Edit)",
+        )
+    if record.kind != "pamUser":
+        hint = "convert it to PAM User in the vault, or name the PAM User record"
+        raise Failed(f"record {uid} is of type {record.kind}, not PAM User", hint)
+    return record
+
+
+def check_alone(record: VaultRecord, facts: KindFacts) -> None:
+    """It has a target of this kind, or stands for nothing yet: else what is published of that would be overwritten.
+
+    Raises:
+        Failed
+    """
+    if others := facts.used_for(record.value):
+        raise Failed(
+            f"record {record.uid} stands for something else: it has {', '.join(others)}",
+            f"name another record for {facts.target}: one record stands for one thing",
+        )
+
+
+def check_labels(record: VaultRecord, facts: KindFacts, *, by_hand: bool) -> list[str]:
+    """A wish that is misspelt must not be passed over: it may be the one that spares a secret.
+
+    What may be misspelt or a field of the owner's ends the first run of a record, and those by hand. Later it is one of
+    the warnings that are returned: nobody is there to rename it, and what has worked goes on.
+
+    Raises:
+        Failed
+    """
+    wrong, doubtful = record.misspelt_labels(facts.inputs()), record.doubtful_labels(facts.inputs())
+    hint = "labels are matched exactly: rename these fields in the vault"
+    if doubtful and (by_hand or read_ledger(record.value("rotation_state"), record.uid) == Ledger()):
+        wrong |= doubtful
+        hint += "; to keep one for a purpose of your own, add the field that it resembles as well, empty"
+    if wrong:
+        named = ", ".join(f"{label!r} is not {right!r}" for label, right in wrong.items())
+        raise Failed(f"field labels: {named}", hint)
+    return [f"field label {label!r} is not {right!r}, and is not read" for label, right in doubtful.items()]
+
+
+def check_editable(record: VaultRecord) -> None:
+    """What is done must be noted in it. Raises Failed."""
+    if not record.editable:
+        raise Failed(
+            f"record {record.uid} is read-only for the Gateway's application",
+            "give the application the right to edit in the shared folder",
+        )

@@ -1,0 +1,227 @@
+"""What the Gateway passes on stdin: one line of base64 JSON, with the attached records in base64 again.
+
+Both layers are undone here, and made here for runs that the Gateway does not start; nowhere else. Source:
+https://docs.keeper.io/en/keeperpam/privileged-access-manager/password-rotation/post-rotation-scripts/parameters
+"""
+
+from __future__ import annotations
+
+import base64
+import codecs
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+from gateway.errors import Failed
+from gateway.keeper.record import VaultRecord
+from gateway.keeper.vault import Vault
+from gateway.secret import Secret, mask
+
+# A record has at most a few hundred kilobytes; more is not the Gateway's.
+MOST_BYTES = 5_000_000
+
+_HOW = (
+    "the Keeper Gateway passes this line when the script is attached to a PAM User record; "
+    "by hand use: keeper-rotation run SCRIPT --record=UID"
+)
+
+
+@dataclass(frozen=True)
+class AttachedRecord:
+    """A record as the Gateway hands it over: flat, read-only, keys are labels (or field types, where unlabelled)."""
+
+    uid: str
+    title: str
+    values: Mapping[str, str] = field(repr=False)
+
+    def get(self, label: str) -> str:
+        """The value under ``label``, or under its first numbered duplicate (``label2``, ``label_2``); else empty."""
+        if found := self.values.get(label):
+            return found
+        numbered = re.compile(re.escape(label) + r"[ _]?\d+")
+        return next((value for key, value in self.values.items() if value and numbered.fullmatch(key)), "")
+
+
+@dataclass(frozen=True)
+class Params:
+    """One call of a script by the Gateway. In NOOP mode ``new_password`` is a dummy, and no rotation looks at it."""
+
+    record_uid: str
+    configuration_uid: str
+    attached: tuple[AttachedRecord, ...]
+    new_password: Secret
+    old_password: Secret
+    due_now: bool = False
+    """Not of Keeper's making: `keeper-rotation run --now` asks for a rotation before its time."""
+    by_hand: bool = False
+    """Not of Keeper's making: `keeper-rotation run` began this, and someone reads what it says."""
+    due_while: str | None = None
+    """Only as long as the record's ``last_rotated`` is this, where given: what asked for it may be out of date."""
+
+
+def read_params(stdin: BinaryIO) -> Params:
+    """The parameters on ``stdin``.
+
+    Raises:
+        Failed: they are missing or broken; the message says in which way.
+    """
+    if stdin.isatty():
+        raise Failed("stdin: a terminal, where the Gateway's line is expected", _HOW)
+    line = _first_line(stdin)
+    if len(line) > MOST_BYTES:
+        raise Failed(f"stdin: more than {MOST_BYTES} bytes", _HOW)
+    if not line.strip():
+        raise Failed("stdin: empty", _HOW)
+    params = _decoded(_text(line), dict, "stdin")
+    records = params.get("records") or ""
+    if not isinstance(records, str):
+        raise Failed("stdin: 'records' is not a base64 text", _HOW)
+    return Params(
+        record_uid=_uid(params, "userRecordUid", required=True),
+        configuration_uid=_uid(params, "providerRecordUid", required=False),
+        attached=tuple(_attached(_decoded(records, list, "stdin: 'records'") if records else [])),
+        new_password=Secret(_password(params, "newPassword")),
+        old_password=Secret(_password(params, "oldPassword")),
+        due_now=params.get("dueNow") is True,
+        by_hand=params.get("byHand") is True,
+        due_while=_plain(params["dueWhileLastRotated"]) if "dueWhileLastRotated" in params else None,
+    )
+
+
+def _first_line(stdin: BinaryIO) -> bytes:
+    """A later Gateway may write more, or leave the pipe open: neither is waited for."""
+    line = stdin.readline(MOST_BYTES + 1)
+    if line.startswith(codecs.BOM_UTF16_LE) and len(line) % 2:
+        line += stdin.read(1)  # the other half of the newline
+    return line
+
+
+def _text(line: bytes) -> str:
+    # PowerShell pipes text re-encoded: with a byte order mark, with CRLF, or as UTF-16.
+    encoding = "utf-16" if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    return line.decode(encoding, errors="replace").strip()
+
+
+def _decoded(text: str, shape: type, place: str) -> Any:
+    try:
+        raw = base64.b64decode("".join(text.split()), validate=True)
+    except ValueError:
+        raise Failed(f"{place}: not base64, or cut short", _HOW) from None
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise Failed(f"{place}: not JSON inside the base64, or cut short", _HOW) from None
+    if not isinstance(value, shape):
+        raise Failed(f"{place}: a JSON {'object' if shape is dict else 'array'} is expected", _HOW)
+    return value
+
+
+def _uid(params: Mapping[str, Any], name: str, *, required: bool) -> str:
+    uid = params.get(name) or ""
+    if not isinstance(uid, str) or (required and not uid):
+        raise Failed(f"stdin: {name!r} {'is not a text' if uid else 'is missing'}", _HOW)
+    if not re.fullmatch(r"[A-Za-z0-9_-]*", uid):
+        raise Failed(f"stdin: {name!r} is not a record uid", _HOW)
+    return uid
+
+
+def _attached(records: list[Any]) -> list[AttachedRecord]:
+    attached = []
+    for number, record in enumerate(records, 1):
+        if not isinstance(record, dict):
+            raise Failed(f"stdin: record {number} of 'records' is not a JSON object", _HOW)
+        values = {str(label): _plain(value) for label, value in record.items()}
+        for label, value in values.items():
+            if re.search(r"(secret|password|key)[ _]?\d*$", label, re.IGNORECASE):
+                mask(value)
+        attached.append(AttachedRecord(values.get("uid", ""), values.get("title", ""), values))
+    return attached
+
+
+def _password(params: Mapping[str, Any], name: str) -> str:
+    # A password is taken as it is: blanks at its ends belong to it.
+    value = params.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _plain(value: Any) -> str:
+    """A field's value as text; of several the first. Shapes other than text are not documented by Keeper."""
+    if isinstance(value, list):
+        value = value[0] if value else ""
+    if value is None or isinstance(value, dict):
+        return ""
+    return str(value).strip()
+
+
+def gateway_line(
+    vault: Vault,
+    record_uid: str,
+    attached: list[str],
+    configuration_uid: str,
+    *,
+    due_now: bool = False,
+    by_hand: bool = False,
+) -> bytes:
+    """The line that the Gateway pipes into a script attached to this record; ``due_now`` and ``by_hand`` are ours.
+
+    Raises:
+        Failed, CallError
+    """
+    visible = vault.read([])
+    record = readable(visible, record_uid)
+    configuration = configuration_of(visible, configuration_uid)
+    extra = [readable(visible, uid) for uid in dict.fromkeys((*record.attached_to_scripts(), *attached))]
+    records = [*([configuration] if configuration else []), *extra, record]
+    params = {
+        "providerRecordUid": configuration.uid if configuration else None,
+        "resourceRecordUid": None,
+        "userRecordUid": record.uid,
+        # Nothing is rotated by the Gateway here: what a script is handed as the new password is the current one.
+        "newPassword": record.value_of_type("password") or secrets.token_urlsafe(24),
+        "oldPassword": None,
+        "user": record.value_of_type("login"),
+        "records": _encoded([flat(each) for each in records]),
+    }
+    ours = {"dueNow": due_now, "byHand": by_hand}
+    return _encoded(params | {key: True for key, wanted in ours.items() if wanted}).encode() + b"\n"
+
+
+def readable(visible: dict[str, VaultRecord], uid: str) -> VaultRecord:
+    """The record with this uid. Raises Failed."""
+    if uid not in visible:
+        hint = "check the uid (22 characters), and share its folder with the application of this host"
+        raise Failed(f"record {uid!r} cannot be read", hint)
+    return visible[uid]
+
+
+def configuration_of(visible: dict[str, VaultRecord], uid: str) -> VaultRecord | None:
+    """The PAM configuration with this uid, or the only one there is. Raises Failed."""
+    found = [record for record in visible.values() if record.kind.startswith("pam") and "Configuration" in record.kind]
+    if uid:
+        if (record := readable(visible, uid)) not in found:
+            raise Failed(
+                f"record {uid} is of type {record.kind}, not a PAM configuration", "name one with --config=UID"
+            )
+        return record
+    if len(found) > 1:
+        names = ", ".join(f"{record.uid} ({record.title})" for record in found)
+        raise Failed(f"several PAM configurations can be read: {names}", "name one with --config=UID")
+    return found[0] if found else None
+
+
+def _encoded(value: object) -> str:
+    return base64.b64encode(json.dumps(value).encode()).decode()
+
+
+def flat(record: VaultRecord) -> dict[str, object]:
+    """A record as the Gateway hands it over: labels, else types, as keys; a key that is taken gets a number."""
+    flat: dict[str, object] = {"uid": record.uid, "title": record.title}
+    for label, value in record.fields_in_order():
+        key, number = label, 2
+        while key in flat:
+            key, number = f"{label}{number}", number + 1
+        flat[key] = value
+    return flat

@@ -1,0 +1,105 @@
+"""Calls to Keeper through its own SDK, with what the SDK leaves open closed.
+
+A timeout on every call, throttling by 403 and by 429, and errors sorted by what may have happened.
+Source: https://docs.keeper.io/en/keeperpam/secrets-manager/developer-sdk-library/python-sdk
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from keeper_secrets_manager_core import SecretsManager
+from keeper_secrets_manager_core.configkeys import ConfigKeys
+from keeper_secrets_manager_core.dto.payload import KSMHttpResponse
+from keeper_secrets_manager_core.storage import InMemoryKeyValueStorage
+
+from gateway.errors import CallError, Failed, Refused, Unclear
+from gateway.host.http import Http, json_object, retry_after
+
+T = TypeVar("T")
+
+
+class Keeper:
+    """The SDK on our session.
+
+    Args:
+        config: the Keeper configuration as JSON text (`gateway.keeper.config`).
+        http: the session of the run.
+    """
+
+    def __init__(self, config: str, http: Http) -> None:
+        self.http = http
+        self.sdk = SecretsManager(config=InMemoryKeyValueStorage(config))
+        # The SDK posts without a timeout and on a new connection each time; this is the seam its own tests use too.
+        self.sdk.post_function = self._post
+        self._key_changes = 0
+
+    def call(self, endpoint: str, call: Callable[[], T], *, repeat_unclear: bool = True) -> T:
+        """``call`` of the SDK until it goes through; for one that must not happen twice: ``repeat_unclear=False``.
+
+        Raises:
+            NotSent, Refused, Unclear
+        """
+        return self.http.patiently(lambda: self._sorted(f"Keeper {endpoint}", call), repeat_unclear=repeat_unclear)
+
+    def post(self, endpoint: str, payload: Any) -> bytes:
+        """One request that the SDK has prepared, for what it has no method that fits; the answer, decrypted.
+
+        To be given to `call`, which sorts what this raises.
+        """
+        answer: bytes = self.sdk._post_query(endpoint, payload)
+        return answer
+
+    def check_owner_key(self, what: str) -> None:
+        """Before anything is made: it is encrypted for the owner of the application too.
+
+        Raises:
+            Failed: the configuration does not hold the owner's key.
+        """
+        if not self.sdk.config.get(ConfigKeys.KEY_OWNER_PUBLIC_KEY):
+            raise Failed(
+                f"Keeper configuration: without appOwnerPublicKey, so {what}",
+                "it was made by an old client: add a device to the application in a current web vault or Commander, "
+                "and bind its one-time token anew",
+            )
+
+    def _sorted(self, place: str, call: Callable[[], T]) -> T:
+        self._key_changes = 0
+        try:
+            return call()
+        except CallError:
+            raise
+        except Exception as error:  # the SDK raises whatever its JSON and AES libraries do on a broken answer
+            raise Unclear(place, f"an answer that cannot be read ({type(error).__name__})") from None
+
+    def _post(self, url: str, transmission_key: Any, message: Any, verify: bool, _proxy: str | None) -> KSMHttpResponse:
+        place = "Keeper " + url.rsplit("/", 1)[-1]
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "PublicKeyId": str(transmission_key.publicKeyId),
+            "TransmissionKey": base64.b64encode(transmission_key.encryptedKey).decode(),
+            "Authorization": "Signature " + base64.b64encode(message.signature).decode(),
+        }
+        response = self.http.raw(place, "POST", url, headers=headers, data=message.encrypted_payload, verify=verify)
+        if response.status_code != 200:
+            self._raise_unless_key_change(place, response)
+        return KSMHttpResponse(response.status_code, response.content, response)
+
+    def _raise_unless_key_change(self, place: str, response: Any) -> None:
+        body = json_object(response) or {}
+        code = str(body.get("result_code") or body.get("error") or "")
+        if code == "key" and self._key_changes < 3:
+            self._key_changes += 1  # the SDK changes to the key that Keeper names, and posts again, without a bound
+            return
+        status = response.status_code
+        if status >= 500:
+            raise Unclear(place, f"HTTP {status}")
+        throttled = status == 429 or code == "throttled"
+        wait = retry_after(response) or _number(body.get("retry_after"))
+        raise Refused(place, status, code, str(body.get("message", "")), throttled=throttled, retry_after=wait)
+
+
+def _number(value: Any) -> float | None:
+    return float(min(value, 1e9)) if isinstance(value, (int, float)) and value > 0 else None

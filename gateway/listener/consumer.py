@@ -1,0 +1,253 @@
+"""Reading the Event Hub: one thread that polls, whatever the workers do, so that a long rotation costs no membership.
+
+Offsets are stored in the order of each partition and committed by us; a partition that goes to another listener is
+left with all that is dealt with committed.
+Source: https://docs.confluent.io/platform/current/clients/confluent-kafka-python/html/index.html
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from gateway.errors import CallError, Failed, RotationError
+from gateway.listener.dispatch import Dispatcher
+from gateway.listener.health import EVENT_HUB, Health
+from gateway.listener.offsets import Partition
+from gateway.listener.settings import ListenSettings
+from gateway.listener.sign_in import USER, SignIn
+
+log = logging.getLogger("gateway")
+
+_POLL_SECONDS = 0.2
+_COMMIT_SECONDS = 1.0
+_LOOK_SECONDS = 5.0  # between two looks at whether the Event Hub is back
+_RENEW_SECONDS = 60.0  # between two readings of a connection string that was refused
+
+# What Azure recommends for its Event Hubs: it drops connections that are idle for four minutes.
+# https://learn.microsoft.com/azure/event-hubs/apache-kafka-configurations
+_PROPERTIES: Mapping[str, str | int | bool] = {
+    "auto.offset.reset": "earliest",
+    "session.timeout.ms": 30000,
+    "connections.max.idle.ms": 180000,
+    "metadata.max.age.ms": 180000,
+    "socket.keepalive.enable": True,
+    "client.id": "keeper-rotation",
+}
+_GONE = (KafkaError._ALL_BROKERS_DOWN, KafkaError._AUTHENTICATION)
+_REASONS = (KafkaError._TRANSPORT, KafkaError._RESOLVE, KafkaError._SSL, KafkaError._AUTHENTICATION)
+
+
+class Intake:
+    """The consumer. Everything here runs in the thread that calls `run`."""
+
+    def __init__(self, listen: ListenSettings, sign_in: SignIn, dispatcher: Dispatcher, health: Health) -> None:
+        self._listen = listen
+        self._sign_in = sign_in
+        self._dispatcher = dispatcher
+        self._health = health
+        self._partitions: dict[int, Partition] = {}
+        self._reason = self._fatal = ""
+        self._is_refused = False
+        self._is_paused: bool | None = False  # None: not known
+        self._committed_at = self._looked_at = self._renewed_at = 0.0
+        self._consumer = Consumer(self._properties(), logger=_silent())
+
+    def _properties(self) -> dict[str, Any]:
+        ours = {
+            "bootstrap.servers": self._listen.bootstrap_servers,
+            "group.id": self._listen.consumer_group,
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "error_cb": self._on_error,
+            "on_commit": self._on_commit,
+        }
+        return {**_PROPERTIES, **self._listen.kafka, **ours, **self._sign_in.properties()}
+
+    def run(self, stop: Any) -> None:
+        """Read until ``stop.asked``, then let what is under way end, commit and leave the group.
+
+        Raises:
+            Failed: the consumer cannot go on; a new process can.
+        """
+        callbacks = {"on_assign": self._on_assign, "on_revoke": self._on_revoke, "on_lost": self._on_lost}
+        self._consumer.subscribe([self._listen.event_hub], **callbacks)
+        try:
+            while not stop.asked:
+                self._turn(self._consumer.poll(_POLL_SECONDS))
+            self._health.stopping()
+            self._dispatcher.work.stop()
+            log.info("told to stop: %d rotations or checks are finished first", self._dispatcher.work.running())
+            self._pause(True)
+            while self._dispatcher.work.running():
+                self._consumer.poll(_POLL_SECONDS)
+                self._settle()
+        finally:
+            self._commit_now()
+            self._consumer.close()
+
+    def _turn(self, message: Message | None) -> None:
+        if self._fatal:
+            raise Failed(f"event hub: {self._fatal}", "start the listener again")
+        if message is not None and (error := message.error()):
+            self._health.trouble(EVENT_HUB, error.str())
+        elif message is not None:
+            self._take(message)
+        self._settle()
+        waiting = sum(partition.waiting() for partition in self._partitions.values())
+        if waiting >= self._listen.waiting:
+            self._pause(True)
+        elif waiting <= self._listen.waiting // 2:
+            self._pause(False)
+        if self._health.is_wrong(EVENT_HUB):
+            self._look()
+
+    def _take(self, message: Message) -> None:
+        number, offset = message.partition(), message.offset()
+        partition = self._partitions.get(number if number is not None else -1)
+        if partition is not None and offset is not None:
+            self._dispatcher.take(partition, offset, message.value())
+
+    def _pause(self, paused: bool) -> None:
+        """Fetch no more, or again; polling goes on."""
+        if paused == self._is_paused:
+            return
+        change = self._consumer.pause if paused else self._consumer.resume
+        with contextlib.suppress(KafkaException):  # a partition that has just gone
+            change([self._at(partition) for partition in self._partitions.values()])
+            self._is_paused = paused
+
+    # Offsets
+
+    def _at(self, partition: Partition, offset: int | None = None) -> TopicPartition:
+        where = (self._listen.event_hub, partition.number)
+        return TopicPartition(*where) if offset is None else TopicPartition(*where, offset)
+
+    def _settle(self) -> None:
+        """Now and then, commit what is dealt with."""
+        if time.monotonic() - self._committed_at < _COMMIT_SECONDS:
+            return
+        self._committed_at = time.monotonic()
+        self._show_lag()
+        if self._store(self._partitions.values()):
+            with contextlib.suppress(KafkaException):  # told to _on_commit
+                self._consumer.commit(asynchronous=True)
+
+    def _store(self, partitions: Any) -> bool:
+        """Whether there is something new to commit."""
+        changed = False
+        for partition in partitions:
+            offset = partition.next()
+            if offset is not None and offset != partition.stored:
+                with contextlib.suppress(KafkaException):  # the partition has just gone
+                    self._consumer.store_offsets(offsets=[self._at(partition, offset)])
+                    partition.stored, changed = offset, True
+        return changed
+
+    def _commit_now(self) -> None:
+        self._store(self._partitions.values())
+        try:
+            self._consumer.commit(asynchronous=False)
+        except KafkaException as error:
+            if (what := error.args[0]).code() != KafkaError._NO_OFFSET:
+                log.warning("the last commit failed, so events will be read again: %s", what.str())
+
+    def _on_commit(self, error: KafkaError | None, _partitions: list[TopicPartition]) -> None:
+        if error is None:
+            self._health.well(EVENT_HUB)
+        elif error.code() != KafkaError._NO_OFFSET:
+            self._health.trouble(EVENT_HUB, f"commit: {error.str()}")
+            for partition in self._partitions.values():
+                partition.stored = None
+
+    def _show_lag(self) -> None:
+        for partition in self._partitions.values():
+            with contextlib.suppress(KafkaException):
+                _, high = self._consumer.get_watermark_offsets(self._at(partition), cached=True)
+                behind = partition.next()
+                if behind is None:
+                    (position,) = self._consumer.position([self._at(partition)])
+                    behind = position.offset - partition.waiting()
+                if high >= 0 and behind >= 0:
+                    self._health.metrics.lag.labels(str(partition.number)).set(max(0, high - behind))
+
+    # Partitions come and go
+
+    def _on_assign(self, _consumer: Consumer, assigned: list[TopicPartition]) -> None:
+        self._partitions |= {each.partition: Partition(each.partition) for each in assigned}
+        # One that was paused before it went is paused still:
+        # https://github.com/confluentinc/confluent-kafka-go/issues/193
+        self._is_paused = None
+        self._health.well(EVENT_HUB)
+        self._owns("this listener has partitions %s")
+
+    def _on_revoke(self, _consumer: Consumer, revoked: list[TopicPartition]) -> None:
+        """Another listener is about to go on from what we commit now: what is under way is ended first if possible."""
+        leaving = self._lose(revoked)
+        until = time.monotonic() + self._listen.handover_seconds
+        while any(map(self._dispatcher.work.running, leaving)) and time.monotonic() < until:
+            time.sleep(0.1)
+        self._store(leaving)
+        self._commit_now()
+        self._owns("partitions go to other listeners, or come back; left are %s")
+
+    def _on_lost(self, _consumer: Consumer, lost: list[TopicPartition]) -> None:
+        """The group has gone on without us: whoever has them now reads again what we did not commit."""
+        self._lose(lost)
+        self._owns("partitions were lost to other listeners; left are %s")
+
+    def _lose(self, gone: list[TopicPartition]) -> list[Partition]:
+        found = [self._partitions.pop(each.partition, None) for each in gone]
+        leaving = [partition for partition in found if partition]
+        for partition in leaving:
+            partition.lost = True
+            with contextlib.suppress(KeyError):
+                self._health.metrics.lag.remove(str(partition.number))
+        return leaving
+
+    def _owns(self, what: str) -> None:
+        numbers = sorted(self._partitions)
+        self._health.owns(numbers)
+        log.info(what, ", ".join(map(str, numbers)) or "none")
+
+    # The Event Hub is gone, and comes back
+
+    def _on_error(self, error: KafkaError) -> None:
+        self._fatal = error.str() if error.fatal() else self._fatal
+        self._reason = error.str() if error.code() in _REASONS else self._reason
+        self._is_refused = self._is_refused or error.code() == KafkaError._AUTHENTICATION
+        if error.code() in _GONE:
+            self._health.trouble(EVENT_HUB, self._reason or error.str())
+
+    def _look(self) -> None:
+        if time.monotonic() - self._looked_at < _LOOK_SECONDS:
+            return
+        self._looked_at = time.monotonic()
+        self._renew()
+        with contextlib.suppress(KafkaException):
+            topic = self._consumer.list_topics(self._listen.event_hub, timeout=1.0).topics[self._listen.event_hub]
+            if topic.error is None:
+                self._is_refused, self._reason = False, ""
+                self._health.well(EVENT_HUB)
+
+    def _renew(self) -> None:
+        """A connection string that is refused may have been changed in its record."""
+        due = time.monotonic() - self._renewed_at > _RENEW_SECONDS
+        if self._listen.sign_in != "connection-string" or not self._is_refused or not due:
+            return
+        self._renewed_at = time.monotonic()
+        with contextlib.suppress(CallError, RotationError):
+            self._consumer.set_sasl_credentials(USER, self._sign_in.connection_string())
+
+
+def _silent() -> logging.Logger:
+    """librdkafka's own lines go nowhere: what matters of them comes as an error, and is said once."""
+    logger = logging.getLogger("gateway.librdkafka")
+    logger.propagate = False
+    logger.addHandler(logging.NullHandler())
+    return logger

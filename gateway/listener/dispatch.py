@@ -1,0 +1,225 @@
+"""What is done about an event: the one place that decides, with everything that can be done behind it."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import monotonic
+
+from gateway.errors import CallError, Failed, RotationError
+from gateway.host.report import Report
+from gateway.keeper.record import VaultRecord
+from gateway.listener.events import Event, Unusable, read_events
+from gateway.listener.health import KEEPER, Health
+from gateway.listener.offsets import Partition
+from gateway.listener.queue import Job, Work
+from gateway.listener.records import Records, address_in
+from gateway.listener.run_script import Ran, Rotator
+from gateway.listener.settings import ListenSettings
+from gateway.listener.versions import Versions
+
+log = logging.getLogger("gateway")
+
+_LONGEST_PAUSE = 600.0
+_HOUR = 3600.0
+_MOST_REMEMBERED = 10_000
+
+
+@dataclass
+class Known:
+    """What is known of one version of a secret. It only saves work: another listener finds out by itself.
+
+    ``is_gone``: the vault holds a newer one, which is for good. ``since``: the record's `last_rotated` at the first
+    try, ``made``: whether a try has made a new secret. ``given_up``: when, on this host's monotonic clock.
+    """
+
+    tries: int = 0
+    since: str | None = None
+    made: bool = False
+    is_gone: bool = False
+    given_up: float | None = None
+
+
+class Memory:
+    """The versions that events have named, the latest ones; and what was logged in the last hour."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[str, str], Known] = OrderedDict()
+        self._said: OrderedDict[str, float] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, event: Event) -> Known:
+        """What is known of the event's version."""
+        with self._lock:
+            known = self._known.setdefault((event.place, event.version), Known())
+            self._known.move_to_end((event.place, event.version))
+            if len(self._known) > _MOST_REMEMBERED:
+                self._known.popitem(last=False)
+        return known
+
+    def is_news(self, what: str) -> bool:
+        """Whether this was not said in the last hour; from now on it was."""
+        now = monotonic()
+        with self._lock:
+            if now - self._said.get(what, -_HOUR) < _HOUR:
+                return False
+            self._said[what] = now
+            if len(self._said) > _MOST_REMEMBERED:
+                self._said.popitem(last=False)
+        return True
+
+
+class Dispatcher:
+    """Deals with events, by workers."""
+
+    def __init__(
+        self, listen: ListenSettings, records: Records, versions: Versions, rotator: Rotator, health: Health
+    ) -> None:
+        self._listen = listen
+        self._records = records
+        self._versions = versions
+        self._rotator = rotator
+        self._health = health
+        self._memory = Memory()
+        self.work = Work(self._handle, listen.workers)
+
+    def take(self, partition: Partition, offset: int, body: bytes | None) -> None:
+        """A message: what cannot be used is dealt with at once, the rest goes to the workers."""
+        entries = read_events(body)
+        events = [entry for entry in entries if isinstance(entry, Event)]
+        unusable = [entry for entry in entries if isinstance(entry, Unusable)]
+        for entry in unusable:
+            self._health.metrics.events.labels("other", "ignored" if entry.ignored else "garbage").inc()
+        if garbage := dict.fromkeys(entry.why for entry in unusable if not entry.ignored):
+            log.warning("message %d of partition %d is skipped: %s", offset, partition.number, "; ".join(garbage))
+        message = partition.take(offset, len(events))
+        for event in events:
+            self._health.event(event.type)
+            self.work.put(Job(event, message))
+
+    def _handle(self, job: Job) -> None:
+        event, known = job.event, self._memory.of(job.event)
+        if known.is_gone:
+            return self._finish(job, "duplicate")
+        if known.given_up is not None and monotonic() - known.given_up < _HOUR:
+            return self._finish(job, "failed")
+        try:
+            records = self._records.answering(event)
+            is_ours = bool(records) or self._records.is_ours(event.vault)
+        except (CallError, RotationError) as error:
+            return self._wait_for_keeper(job, error)
+        self._health.well(KEEPER)
+        if not records:
+            return self._nobody(job, is_ours)
+        if len(records) > 1 and self._memory.is_news(f"several {event.place}"):
+            uids = ", ".join(record.uid for record in records)
+            log.warning("%s is named by several records (%s): the first one is rotated", event.place, uids)
+        self._alone(job, records[0])
+
+    def _alone(self, job: Job, record: VaultRecord) -> None:
+        """One thing at a time for this record; if it is not our turn, the job comes back by itself."""
+        if not self.work.claim(record.uid, job):
+            return
+        try:
+            self._finish(job, self._try(job.event, record))
+        except (CallError, RotationError) as error:
+            if isinstance(error, CallError) and error.place.startswith("Keeper "):
+                self._wait_for_keeper(job, error)
+            else:
+                self._again(job, record, error)
+        except Exception as error:
+            self._again(job, record, Failed(f"unforeseen {type(error).__name__}", "report it"))
+        finally:
+            self.work.release(record.uid)
+
+    def _try(self, event: Event, record: VaultRecord) -> str:
+        """One try; the event's outcome.
+
+        Raises:
+            Failed, CallError: the vault still holds the event's version.
+        """
+        known, address = self._memory.of(event), address_in(record, event)
+        if self._is_gone(event, record):
+            return "duplicate"
+        script = self._rotator.script_of(record)
+        # A rotation that did not reach this vault is not made twice: the next try finishes its deliveries.
+        known.since = record.value("last_rotated") if known.since is None else known.since
+        line = self._rotator.line(record, known.since)
+        log.info("record %s: rotating, because of %s of %s", record.uid, event.type, event.place)
+        ran = self._run(script, record, line)
+        if self._is_gone(event, record):
+            made = "rotated" if ran.code == 0 else "incomplete"
+            return "duplicate" if ran.result in ("superseded", "not_due") else made
+        if ran.result == "disabled":
+            return "disabled"
+        known.made = known.made or ran.result in ("rotated", "finished", "incomplete")
+        if ran.result == "not_due" and not known.made:
+            # Rotated by somebody since our copy of the record was read, and the event is about that very version.
+            known.since = None
+            self._records.forget()
+        if ran.code == 0:
+            hint = "look at the record's rotation_state, and whether the line in deliver_to is optional"
+            raise Failed(f"the script ended with {ran.result}, but {address} still has the old version", hint)
+        raise ran.reason()
+
+    def _is_gone(self, event: Event, record: VaultRecord) -> bool:
+        known = self._memory.of(event)
+        known.is_gone = self._versions.current(record, address_in(record, event)) != event.version
+        return known.is_gone
+
+    def _run(self, script: str, record: VaultRecord, line: bytes) -> Ran:
+        ran = self._rotator.run(script, record.uid, line)
+        metrics = self._health.metrics
+        metrics.rotations.labels(ran.result).inc()
+        metrics.seconds.observe(ran.seconds)
+        self._health.rotation(record.uid, ran.result)
+        log.info("record %s: %s, exit %d, %.1f s", record.uid, ran.result, ran.code, ran.seconds)
+        return ran
+
+    def _again(self, job: Job, record: VaultRecord, error: CallError | RotationError) -> None:
+        known = self._memory.of(job.event)
+        known.tries += 1
+        if known.tries >= self._listen.tries:
+            return self._give_up(job, record, error)
+        seconds = min(_LONGEST_PAUSE, self._listen.retry_seconds * 2 ** (known.tries - 1))
+        seconds *= random.uniform(0.5, 1.0)  # noqa: S311 (jitter)
+        self._health.metrics.retries.inc()
+        what = "record %s: try %d of %d failed, the next one in %.0f s: %s"
+        log.warning(what, record.uid, known.tries, self._listen.tries, seconds, error)
+        self.work.put(job, seconds)
+
+    def _give_up(self, job: Job, record: VaultRecord, error: CallError | RotationError) -> None:
+        """After the last try: tell whoever the record names, and go on. The record's own schedule tries again."""
+        from gateway.host.notify import notify
+
+        known = self._memory.of(job.event)
+        log.error("record %s: given up after %d tries: %s; hint: %s", record.uid, known.tries, error, error.hint)
+        what = f"{job.event.type} of {job.event.place}: given up after {known.tries} tries: {error}"
+        known.tries, known.since, known.made, known.given_up = 0, None, False, monotonic()
+        report = Report(record=record.uid, result="failed")
+        notify(record.value, report, Failed(what, error.hint), datetime.now(UTC))
+        for warning in report.warnings:
+            log.warning("record %s: %s", record.uid, warning)
+        self._finish(job, "failed")
+
+    def _wait_for_keeper(self, job: Job, error: CallError | RotationError) -> None:
+        """Keeper will be back: this does not count as a try."""
+        self._health.trouble(KEEPER, str(error))
+        self.work.put(job, self._records.pause)
+
+    def _nobody(self, job: Job, is_ours: bool) -> None:
+        event = job.event
+        if self._memory.is_news(f"nobody {event.place}"):
+            where = "its key vault is in the deliver_to of others" if is_ours else "nor for any secret of its key vault"
+            log.warning("no record answers for %s (%s), %s", event.place, event.type, where)
+        self._finish(job, "unknown_secret" if is_ours else "foreign_vault")
+
+    def _finish(self, job: Job, outcome: str) -> None:
+        self._health.metrics.events.labels(job.event.type, outcome).inc()
+        if outcome not in ("unknown_secret", "foreign_vault"):
+            log.info("%s of %s: %s", job.event.type, job.event.place, outcome)
+        job.finish()

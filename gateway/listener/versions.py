@@ -1,0 +1,89 @@
+"""Which version of a secret or certificate Key Vault holds now, read with the record's own admin credential.
+
+Permission: what the delivery needs anyway (*Key Vault Secrets Officer*; for certificates *Key Vault Reader*).
+Source: https://learn.microsoft.com/rest/api/keyvault/secrets/get-secret/get-secret
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from time import monotonic
+
+from gateway.azure.entra import Entra
+from gateway.errors import Refused, Unclear
+from gateway.host.http import Http
+from gateway.host.settings import Settings
+from gateway.keeper.admin import Places, choose_admin
+from gateway.keeper.parameters import gateway_line, read_params
+from gateway.keeper.record import VaultRecord
+from gateway.listener.records import Records, cloud_of, new_http
+from gateway.model.credential import AdminCredential
+from gateway.secret import Secret, mask
+
+API_VERSION = "7.4"
+# Entra's tokens live for an hour at least.
+_TOKEN_SECONDS = 1800
+
+
+class Versions:
+    """Asks key vaults; keeps the admin credentials of records, and tokens, for a while.
+
+    Args:
+        records: the copy of the Keeper records.
+        settings: of the host.
+        configuration: uid of the PAM configuration, or empty.
+    """
+
+    def __init__(self, records: Records, settings: Settings, configuration: str) -> None:
+        self._records = records
+        self._settings = settings
+        self._configuration = configuration
+        self._admins: dict[str, tuple[int, AdminCredential]] = {}
+        self._tokens: dict[tuple[str, AdminCredential], tuple[float, Secret]] = {}
+        self._lock = threading.Lock()
+
+    def current(self, record: VaultRecord, address: str) -> str | None:
+        """The current version of what is at ``address``; None where nothing is there (any more).
+
+        Raises:
+            Failed: the record has no admin credential that can be used.
+            CallError: Keeper, Entra or the key vault did not answer, or refused.
+        """
+        http = new_http(self._settings)
+        try:
+            token = self._token(http, record)
+            url = f"{address}?api-version={API_VERSION}"
+            answer = http.patiently(lambda: http.send(address, "GET", url, token=token.reveal()))
+        except Refused as error:
+            if error.status == 404:
+                return None
+            raise
+        finally:
+            http.session.close()
+        mask(str(answer.body.get("value") or ""))
+        version = str(answer.body.get("id") or "").rstrip("/").rpartition("/")[2].lower()
+        if not version:
+            raise Unclear(address, "an answer without a version")
+        return version
+
+    def _token(self, http: Http, record: VaultRecord) -> Secret:
+        admin, cloud = self._admin(record), cloud_of(record)
+        with self._lock:
+            until, token = self._tokens.get((cloud.name, admin), (0.0, Secret("")))
+        if monotonic() < until:
+            return token
+        entra = Entra(http, cloud, admin.tenant_id, admin.client_id, admin.client_secret)
+        token = entra.token(cloud.vault_scope())
+        with self._lock:
+            self._tokens[cloud.name, admin] = (monotonic() + _TOKEN_SECONDS, token)
+        return token
+
+    def _admin(self, record: VaultRecord) -> AdminCredential:
+        """Found as the script would find it; once for each reading of the records."""
+        reading, admin = self._admins.get(record.uid, (-1, None))
+        if admin is None or reading != self._records.readings:
+            line = gateway_line(self._records, record.uid, [], self._configuration)
+            admin = choose_admin(Places(read_params(io.BytesIO(line)), record, self._records))
+            self._admins[record.uid] = (self._records.readings, admin)
+        return admin

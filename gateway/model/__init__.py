@@ -1,0 +1,1 @@
+"""Nouns and decisions, without input or output: nothing here asks anybody."""

@@ -1,0 +1,134 @@
+"""What a record asks for, read from its optional fields."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from gateway.errors import Failed
+from gateway.model.clouds import CLOUDS, Cloud
+from gateway.model.fields import DEFAULTS
+
+REMOVE_OLD = ("all", "replaced", "none")
+LONGEST = timedelta(days=3650)
+_DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
+_SWITCH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+NOTIFY_ON = ("failure", "expiry", "all")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A record's wishes. ``rotate_before`` is None where every run rotates."""
+
+    enabled: bool
+    lifetime: timedelta
+    rotate_before: timedelta | None
+    remove_old: str
+    overlap: timedelta
+    cloud: Cloud
+    owners: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class NotifyPolicy:
+    """Who is told, and of what. ``before`` is None where nobody asks for a warning ahead of time."""
+
+    urls: tuple[str, ...]
+    on: str
+    before: timedelta | None
+
+
+def read_policy(
+    value: Callable[[str], str], defaults: Mapping[str, str] | None = None, *, chooses_lifetime: bool = True
+) -> Policy:
+    """The policy in the fields that ``value`` looks up by label; an empty field means its default.
+
+    Args:
+        defaults: of the kind that is rotated, where they are not those of the table of fields.
+        chooses_lifetime: whether the record says how long a new one lives; else it is not read, and `LONGEST`.
+
+    Raises:
+        Failed: one or more fields cannot be used; all of them are named.
+    """
+    read = _Reader(value, DEFAULTS | dict(defaults or {}))
+    policy = Policy(
+        enabled=read.switch("rotation_enabled"),
+        lifetime=(chooses_lifetime and read.duration("secret_lifetime_days", _DAY, 1)) or LONGEST,
+        rotate_before=read.duration("rotate_before_hours", _HOUR, 0),
+        remove_old=read.choice("remove_old", REMOVE_OLD),
+        overlap=read.duration("overlap_hours", _HOUR, 0) or timedelta(),
+        cloud=CLOUDS[read.choice("azure_cloud", tuple(CLOUDS))],
+        owners=read.words("application_owners"),
+    )
+    read_notify_policy(value, read)
+    read.problems += [] if read.problems or not chooses_lifetime else _contradictions(policy)
+    if policy.enabled or any(problem.startswith("rotation_enabled") for problem in read.problems):
+        read.check()
+    return policy
+
+
+def read_notify_policy(value: Callable[[str], str], read: _Reader | None = None) -> NotifyPolicy:
+    """Who is told. A wish that cannot be used falls back to its default here; `read_policy` complains about it."""
+    read = read or _Reader(value, DEFAULTS)
+    return NotifyPolicy(
+        urls=read.words("notify"),
+        on=read.choice("notify_on", NOTIFY_ON),
+        before=read.duration("notify_before_days", _DAY, 0),
+    )
+
+
+class _Reader:
+    """Reads fields, and gathers what is wrong with them."""
+
+    def __init__(self, value: Callable[[str], str], defaults: Mapping[str, str]) -> None:
+        self._value = value
+        self._defaults = defaults
+        self.problems: list[str] = []
+
+    def text(self, label: str) -> str:
+        return self._value(label).strip() or self._defaults[label]
+
+    def words(self, label: str) -> tuple[str, ...]:
+        return tuple(re.split(r"[\s,]+", self.text(label))) if self.text(label) else ()
+
+    def switch(self, label: str) -> bool:
+        switched = _SWITCH.get(self.text(label).lower())
+        if switched is None:
+            self.problems.append(f"{label}: {self.text(label)!r} is neither True nor False")
+        return bool(switched)
+
+    def choice(self, label: str, choices: tuple[str, ...]) -> str:
+        chosen = self.text(label)
+        for name in choices:
+            if name.lower() == chosen.lower():
+                return name
+        self.problems.append(f"{label}: {chosen!r} is none of {', '.join(choices)}")
+        return self._defaults[label]
+
+    def duration(self, label: str, unit: timedelta, least: float) -> timedelta | None:
+        text = self.text(label)
+        if not text:
+            return None
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if least <= number <= LONGEST / unit:
+            return unit * number
+        self.problems.append(f"{label}: {text!r} is not a number from {least:g} to {LONGEST / unit:g}")
+        return None
+
+    def check(self) -> None:
+        if self.problems:
+            raise Failed("; ".join(self.problems), "correct these fields of the PAM User record in the vault")
+
+
+def _contradictions(policy: Policy) -> list[str]:
+    too_long = "must be shorter than secret_lifetime_days, else the secret dies first"
+    spans = {"overlap_hours": policy.overlap, "rotate_before_hours": policy.rotate_before or timedelta()}
+    return [f"{label}: {too_long}" for label, span in spans.items() if span >= policy.lifetime]

@@ -1,0 +1,1 @@
+"""Azure Automation: runbooks, worker groups and jobs."""

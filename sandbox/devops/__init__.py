@@ -1,0 +1,1 @@
+"""Azure DevOps: organisations, projects and service connections."""

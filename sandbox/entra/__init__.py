@@ -1,0 +1,1 @@
+"""Entra: the tenant, signing in, tokens, and the managed identity of a host."""

@@ -1,0 +1,1 @@
+"""What an operator would have set up before the first rotation: one file per subject."""

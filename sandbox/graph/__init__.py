@@ -1,0 +1,1 @@
+"""Microsoft Graph: applications, their secrets and owners."""

@@ -1,0 +1,1 @@
+"""Keeper: its wire protocol with its cryptography, and the vault behind it."""

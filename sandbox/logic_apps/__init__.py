@@ -1,0 +1,1 @@
+"""The API connections of Logic Apps and their connectors."""

@@ -1,0 +1,1 @@
+"""Storage accounts: their keys, and blobs whose requests are signed with them."""

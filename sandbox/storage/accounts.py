@@ -1,0 +1,94 @@
+"""Storage accounts and their two keys, as Resource Manager shows them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sandbox.arm.base import Resource
+from sandbox.proxy.messages import Response
+
+STORAGE_TYPE = "Microsoft.Storage/storageAccounts"
+SUFFIXES = ("core.windows.net", "core.usgovcloudapi.net", "core.chinacloudapi.cn")
+KEY_NAMES = ("key1", "key2")
+NAME = re.compile(r"[a-z0-9]{3,24}")
+
+
+@dataclass
+class StorageKey:
+    """One key of an account, accepted from a moment on. ``created`` None: Azure does not tell."""
+
+    value: str = field(repr=False)
+    created: float | None = None
+    usable_from: float = 0.0
+
+
+@dataclass
+class StorageAccount(Resource):
+    """A storage account with ``key1`` and ``key2``. ``suffix``: how its hosts end, which is its cloud."""
+
+    keys: dict[str, StorageKey] = field(default_factory=dict)
+    suffix: str = SUFFIXES[0]
+    created: float = 0.0
+    allow_shared_key: bool = True
+    expiry_days: int | None = None
+    sku: str = "Standard_LRS"
+    kind: str = "StorageV2"
+
+    def host(self, service: str) -> str:
+        """The host of one of its services: ``blob``, ``queue``, ``table`` or ``file``."""
+        return f"{self.name}.{service}.{self.suffix}"
+
+    @property
+    def blob_url(self) -> str:
+        """Where its blobs are, with a slash at the end."""
+        return f"https://{self.host('blob')}/"
+
+    def connection_string(self, name: str) -> str:
+        """The connection string with this key, as the portal offers it to be copied."""
+        return (
+            f"DefaultEndpointsProtocol=https;AccountName={self.name};AccountKey={self.keys[name].value};"
+            f"EndpointSuffix={self.suffix}"
+        )
+
+    def creation_times(self) -> dict[str, str | None]:
+        """When each key was made, in the very text that Resource Manager shows; null where it does not tell."""
+        return {name: moment(key.created) if key.created else None for name, key in self.keys.items()}
+
+    def shown(self) -> dict[str, Any]:
+        """As ARM shows it: the keys' ages, never the keys."""
+        policy = {"keyPolicy": {"keyExpirationPeriodInDays": self.expiry_days}} if self.expiry_days else {}
+        # An account on which nobody ever set this does not show it, and accepts its keys.
+        shared = {} if self.allow_shared_key else {"allowSharedKeyAccess": False}
+        return {"sku": {"name": self.sku, "tier": self.sku.split("_")[0]}, "kind": self.kind} | self.summary() | {
+            "properties": policy | shared | {
+                "keyCreationTime": self.creation_times(),
+                "allowCrossTenantReplication": False,
+                "privateEndpointConnections": [],
+                "minimumTlsVersion": "TLS1_2",
+                "allowBlobPublicAccess": False,
+                "supportsHttpsTrafficOnly": True,
+                "creationTime": moment(self.created),
+                "primaryEndpoints": {
+                    service: f"https://{self.host(service)}/" for service in ("blob", "queue", "table", "file")
+                },
+                "primaryLocation": self.location,
+                "provisioningState": "Succeeded",
+                "statusOfPrimary": "available",
+            }
+        }  # fmt: skip
+
+    def key_list(self) -> Response:
+        """Both keys, whichever was asked for."""
+        made = self.creation_times()
+        return Response.of(200, {"keys": [
+            {"creationTime": made[name], "keyName": name, "value": key.value, "permissions": "FULL"}
+            for name, key in self.keys.items()
+        ]})  # fmt: skip
+
+
+def moment(at: float) -> str:
+    """A moment as Microsoft.Storage writes it: with seven digits of a second."""
+    return f"{datetime.fromtimestamp(at, UTC).strftime('%Y-%m-%dT%H:%M:%S.%f')}0Z"

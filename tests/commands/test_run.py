@@ -1,0 +1,232 @@
+"""``keeper-rotation run``: the same as the Gateway does, and what a person sees of it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from gateway.host.settings import SETTINGS
+from sandbox.proxy import faults
+from tests.stage import patience
+from tests.stage.command import command
+from tests.stage.rotation import ROOT, SCRIPT, Stage
+
+
+@pytest.mark.parametrize("uid", [None, "-AAAAAAAAAAAAAAAAAAAAA", "--AAAAAAAAAAAAAAAAAAAA"])
+def test_it_rotates_a_record(uid: str | None, make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(uid=uid)
+    process = command(stage, "run", str(SCRIPT), f"--record={stage.at.record_uid}")
+    assert process.returncode == 0, process
+    assert stage.published_works()
+    assert "exit 0: done" in process.stderr
+    assert f"{'key_id':12} {stage.value('client_secret_id')}" in process.stdout
+
+
+def test_the_attached_record_is_the_one_that_signs_in(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(config_has_secret=False)
+    arguments = (
+        "run",
+        str(SCRIPT),
+        f"--record={stage.at.record_uid}",
+        f"--attach={stage.at.admin_record_uid}",
+        "--json",
+    )
+    process = command(stage, *arguments)
+    assert process.returncode == 0, process
+    assert json.loads(process.stdout)["result"] == "rotated"
+
+
+def test_what_is_attached_in_the_vault_is_attached_here(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(config_has_secret=False)
+    value = [{"fileRef": "F" * 22, "recordRef": [stage.at.admin_record_uid], "command": "python3"}]
+    stage.stored()["fields"].append({"type": "script", "label": "rotationScripts", "value": value})
+    assert command(stage, "run", str(SCRIPT), f"--record={stage.at.record_uid}").returncode == 0
+
+
+def test_the_line_is_the_gateways(stage: Stage) -> None:
+    """A script that shows what it was given gets what `Stage.line` gives, which follows Keeper's documentation.
+
+    And one key of ours, by which it knows that somebody is there to read what it says.
+    """
+    echo = stage.folder / "echo.py"
+    echo.write_text("import sys; sys.stdout.write(sys.stdin.read())")
+    process = subprocess.run(
+        [sys.executable, "-m", "gateway", "run", echo, f"--record={stage.at.record_uid}", "--json",
+         f"--attach={stage.at.admin_record_uid}"],
+        env=stage.variables, cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    params = json.loads(base64.b64decode(process.stdout))
+    records = json.loads(base64.b64decode(params["records"]))
+    expected = stage.params()
+    assert params["userRecordUid"] == expected["userRecordUid"]
+    assert params["providerRecordUid"] == expected["providerRecordUid"]
+    assert params.keys() == expected.keys() | {"byHand"} and params["byHand"] is True
+    assert records == expected["records"]
+
+
+def test_now_rotates_what_is_not_due(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(settings={"rotate_before_hours": "1"})
+    arguments = ("run", str(SCRIPT), f"--record={stage.at.record_uid}", "--json")
+    assert json.loads(command(stage, *arguments).stdout)["result"] == "not_due"
+    assert json.loads(command(stage, *arguments, "--now").stdout)["result"] == "rotated"
+    assert stage.published_works()
+
+
+# The record's settings, further arguments, and why nothing was rotated.
+NOT_ROTATED: dict[str, tuple[dict[str, str], tuple[str, ...], str]] = {
+    "a secret that is not due": (
+        {"rotate_before_hours": "1"}, (),
+        "nothing was rotated: the published credential expires in 31 days ({expires}); add --now to rotate it now",
+    ),
+    "a rotation that is switched off": (
+        {"rotation_enabled": "no"}, (), "nothing was done: rotation_enabled is False in the record",
+    ),
+    "one that is switched off, with --now": (
+        {"rotation_enabled": "no"}, ("--now",), "nothing was done: rotation_enabled is False in the record",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", NOT_ROTATED)
+@pytest.mark.parametrize("form", [(), ("--json",)], ids=["", "--json"])
+def test_a_run_that_rotates_nothing_says_why(
+    what: str, form: tuple[str, ...], make_stage: Callable[..., Stage]
+) -> None:
+    settings, more, why = NOT_ROTATED[what]
+    stage = make_stage(settings=settings)
+    live = stage.live()
+    process = command(stage, "run", str(SCRIPT), f"--record={stage.at.record_uid}", *more, *form)
+    assert (process.returncode, stage.live()) == (0, live), process
+    assert process.stderr.splitlines()[-1] == "exit 0: " + why.format(expires=stage.value("expires"))
+
+
+def test_deliveries_that_were_open_are_not_called_a_rotation(stage: Stage) -> None:
+    """A line that was added is served with the secret that is there, also with ``--now``."""
+    assert stage.run().code == 0
+    address, live = stage.deliver("secret_address").secret_address, stage.live()
+    process = command(stage, "run", str(SCRIPT), f"--record={stage.at.record_uid}", "--now")
+    assert (process.returncode, stage.live(), stage.working()[address]) == (0, live, True), process
+    why = "open deliveries are finished with the published credential; to rotate, run it again with --now"
+    assert process.stderr.splitlines()[-1] == f"exit 0: nothing was rotated: {why}"
+
+
+def test_a_rotation_that_another_run_overtook_says_so(stage: Stage) -> None:
+    overtaken = stage.folder / "overtaken.py"
+    overtaken.write_text("""print('{"result": "superseded"}')""")
+    process = command(stage, "run", str(overtaken), f"--record={stage.at.record_uid}")
+    assert process.stderr.splitlines()[-1] == "exit 0: another run rotated meanwhile; the record shows its credential"
+
+
+def test_several_configurations_must_be_told_apart(stage: Stage) -> None:
+    second = stage.sandbox.keeper.add_record("second", "pamAzureConfiguration")
+    process = command(stage, "run", str(SCRIPT), f"--record={stage.at.record_uid}")
+    assert process.returncode == 1
+    assert "--config=UID" in process.stderr and second in process.stderr
+    chosen = f"--config={stage.at.config_record_uid}"
+    assert command(stage, "run", str(SCRIPT), f"--record={stage.at.record_uid}", chosen).returncode == 0
+
+
+BAD = {
+    "no record": (["run", str(SCRIPT)], "Missing option '--record'"),
+    "no script": (["run", "nothing.py", "--record=x"], "does not exist"),
+    "no such command": (["rotate"], "No such command"),
+    "unknown record": (["run", str(SCRIPT), "--record=AAAAAAAAAAAAAAAAAAAAAA"], "cannot be read"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_usage(what: str, stage: Stage) -> None:
+    arguments, message = BAD[what]
+    process = command(stage, *arguments)
+    assert process.returncode == 1
+    assert message in process.stderr
+
+
+# What nobody handled: the error, the exit code, and what is said.
+UNHANDLED = {
+    "a change in Key Vault": ("MaybeDone('Key Vault x', 'HTTP 503')", 3, "Key Vault x: HTTP 503"),
+    "a change in Keeper": ("Unclear('Keeper create_secret', 'HTTP 503')", 3, "Keeper create_secret: HTTP 503"),
+    "a read": ("Unclear('Keeper get_secret', 'HTTP 503')", 1, "Keeper get_secret: HTTP 503"),
+    "a change that was refused": ("Refused('Key Vault x', 403)", 1, "Key Vault x: HTTP 403"),
+    "a change that was not sent": ("NotSent('Keeper create_secret', 'no connection')", 1, "no connection"),
+    "what nobody foresaw": ("ValueError('quoted-secret')", 3, "unforeseen ValueError"),
+}
+PLANTED = """
+import click
+from gateway.__main__ import cli, main
+from gateway.errors import NotSent, Refused, Unclear
+from gateway.azure.key_vault.calls import MaybeDone
+@cli.command()
+def planted():
+    raise {}
+main()
+"""
+
+
+@pytest.mark.parametrize("what", UNHANDLED)
+def test_an_error_that_no_command_handles(what: str) -> None:
+    error, code, message = UNHANDLED[what]
+    process = subprocess.run(
+        [sys.executable, "-c", PLANTED.format(error), "planted"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert process.returncode == code and f"{message}" in process.stderr and "hint: " in process.stderr, process
+    assert process.stderr.count("error: ") == 1 and "Traceback" not in process.stderr and not process.stdout
+    assert "quoted-secret" not in process.stderr
+
+
+def test_where_something_unforeseen_happened_is_shown_when_asked_for() -> None:
+    process = subprocess.run(
+        [sys.executable, "-c", PLANTED.format("ValueError('why')"), "planted"],
+        cwd=ROOT, capture_output=True, text=True, check=False, env={**os.environ, "ROTATION_TRACEBACK": "1"},
+    )  # fmt: skip
+    assert process.returncode == 3 and "Traceback" in process.stderr and "why" in process.stderr
+
+
+def test_the_failure_of_a_script_is_handed_on(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(editable=False)
+    process = command(stage, "run", str(SCRIPT), f"--record={stage.at.record_uid}")
+    assert process.returncode == 1
+    assert "error: record" in process.stderr and "hint: give the application" in process.stderr
+    assert "exit 1: failed" in process.stderr
+
+
+# Where Ctrl-C finds the script: the request, the exit code, and whether the shell had it ignored (`command &`).
+INTERRUPTED = {
+    "before anything is made": (("graph", "get_application"), False, 1),
+    "while the secret is made": (("graph", "add_password"), False, 3),
+    "in the background": (("graph", "add_password"), True, 0),
+}
+
+
+@pytest.mark.parametrize("when", INTERRUPTED)
+def test_ctrl_c_ends_with_what_the_script_says(when: str, stage: Stage) -> None:
+    (service, operation), ignored, code = INTERRUPTED[when]
+    fault = stage.sandbox.fault(service, operation, faults.PauseAfter())
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", ("trap '' INT; " if ignored else "") + 'exec "$@"', "sh", sys.executable, "-m", "gateway",
+         "run", str(SCRIPT), f"--record={stage.at.record_uid}"],
+        env=stage.variables | {"ROTATION_REQUEST_TIMEOUT_SECONDS": "10", "ROTATION_DEADLINE_SECONDS": "30"}, cwd=ROOT,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    assert fault.reached.wait(patience.seconds(10))
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the command and to the script
+    if ignored:
+        fault.release.set()
+    stdout, stderr = process.communicate(timeout=patience.seconds(20))
+    fault.release.set()
+    assert process.returncode == code, (process.returncode, stdout, stderr)
+    assert f"exit {code}: " in stderr and "result " in stdout and "Traceback" not in stderr
+    assert ("error: interrupted" in stderr) is not ignored and stage.published_works()
+
+
+def test_readme_names_every_setting_with_its_default_and_meaning() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for setting in SETTINGS:
+        assert f"| `{setting.name}` | {setting.default:g} | {setting.meaning} |" in readme

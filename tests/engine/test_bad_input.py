@@ -1,0 +1,298 @@
+"""Bad input: each row is refused with a message that says what to do, exit 1, and nothing is touched."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.stage.rotation import Stage, encoded
+
+WRITES = {"update_secret", "add_password", "remove_password", "update_application"}
+
+
+def refused(stage: Stage, line: bytes | None = None, **variables: str) -> tuple[str, str]:
+    """Run; exit 1, no write, no change, no leak. The error and the hint."""
+    before = (stage.sandbox.keeper.record(stage.at.record_uid).data, stage.live())
+    outcome = stage.run(line, **variables)
+    assert (outcome.code, outcome.result) == (1, "failed"), outcome
+    assert not WRITES & {request.operation for request in stage.sandbox.requests}
+    assert (stage.sandbox.keeper.record(stage.at.record_uid).data, stage.live()) == before
+    assert not stage.leaks([outcome])
+    assert outcome.report["error"] and outcome.report["hint"]
+    assert f"error: {outcome.report['error']}" in outcome.stderr
+    assert f"hint: {outcome.report['hint']}" in outcome.stderr
+    return outcome.report["error"], outcome.report["hint"]
+
+
+STDIN = {
+    "empty": (b"", "stdin: empty"),
+    "blank line": (b" \r\n", "stdin: empty"),
+    "not base64": (b"{hello}\n", "not base64"),
+    "not JSON": (base64.b64encode(b"hello") + b"\n", "not JSON"),
+    "an array": (encoded([1]), "a JSON object is expected"),
+    "10 MB": (b"A" * 10_000_000, "more than 5000000 bytes"),
+    "no record uid": (encoded({"records": ""}), "'userRecordUid' is missing"),
+    "record uid is a number": (encoded({"userRecordUid": 7}), "'userRecordUid' is not a text"),
+    "record uid with a slash": (encoded({"userRecordUid": "../../etc"}), "is not a record uid"),
+    "records is a number": (encoded({"userRecordUid": "abc", "records": 7}), "'records' is not a base64 text"),
+    "records is not base64": (encoded({"userRecordUid": "abc", "records": "[]"}), "'records': not base64"),
+    "records is an object": (
+        encoded({"userRecordUid": "abc", "records": encoded({}).decode()}),
+        "a JSON array is expected",
+    ),
+    "a record is a text": (
+        encoded({"userRecordUid": "abc", "records": encoded(["x"]).decode()}),
+        "record 1 of 'records' is not a JSON object",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STDIN)
+def test_stdin_that_is(name: str, stage: Stage) -> None:
+    line, message = STDIN[name]
+    error, hint = refused(stage, line)
+    assert message in error
+    assert "keeper-rotation run" in hint
+    assert not stage.sandbox.requests
+
+
+def test_stdin_cut_short(stage: Stage) -> None:
+    line = stage.line()
+    for length in (len(line) // 2, len(line) // 2 + 1, len(line) - 7):
+        assert "cut short" in refused(stage, line[:length])[0]
+
+
+def test_unknown_record(stage: Stage) -> None:
+    error, hint = refused(stage, stage.line(userRecordUid="AAAAAAAAAAAAAAAAAAAAAA"))
+    assert "cannot be read" in error and "share its folder" in hint
+
+
+def test_record_that_is_not_a_pam_user(stage: Stage) -> None:
+    error, hint = refused(stage, stage.line(userRecordUid=stage.at.admin_record_uid))
+    assert "not PAM User" in error and "convert it" in hint
+
+
+def test_read_only_record(make_stage: Callable[..., Stage]) -> None:
+    error, hint = refused(make_stage(editable=False))
+    assert "read-only" in error and "right to edit" in hint
+
+
+def test_no_admin_credential(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(attach_admin=False)
+    params = stage.params(providerRecordUid=None)
+    params["records"] = encoded([stage.flat(stage.at.record_uid)]).decode()
+    error, hint = refused(stage, encoded(params))
+    assert "no attached record has one" in error and "application_client_id" in hint
+
+
+@pytest.mark.parametrize("missing", ["application_client_id", "client_secret", "tenant_id"])
+def test_half_an_attached_admin_credential(missing: str, stage: Stage) -> None:
+    admin = stage.flat(stage.at.admin_record_uid)
+    params = stage.params(records=encoded([admin | {missing: ""}, stage.flat(stage.at.record_uid)]).decode())
+    error, _ = refused(stage, encoded(params))
+    assert stage.at.admin_record_uid in error and error.endswith(f"without {missing}")
+
+
+def test_half_a_configuration(stage: Stage) -> None:
+    config = stage.flat(stage.at.config_record_uid) | {"tenantId": "", "clientId": ""}
+    params = stage.params(records=encoded([config]).decode())
+    assert refused(stage, encoded(params))[0].endswith("without clientId, tenantId")
+
+
+def admin(stage: Stage, **changes: str) -> bytes:
+    """A line whose attached admin record is changed."""
+    changed = stage.flat(stage.at.admin_record_uid) | changes
+    return encoded(stage.params(records=encoded([changed, stage.flat(stage.at.record_uid)]).decode()))
+
+
+def test_wrong_admin_secret(stage: Stage) -> None:
+    error, hint = refused(stage, admin(stage, client_secret="not-the-right-secret"))
+    assert "AADSTS7000215" in error and "Value of the secret, not its Secret ID" in hint
+
+
+def test_secret_id_instead_of_the_secret(stage: Stage) -> None:
+    assert "Secret ID" in refused(stage, admin(stage, client_secret=stage.at.admin_key_id))[1]
+
+
+def test_expired_admin_secret(stage: Stage) -> None:
+    password = stage.sandbox.directory.applications[stage.at.admin_object_id].password(stage.at.admin_key_id)
+    assert password
+    password.end = stage.sandbox.clock.now() - 60
+    error, hint = refused(stage)
+    assert "AADSTS7000222" in error and "expired" in hint
+
+
+def test_wrong_tenant(stage: Stage) -> None:
+    error, hint = refused(stage, admin(stage, tenant_id="11111111-1111-1111-1111-111111111111"))
+    assert "AADSTS90002" in error and "check tenant_id" in hint
+
+
+def test_unknown_admin_application(stage: Stage) -> None:
+    line = admin(stage, application_client_id="11111111-1111-1111-1111-111111111111")
+    assert "AADSTS700016" in refused(stage, line)[0]
+
+
+def test_admin_without_permission(make_stage: Callable[..., Stage]) -> None:
+    error, hint = refused(make_stage(admin_roles=[]))
+    assert "Authorization_RequestDenied" in error and "OwnedBy" in hint
+
+
+def test_admin_that_does_not_own_the_app(make_stage: Callable[..., Stage]) -> None:
+    assert "owner of the app" in refused(make_stage(owned=False))[1]
+
+
+TARGETS = {
+    "no such app": ("11111111-1111-1111-1111-111111111111", "no application 11111111"),
+    "the template's placeholder": ("00000000-0000-0000-0000-000000000000", "still the template's placeholder"),
+    "a name": ("orders-api", "is not an id"),
+    "empty": ("", "has no application_object_id"),
+}
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_target_that_is(name: str, stage: Stage) -> None:
+    given, message = TARGETS[name]
+    stage.sandbox.keeper.edit(stage.at.record_uid, "application_object_id", given)
+    assert message in refused(stage)[0]
+
+
+POLICIES: dict[str, tuple[dict[str, str], list[str]]] = {
+    "hours that are no number": ({"rotate_before_hours": "abc"}, ["rotate_before_hours: 'abc' is not a number"]),
+    "infinite hours": ({"overlap_hours": "inf"}, ["overlap_hours: 'inf' is not a number"]),
+    "negative overlap": ({"overlap_hours": "-1"}, ["overlap_hours: '-1' is not a number"]),
+    "no days": ({"secret_lifetime_days": "0"}, ["secret_lifetime_days: '0' is not a number"]),
+    "overlap longer than the lifetime": (
+        {"secret_lifetime_days": "1", "overlap_hours": "24"},
+        ["overlap_hours: must be shorter than secret_lifetime_days"],
+    ),
+    "threshold longer than the lifetime": (
+        {"secret_lifetime_days": "1", "rotate_before_hours": "25"},
+        ["rotate_before_hours: must be shorter"],
+    ),
+    "unknown choices, all named at once": (
+        {"remove_old": "some", "azure_cloud": "AzureMoon", "rotation_enabled": "maybe"},
+        ["remove_old: 'some' is none of all, replaced, none", "azure_cloud: 'AzureMoon'", "rotation_enabled: 'maybe'"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_policy_with(name: str, make_stage: Callable[..., Stage]) -> None:
+    settings, messages = POLICIES[name]
+    error, _ = refused(make_stage(settings=settings))
+    for message in messages:
+        assert message in error
+
+
+@pytest.mark.parametrize("label", ["Remove_Old", "remove old", "removeold", "Overlap-Hours"])
+def test_label_that_is_nearly_right(label: str, stage: Stage) -> None:
+    stage.sandbox.keeper.edit(stage.at.record_uid, label, "replaced")
+    error, hint = refused(stage)
+    assert label in error and "matched exactly" in hint
+
+
+def test_app_that_rotates_itself_with_a_foreign_copy_of_its_secret(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(self_rotation=True, attach_admin=False)
+    error, hint = refused(stage)
+    assert "leave a dead one" in error and "keeper:" in hint and "attach the PAM User record" in hint
+
+
+@pytest.mark.parametrize("name", ["ROTATION_DEADLINE_SECONDS", "ROTATION_PROVE_SUCCESSES"])
+def test_setting_that_is_no_number(name: str, stage: Stage) -> None:
+    error, hint = refused(stage, **{name: "soon"})
+    assert name in error and "environment variables" in hint
+
+
+def test_settings_that_contradict_each_other(stage: Stage) -> None:
+    error, _ = refused(stage, ROTATION_PROVE_TIMEOUT_SECONDS="1", ROTATION_PROVE_INTERVAL_SECONDS="2")
+    assert "too short" in error
+
+
+def test_certificate_authorities_that_are_not_there(stage: Stage) -> None:
+    assert "REQUESTS_CA_BUNDLE" in refused(stage, REQUESTS_CA_BUNDLE="/nonexistent/ca.pem")[1]
+
+
+def test_lock_directory_that_cannot_be_made(stage: Stage) -> None:
+    (stage.home / "file").write_text("")
+    error, hint = refused(stage, ROTATION_LOCK_DIR=str(stage.home / "file" / "locks"))
+    assert "lock directory" in error and "ROTATION_LOCK_DIR" in hint
+
+
+CONFIGS: dict[str, tuple[dict[str, Any], str]] = {
+    "missing file": ({"KSM_CONFIG_FILE": "/nonexistent/config.json"}, "cannot read /nonexistent/config.json"),
+    "neither JSON nor base64": ({"KSM_CONFIG": "hello"}, "neither JSON nor JSON in base64"),
+    "never bound": ({"KSM_CONFIG": json.dumps({"hostname": "keepersecurity.com"})}, "without clientId, privateKey"),
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_keeper_configuration_that_is(name: str, stage: Stage) -> None:
+    variables, message = CONFIGS[name]
+    files = sorted(stage.folder.rglob("*"))
+    assert message in refused(stage, **variables)[0]
+    left = [path for path in sorted(stage.folder.rglob("*")) if "locks" not in path.parts]
+    assert left == files, "a configuration is never created or deleted"
+
+
+# What Azure refuses only when asked to make the secret: nothing is there afterwards either.
+
+
+def refused_at_mint(stage: Stage) -> tuple[str, str]:
+    """As `refused`, when the mint itself is what is refused."""
+    before = (stage.sandbox.keeper.record(stage.at.record_uid).data, stage.live())
+    outcome = stage.run()
+    assert (outcome.code, outcome.result) == (1, "failed"), outcome
+    assert (stage.sandbox.keeper.record(stage.at.record_uid).data, stage.live()) == before
+    return outcome.report["error"], outcome.report["hint"]
+
+
+def test_lifetime_over_the_tenants_policy(stage: Stage) -> None:
+    stage.sandbox.directory.policy.max_lifetime_days = 90
+    error, hint = refused_at_mint(stage)
+    assert "CredentialInvalidLifetimeAsPerAppPolicy" in error and "secret_lifetime_days" in hint
+
+
+def test_secrets_forbidden_by_the_tenants_policy(stage: Stage) -> None:
+    stage.sandbox.directory.policy.passwords_forbidden = True
+    error, hint = refused_at_mint(stage)
+    assert "CredentialTypeNotAllowedAsPerAppPolicy" in error and "federation" in hint
+
+
+def test_app_is_full_and_nothing_may_go(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(
+        old_secrets=1, foreign=1, audience="AzureADandPersonalMicrosoftAccount", settings={"remove_old": "replaced"}
+    )
+    error, hint = refused_at_mint(stage)
+    assert all(key_id in error for key_id in stage.live())
+    assert "it will work again from" in hint
+
+
+# What looks odd and is accepted.
+
+ODD: dict[str, Callable[[bytes], bytes]] = {
+    "a byte order mark": lambda line: b"\xef\xbb\xbf" + line,
+    "CRLF": lambda line: line.rstrip(b"\n") + b"\r\n",
+    "UTF-16 of PowerShell": lambda line: line.decode().encode("utf-16"),
+    "UTF-16 of the other order": lambda line: b"\xfe\xff" + line.decode().encode("utf-16-be"),
+    "no end of the line": lambda line: line.rstrip(b"\n"),
+    "a second line, which is not for it": lambda line: line + b"{}\n",
+    "a second line in UTF-16": lambda line: (line.decode() + "{}\r\n").encode("utf-16"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_accepted_stdin_with(name: str, stage: Stage) -> None:
+    assert stage.run(ODD[name](stage.line())).code == 0
+    assert stage.published_works()
+
+
+def test_accepted_records_with_numbered_duplicate_keys(stage: Stage) -> None:
+    admin_record = stage.flat(stage.at.admin_record_uid)
+    numbered = {f"{key}2" if key == "client_secret" else key: value for key, value in admin_record.items()}
+    records = [numbered | {"text": "a", "text2": "b", "text_3": ["c"], "host": {"x": 1}}, {"uid": None}]
+    assert stage.run(encoded(stage.params(records=encoded(records).decode()))).code == 0
+    assert stage.published_works()

@@ -1,0 +1,15 @@
+"""The lists of requests that other tests are made from are those of today's runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sweep.known_requests import counted, known, scenes
+
+SCENES = scenes()
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_they_are_current(name: str) -> None:
+    kept = counted(operation for operation, _ in known(name))
+    assert kept == SCENES[name](), "renew the lists: python -m tests.sweep.known_requests"

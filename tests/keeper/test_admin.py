@@ -1,0 +1,154 @@
+"""Which admin credential is used, in their order, and where one is spelled in which way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.keeper.vault import make_field
+from tests.stage.rotation import Stage, encoded
+
+
+def line(stage: Stage, *records: dict[str, Any], **changes: Any) -> bytes:
+    """A line with just these records."""
+    return encoded(stage.params(records=encoded([*records, stage.flat(stage.at.record_uid)]).decode(), **changes))
+
+
+def signed_in(stage: Stage) -> list[str]:
+    """Who signed in, besides the app that is rotated."""
+    tokens = [request for request in stage.sandbox.requests if request.operation == "token"]
+    return [request.client_id for request in tokens if request.client_id != stage.at.target_client_id]
+
+
+def decoy(stage: Stage) -> dict[str, Any]:
+    """A complete credential of an application that may do nothing."""
+    application = stage.sandbox.graph.new_application("decoy")
+    _, secret = stage.sandbox.graph.add_password(application)
+    return {"clientId": application.client_id, "clientSecret": secret, "tenantId": stage.at.tenant_id}
+
+
+def test_an_attached_record_comes_before_the_configuration(stage: Stage) -> None:
+    config = {"uid": stage.at.config_record_uid, **decoy(stage)}
+    assert stage.run(line(stage, config, stage.flat(stage.at.admin_record_uid))).code == 0
+    assert signed_in(stage) == [stage.at.admin_client_id]
+
+
+def test_several_attached_credentials_are_named_and_the_first_is_used(stage: Stage) -> None:
+    first = stage.flat(stage.at.admin_record_uid)
+    outcome = stage.run(line(stage, first, first | {"uid": "B" * 22, "client_secret": "another"}))
+    assert outcome.code == 0
+    (warning,) = outcome.report["warnings"]
+    assert first["uid"] in warning and "B" * 22 in warning
+
+
+SPELLINGS = {
+    "the vault's": ("clientId", "clientSecret", "tenantId"),
+    "Commander's labels": ("Client ID", "Client Secret", "Tenant Id"),
+    "the helper's labels": ("Client Id", "Client Secret", "Tenant Id"),
+    "with the field's type": ("secret.clientId", "secret.clientSecret", "secret.tenantId"),
+    "the record type's": ("pamazureclientid", "pamazureclientsecret", "pamazuretenantid"),
+}
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_an_attached_configuration_in_the_spelling(name: str, stage: Stage) -> None:
+    labels = SPELLINGS[name]
+    flat = stage.flat(stage.at.config_record_uid)
+    values = (flat["clientId"], flat["clientSecret"], flat["tenantId"])
+    config = {"uid": stage.at.config_record_uid, "title": "c", **dict(zip(labels, values, strict=True))}
+    assert stage.run(line(stage, config)).code == 0
+    assert signed_in(stage) == [stage.at.admin_client_id]
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_a_fetched_configuration_in_the_spelling(name: str, stage: Stage) -> None:
+    labels = SPELLINGS[name]
+    values = (stage.at.admin_client_id, stage.at.admin_secret, stage.at.tenant_id)
+    fields = [make_field("secret", value, label) for label, value in zip(labels, values, strict=True)]
+    uid = stage.sandbox.keeper.add_record("other configuration", "pamAzureConfiguration", fields)
+    assert stage.run(line(stage, providerRecordUid=uid)).code == 0
+    assert signed_in(stage) == [stage.at.admin_client_id]
+
+
+def test_the_targets_own_record_is_no_admin_credential_unless_it_is_attached(stage: Stage) -> None:
+    own = decoy(stage)
+    keeper = stage.sandbox.keeper
+    keeper.edit(stage.at.record_uid, "application_client_id", own["clientId"])
+    keeper.edit(stage.at.record_uid, "tenant_id", stage.at.tenant_id)
+    assert stage.run(line(stage, stage.flat(stage.at.config_record_uid))).code == 0
+    assert signed_in(stage) == [stage.at.admin_client_id]
+
+
+@pytest.mark.parametrize("handed", ["once, and the vault says that it is attached", "twice"])
+def test_an_app_that_rotates_itself(handed: str, make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(old_secrets=1, self_rotation=True, attach_admin=False)
+    own = stage.flat(stage.at.record_uid)
+    if handed == "twice":
+        given = line(stage, own, providerRecordUid=None)
+    else:
+        given = line(stage, providerRecordUid=None)
+        stage.stored()["fields"].append(script_field(stage.at.record_uid))
+    outcome = stage.run(given)
+    assert outcome.code == 0, outcome
+    assert stage.live() == {stage.value("client_secret_id")}
+    assert stage.published_works()
+    # Signed in at the start, proved three times, and once more before the old secrets went.
+    removals = [number for number, name in enumerate(stage.sandbox.operations()) if name == "graph.remove_password"]
+    tokens = [number for number, name in enumerate(stage.sandbox.operations()) if name == "entra.token"]
+    assert len(tokens) == 5 and max(tokens) < min(removals)
+    own = stage.flat(stage.at.record_uid)
+    again = stage.run(line(stage, *([own] if handed == "twice" else []), providerRecordUid=None))
+    assert again.code == 0, again
+
+
+def script_field(uid: str) -> dict[str, Any]:
+    """What the vault writes where a record is attached to a script."""
+    return {"type": "script", "label": "rotationScripts", "value": [{"fileRef": "F" * 22, "recordRef": [uid]}]}
+
+
+def test_an_app_may_rotate_itself_from_elsewhere_if_nothing_is_removed(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(old_secrets=1, self_rotation=True, attach_admin=False, settings={"remove_old": "none"})
+    assert stage.run().code == 0
+    assert len(stage.live()) == 3
+
+
+def test_workload_identity_where_the_configuration_has_no_secret(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(attach_admin=False, config_has_secret=False)
+    token = stage.home / "token"
+    token.write_text("a-federated-token")
+    stage.sandbox.entra.federated_tokens["a-federated-token"] = stage.at.admin_client_id
+    outcome = stage.run(AZURE_FEDERATED_TOKEN_FILE=str(token))
+    assert outcome.code == 0, outcome
+    assert stage.published_works()
+
+
+def test_managed_identity_where_the_configuration_has_no_secret(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(attach_admin=False, config_has_secret=False)
+    stage.sandbox.identity.client_id = stage.at.admin_client_id
+    outcome = stage.run(NO_PROXY="127.0.0.1", **stage.sandbox.identity_env())
+    assert outcome.code == 0, outcome
+    assert stage.published_works()
+
+
+def test_no_identity_where_the_configuration_has_no_secret(make_stage: Callable[..., Stage], tmp_path: Path) -> None:
+    stage = make_stage(attach_admin=False, config_has_secret=False)
+    outcome = stage.run(AZURE_FEDERATED_TOKEN_FILE=str(tmp_path / "nowhere"))
+    assert outcome.code == 1, outcome
+    assert "no managed or workload identity answered" in outcome.report["error"]
+
+
+CLOUDS = {
+    "AzureUSGovernment": ("login.microsoftonline.us", "graph.microsoft.us"),
+    "AzureChinaCloud": ("login.partner.microsoftonline.cn", "microsoftgraph.chinacloudapi.cn"),
+}
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_the_cloud_that_the_record_names(cloud: str, make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(settings={"azure_cloud": cloud})
+    assert stage.run().code == 0
+    hosts = {request.host for request in stage.sandbox.requests if request.service != "keeper"}
+    assert hosts == set(CLOUDS[cloud])

@@ -1,0 +1,397 @@
+"""Storage keys: one is published, the other one is regenerated and takes its place; nobody is left with a dead key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from sandbox.proxy import faults
+from tests.stage import patience
+from tests.stage.rotation import Outcome
+from tests.stage.storage_key import SCRIPT, StorageStage
+from tests.sweep.known_requests import counted, known
+from tests.sweep.rotation import FAULTS, KILLS, changes
+
+DAY = 86400.0
+
+
+@pytest.fixture
+def storage() -> Iterator[Callable[..., StorageStage]]:
+    with ExitStack() as stack:
+        yield lambda **furnish: stack.enter_context(StorageStage(**furnish))  # type: ignore[return-value]
+
+
+Make = Callable[..., StorageStage]
+
+
+def rotated(stage: StorageStage) -> Outcome:
+    outcome = stage.run()
+    assert (outcome.code, outcome.result) == (0, "rotated"), outcome
+    assert stage.works()
+    assert not stage.leaks([outcome])
+    return outcome
+
+
+def test_the_keys_take_turns(storage: Make) -> None:
+    stage = storage()
+    for number, name in enumerate(("key2", "key1", "key2"), 1):
+        before = stage.value("storage_key")
+        outcome = rotated(stage)
+        assert stage.value("active_key") == name
+        assert stage.regenerated()[-1] == name and len(stage.regenerated()) == number
+        assert stage.sandbox.storage.key_works(stage.made.account_name, before), "the former key lives on"
+        assert outcome.report["proved"] == "request"
+
+
+def test_what_is_written(storage: Make) -> None:
+    stage = storage()
+    rotated(stage)
+    name = stage.value("active_key")
+    assert stage.value("connection_string") == stage.made.account.connection_string(name)
+    kinds = {entry["label"]: entry["type"] for entry in stage.stored()["custom"]}
+    assert kinds["storage_key"] == kinds["connection_string"] == "secret"
+    assert stage.value("last_rotated") and stage.value("expires") and stage.value("created")
+
+
+def test_the_first_run_takes_the_second_key(storage: Make) -> None:
+    stage = storage(published=None)
+    rotated(stage)
+    assert stage.regenerated() == ["key2"]
+
+
+def test_sovereign_clouds_have_their_own_endpoints(storage: Make) -> None:
+    stage = storage(suffix="core.usgovcloudapi.net", settings={"azure_cloud": "AzureUSGovernment"})
+    rotated(stage)
+    assert stage.value("connection_string").endswith("EndpointSuffix=core.usgovcloudapi.net")
+
+
+def test_remove_old_all_ends_the_former_key(storage: Make) -> None:
+    stage = storage(settings={"remove_old": "all"})
+    before = stage.value("storage_key")
+    rotated(stage)
+    assert stage.regenerated() == ["key2", "key1"]
+    assert not stage.sandbox.storage.key_works(stage.made.account_name, before)
+
+
+def test_remove_old_all_after_an_overlap(storage: Make) -> None:
+    settings = {"remove_old": "all", "overlap_hours": "24", "rotate_before_hours": "48"}
+    stage = storage(settings=settings | {"secret_lifetime_days": "30"})
+    before = stage.value("storage_key")
+    stage.sandbox.clock.advance(40 * DAY)
+    password = stage.sandbox.directory.applications[stage.at.admin_object_id].passwords[0]
+    password.end += 100 * DAY
+    rotated(stage)
+    assert stage.sandbox.storage.key_works(stage.made.account_name, before)
+    stage.sandbox.clock.advance(1.1 * DAY)
+    for _ in range(2):
+        assert stage.run().result == "not_due"
+        assert stage.regenerated() == ["key2", "key1"], "once"
+    assert stage.works()
+
+
+def test_an_overlap_protects_the_former_key(storage: Make) -> None:
+    stage = storage(settings={"overlap_hours": "24"})
+    rotated(stage)
+    outcome = stage.run()
+    assert outcome.code == 2, outcome
+    assert "overlap_hours" in outcome.report["hint"]
+    assert stage.regenerated() == ["key2"] and stage.works()
+
+
+def test_not_due_until_the_threshold(storage: Make) -> None:
+    stage = storage(settings={"secret_lifetime_days": "3650", "rotate_before_hours": "24"})
+    assert stage.run().result == "not_due"
+    assert not stage.regenerated()
+
+
+def test_a_key_that_was_regenerated_by_hand_is_replaced_at_once(storage: Make) -> None:
+    stage = storage(settings={"secret_lifetime_days": "3650", "rotate_before_hours": "24"})
+    stage.sandbox.storage.regenerate(stage.made.account, "key1")
+    rotated(stage)
+
+
+# Azure tells no creation time of a key that was not regenerated since it tells creation times.
+NEVER_REGENERATED: dict[str, dict[str, str]] = {
+    "every run rotates": {},
+    "a very old key is due": {"rotate_before_hours": "24", "secret_lifetime_days": "3650"},
+    "an overlap holds up nothing after two days": {"overlap_hours": "24", "remove_old": "replaced"},
+}
+
+
+@pytest.mark.parametrize("what", NEVER_REGENERATED)
+def test_keys_that_were_never_regenerated(what: str, storage: Make) -> None:
+    stage = storage(ages_known=False, settings=NEVER_REGENERATED[what])
+    assert set(stage.sandbox.storage.creation_times(stage.made.account).values()) == {None}
+    rotated(stage)
+    assert stage.regenerated() == ["key2"]
+    stage.sandbox.clock.advance(2 * DAY)
+    stage.sandbox.keeper.edit(stage.at.record_uid, "rotate_before_hours", "")
+    rotated(stage)
+    assert stage.value("active_key") == "key1"
+
+
+@pytest.mark.parametrize("fault", ["kill after", "reset after"])
+def test_a_first_regeneration_whose_answer_is_lost_is_noticed(fault: str, storage: Make) -> None:
+    stage = storage(ages_known=False)
+    stage.sandbox.fault("arm", "regenerate_storage_key", FAULTS[fault])
+    if fault in KILLS:
+        assert stage.run().code == -9
+    rotated(stage)
+    assert stage.regenerated() == ["key2"], "once"
+
+
+def test_an_account_that_admits_no_keys_is_proved_by_the_listing(storage: Make) -> None:
+    stage = storage(allow_shared_key=False)
+    outcome = stage.run()
+    assert (outcome.code, outcome.report["proved"]) == (0, "listed"), outcome
+
+
+def test_a_new_key_is_waited_for(storage: Make) -> None:
+    stage = storage()
+    stage.sandbox.storage.propagation_seconds = 0.5
+    rotated(stage)
+
+
+def test_key_vault_gets_the_key_with_the_tags_of_microsofts_samples(storage: Make) -> None:
+    stage = storage()
+    stage.to_key_vault()
+    rotated(stage)
+    version = stage.sandbox.keyvault.versions("storage-vault", "storage-key")[-1]
+    assert version.value == stage.value("storage_key")
+    assert version.tags["CredentialId"] == "key2"
+    assert version.tags["ProviderAddress"] == stage.made.account_id
+    assert version.tags["ValidityPeriodDays"] == "365"
+    assert version.exp
+
+
+def _every_other_day(stage: StorageStage) -> None:
+    """The next run ends ``key1``, whose overlap is over, and gives it a new value to publish."""
+    stage.sandbox.keeper.edit(stage.at.record_uid, "overlap_hours", "24")
+    stage.sandbox.keeper.edit(stage.at.record_uid, "remove_old", "replaced")
+    rotated(stage)
+
+
+def _killed_before_the_former_key_ends(stage: StorageStage) -> None:
+    """The next run ends ``key1`` as overdue, and gives it a new value to publish."""
+    stage.sandbox.keeper.edit(stage.at.record_uid, "remove_old", "all")
+    stage.sandbox.fault("arm", "regenerate_storage_key", faults.KillBefore(), nth=2)
+    assert stage.run().code == -9
+
+
+ENDED_AND_PUBLISHED = {
+    "overlap_hours of a day, a run every other day": _every_other_day,
+    "killed before the former key was ended": _killed_before_the_former_key_ends,
+}
+
+
+@pytest.mark.parametrize("what", ENDED_AND_PUBLISHED)
+def test_a_key_that_one_run_ends_and_publishes_stays_enabled_in_key_vault(what: str, storage: Make) -> None:
+    stage = storage()
+    stage.to_key_vault()
+    ENDED_AND_PUBLISHED[what](stage)
+    for _ in range(3):
+        stage.sandbox.clock.advance(2 * DAY)
+        outcome = rotated(stage)
+        assert outcome.report["removed"]
+        assert stage.vault_works(), "the version that was delivered is enabled"
+    *former, _, _ = stage.enabled()
+    assert not any(former[1:]), "older ones are disabled, but for one that is not ours"
+
+
+def test_a_key_that_another_host_publishes_meanwhile_stays_enabled_in_key_vault(storage: Make) -> None:
+    stage = storage(settings={"remove_old": "all"})
+    stage.to_key_vault()
+    process, fault = held(stage, "keyvault.list_versions", 1, faults.Pause())
+    other = stage.run(ROTATION_LOCK_DIR=str(stage.home / "other-host"))
+    assert (other.code, stage.value("active_key")) == (0, "key1"), other
+    fault.release.set()
+    first = stage.finish(process)
+    assert first.code == 0, first
+    assert stage.works() and stage.vault_works()
+
+
+def test_a_version_of_ours_that_is_disabled_is_replaced(storage: Make) -> None:
+    stage = storage()
+    stage.to_key_vault()
+    (first,) = stage.versions()
+    first.tags, first.content_type = {"team": "orders"}, "a key"
+    stage.sandbox.clock.advance(DAY)
+    rotated(stage)
+    stage.versions()[-1].enabled = False
+    stage.sandbox.clock.advance(DAY)
+    rotated(stage)
+    last = stage.versions()[-1]
+    assert stage.enabled() == [True, False, True] and stage.vault_works()
+    assert (last.tags["team"], last.content_type) == ("orders", "a key")
+
+
+def test_a_version_of_another_record_that_is_disabled_is_left_alone(storage: Make) -> None:
+    stage = storage()
+    stage.to_key_vault()
+    (first,) = stage.versions()
+    first.tags, first.enabled = {"keeper-record": "another", "keeper-key-id": "key1"}, False
+    outcome = stage.run()
+    assert outcome.code == 1 and "enable it" in outcome.report["hint"]
+    assert not stage.regenerated()
+
+
+def test_a_key_that_a_destination_still_holds_is_not_regenerated(storage: Make) -> None:
+    stage = storage(settings={"secret_lifetime_days": "1"})
+    stage.to_key_vault()
+    rotated(stage)
+    held = stage.value("storage_key")
+    stage.sandbox.fault("keyvault", "set_secret", faults.Status(403), times=None)
+    assert stage.run().code == 2
+    assert stage.vault_works() and stage.works()
+    stage.sandbox.clock.advance(0.5 * DAY)  # so near its end that open deliveries are not finished first
+    for _ in range(2):
+        assert stage.run().code == 2
+        assert stage.sandbox.storage.key_works(stage.made.account_name, held), "what the vault holds lives"
+        assert stage.works()
+    stage.sandbox.faults.clear()
+    stage.run()
+    assert stage.run().code == 0
+    assert stage.vault_works() and stage.works()
+
+
+def test_logic_apps_connection_gets_the_access_key(storage: Make) -> None:
+    stage = storage()
+    values = {"accountName": stage.made.account_name, "accessKey": stage.value("storage_key")}
+    connection = stage.sandbox.connections.add_connection("blobs", "azureblob", values)
+    stage.sandbox.arm.grant(stage.at.admin_client_id, "Logic App Contributor", connection.id)
+    stage.sandbox.keeper.edit(stage.at.record_uid, "deliver_to", connection.id)
+    rotated(stage)
+    assert stage.sandbox.connections.find(connection.id).values["accessKey"] == stage.value("storage_key")
+    assert stage.sandbox.connections.works(connection.id)
+
+
+def test_another_keeper_record(storage: Make) -> None:
+    stage = storage()
+    field = {"type": "secret", "label": "key", "value": ["old"]}
+    uid = stage.sandbox.keeper.add_record("consumer", "login", [], [field])
+    stage.sandbox.keeper.edit(stage.at.record_uid, "deliver_to", f"keeper:{uid}#key")
+    rotated(stage)
+    assert stage.sandbox.keeper.record(uid).value("key") == stage.value("storage_key")
+
+
+def test_a_target_that_is_no_account(storage: Make) -> None:
+    stage = storage()
+    stage.sandbox.keeper.edit(stage.at.record_uid, "storage_account_id", "ordersdata")
+    outcome = stage.run()
+    assert outcome.code == 1 and "is not a storage account" in outcome.report["error"]
+
+
+def test_an_account_that_is_not_there(storage: Make) -> None:
+    stage = storage()
+    stage.sandbox.arm.grant(stage.at.admin_client_id, "Reader")
+    stage.sandbox.keeper.edit(stage.at.record_uid, "storage_account_id", stage.made.account_id + "x")
+    outcome = stage.run()
+    assert outcome.code == 1 and "there is no storage account" in outcome.report["error"]
+
+
+def test_no_role(storage: Make) -> None:
+    stage = storage(granted=False)
+    outcome = stage.run()
+    assert outcome.code == 1 and "Storage Account Key Operator" in outcome.report["hint"]
+
+
+def test_a_service_connection_takes_no_storage_key(storage: Make) -> None:
+    stage = storage()
+    address = "https://dev.azure.com/contoso/p/_settings/adminservices?resourceId=00000000-0000-0000-0000-000000000001"
+    stage.sandbox.keeper.edit(stage.at.record_uid, "deliver_to", address)
+    outcome = stage.run()
+    assert outcome.code == 1 and "takes client secrets only" in outcome.report["error"]
+    assert not stage.regenerated()
+
+
+# Two hosts
+
+
+def held(stage: StorageStage, operation: str, nth: int, kind: faults.Kind) -> tuple[Any, faults.Fault]:
+    service, name = operation.split(".")
+    fault = stage.sandbox.fault(service, name, kind, nth=nth)
+    process = stage.start(
+        script=SCRIPT, ROTATION_REQUEST_TIMEOUT_SECONDS="10", ROTATION_DEADLINE_SECONDS="30"
+    )  # fmt: skip
+    assert fault.reached.wait(patience.seconds(10))
+    return process, fault
+
+
+def requests() -> dict[str, int]:
+    """The requests of an undisturbed rotation that delivers to Key Vault, and how often each was made."""
+    with StorageStage() as stage:
+        assert isinstance(stage, StorageStage)
+        stage.to_key_vault()
+        assert stage.run().code == 0
+        return counted(each for each in stage.sandbox.operations() if not each.endswith("unknown"))
+
+
+REQUESTS = known("storage key")
+IDS = [f"{name} {nth}" for name, nth in REQUESTS]
+
+
+@pytest.mark.parametrize("kind", [faults.Pause(), faults.PauseAfter()], ids=["before", "after"])
+@pytest.mark.parametrize(("operation", "nth"), REQUESTS, ids=IDS)
+def test_two_hosts(operation: str, nth: int, kind: faults.Kind, storage: Make) -> None:
+    stage = storage()
+    stage.to_key_vault()
+    process, fault = held(stage, operation, nth, kind)
+    other = stage.run(ROTATION_LOCK_DIR=str(stage.home / "other-host"))
+    assert stage.works() and stage.vault_works(), (other, "while the first run was held")
+    fault.release.set()
+    first = stage.finish(process)
+    assert other.code in (0, 2), other
+    assert first.code in (0, 1, 2, 3), first
+    assert stage.works() and stage.vault_works(), (first, other)
+    stage.sandbox.clock.advance(3600)
+    last = stage.run()
+    assert last.code == 0, (first, other, last)
+    assert stage.works() and stage.vault_works()
+
+
+# Every request, every fault
+
+
+WORST = (
+    "kill before",
+    "kill after",
+    "reset after",
+    "hang after it took effect",
+    "429 after it took effect",
+    "HTTP 503",
+)
+
+
+CASES = [(*each, fault) for each in REQUESTS for fault in WORST if fault == "kill after" or changes(each[0])]
+
+
+@pytest.mark.parametrize(("operation", "nth", "fault"), CASES, ids=map(str, CASES))
+def test_no_dead_key_is_published_and_none_is_regenerated_twice(
+    operation: str, nth: int, fault: str, storage: Make
+) -> None:
+    stage = storage()
+    stage.to_key_vault()
+    service, name = operation.split(".")
+    put = stage.sandbox.fault(service, name, FAULTS[fault], nth=nth)
+    published = [stage.value("active_key")]
+    first = stage.run()
+    published.append(stage.value("active_key"))
+    assert put.fired
+    assert stage.works() and stage.vault_works(), first
+    assert first.code == -9 if fault in KILLS else first.code in (0, 1, 2, 3), first
+    if first.code == 0:
+        assert stage.sandbox.keyvault.value("storage-vault", "storage-key") == stage.value("storage_key")
+        assert published[0] != published[1]
+    stage.sandbox.faults.clear()
+    second = stage.run()
+    published.append(stage.value("active_key"))
+    assert second.code == 0, (first, second)
+    assert stage.works()
+    assert stage.sandbox.keyvault.value("storage-vault", "storage-key") == stage.value("storage_key")
+    changes = sum(one != other for one, other in pairwise(published))
+    assert len(stage.regenerated()) == changes, (first, second)
+    assert not stage.leaks([first, second])

@@ -1,0 +1,240 @@
+"""``keeper-rotation listen`` as a process, against librdkafka's own cluster and the sandbox's vault and tenant."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from sandbox.event_hub import EXPIRED, EventHub, certificate_subject, cloud_event, event_grid, subject
+from sandbox.proxy import faults
+from tests.stage import patience
+from tests.stage.certificate import SCRIPT as CERTIFICATES
+from tests.stage.certificate import CertificateStage
+from tests.stage.hooks import URL, Hooks
+from tests.stage.listener import GROUP, QUICK, Listener, Many, wait
+from tests.stage.rotation import ROOT, Stage
+
+
+@pytest.fixture
+def hub() -> Iterator[EventHub]:
+    """An empty Event Hub."""
+    with EventHub() as made:
+        yield made
+
+
+def about(stage: Stage) -> Any:
+    """The secret that the stage's record delivers, in its current version."""
+    made = stage.destinations or stage.deliver("secret_address")
+    return subject(made.vault, made.secret_name)
+
+
+def versions(stage: Stage) -> int:
+    """How many versions that secret has."""
+    assert stage.destinations
+    return len(stage.sandbox.keyvault.versions(stage.destinations.vault, stage.destinations.secret_name))
+
+
+def all_committed(hub: EventHub) -> bool:
+    """Whether nothing in the Event Hub would be read again."""
+    return hub.committed(GROUP) == hub.ends()
+
+
+def test_what_is_due_is_rotated_once_and_everything_else_is_counted(stage: Stage, hub: EventHub) -> None:
+    due = about(stage)
+    vault = due.vault
+    stage.sandbox.keyvault.set_secret(vault, "nobodys", "x" * 20)
+    stale = subject(vault, due.name, "0" * 32)
+    foreign = event_grid(due) | {"data": due.data | {"Id": "", "VaultName": "another-vault"}}
+    created = event_grid(due, "SecretNewVersionCreated")
+    for message in (b"not JSON", b"[" * 100_000, b"", b"\xff\xfe\x00", b"x" * 1_100_000, [], [1], {"data": {}}):
+        hub.publish(message)
+    hub.publish(event_grid(subject(vault, "nobodys")), cloud_event(subject(vault, "nobodys"), EXPIRED))
+    hub.publish([foreign, created])
+    hub.publish([event_grid(stale), cloud_event(stale)])
+    hub.publish(cloud_event(due), partition=1)
+    hub.publish([event_grid(due), event_grid(due, EXPIRED)], partition=1)
+    hub.flush()
+    listener = Listener(stage, hub)
+    wait(lambda: all_committed(hub))
+    expected = {"garbage": 8, "ignored": 1, "unknown_secret": 2, "foreign_vault": 1, "rotated": 1, "duplicate": 4}
+    assert listener.outcomes() == expected
+    status, shown = listener.health()
+    assert (status, shown["status"], shown["region"], shown["partitions"]) == (200, "ok", "westeurope", [0, 1, 2, 3])
+    assert shown["last_rotation"]["record"] == stage.at.record_uid and shown["last_event"]["at"]
+    assert listener.figure("rotations_total", result="rotated") == listener.figure("seconds_count") == 1
+    assert listener.figure("lag_events") == 0 and listener.figure("working") == 1
+    assert listener.get("/elsewhere")[0] == 404
+    said = listener.stop()
+    assert said.count("no record answers for orders-vault.vault.azure.net/secrets/nobodys") == 1
+    assert "no record answers for another-vault/secrets/orders-api-secret" in said
+    assert "xxxx" not in said and "[[[[" not in said
+    assert versions(stage) == 2 and stage.published_works()
+    assert len([name for name in stage.sandbox.operations() if name == "keeper.get_secret"]) < 10
+
+
+def test_a_certificate_near_its_end_is_renewed_once(hub: EventHub) -> None:
+    with CertificateStage(issuer="contoso-ca", settings={"export": "pfx"}) as stage:
+        assert isinstance(stage, CertificateStage)
+        near = certificate_subject(stage.made.vault, stage.made.name)
+        hub.publish(event_grid(near), cloud_event(near))
+        hub.flush()
+        listener = Listener(stage, hub, LISTEN_SCRIPTS=f"certificate_id={CERTIFICATES}")
+        wait(lambda: all_committed(hub))
+        assert listener.outcomes() == {"rotated": 1, "duplicate": 1}
+        listener.stop()
+        assert len(stage.versions()) == 2 and not stage.wrong()
+
+
+def test_a_rotation_that_fails_is_tried_again_and_one_that_is_switched_off_is_not(stage: Stage, hub: EventHub) -> None:
+    off = Many(stage, 1, rotation_enabled="False")
+    hub.publish(off.event(off.names[0]), event_grid(about(stage)))
+    hub.flush()
+    refused = stage.sandbox.fault("graph", "add_password", faults.Status(403), times=1)
+    listener = Listener(stage, hub)
+    wait(lambda: all_committed(hub))
+    assert refused.fired and versions(stage) == 2 and off.versions() == [1]
+    assert listener.outcomes() == {"rotated": 1, "disabled": 1} and listener.figure("retries_total") == 1
+    assert "try 1 of 5 failed" in listener.stop()
+
+
+def test_what_never_works_is_told_and_holds_nothing_up(make_stage: Callable[..., Stage], hub: EventHub) -> None:
+    hooks = Hooks()
+    stage = make_stage(services=[hooks])
+    many = Many(stage, 2)
+    broken, fine = many.names
+    stage.sandbox.keeper.edit(many.records[broken], "application_object_id", "0" * 8 + "-0000-0000-0000-" + "0" * 12)
+    stage.sandbox.keeper.edit(many.records[broken], "notify", URL)
+    hub.publish(many.event(broken), partition=2)
+    hub.publish(many.event(fine), partition=2)
+    hub.flush()
+    listener = Listener(stage, hub, LISTEN_TRIES="3", LISTEN_RETRY_SECONDS="1")
+    wait(lambda: listener.outcomes().get("rotated"))
+    assert hub.committed(GROUP)[2] == 0, "the first event is not dealt with, so nothing behind it is committed"
+    wait(lambda: all_committed(hub))
+    assert listener.outcomes() == {"failed": 1, "rotated": 1}
+    assert listener.figure("retries_total") == 2 and many.versions() == [1, 2]
+    said = listener.stop()
+    assert "given up after 3 tries" in said and "hook-password-77" not in said
+    last = hooks.received[-1]
+    assert "given up after 3 tries" in last["message"] and last["title"].startswith("Rotation failed")
+
+
+def test_sigterm_lets_a_rotation_finish(stage: Stage, hub: EventHub) -> None:
+    many = Many(stage, 2)
+    held = stage.sandbox.fault("graph", "add_password", faults.PauseAfter())
+    hub.publish(many.event(many.names[0]), partition=0)
+    hub.publish(many.event(many.names[1]), partition=0)
+    hub.flush()
+    listener = Listener(stage, hub, LISTEN_WORKERS="1")
+    assert held.reached.wait(patience.seconds(20))
+    listener.process.terminate()
+    time.sleep(1)
+    assert listener.process.poll() is None and listener.health()[1]["status"] == "stopping"
+    held.release.set()
+    assert "told to stop: 1 rotations" in listener.stop()
+    assert many.versions() == [2, 1] and hub.committed(GROUP)[0] == 1, "the second one is left to the next listener"
+
+
+def test_a_listener_takes_over_from_a_dead_one(stage: Stage, hub: EventHub) -> None:
+    many = Many(stage, 8)
+    stage.sandbox.latency = 0.02
+    for number, name in enumerate(many.names):
+        hub.publish([many.event(name), many.event(name)], partition=number % 4)
+        hub.publish(many.event(name), partition=(number + 1) % 4)
+    listeners = [Listener(stage, hub, LISTEN_WORKERS="1") for _ in range(2)]
+    wait(lambda: all(listener.health()[0] == 200 for listener in listeners))
+    wait(lambda: [len(each.health()[1]["partitions"]) for each in listeners] == [2, 2])
+    hub.flush()
+    wait(lambda: sum(many.rotations()) > 1)
+    listeners[0].process.kill()
+    wait(lambda: all_committed(hub), 40)
+    assert many.rotations() == [1] * 8
+    assert listeners[1].health()[1]["partitions"] == [0, 1, 2, 3]
+    listeners[1].stop()
+
+
+def test_one_that_fetched_no_more_fetches_again_after_a_rebalance(stage: Stage, hub: EventHub) -> None:
+    many = Many(stage, 4)
+    stage.sandbox.fault("graph", "add_password", faults.Status(403), times=None)
+    for number, name in enumerate(many.names):
+        hub.publish(many.event(name), partition=number)
+    hub.flush()
+    full = {"LISTEN_WAITING": "2", "LISTEN_TRIES": "1000"}
+    listener = Listener(stage, hub, **full)
+    wait(lambda: listener.figure("retries_total") >= 2)
+    guest = Listener(stage, hub, **full)
+    wait(lambda: [len(each.health()[1].get("partitions", [])) for each in (listener, guest)] == [2, 2])
+    guest.stop()
+    wait(lambda: len(listener.health()[1]["partitions"]) == 4)
+    stage.sandbox.faults.clear()
+    wait(lambda: all_committed(hub))
+    assert many.rotations() == [1] * 4
+    listener.stop()
+
+
+def test_keeper_is_gone_for_a_while(stage: Stage, hub: EventHub) -> None:
+    hub.publish(event_grid(about(stage)))
+    hub.flush()
+    stage.sandbox.fault("keeper", "get_secret", faults.Status(503), times=None)
+    listener = Listener(stage, hub, LISTEN_TRIES="1", ROTATION_REQUEST_TIMEOUT_SECONDS="0.5")
+    wait(lambda: listener.health()[1].get("status") == "waiting")
+    status, shown = listener.health()
+    assert status == 503 and shown["wrong"][0].startswith("keeper: ") and listener.figure("working") == 0
+    stage.sandbox.faults.clear()
+    wait(lambda: listener.health()[0] == 200 and all_committed(hub))
+    assert versions(stage) == 2 and listener.outcomes() == {"rotated": 1}
+    said = listener.stop()
+    assert said.count("waiting for the keeper") == said.count("the keeper answers again") == 1
+
+
+def test_the_event_hub_is_gone_for_a_while(stage: Stage, hub: EventHub) -> None:
+    due = about(stage)
+    listener = Listener(stage, hub)
+    wait(lambda: listener.health()[0] == 200)
+    hub.hold()
+    wait(lambda: listener.health()[0] == 503, 40)
+    assert listener.health()[1]["wrong"][0].startswith("event hub: ")
+    hub.resume()
+    wait(lambda: listener.health()[0] == 200, 40)
+    hub.publish(event_grid(due))
+    hub.flush()
+    wait(lambda: all_committed(hub), 40)
+    assert versions(stage) == 2
+    listener.stop()
+
+
+WRONG: dict[str, tuple[dict[str, str], str]] = {
+    "nothing is set": ({"LISTEN_EVENT_HUB": ""}, "event_hub (LISTEN_EVENT_HUB) is missing"),
+    "a way to sign in": ({"LISTEN_SIGN_IN": "password"}, "sign_in: 'password' is none of identity"),
+    "no record": ({"LISTEN_SIGN_IN": "connection-string"}, "sign_in_record is missing"),
+    "a script": ({"LISTEN_SCRIPTS": "x=/nowhere.py"}, "there is no file /nowhere.py"),
+    "a secret": ({"LISTEN_KAFKA": "sasl.password=swordfish"}, "sasl.password may hold a secret"),
+    "ours": ({"LISTEN_KAFKA": "enable.auto.commit=true"}, "enable.auto.commit is not yours to set"),
+    "a number": ({"LISTEN_TRIES": "0"}, "tries: '0' is not a number of at least 1"),
+    "an address": ({"LISTEN_HEALTH_ADDRESS": "8080x"}, "is not HOST:PORT"),
+    "a cloud": ({"LISTEN_AZURE_CLOUD": "Cumulus"}, "azure_cloud: 'Cumulus' is none of"),
+    "the file": ({}, "cannot read"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_is_set_wrongly_is_said(what: str, stage: Stage) -> None:
+    variables, message = WRONG[what]
+    valid = {"LISTEN_BOOTSTRAP_SERVERS": "127.0.0.1:9", "LISTEN_EVENT_HUB": "x", "LISTEN_SIGN_IN": "none"}
+    arguments = ["--config=/nowhere.toml"] if what == "the file" else []
+    process = subprocess.run(
+        [sys.executable, "-m", "gateway", "listen", *arguments],
+        env=stage.variables | QUICK | valid | variables,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=patience.seconds(30),
+        check=False,
+    )
+    assert process.returncode == 1 and message in process.stderr
+    assert "hint: " in process.stderr and "swordfish" not in process.stderr
