@@ -10,7 +10,7 @@ from typing import NoReturn
 import click
 
 from gateway import __version__
-from gateway.errors import CallError, Failed, RotationError, Unclear, Unknown
+from gateway.errors import CallError, Failed, RotationError, Unknown
 from gateway.host.report import Stderr
 from gateway.host.streams import forgiving_streams
 from gateway.secret import masked
@@ -122,7 +122,7 @@ def main() -> None:
     except RotationError as error:
         _end(error)
     except CallError as error:
-        _end((Unknown if _may_have_changed(error) else Failed)(str(error), error.hint))
+        _end((Unknown if error.may_have_changed else Failed)(str(error), error.hint))
     except Exception as error:
         if os.environ.get("ROTATION_TRACEBACK"):
             package.error("%s", traceback.format_exc())
@@ -133,16 +133,6 @@ def main() -> None:
 def _end(error: RotationError) -> NoReturn:
     click.echo(masked(f"error: {error}" + (f"\nhint: {error.hint}" if error.hint else "")), err=True)
     sys.exit(error.exit_code)
-
-
-def _may_have_changed(error: CallError) -> bool:
-    """Whether the answer is missing to what may have changed something, in Key Vault or in Keeper."""
-    from gateway.azure.key_vault.calls import MaybeDone
-
-    writes = ("create_secret", "update_secret", "delete_secret", "add_file", "file upload")
-    return isinstance(error, MaybeDone) or (
-        isinstance(error, Unclear) and error.place in [f"Keeper {write}" for write in writes]
-    )
 
 
 if __name__ == "__main__":

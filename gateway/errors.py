@@ -17,6 +17,7 @@ A `CallError` that nobody handles becomes `Failed` before the first write and `U
 
 from __future__ import annotations
 
+KEEPER = "Keeper"
 PERMISSION_HINT = "check the permissions that docs/permissions.md names for this script"
 
 
@@ -53,6 +54,10 @@ class Unknown(RotationError):
 class CallError(Exception):
     """One call to a service failed. ``place`` names the service and the call, never a value."""
 
+    service = ""
+    """who was asked, where a caller has to know; so far `KEEPER`"""
+    may_have_changed = False
+    """whether what was asked for changes something there, and may have happened"""
     default_hint = "run it again later; where it stays so, check the network between this host and the service"
 
     def __init__(self, place: str, what: str, hint: str = "") -> None:
@@ -74,12 +79,18 @@ class NotSent(CallError):
 class Unclear(CallError):
     """The request left, and no usable answer came: it may have taken effect."""
 
+    def __init__(self, place: str, what: str, hint: str = "", *, may_have_changed: bool = False) -> None:
+        super().__init__(place, what, hint)
+        self.may_have_changed = may_have_changed
+
 
 class Refused(CallError):
     """The service answered with an error.
 
     ``status`` is the HTTP status, ``code`` the service's own error code, ``retry_after`` seconds or None.
     """
+
+    kind_of_status = "HTTP"
 
     def __init__(
         self,
@@ -93,7 +104,7 @@ class Refused(CallError):
         hint: str = "",
     ) -> None:
         said = " ".join(part for part in (code, message) if part)
-        super().__init__(place, f"HTTP {status} {said}".rstrip(), hint or _hint(status, throttled))
+        super().__init__(place, f"{self.kind_of_status} {status} {said}".rstrip(), hint or _hint(status, throttled))
         self.status = status
         self.code = code
         self.throttled = throttled

@@ -38,6 +38,12 @@ _HINTS = {
 }
 
 
+class RefusedCommand(Refused):
+    """The server answered with an error: ``status`` is its number."""
+
+    kind_of_status = "error"
+
+
 class MongoServer:
     """One server or replica set.
 
@@ -98,7 +104,7 @@ class MongoServer:
                 _sign_in(client, place)
             return dict(client[database].command(name, value, **more))
         except errors.OperationFailure as error:
-            raise Refused(place, error.code or 0, hint=_HINTS.get(error.code or 0, "")) from None
+            raise RefusedCommand(place, error.code or 0, hint=_HINTS.get(error.code or 0, "")) from None
         except errors.ServerSelectionTimeoutError:
             raise NotSent(place, "no server answers", "check mongodb_uri, the network, DNS and TLS") from None
         except errors.ConfigurationError as error:

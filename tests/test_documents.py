@@ -180,7 +180,7 @@ def test_every_message_of_a_destination_is_explained(module: str) -> None:
         ("gateway/mongodb", "mongodb.md"),
         ("gateway/kinds/mongodb_user", "mongodb.md"),
         ("gateway/kinds/published_password", "publish-password.md"),
-        ("gateway/kinds/value_template", "publish-password.md"),
+        ("gateway/keeper/value_template", "publish-password.md"),
     ],
 )  # fmt: skip
 def test_every_message_about_a_password_is_explained(module: str, page: str) -> None:

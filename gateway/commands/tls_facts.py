@@ -24,7 +24,7 @@ def bundle_of(secret: TlsSecret, value: Secret) -> Bundle:
     Raises:
         Failed: it is none, or the key cannot leave the vault.
     """
-    from gateway.model.x509 import read_secret
+    from gateway.model.x509 import WrongPassword, read_secret
 
     if not secret.is_tls:
         kind = repr(secret.content_type) if secret.content_type else "none"
@@ -33,7 +33,7 @@ def bundle_of(secret: TlsSecret, value: Secret) -> Bundle:
         return read_secret(value.reveal(), secret.content_type)
     except Failed as error:
         hint = error.hint
-        if "password" in error.message:
+        if isinstance(error, WrongPassword):
             hint = "a PFX in a vault must be without a password: set it anew with keeper-rotation tls-secret create"
         raise Failed(f"{secret.place.name}: {error.message}", hint) from None
 

@@ -13,6 +13,10 @@ import filelock
 from gateway.errors import Failed
 
 
+class LockHeld(Failed):
+    """Another run on this host is at work on the same thing."""
+
+
 class RecordLock:
     """The lock of one record, held until the process ends.
 
@@ -21,7 +25,8 @@ class RecordLock:
         record_uid: the record.
 
     Raises:
-        Failed: another run holds it, or the directory cannot be used.
+        LockHeld: another run holds it.
+        Failed: the directory cannot be used.
     """
 
     def __init__(self, directory: str, record_uid: str) -> None:
@@ -34,7 +39,7 @@ class RecordLock:
             self._lock = filelock.FileLock(place / f"{name}.lock")
             self._lock.acquire(timeout=0)
         except filelock.Timeout:
-            raise Failed(
+            raise LockHeld(
                 f"another run is at work on record {record_uid}; nothing was changed",
                 "wait for it; a run ends after ROTATION_DEADLINE_SECONDS at the latest",
             ) from None

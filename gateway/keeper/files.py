@@ -38,7 +38,7 @@ class HalfAttached(Unclear):
     def __init__(self, error: CallError, attachment_uid: str) -> None:
         what = str(error).removeprefix(f"{error.place}: ")
         hint = "look at the record's files: one that cannot be opened has no content, and can be deleted"
-        super().__init__(error.place, f"{what} (file {attachment_uid})", hint)
+        super().__init__(error.place, f"{what} (file {attachment_uid})", hint, may_have_changed=True)
         self.attachment_uid = attachment_uid
 
 

@@ -99,6 +99,7 @@ class Folders:
             "Keeper create_secret",
             f"whether record {payload.recordUid} was created cannot be told: {lost}",
             "look for it in the shared folder before you run this again",
+            may_have_changed=True,
         )
 
     def _is_there(self, uid: str) -> bool:

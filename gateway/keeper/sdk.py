@@ -15,10 +15,11 @@ from keeper_secrets_manager_core.configkeys import ConfigKeys
 from keeper_secrets_manager_core.dto.payload import KSMHttpResponse
 from keeper_secrets_manager_core.storage import InMemoryKeyValueStorage
 
-from gateway.errors import CallError, Failed, Refused, Unclear
+from gateway.errors import KEEPER, CallError, Failed, Refused, Unclear
 from gateway.host.http import Http, json_object, retry_after
 
 T = TypeVar("T")
+_CHANGES = ("create_secret", "update_secret", "delete_secret", "add_file")
 
 
 class Keeper:
@@ -42,7 +43,12 @@ class Keeper:
         Raises:
             NotSent, Refused, Unclear
         """
-        return self.http.patiently(lambda: self._sorted(f"Keeper {endpoint}", call), repeat_unclear=repeat_unclear)
+        try:
+            return self.http.patiently(lambda: self._sorted(f"Keeper {endpoint}", call), repeat_unclear=repeat_unclear)
+        except CallError as error:
+            error.service = KEEPER
+            error.may_have_changed = isinstance(error, Unclear) and endpoint in _CHANGES
+            raise
 
     def post(self, endpoint: str, payload: Any) -> bytes:
         """One request that the SDK has prepared, for what it has no method that fits; the answer, decrypted.

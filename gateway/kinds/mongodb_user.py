@@ -23,8 +23,8 @@ from gateway.errors import Failed
 from gateway.host.http import Http
 from gateway.keeper.admin import Places
 from gateway.keeper.record import VaultRecord
+from gateway.keeper.value_template import rendered
 from gateway.kinds.registry import MONGODB_USER
-from gateway.kinds.value_template import rendered
 from gateway.model.clouds import Cloud
 from gateway.model.credential import AdminCredential, HandOver, LiveCredential, Minted, Target
 from gateway.model.fields import DEFAULTS

@@ -33,8 +33,8 @@ from gateway.keeper.admin import Places
 from gateway.keeper.checks import check_editable, check_labels, read_record
 from gateway.keeper.parameters import Params
 from gateway.keeper.save import Labels, Save
+from gateway.keeper.value_template import rendered
 from gateway.kinds.registry import PUBLISHED_PASSWORD
-from gateway.kinds.value_template import rendered
 from gateway.model.ledger import Ledger, read_ledger
 from gateway.model.policy import read_policy
 from gateway.secret import Secret

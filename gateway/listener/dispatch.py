@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
 
+from gateway import errors
 from gateway.errors import CallError, Failed, RotationError
 from gateway.host.report import Report
 from gateway.keeper.record import VaultRecord
@@ -127,7 +128,7 @@ class Dispatcher:
         try:
             self._finish(job, self._try(job.event, record))
         except (CallError, RotationError) as error:
-            if isinstance(error, CallError) and error.place.startswith("Keeper "):
+            if isinstance(error, CallError) and error.service == errors.KEEPER:
                 self._wait_for_keeper(job, error)
             else:
                 self._again(job, record, error)

@@ -138,18 +138,23 @@ def _load_secret(value: str) -> pkcs12.PKCS12KeyAndCertificates:
         raise Failed("the secret is neither PFX nor PEM", "name a secret of the type certificate") from None
 
 
+class WrongPassword(Failed):
+    """A file is protected by another password than the one given."""
+
+
 def read_pfx(content: bytes, password: str) -> Bundle:
     """A PFX file.
 
     Raises:
-        Failed: the password is wrong, it is no PFX, has no private key, or the key is another certificate's.
+        WrongPassword: that is so.
+        Failed: it is no PFX, has no private key, or the key is another certificate's.
     """
     try:
         # A PFX without a password comes in two kinds: with an empty one, and with none.
         found = _load_pfx(content, password.encode() or None) if password else _load_unprotected(content)
     except ValueError as error:
         if "password" in str(error).lower() or "mac" in str(error).lower():
-            raise Failed("PFX: the password is wrong", "give the password that the file was made with") from None
+            raise WrongPassword("PFX: the password is wrong", "give the password that the file was made with") from None
         raise Failed("PFX: the file cannot be read", "give a PKCS #12 file (.pfx, .p12)") from None
     except TypeError:
         raise Failed("PFX: the file cannot be read", "give a PKCS #12 file (.pfx, .p12)") from None

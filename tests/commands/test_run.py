@@ -151,8 +151,12 @@ def test_usage(what: str, stage: Stage) -> None:
 
 # What nobody handled: the error, the exit code, and what is said.
 UNHANDLED = {
-    "a change in Key Vault": ("MaybeDone('Key Vault x', 'HTTP 503')", 3, "Key Vault x: HTTP 503"),
-    "a change in Keeper": ("Unclear('Keeper create_secret', 'HTTP 503')", 3, "Keeper create_secret: HTTP 503"),
+    "a change in Key Vault": ("Unclear('Key Vault x', 'HTTP 503', may_have_changed=True)", 3, "Key Vault x: HTTP 503"),
+    "a change in Keeper": (
+        "Unclear('Keeper create_secret', 'HTTP 503', may_have_changed=True)",
+        3,
+        "Keeper create_secret: HTTP 503",
+    ),
     "a read": ("Unclear('Keeper get_secret', 'HTTP 503')", 1, "Keeper get_secret: HTTP 503"),
     "a change that was refused": ("Refused('Key Vault x', 403)", 1, "Key Vault x: HTTP 403"),
     "a change that was not sent": ("NotSent('Keeper create_secret', 'no connection')", 1, "no connection"),
@@ -162,7 +166,6 @@ PLANTED = """
 import click
 from gateway.__main__ import cli, main
 from gateway.errors import NotSent, Refused, Unclear
-from gateway.azure.key_vault.calls import MaybeDone
 @cli.command()
 def planted():
     raise {}

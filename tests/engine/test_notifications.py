@@ -202,6 +202,6 @@ finally:
 
 def test_what_is_not_asked_for_is_not_loaded(stage: Stage) -> None:
     (stage.folder / "wrapper.py").write_text(LOADED.format(script=str(SCRIPT)))
-    outcome = stage.finish(stage.start(script=stage.folder / "wrapper.py"))
+    outcome = stage.finish(stage.start(script=stage.folder / "wrapper.py", new=True))
     assert outcome.code == 0
     assert "loaded:" in outcome.stderr.splitlines()

@@ -122,7 +122,7 @@ class DiscoverStage(Stage):
     def command(self, *arguments: str, given: str | None = None, encoding: str = "utf-8", **variables: str) -> Outcome:
         """Run the operator's command, the victim of kill faults; no secret in what it prints or leaves behind."""
         text = None if given is None else given.encode(encoding)
-        process = Forked(("-m", "gateway", *arguments), self.variables | variables, text, self.folder, ROOT)
+        process = Forked(("-m", "gateway", *arguments), self.variables | variables, text, self.streams, ROOT)
         self.sandbox.victim = process
         outcome = self.outcome_of(process, LONGEST)
         assert outcome.code is not None and "Traceback" not in outcome.stderr and not self.sandbox.errors, (

@@ -47,7 +47,7 @@ class Scene(CertificateStage):
     def command(self, *arguments: str, stdin: str = "", **variables: str) -> Forked:
         """Start ``keeper-rotation``; it is the victim of kill faults."""
         given, environment = stdin.encode(), self.variables | variables
-        self.sandbox.victim = process = Forked(("-m", "gateway", *arguments), environment, given, self.folder, ROOT)
+        self.sandbox.victim = process = Forked(("-m", "gateway", *arguments), environment, given, self.streams, ROOT)
         return process
 
     def ended(self, process: Forked, code: int) -> tuple[str, str]:

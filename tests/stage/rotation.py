@@ -69,6 +69,8 @@ class Stage:
         self.at = self.sandbox.furnish(**furnish)
         self.destinations: Destinations | None = None
         self.attached = [self.at.admin_record_uid] if attach_admin else []
+        self.streams = self.folder / "streams"
+        self.streams.mkdir()
         self.home = self.folder / "home"
         self.home.mkdir()
         keeper = self.folder / "keeper"
@@ -129,10 +131,10 @@ class Stage:
                 quarter of the time.
         """
         given, environment = self.line() if line is None else line, self.variables | variables
-        if new:
+        if new or "PYTHONPATH" in environment:  # what that names is loaded while a process begins
             self.sandbox.victim = process = _new(script, given, environment, self.home)
         else:
-            self.sandbox.victim = process = Forked((str(script),), environment, given, self.folder, self.home)
+            self.sandbox.victim = process = Forked((str(script),), environment, given, self.streams, self.home)
         return process
 
     def finish(self, process: Process, seconds: float = LONGEST) -> Outcome:

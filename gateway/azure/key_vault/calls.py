@@ -31,10 +31,6 @@ VAULTS_API_VERSION = "2026-02-01"
 _NO_ANSWER = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
-class MaybeDone(Unclear):
-    """What was asked for would have changed the vault, and it may have."""
-
-
 class _Unreadable(Unclear):
     def worth_another_try(self) -> bool:
         return False
@@ -109,7 +105,7 @@ class KeyVaultCalls:
 
     def _unclear(self, what: str) -> Unclear:
         is_read = getattr(self._last, "method", "GET") == "GET"
-        return (Unclear if is_read else MaybeDone)(self._place, what)
+        return Unclear(self._place, what, may_have_changed=not is_read)
 
     def listed(self, listing: Any, read: Callable[[Any], T]) -> Iterator[T]:
         """Every entry of a list that comes in pages, as ``read`` makes it of Microsoft's. Raises CallError."""
@@ -132,13 +128,13 @@ class KeyVaultCalls:
         Raises:
             CallError
         """
-        lost: list[MaybeDone] = []
+        lost: list[Unclear] = []
 
         def attempt() -> T:
             try:
                 return self._translated(call, tells)
-            except MaybeDone as error:
-                lost.append(error)
+            except Unclear as error:
+                lost.extend([error] if error.may_have_changed else [])
                 raise
 
         try:

@@ -11,7 +11,7 @@ from gateway.commands.progress import progress
 from gateway.commands.session import Session
 from gateway.commands.tls_facts import facts_at
 from gateway.errors import CallError, Failed, Incomplete, RotationError, Unclear, Unknown
-from gateway.host.lock import RecordLock
+from gateway.host.lock import LockHeld, RecordLock
 from gateway.keeper.vault import Vault
 
 _SHOWN = 5
@@ -31,9 +31,7 @@ def one_at_a_time(lock_dir: str) -> RecordLock:
     """Before the records are read, where some may be made. Raises Failed: another run on this host is at it."""
     try:
         return RecordLock(lock_dir, "discover --create")
-    except Failed as error:
-        if "another run" not in error.message:
-            raise
+    except LockHeld:
         raise Failed("another run on this host makes records", "wait for it, and run this again") from None
 
 
