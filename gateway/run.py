@@ -145,7 +145,7 @@ class _Run:
         # What the Gateway handed over says whom to tell when the vault itself cannot be reached.
         self._value = next((each.get for each in params.attached if each.uid == params.record_uid), self._value)
         self._http = Http(settings.request_timeout, deadline)
-        host = Host(settings, self._http, Vault(find_ksm_config(), self._http))
+        host = Host(settings, self._http, deadline, Vault(find_ksm_config(), self._http))
         self._task = self._begin(params, host, self._report)
         self._value = self._task.record.value
         self._report.result = self._task.run()

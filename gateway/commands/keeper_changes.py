@@ -31,7 +31,7 @@ def save(session: Session, record: VaultRecord, values: Mapping[str, str], label
         Failed: the record is as before.
         Unknown: that cannot be told.
     """
-    saving = Save(session.vault, session.http.deadline, record, values, labels, lambda _: False)
+    saving = Save(session.vault, session.deadline, record, values, labels, lambda _: False)
     saving.run()
     return saving.record
 
@@ -87,12 +87,12 @@ def attach(session: Session, record: VaultRecord, call: Callable[[], VaultRecord
 def _put_back(session: Session, before: VaultRecord, error: HalfAttached, added: str) -> RotationError:
     """The error to raise, once a file without content is gone."""
     try:
-        with session.http.deadline.taking_back():
+        with session.deadline.taking_back():
             fresh = session.vault.read([before.uid])[before.uid]
             if added and fresh.has(added):
                 fresh.set(added, before.value(added))
             if any(each.uid == error.attachment_uid for each in fresh.attachments()):
-                session.vault.detach(fresh, [error.attachment_uid])
+                session.files.detach(fresh, [error.attachment_uid])
     except (CallError, KeyError) as second:
         return Incomplete(f"{error}; it may be there without content: {second}", _AGAIN)
     return Failed(f"nothing was attached: {error}", CallError.default_hint)

@@ -50,7 +50,7 @@ class NewRecord:
     notes: str = NOTES
 
     def fields(self) -> list[NewField]:
-        """For `Vault.create`."""
+        """For `Folders.create`."""
         own: list[NewField] = [("login", "login", self.login)]
         own += [("password", "password", self.password)] if self.password else []
         return own + [(label, KINDS[label], value) for label, value in self.values.items()]

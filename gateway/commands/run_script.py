@@ -49,7 +49,7 @@ def run_script(
     settings = read_settings()
     http = Http(settings.request_timeout, Deadline(settings.deadline, settings.retry_base))
     vault = Vault(find_ksm_config(), http)
-    line = gateway_line(vault, record_uid, list(attached), configuration_uid, due_now=now, by_hand=True)
+    line = gateway_line(vault.read([]), record_uid, list(attached), configuration_uid, due_now=now, by_hand=True)
     http.session.close()
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         # Ctrl-C reaches the script as well, which ends and says what had happened by then.

@@ -17,8 +17,10 @@ from gateway.host.lock import RecordLock
 from gateway.host.settings import Settings, read_settings
 from gateway.keeper.admin import Places, choose_admin
 from gateway.keeper.config import find_ksm_config
-from gateway.keeper.parameters import AttachedRecord, Params, configuration_of, flat, readable
-from gateway.keeper.record import VaultRecord
+from gateway.keeper.files import Files
+from gateway.keeper.folders import Folders
+from gateway.keeper.parameters import Params, configuration_of, flat, readable
+from gateway.keeper.record import AttachedRecord, VaultRecord
 from gateway.keeper.vault import Vault
 from gateway.model.clouds import CLOUDS
 from gateway.model.credential import AdminCredential
@@ -34,11 +36,18 @@ class Session:
 
     settings: Settings
     http: Http
+    deadline: Deadline
     vault: Vault
+    folders: Folders
     records: dict[str, VaultRecord]
     admin: AdminCredential
     azure: Azure
     locks: dict[str, RecordLock] = field(default_factory=dict)
+
+    @property
+    def files(self) -> Files:
+        """The files of the records."""
+        return Files(self.vault.keeper, self.vault.read)
 
     def record(self, uid: str) -> VaultRecord:
         """The record with this uid. Raises Failed."""
@@ -68,7 +77,7 @@ class Session:
             Failed: there is none, or several have this name.
             CallError
         """
-        folders = self.vault.folders()
+        folders = self.folders.all()
         found = [folder.uid for folder in folders if given == folder.uid]
         found = found or [folder.uid for folder in folders if given == folder.name]
         if len(found) == 1:
@@ -88,7 +97,8 @@ def open_session(credential_uid: str, configuration_uid: str, cloud: str) -> Ses
     """
     logging.lastResort = None  # what libraries warn about may quote a request
     settings = read_settings()
-    http = Http(settings.request_timeout, Deadline(settings.deadline, settings.retry_base))
+    deadline = Deadline(settings.deadline, settings.retry_base)
+    http = Http(settings.request_timeout, deadline)
     vault = Vault(find_ksm_config(), http)
     records = vault.read([])
     admin = choose_admin(Places(_params(records, credential_uid, configuration_uid), None, vault))
@@ -96,7 +106,7 @@ def open_session(credential_uid: str, configuration_uid: str, cloud: str) -> Ses
         azure = Azure(http, CLOUDS[cloud], admin, begin_with=CLOUDS[cloud].arm)
     except CallError as error:
         raise Failed(f"admin credential, {admin.source}: {error}", error.hint) from None
-    return Session(settings, http, vault, records, admin, azure)
+    return Session(settings, http, deadline, vault, Folders(vault.keeper, vault.read), records, admin, azure)
 
 
 def _params(records: dict[str, VaultRecord], credential_uid: str, configuration_uid: str) -> Params:

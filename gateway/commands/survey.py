@@ -12,6 +12,7 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from gateway.azure.key_vault.calls import VAULTS_API_VERSION, vault_url
+from gateway.commands.output import warn
 from gateway.commands.session import Session
 from gateway.errors import CallError, Failed, Refused
 from gateway.host.background import side_by_side
@@ -105,10 +106,25 @@ class Survey:
 
     def _counted(self, items: Iterable[T]) -> Iterator[T]:
         for item in items:
-            if over := self.session.http.deadline.over():
+            if over := self.session.deadline.over():
                 raise Failed(over, "a larger ROTATION_DEADLINE_SECONDS lets it read the rest")
             self.seen += 1
             yield item
+
+
+def all_vaults(session: Session) -> list[tuple[str, str]]:
+    """Address and resource id of all vaults that the credential can see; a subscription that refuses is a warning.
+
+    Raises:
+        Failed: there is none.
+    """
+    survey = Survey(session)
+    found = survey.seen_vaults()
+    for warning in survey.warnings:
+        warn(warning)
+    if not found:
+        raise Failed("no vault can be seen", f"name one with --vault, or {READER}")
+    return found
 
 
 def _known_by_id(entry: dict[str, Any]) -> dict[str, Any]:

@@ -128,15 +128,15 @@ class ApiConnection(Destination):
         if not path:
             return [f"{self.address}: the connection has no test, so it was not tested"]
         method = str(links[0].get("method") or "GET").upper()
-        for attempt in range(1, reach.http.deadline.TRIES + 1):
+        for attempt in range(1, reach.deadline.TRIES + 1):
             try:
                 reach.azure.arm.send(method, path, "", any_body=True)  # the body is the connector's own
                 return []
             except CallError as error:
                 # What it signs in to may be a replica that does not know the secret yet.
-                if attempt == reach.http.deadline.TRIES:
+                if attempt == reach.deadline.TRIES:
                     raise self._failed(error) from None
-                reach.http.deadline.pause(reach.http.deadline.retry_base * 2 ** (attempt - 1))
+                reach.deadline.pause(reach.deadline.retry_base * 2 ** (attempt - 1))
         return []
 
     def _failed(self, error: CallError) -> CallError:

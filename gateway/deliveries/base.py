@@ -7,25 +7,47 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from gateway.azure.sign_in import Azure
+from gateway.azure.arm import Arm
 from gateway.errors import Failed
+from gateway.host.deadline import Deadline
 from gateway.host.http import Http
-from gateway.keeper.parameters import AttachedRecord
-from gateway.keeper.vault import Vault
+from gateway.keeper.record import AttachedRecord, KeepsRecords
 from gateway.model.clouds import Cloud
 from gateway.model.credential import HandOver, generation
 from gateway.secret import Secret
 
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+
+
+class SignedIn(Protocol):
+    """What a destination asks of the signed-in admin credential (`gateway.azure.sign_in.Azure`)."""
+
+    @property
+    def cloud(self) -> Cloud:
+        """Where it is signed in."""
+
+    @property
+    def arm(self) -> Arm:
+        """Resource Manager."""
+
+    def token(self, scope: str) -> Secret:
+        """An access token for a service. Raises Failed, CallError."""
+
+    def credential(self) -> TokenCredential:
+        """This sign-in in the shape that Microsoft's clients ask for."""
+
 
 @dataclass(frozen=True)
 class Reach:
-    """What a destination may use: the session, the signed-in admin credential, the vault, the attached records."""
+    """What a destination may use: session, deadline, the signed-in admin credential, the vault, attached records."""
 
     http: Http
-    signed_in: Azure | None
-    vault: Vault
+    deadline: Deadline
+    signed_in: SignedIn | None
+    vault: KeepsRecords
     attached: tuple[AttachedRecord, ...]
     record_uid: str
     hand_over: HandOver
@@ -33,7 +55,7 @@ class Reach:
     """whether a Key Vault secret is among the destinations"""
 
     @property
-    def azure(self) -> Azure:
+    def azure(self) -> SignedIn:
         """The signed-in admin credential; None only where every destination is in Keeper, and asks for none."""
         if self.signed_in is None:
             raise Failed("admin credential: none is signed in", "attach one to the script")

@@ -13,7 +13,6 @@ from typing import TypeVar
 from gateway.deliveries.base import Delivery, Destination, Reach, same_place
 from gateway.errors import PERMISSION_HINT, CallError, Failed, RotationError, Unclear
 from gateway.host.background import Aside
-from gateway.host.deadline import Deadline
 
 T = TypeVar("T")
 
@@ -29,7 +28,7 @@ class Deliveries:
     def __init__(self, destinations: list[Destination], holds: dict[str, str], reach: Reach) -> None:
         self._destinations = destinations
         self._reach = reach
-        self._deadline: Deadline = reach.http.deadline
+        self._deadline = reach.deadline
         noted = {same_place(address): generation for address, generation in holds.items()}
         places = {destination.address: same_place(destination.address) for destination in destinations}
         self.holds = {address: noted[place] for address, place in places.items() if place in noted}

@@ -57,7 +57,7 @@ class KeeperField(Destination):
         revision: int | None = None
         for attempt in range(_TRIES):
             if attempt:
-                reach.http.deadline.pause(reach.http.deadline.retry_base)
+                reach.deadline.pause(reach.deadline.retry_base)
             record = self._read(reach)
             if record.value(self.label) == wanted:
                 return Done()

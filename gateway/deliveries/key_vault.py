@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from gateway.azure.key_vault.calls import KeyVaultCalls
 from gateway.deliveries.base import Delivery, Destination, Done, Reach, refuse
+from gateway.deliveries.tags import KEY, RECORD
 from gateway.errors import Failed, Refused, Unclear
 from gateway.model.clouds import Cloud
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ROLE = "Key Vault Secrets Officer"
-# Tags of ours on a version; all tags can be read by whoever may list secrets.
-RECORD, KEY = "keeper-record", "keeper-key-id"
 _MOST_TAGS = 15
 
 _HINTS = {

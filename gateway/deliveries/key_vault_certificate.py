@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from gateway.azure.key_vault.certificates import HINTS, CertificateVault, check_free
 from gateway.azure.key_vault.ids import CertificateId
 from gateway.deliveries.base import Delivery, Destination, Done, Reach, same_place
-from gateway.deliveries.key_vault import KEY, RECORD
+from gateway.deliveries.tags import KEY, RECORD
 from gateway.errors import Failed, Unclear
 from gateway.model.clouds import Cloud
 

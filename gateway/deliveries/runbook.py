@@ -156,13 +156,13 @@ class AutomationRunbook(Destination):
             raise
 
     def _await(self, reach: Reach, name: str, job: dict[str, Any]) -> list[str]:
-        pause = reach.http.deadline.retry_base / 2
+        pause = reach.deadline.retry_base / 2
         while _status(job) not in (*_DONE, *_BAD):
-            if reach.http.deadline.over():
+            if reach.deadline.over():
                 raise Unclear(self.address, f"job {name} is {_status(job)} and not at its end yet")
             if 2 < pause < _POLL_SECONDS:
                 log.info("waiting for job %s of runbook %s", name, self.runbook)
-            reach.http.deadline.pause(max(0.1, pause))
+            reach.deadline.pause(max(0.1, pause))
             pause = min(_POLL_SECONDS, 2 * pause)
             job = reach.azure.arm.get(f"{self.account}/jobs/{name}", "2019-06-01")
         errors = self._errors(reach, name)

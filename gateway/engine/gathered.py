@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.deliveries.distribution import Deliveries
+from gateway.host.deadline import Deadline
 from gateway.host.http import Http
 from gateway.host.settings import Settings
 from gateway.keeper.record import VaultRecord
@@ -16,10 +16,11 @@ from gateway.model.policy import Policy
 
 @dataclass(frozen=True)
 class Host:
-    """What a run has at hand: the host's settings, the session, and the vault."""
+    """What a run has at hand: the host's settings, the session, its end, and the vault."""
 
     settings: Settings
     http: Http
+    deadline: Deadline
     vault: Vault
 
 
@@ -32,4 +33,5 @@ class Gathered:
     target: Target
     known: decisions.Known
     sorted: decisions.Sorted
-    deliveries: Deliveries
+    held: set[str]
+    """generations that a required destination holds"""

@@ -17,8 +17,7 @@ from gateway.engine.gathered import Gathered, Host
 from gateway.engine.maker import Maker, SaveIntent
 from gateway.host.http import Http
 from gateway.keeper.admin import Places, choose_admin, early_admin
-from gateway.keeper.record import VaultRecord
-from gateway.keeper.vault import Vault
+from gateway.keeper.record import ReadsRecords, VaultRecord
 from gateway.model.clouds import Cloud
 from gateway.model.credential import AdminCredential, HandOver, LiveCredential, Minted, Target
 from gateway.model.kind_facts import KindFacts, Outputs
@@ -104,7 +103,7 @@ class Kind(ABC):
         return record.value(self.outputs.key_id).strip().lower()
 
     def published_by_others(
-        self, listing: Sequence[LiveCredential], record: VaultRecord, vault: Vault, policy: Policy
+        self, listing: Sequence[LiveCredential], record: VaultRecord, vault: ReadsRecords, policy: Policy
     ) -> dict[str, str]:
         """Key ids that other records than this one publish, with the record's uid; asked only where it matters.
 

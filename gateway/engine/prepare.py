@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 from gateway.azure.sign_in import Azure
 from gateway.deliveries.base import Destination, Reach
 from gateway.deliveries.distribution import Deliveries
-from gateway.engine.gathered import Gathered, Host
+from gateway.engine.gathered import Host
 from gateway.engine.kind import Kind, Wanted
+from gateway.engine.state import Prepared
 from gateway.errors import CallError, Failed
 from gateway.host.background import Aside
 from gateway.host.http import Http
@@ -22,15 +23,6 @@ from gateway.model.clouds import CLOUDS, Cloud
 from gateway.model.credential import AdminCredential, read_stamp
 from gateway.model.ledger import Ledger, read_ledger
 from gateway.model.policy import read_policy
-
-
-@dataclass(frozen=True)
-class Prepared(Gathered):
-    """All that a rotation decides upon."""
-
-    kind: Kind
-    admin: AdminCredential
-    lock: RecordLock
 
 
 class Preparation:
@@ -94,15 +86,15 @@ class Preparation:
             settled=self._is_settled(),
         )
         self._check_self_rotation(kind, admin, destinations)
-        attached, uid = self._params.attached, self.record.uid
+        host, attached, uid = self._host, self._params.attached, self.record.uid
         hand_over = kind.hand_over()
         versions = bool(hand_over.certificate) or any(each.holds_versions for each in destinations)
         places = replace(self._places, record=self.record)
-        azure = kind.azure or azure_for(destinations, places, self._host.http, self.policy.cloud)
-        reach = Reach(self._host.http, azure, self._host.vault, attached, uid, hand_over, versions)
+        azure = kind.azure or azure_for(destinations, places, host.http, self.policy.cloud)
+        reach = Reach(host.http, host.deadline, azure, host.vault, attached, uid, hand_over, versions)
         deliveries = Deliveries(destinations, ledger.holds, reach)
-        groups = decisions.sort(listing, known)
-        return Prepared(self.record, self.policy, target, known, groups, deliveries, kind, admin, self._lock)
+        groups, held = decisions.sort(listing, known), deliveries.held()
+        return Prepared(self.record, self.policy, target, known, groups, held, deliveries, kind, admin, self._lock)
 
     def _cloud_on_stdin(self) -> Cloud:
         mine = [record for record in self._params.attached if record.uid == self._params.record_uid]

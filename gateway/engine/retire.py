@@ -35,7 +35,7 @@ def make_room(state: State) -> None:
     at = state.at
     left = [key for key in at.sorted.all() if key.key_id not in state.report.removed]
     if at.target.most_live and len(left) >= at.target.most_live:
-        _remove(state, decisions.to_free(at.sorted, at.policy, at.known, at.deliveries.held()), "the app is full")
+        _remove(state, decisions.to_free(at.sorted, at.policy, at.known, at.held), "the app is full")
 
 
 def retire(state: State, new: str, entries: dict[str, Entry], listing: Iterable[LiveCredential]) -> None:

@@ -6,16 +6,28 @@ Only this saves the record of a rotation.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from gateway.engine.gathered import Host
-from gateway.engine.prepare import Prepared
+from gateway.deliveries.distribution import Deliveries
+from gateway.engine.gathered import Gathered, Host
+from gateway.engine.kind import Kind
 from gateway.errors import Failed, Incomplete
+from gateway.host.lock import RecordLock
 from gateway.host.report import Report
 from gateway.keeper.record import VaultRecord
 from gateway.keeper.save import Labels, Save, Saved
-from gateway.model.credential import Minted, stamp
+from gateway.model.credential import AdminCredential, Minted, stamp
 from gateway.model.ledger import Intent, Ledger
+
+
+@dataclass(frozen=True)
+class Prepared(Gathered):
+    """All that a rotation decides upon."""
+
+    deliveries: Deliveries
+    kind: Kind
+    admin: AdminCredential
+    lock: RecordLock
 
 
 class State:
@@ -33,7 +45,7 @@ class State:
         self.at = prepared
         self.host = host
         self.report = report
-        self.deadline = host.http.deadline
+        self.deadline = host.deadline
         self.maker = prepared.kind.maker(prepared, host, self.save_intent)
         self.record = prepared.record
         self.before = {label: prepared.record.value(label) for label in self._written_labels()}

@@ -14,17 +14,26 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import NewConnectionError, ProxyError
 
 from gateway.errors import CallError, NotSent, Refused, Unclear
-from gateway.host.deadline import Deadline
 
 log = logging.getLogger("gateway")
 T = TypeVar("T")
+
+
+class TimeLeft(Protocol):
+    """What a session asks of the run's deadline (`gateway.host.deadline.Deadline`)."""
+
+    def remaining(self) -> float:
+        """Seconds until the run must be over."""
+
+    def wait_before_retry(self, error: CallError, attempt: int) -> bool:
+        """Wait before another try of a call; False where that makes no sense."""
 
 
 @dataclass(frozen=True)
@@ -48,16 +57,16 @@ class Http:
 
     Args:
         request_timeout: seconds for one request.
-        deadline: the end of the run; no request outlives it.
+        time_left: until the end of the run; no request outlives it.
     """
 
-    def __init__(self, request_timeout: float, deadline: Deadline) -> None:
+    def __init__(self, request_timeout: float, time_left: TimeLeft) -> None:
         self.session = requests.Session()
         self.session.mount("https://", _NoDelay())
         # Without this, requests would replace our token by what ~/.netrc says about the host.
         self.session.auth = lambda request: request
         self._request_timeout = request_timeout
-        self.deadline = deadline
+        self._time_left = time_left
         self._server_time: datetime | None = None
         self.latest = datetime.min.replace(tzinfo=UTC)
         """the latest moment that any service has named; this host's clocks may have stood still"""
@@ -65,7 +74,7 @@ class Http:
 
     def timeout(self) -> float:
         """Seconds that the next request may take."""
-        return max(0.1, min(self._request_timeout, self.deadline.remaining()))
+        return max(0.1, min(self._request_timeout, self._time_left.remaining()))
 
     def raw(self, place: str, method: str, url: str, **arguments: Any) -> requests.Response:
         """One request, once, whatever its status. Redirects are not followed: a token goes nowhere else.
@@ -123,7 +132,7 @@ class Http:
             except CallError as error:
                 if isinstance(error, Unclear) and not repeat_unclear:
                     raise
-                if not self.deadline.wait_before_retry(error, attempt):
+                if not self._time_left.wait_before_retry(error, attempt):
                     raise
                 log.info("%s; asking again", error)
             attempt += 1

@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from gateway.errors import Failed
-from gateway.keeper.parameters import AttachedRecord, Params
-from gateway.keeper.record import VaultRecord
-from gateway.keeper.vault import Vault
+from gateway.keeper.parameters import Params
+from gateway.keeper.record import AttachedRecord, ReadsRecords, VaultRecord
 from gateway.model.credential import AdminCredential
 from gateway.secret import Secret
 
@@ -20,7 +19,7 @@ class Places:
 
     params: Params
     record: VaultRecord | None
-    vault: Vault
+    vault: ReadsRecords
 
     def is_target(self, attached: AttachedRecord) -> bool:
         """Whether this is the target's own record, which the Gateway always hands over as well."""

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gateway.errors import CallError, Failed
+from gateway.keeper.files import Files
 from gateway.secret import Secret
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Export:
             content = x509.to_pfx(bundle, self._name, self._password)
         else:
             content = x509.to_pem(bundle)
-        attached = vault.attach(record, self._file, content, FORMS[self.form])
+        attached = _files(vault).attach(record, self._file, content, FORMS[self.form])
         self._attached_to = record.uid
         return attached
 
@@ -96,7 +97,7 @@ class Export:
     def tidy(self, vault: Vault, record: VaultRecord) -> VaultRecord:
         """Remove attachments of ours that the record does not name. Raises CallError."""
         strays = self.strays(record)
-        return vault.detach(record, strays) if strays else record
+        return _files(vault).detach(record, strays) if strays else record
 
     def take_back(self, vault: Vault) -> None:
         """Remove what `attach` put up; where that fails, the next run does."""
@@ -105,6 +106,10 @@ class Export:
         try:
             # Read anew: in the record at hand stands what could not be saved, and detaching would save it.
             fresh = vault.read([self._attached_to])[self._attached_to]
-            vault.detach(fresh, [each.uid for each in fresh.attachments() if each.name == self._file])
+            _files(vault).detach(fresh, [each.uid for each in fresh.attachments() if each.name == self._file])
         except (CallError, KeyError) as error:
             log.warning("the new attachment could not be removed again, the next run does: %s", error)
+
+
+def _files(vault: Vault) -> Files:
+    return Files(vault.keeper, vault.read)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from gateway.errors import Failed
-from gateway.keeper.record import VaultRecord
-from gateway.keeper.vault import Vault
+from gateway.keeper.record import ReadsRecords, VaultRecord
 from gateway.model.kind_facts import KindFacts
 from gateway.model.ledger import Ledger, read_ledger
 
 
-def read_record(vault: Vault, uid: str) -> VaultRecord:
+def read_record(vault: ReadsRecords, uid: str) -> VaultRecord:
     """The PAM User record with this uid.
 
     Raises:

@@ -59,6 +59,7 @@ class Files:
     """The files of the records that one application sees.
 
     Args:
+        keeper: `Vault.keeper`.
         read: `Vault.read`.
     """
 
@@ -66,8 +67,19 @@ class Files:
         self._keeper = keeper
         self._read = read
 
-    def attach(self, record: VaultRecord, name: str, content: bytes, mime: str) -> VaultRecord:
-        """See `Vault.attach`."""
+    def attach(
+        self, record: VaultRecord, name: str, content: bytes, mime: str = "application/octet-stream"
+    ) -> VaultRecord:
+        """Attach ``content`` to ``record`` as a new file, and save the record as it stands with it, in one revision.
+
+        Returns the record as it reads now; the one given is not changed. A file of the same name stays beside it.
+
+        Raises:
+            Failed: this configuration cannot attach files; nothing was sent.
+            NotSent, Refused: the record is as before, also where somebody changed it since it was read.
+            HalfAttached: the record may list the file, perhaps without content.
+            Unclear: the file is attached, but the record could not be read back.
+        """
         upload = self._prepared(record, name, content, mime)
         try:
             url, fields = self._keeper.call("add_file", lambda: self._add_file(upload), repeat_unclear=False)
@@ -81,14 +93,23 @@ class Files:
         return self._read_again(record, "the file is attached")
 
     def download(self, record: VaultRecord, attachment_uid: str) -> bytes:
-        """See `Vault.download`."""
+        """The content of this file of ``record``, which must be freshly read: the address in it expires.
+
+        Raises:
+            CallError: `Refused` with status 403 or 404 where the file has no content.
+            KeyError: the record did not list the file when it was read.
+        """
         file = next((file for file in record.sdk_record.files if file.f["fileUid"] == attachment_uid), None)
         if file is None:
             raise KeyError(attachment_uid)
         return self._keeper.http.patiently(lambda: self._fetched(file))
 
     def detach(self, record: VaultRecord, uids: Iterable[str]) -> VaultRecord:
-        """See `Vault.detach`."""
+        """Remove these files from ``record``, and save it as it stands; returns it as it reads now.
+
+        Raises:
+            NotSent, Refused, Unclear: as `Vault.save`; the record given is not changed.
+        """
         removed = list(uids)
         # A copy: after an error the caller's record is as it was.
         changed = copy.deepcopy(record.sdk_record)

@@ -35,6 +35,7 @@ class Folders:
     """The folders that one application sees.
 
     Args:
+        keeper: `Vault.keeper`.
         read: `Vault.read`.
     """
 
@@ -45,18 +46,37 @@ class Folders:
         """as they were last; a folder keeps its uid and its key"""
 
     def all(self) -> list[SharedFolder]:
-        """See `Vault.folders`."""
+        """The shared folders that the application sees, and the folders inside them.
+
+        Raises:
+            CallError
+        """
         return [SharedFolder(folder.folder_uid, folder.name, folder.parent_uid) for folder in self._folders()]
 
     def check(self, folder_uid: str) -> None:
-        """See `Vault.check_folder`."""
+        """A record can be created there, as far as can be told before it is tried.
+
+        Raises:
+            Failed: this configuration cannot create records, or the folder cannot be seen.
+            CallError
+        """
         self._keeper.check_owner_key("no record can be created")
         _shared(self._folders(), folder_uid)
 
-    def create(self, folder_uid: str, title: str, kind: str, fields: Sequence[NewField], notes: str) -> str:
-        """See `Vault.create`."""
+    def create(self, folder_uid: str, title: str, record_type: str, fields: Sequence[NewField], notes: str = "") -> str:
+        """Create a record in a folder, and return its uid. After a lost answer it is looked for; one is made at most.
+
+        Args:
+            fields: label, Keeper's type and value of each. Those without a label of their own (empty, or the type
+                itself, such as ``login``) become standard fields, the others custom fields.
+
+        Raises:
+            Failed: this configuration cannot create records, the folder cannot be seen, or not be edited.
+            NotSent, Refused: no record was made.
+            Unclear: a record with the uid in the message may have been made.
+        """
         self._keeper.check_owner_key("no record can be created")
-        content = _content(title, kind, fields, notes)
+        content = _content(title, record_type, fields, notes)
         if all(folder.folder_uid != folder_uid for folder in self._seen):
             self._folders()
         shared = _shared(self._seen, folder_uid)

@@ -12,12 +12,11 @@ import json
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from gateway.errors import Failed
-from gateway.keeper.record import VaultRecord
-from gateway.keeper.vault import Vault
+from gateway.keeper.record import AttachedRecord, VaultRecord
 from gateway.secret import Secret, mask
 
 # A record has at most a few hundred kilobytes; more is not the Gateway's.
@@ -27,22 +26,6 @@ _HOW = (
     "the Keeper Gateway passes this line when the script is attached to a PAM User record; "
     "by hand use: keeper-rotation run SCRIPT --record=UID"
 )
-
-
-@dataclass(frozen=True)
-class AttachedRecord:
-    """A record as the Gateway hands it over: flat, read-only, keys are labels (or field types, where unlabelled)."""
-
-    uid: str
-    title: str
-    values: Mapping[str, str] = field(repr=False)
-
-    def get(self, label: str) -> str:
-        """The value under ``label``, or under its first numbered duplicate (``label2``, ``label_2``); else empty."""
-        if found := self.values.get(label):
-            return found
-        numbered = re.compile(re.escape(label) + r"[ _]?\d+")
-        return next((value for key, value in self.values.items() if value and numbered.fullmatch(key)), "")
 
 
 @dataclass(frozen=True)
@@ -157,7 +140,7 @@ def _plain(value: Any) -> str:
 
 
 def gateway_line(
-    vault: Vault,
+    visible: Mapping[str, VaultRecord],
     record_uid: str,
     attached: list[str],
     configuration_uid: str,
@@ -167,10 +150,12 @@ def gateway_line(
 ) -> bytes:
     """The line that the Gateway pipes into a script attached to this record; ``due_now`` and ``by_hand`` are ours.
 
+    Args:
+        visible: all records that the host's Keeper application can read, by uid.
+
     Raises:
-        Failed, CallError
+        Failed
     """
-    visible = vault.read([])
     record = readable(visible, record_uid)
     configuration = configuration_of(visible, configuration_uid)
     extra = [readable(visible, uid) for uid in dict.fromkeys((*record.attached_to_scripts(), *attached))]
@@ -189,7 +174,7 @@ def gateway_line(
     return _encoded(params | {key: True for key, wanted in ours.items() if wanted}).encode() + b"\n"
 
 
-def readable(visible: dict[str, VaultRecord], uid: str) -> VaultRecord:
+def readable(visible: Mapping[str, VaultRecord], uid: str) -> VaultRecord:
     """The record with this uid. Raises Failed."""
     if uid not in visible:
         hint = "check the uid (22 characters), and share its folder with the application of this host"
@@ -197,7 +182,7 @@ def readable(visible: dict[str, VaultRecord], uid: str) -> VaultRecord:
     return visible[uid]
 
 
-def configuration_of(visible: dict[str, VaultRecord], uid: str) -> VaultRecord | None:
+def configuration_of(visible: Mapping[str, VaultRecord], uid: str) -> VaultRecord | None:
     """The PAM configuration with this uid, or the only one there is. Raises Failed."""
     found = [record for record in visible.values() if record.kind.startswith("pam") and "Configuration" in record.kind]
     if uid:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Protocol
 
 from gateway.model.fields import KINDS
 from gateway.secret import Secret, mask
@@ -60,9 +60,9 @@ class VaultRecord:
     def fields_in_order(self) -> list[tuple[str, str]]:
         """Label (the field's type where it has none) and first value of every field but the scripts."""
         fields = [field for field in self._fields() if field.get("type") != "script"]
-        for field in fields:
-            if field.get("type") in _HIDDEN:
-                mask(_first(field.get("value")))
+        for each in fields:
+            if each.get("type") in _HIDDEN:
+                mask(_first(each.get("value")))
         return [(field.get("label") or field.get("type") or "", _first(field.get("value"))) for field in fields]
 
     def repeated_labels(self) -> list[str]:
@@ -141,6 +141,22 @@ def _letters(label: str) -> str:
 
 
 @dataclass(frozen=True)
+class AttachedRecord:
+    """A record as the Gateway hands it over: flat, read-only, keys are labels (or field types, where unlabelled)."""
+
+    uid: str
+    title: str
+    values: Mapping[str, str] = field(repr=False)
+
+    def get(self, label: str) -> str:
+        """The value under ``label``, or under its first numbered duplicate (``label2``, ``label_2``); else empty."""
+        if found := self.values.get(label):
+            return found
+        numbered = re.compile(re.escape(label) + r"[ _]?\d+")
+        return next((value for key, value in self.values.items() if value and numbered.fullmatch(key)), "")
+
+
+@dataclass(frozen=True)
 class Attachment:
     """A file of a record; ``size`` in bytes. That it is listed does not say that it has content."""
 
@@ -166,3 +182,17 @@ def attachments_of(sdk_record: Any) -> list[Attachment]:
         )
         for file in sdk_record.files
     ]
+
+
+class ReadsRecords(Protocol):
+    """Where records are read: the vault, or a copy of it."""
+
+    def read(self, uids: Iterable[str]) -> dict[str, VaultRecord]:
+        """The records with these uids that can be read, by uid. No uids: every record. Raises Failed, CallError."""
+
+
+class KeepsRecords(ReadsRecords, Protocol):
+    """Where records are read and saved: `gateway.keeper.vault.Vault`."""
+
+    def save(self, record: VaultRecord) -> None:
+        """Save ``record`` over the revision that it was read at. Raises NotSent, Refused, Unclear."""

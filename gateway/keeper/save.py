@@ -14,8 +14,7 @@ from enum import Enum, auto
 
 from gateway.errors import CallError, Failed, NotSent, Refused, Unknown
 from gateway.host.deadline import Deadline
-from gateway.keeper.record import VaultRecord
-from gateway.keeper.vault import Vault
+from gateway.keeper.record import KeepsRecords, VaultRecord
 
 log = logging.getLogger("gateway")
 
@@ -49,7 +48,7 @@ class Save:
 
     def __init__(
         self,
-        vault: Vault,
+        vault: KeepsRecords,
         deadline: Deadline,
         record: VaultRecord,
         values: Mapping[str, str],

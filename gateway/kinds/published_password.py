@@ -147,11 +147,11 @@ class Publication:
             azure, problem = None, Failed(str(error), error.hint)
             self._refused |= {each: problem for each in destinations if not each.keeper_record}
         form, versions = PUBLISHED_PASSWORD.hand_over, any(each.holds_versions for each in destinations)
-        return Reach(host.http, azure, host.vault, params.attached, self.record.uid, form, versions)
+        return Reach(host.http, host.deadline, azure, host.vault, params.attached, self.record.uid, form, versions)
 
     def _check(self, destinations: list[Destination], reach: Reach) -> None:
         """Find out who cannot be served. Half of the time is for that, so that one who hangs leaves time for others."""
-        deadline = self._host.http.deadline
+        deadline = self._host.deadline
         reserve = deadline.for_work() / 2
         for each, aside in [(each, Aside(partial(each.check, reach))) for each in destinations]:
             try:
@@ -196,7 +196,7 @@ class Publication:
         labels = Labels("login", "rotation_state", "rotation_state")
         values = {"rotation_state": ledger.text(self.record.uid)}
         try:
-            Save(self._host.vault, self._host.http.deadline, self.record, values, labels, lambda key_id: False).run()
+            Save(self._host.vault, self._host.deadline, self.record, values, labels, lambda key_id: False).run()
         except (RotationError, CallError) as error:
             return [Failed(f"what was delivered could not be noted in the record: {error}", error.hint)]
         return []

@@ -11,14 +11,14 @@ import contextlib
 import logging
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from gateway.errors import CallError, Failed, RotationError
-from gateway.listener.dispatch import Dispatcher
 from gateway.listener.health import EVENT_HUB, Health
 from gateway.listener.offsets import Partition
+from gateway.listener.queue import Work
 from gateway.listener.settings import ListenSettings
 from gateway.listener.sign_in import USER, SignIn
 
@@ -43,10 +43,21 @@ _GONE = (KafkaError._ALL_BROKERS_DOWN, KafkaError._AUTHENTICATION)
 _REASONS = (KafkaError._TRANSPORT, KafkaError._RESOLVE, KafkaError._SSL, KafkaError._AUTHENTICATION)
 
 
+class Takes(Protocol):
+    """Who deals with the messages: `gateway.listener.dispatch.Dispatcher`."""
+
+    @property
+    def work(self) -> Work:
+        """What is under way."""
+
+    def take(self, partition: Partition, offset: int, body: bytes | None) -> None:
+        """Deal with a message, or see to it that it is dealt with."""
+
+
 class Intake:
     """The consumer. Everything here runs in the thread that calls `run`."""
 
-    def __init__(self, listen: ListenSettings, sign_in: SignIn, dispatcher: Dispatcher, health: Health) -> None:
+    def __init__(self, listen: ListenSettings, sign_in: SignIn, dispatcher: Takes, health: Health) -> None:
         self._listen = listen
         self._sign_in = sign_in
         self._dispatcher = dispatcher

@@ -25,8 +25,8 @@ def new_http(settings: Settings) -> Http:
     return Http(settings.request_timeout, Deadline(3 * settings.request_timeout, settings.retry_base))
 
 
-class Records(Vault):
-    """The vault to those who only read, from memory.
+class Records:
+    """The vault to those who only read (`gateway.keeper.record.ReadsRecords`), from memory.
 
     Args:
         config: the Keeper configuration as JSON text.
@@ -36,7 +36,6 @@ class Records(Vault):
     """
 
     def __init__(self, config: str, settings: Settings, seconds: float, pause: float) -> None:
-        # Not the base class's: its session and deadline belong to one run, so each reading gets a vault of its own.
         self._config = config
         self._settings = settings
         self._seconds = seconds
@@ -67,12 +66,9 @@ class Records(Vault):
         with self._lock:
             self._until = 0.0
 
-    def save(self, record: VaultRecord) -> None:
-        """Nothing is saved through a copy."""
-        raise NotImplementedError
-
     def _renew(self) -> None:
         self.readings += 1
+        # A session and its deadline belong to one run, so each reading gets a vault of its own.
         http = new_http(self._settings)
         try:
             self._records, self._error = Vault(self._config, http).read([]), None

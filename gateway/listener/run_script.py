@@ -85,9 +85,10 @@ class Rotator:
         """
         http = new_http(self._settings)
         try:
-            line = gateway_line(Vault(self._config, http), record.uid, [], self._configuration, due_now=True)
+            visible = Vault(self._config, http).read([])
         finally:
             http.session.close()
+        line = gateway_line(visible, record.uid, [], self._configuration, due_now=True)
         params = json.loads(base64.b64decode(line)) | {"dueWhileLastRotated": unless_rotated_since}
         return base64.b64encode(json.dumps(params).encode()) + b"\n"
 

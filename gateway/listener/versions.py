@@ -83,7 +83,7 @@ class Versions:
         """Found as the script would find it; once for each reading of the records."""
         reading, admin = self._admins.get(record.uid, (-1, None))
         if admin is None or reading != self._records.readings:
-            line = gateway_line(self._records, record.uid, [], self._configuration)
+            line = gateway_line(self._records.read([]), record.uid, [], self._configuration)
             admin = choose_admin(Places(read_params(io.BytesIO(line)), record, self._records))
             self._admins[record.uid] = (self._records.readings, admin)
         return admin

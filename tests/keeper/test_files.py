@@ -17,7 +17,8 @@ from keeper_secrets_manager_core.storage import InMemoryKeyValueStorage
 from gateway.errors import CallError, Failed, NotSent, Refused, Unclear
 from gateway.host.deadline import Deadline
 from gateway.host.http import Http
-from gateway.keeper.files import HalfAttached
+from gateway.keeper.files import Files, HalfAttached
+from gateway.keeper.folders import Folders
 from gateway.keeper.record import Attachment, VaultRecord
 from gateway.keeper.vault import Vault
 from sandbox.proxy import faults
@@ -40,6 +41,8 @@ class Desk:
         text = json.dumps({name: value for name, value in whole.items() if value is not None})
         self.http = Http(0.7, Deadline(seconds, 0.02))
         self.vault = Vault(text, self.http)
+        self.files = Files(self.vault.keeper, self.vault.read)
+        self.folders = Folders(self.vault.keeper, self.vault.read)
         self.sdk = SecretsManager(config=InMemoryKeyValueStorage(text))
 
     def read(self) -> VaultRecord:
@@ -48,7 +51,7 @@ class Desk:
 
     def attach(self, name: str = "new.pfx", content: bytes = CONTENT) -> VaultRecord:
         """Attach to the record as it is now."""
-        return self.vault.attach(self.read(), name, content, MIME)
+        return self.files.attach(self.read(), name, content, MIME)
 
     def refused(self) -> CallError:
         """The error with which attaching ends."""
@@ -88,7 +91,7 @@ def only(record: VaultRecord) -> Attachment:
 @pytest.mark.parametrize("content", [CONTENT, b"", b"\r\n" * 3, bytes(range(256)) * 4000], ids=len)
 def test_what_is_attached_is_downloaded_again(content: bytes, desk: Desk) -> None:
     fresh = desk.attach(content=content)
-    assert desk.vault.download(fresh, only(fresh)) == content
+    assert desk.files.download(fresh, only(fresh).uid) == content
     assert desk.keeper.files(desk.uid) == {"new.pfx": content}
     attachment = only(fresh)
     assert (attachment.name, attachment.title, attachment.mime) == ("new.pfx", "new.pfx", MIME)
@@ -106,7 +109,7 @@ def test_the_storage_host_sees_only_ciphertext(desk: Desk) -> None:
 def test_the_fields_are_saved_together_with_the_file(desk: Desk) -> None:
     record = desk.read()
     record.set("expires", "2027-01-01T00:00:00Z")
-    fresh = desk.vault.attach(record, "new.pfx", CONTENT)
+    fresh = desk.files.attach(record, "new.pfx", CONTENT)
     assert (fresh.value("expires"), fresh.revision) == ("2027-01-01T00:00:00Z", 2)
     assert desk.stage.value("client_secret") == desk.stage.at.old_secrets[-1]
 
@@ -114,7 +117,7 @@ def test_the_fields_are_saved_together_with_the_file(desk: Desk) -> None:
 def test_a_second_file_of_the_same_name_stands_beside_the_first(desk: Desk) -> None:
     old = only(desk.attach(content=b"old"))
     fresh = desk.attach(content=b"new")
-    contents = [desk.vault.download(fresh, attachment) for attachment in fresh.attachments()]
+    contents = [desk.files.download(fresh, attachment.uid) for attachment in fresh.attachments()]
     assert contents == [b"old", b"new"]
     assert fresh.attachments()[0] == old
 
@@ -128,7 +131,7 @@ def test_a_reference_field_without_values_is_no_obstacle(desk: Desk) -> None:
 def test_connections_are_used_again(desk: Desk) -> None:
     for _ in range(3):
         fresh = desk.attach()
-        desk.vault.download(fresh, fresh.attachments()[-1])
+        desk.files.download(fresh, fresh.attachments()[-1].uid)
     assert len(desk.stage.sandbox.connects) == 2
 
 
@@ -147,7 +150,7 @@ def test_nothing_is_attached(name: str, desk: Desk) -> None:
     desk.stage.sandbox.fault("keeper", "connect" if isinstance(kind, faults.Refuse) else "add_file", kind, times=None)
     before = record.content()
     with pytest.raises(expected):
-        desk.vault.attach(record, "new.pfx", CONTENT)
+        desk.files.attach(record, "new.pfx", CONTENT)
     assert record.content() == before
     assert desk.keeper.files(desk.uid) == {}
     assert desk.keeper.record(desk.uid).revision == 1
@@ -169,7 +172,7 @@ def test_an_edit_meanwhile_is_not_lost(desk: Desk) -> None:
     record = desk.read()
     desk.keeper.edit(desk.uid, "expires", "edited by a colleague")
     with pytest.raises(Refused):
-        desk.vault.attach(record, "new.pfx", CONTENT)
+        desk.files.attach(record, "new.pfx", CONTENT)
     assert (desk.stage.value("expires"), desk.keeper.files(desk.uid)) == ("edited by a colleague", {})
     desk.attach()
     assert (desk.stage.value("expires"), desk.keeper.files(desk.uid)) == (
@@ -199,7 +202,7 @@ def test_a_lost_answer_to_add_file_is_not_asked_for_again(kind: faults.Kind, des
 def test_an_upload_that_breaks_once(kind: faults.Kind, desk: Desk) -> None:
     desk.stage.sandbox.fault("keeper_files", "upload", kind)
     fresh = desk.attach()
-    assert desk.vault.download(fresh, only(fresh)) == CONTENT
+    assert desk.files.download(fresh, only(fresh).uid) == CONTENT
     assert desk.count("keeper.add_file") == 1
 
 
@@ -212,9 +215,9 @@ def test_an_upload_that_never_arrives_leaves_a_file_without_content(kind: faults
     record = desk.read()
     assert only(record).uid == error.attachment_uid
     with pytest.raises(Refused) as caught:
-        desk.vault.download(record, only(record))
+        desk.files.download(record, only(record).uid)
     assert caught.value.status in (403, 404)
-    assert desk.vault.detach(record, [error.attachment_uid]).attachments() == []
+    assert desk.files.detach(record, [error.attachment_uid]).attachments() == []
     desk.stage.sandbox.faults.clear()
     desk.attach()
     assert desk.keeper.files(desk.uid) == {"new.pfx": CONTENT}
@@ -254,7 +257,7 @@ def test_a_download_is_repeated(kind: faults.Kind, desk: Desk) -> None:
     desk.keeper.add_file(desk.uid, "theirs.pem", CONTENT)
     record = desk.read()
     desk.stage.sandbox.fault("keeper_files", "download", kind)
-    assert desk.vault.download(record, only(record)) == CONTENT
+    assert desk.files.download(record, only(record).uid) == CONTENT
 
 
 def test_another_clients_file(desk: Desk) -> None:
@@ -267,7 +270,7 @@ def test_a_file_that_was_never_uploaded(desk: Desk) -> None:
     desk.keeper.add_file(desk.uid, "bare.pem", None)
     record = desk.read()
     with pytest.raises(Refused) as caught:
-        desk.vault.download(record, only(record))
+        desk.files.download(record, only(record).uid)
     assert caught.value.status == 404
     assert "no content" in caught.value.hint
 
@@ -279,7 +282,7 @@ def test_content_that_somebody_tampered_with(desk: Desk) -> None:
     file.content = file.content[:-1] + bytes([file.content[-1] ^ 1])
     record = desk.read()
     with pytest.raises(Unclear, match="decrypted"):
-        desk.vault.download(record, only(record))
+        desk.files.download(record, only(record).uid)
 
 
 # Detaching
@@ -289,7 +292,7 @@ def test_only_the_named_file_is_detached(desk: Desk) -> None:
     desk.keeper.add_file(desk.uid, "keep.pem", b"keep")
     record = desk.attach()
     named = next(each.uid for each in record.attachments() if each.name == "new.pfx")
-    fresh = desk.vault.detach(record, [named])
+    fresh = desk.files.detach(record, [named])
     assert [each.name for each in fresh.attachments()] == ["keep.pem"]
     assert desk.keeper.files(desk.uid) == {"keep.pem": b"keep"}
     assert desk.keeper.record(desk.uid).field("fileRef") == {"type": "fileRef", "value": [only(fresh).uid]}
@@ -300,7 +303,7 @@ def test_an_edit_while_a_file_is_detached_is_not_lost(desk: Desk) -> None:
     record = desk.attach()
     desk.keeper.edit(desk.uid, "expires", "edited by a colleague")
     with pytest.raises(Refused):
-        desk.vault.detach(record, [only(record).uid])
+        desk.files.detach(record, [only(record).uid])
     assert desk.stage.value("expires") == "edited by a colleague"
     assert desk.keeper.files(desk.uid) == {"new.pfx": CONTENT}
     assert only(record).uid in record.content(), "what was read is as it was"
@@ -312,10 +315,10 @@ def test_a_lost_answer_while_a_file_is_detached(kind: faults.Kind, desk: Desk) -
     desk.stage.sandbox.fault("keeper", "update_secret", kind)
     # Keeper's answer to a save is empty: an empty one says nothing else.
     if isinstance(kind, faults.Empty):
-        desk.vault.detach(record, [only(record).uid])
+        desk.files.detach(record, [only(record).uid])
     else:
         with pytest.raises(Unclear):
-            desk.vault.detach(record, [only(record).uid])
+            desk.files.detach(record, [only(record).uid])
     assert desk.keeper.files(desk.uid) == ({} if kind in AFTER else {"new.pfx": CONTENT})
     assert desk.count("keeper.update_secret") == 1
 
@@ -335,7 +338,7 @@ FIELDS = [
 def create(desk: Desk, folder: str | None = None, **changes: Any) -> str:
     """Create the record of `FIELDS`."""
     arguments: dict[str, Any] = {"title": "A certificate", "record_type": "pamUser", "fields": FIELDS} | changes
-    return desk.vault.create(folder or desk.keeper.vault.default_folder, **arguments)
+    return desk.folders.create(folder or desk.keeper.vault.default_folder, **arguments)
 
 
 def made(desk: Desk) -> list[str]:
@@ -358,8 +361,8 @@ def test_a_new_record_has_all_its_fields(desk: Desk) -> None:
     stored = desk.keeper.record(uid)
     assert stored.data["notes"] == "made by a test"
     assert [field["type"] for field in stored.data["fields"]] == ["login", "password"]
-    fresh = desk.vault.attach(record, "new.pfx", CONTENT)
-    assert desk.vault.download(fresh, only(fresh)) == CONTENT
+    fresh = desk.files.attach(record, "new.pfx", CONTENT)
+    assert desk.files.download(fresh, only(fresh).uid) == CONTENT
 
 
 @pytest.mark.parametrize("kind", ["pamUser", "pamMachine", "pamDatabase", "pamDirectory", "pamAzureConfiguration"])
@@ -371,7 +374,7 @@ def test_a_folder_inside_a_shared_folder(desk: Desk) -> None:
     shared = desk.keeper.vault.add_folder("Certificates")
     inside = desk.keeper.vault.add_folder("Production", shared)
     deepest = desk.keeper.vault.add_folder("EU", inside)
-    assert [tuple(folder) for folder in desk.vault.folders()][-3:] == [
+    assert [tuple(folder) for folder in desk.folders.all()][-3:] == [
         (shared, "Certificates", ""),
         (inside, "Production", shared),
         (deepest, "EU", inside),
@@ -456,7 +459,7 @@ def test_the_sdks_own_upload_and_download(desk: Desk) -> None:
     uid = sdk_upload(desk, desk.sdk.get_secrets([desk.uid])[0])
     (file,) = desk.sdk.get_secrets([desk.uid])[0].files
     assert (file.f["fileUid"], file.title, file.get_file_data()) == (uid, "by the SDK", CONTENT)
-    assert desk.vault.download(desk.read(), only(desk.read())) == CONTENT
+    assert desk.files.download(desk.read(), only(desk.read()).uid) == CONTENT
 
 
 def test_the_sdk_reads_what_we_attach(desk: Desk) -> None:

@@ -8,16 +8,16 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from gateway.azure.key_vault.ids import split
-from gateway.azure.sign_in import Azure
 from gateway.errors import CallError, Failed, NotSent, Refused, Unclear
 from gateway.host.http import Http, never_left, retry_after
 from gateway.model.clouds import Cloud
 from gateway.secret import masked
 
 if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
     from azure.keyvault.certificates import CertificateClient
     from azure.keyvault.secrets import SecretClient
 
@@ -54,6 +54,13 @@ def vault_url(text: str, cloud: Cloud, place: str = "--vault") -> str:
     return f"https://{name}.{cloud.key_vault}"
 
 
+class SignedIn(Protocol):
+    """Who asks: `gateway.azure.sign_in.Azure`."""
+
+    def credential(self) -> TokenCredential:
+        """The sign-in in the shape that Microsoft's clients ask for."""
+
+
 class KeyVaultCalls:
     """Calls to one vault.
 
@@ -63,7 +70,7 @@ class KeyVaultCalls:
         hints: what to do, by Key Vault's (inner) error code.
     """
 
-    def __init__(self, http: Http, azure: Azure, url: str, place: str, hints: Mapping[str, str]) -> None:
+    def __init__(self, http: Http, azure: SignedIn, url: str, place: str, hints: Mapping[str, str]) -> None:
         self._http = http
         self._azure = azure
         self._url = url

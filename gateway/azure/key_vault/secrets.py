@@ -13,9 +13,8 @@ from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from gateway.azure.key_vault.calls import KeyVaultCalls
+from gateway.azure.key_vault.calls import KeyVaultCalls, SignedIn
 from gateway.azure.key_vault.ids import SecretId
-from gateway.azure.sign_in import Azure
 from gateway.errors import CallError, Refused, Unclear
 from gateway.host.http import Http
 from gateway.model.x509 import PEM, PFX
@@ -67,7 +66,7 @@ class SecretVault:
         url: of the vault.
     """
 
-    def __init__(self, http: Http, azure: Azure, url: str) -> None:
+    def __init__(self, http: Http, azure: SignedIn, url: str) -> None:
         self.url = url
         place = f"Key Vault {urlsplit(url).netloc.partition('.')[0]}"
         self._calls = KeyVaultCalls(http, azure, url, place, HINTS)

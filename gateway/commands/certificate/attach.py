@@ -19,7 +19,6 @@ from gateway.commands import keeper_changes
 from gateway.commands.certificate import records
 from gateway.commands.certificate.obtain import chosen, each_version
 from gateway.commands.certificate.policy_options import CONTENT_TYPES
-from gateway.commands.key_vaults import at
 from gateway.commands.output import note, stamp, warn
 from gateway.errors import CallError, Failed, Refused
 from gateway.keeper.certificate_attachment import FILE, PASSWORD, Export
@@ -48,7 +47,7 @@ class IntoRecord:
 
     def __init__(self, session: Session, place: CertificateId, uid: str, form: str) -> None:
         self._session, self._place = session, place
-        self._vault: OperatorVault = at(session, place)
+        self._vault = OperatorVault(session.http, session.azure, place.vault_url)
         session.hold(uid)
         self._record: VaultRecord = records.record_for(session, uid, place)
         self._form = form or self._record.value("export").strip().lower() or "pfx"
@@ -141,7 +140,7 @@ class IntoRecord:
         bundle = self._vault.bundle(version.name, version.version)
         for attempt in range(_TRIES):
             changed, content = self._content(bundle, version.name)
-            send = partial(self._session.vault.attach, changed, file, content, CONTENT_TYPES[self._form])
+            send = partial(self._session.files.attach, changed, file, content, CONTENT_TYPES[self._form])
             try:
                 self._record = keeper_changes.attach(self._session, self._record, send, HISTORY_PASSWORD)
                 break
@@ -157,10 +156,10 @@ class IntoRecord:
         for each in self._record.attachments():
             if each.name == file:
                 try:
-                    self._session.vault.download(self._record, each)
+                    self._session.files.download(self._record, each.uid)
                     return True
                 except Refused:
-                    self._record = self._session.vault.detach(self._record, [each.uid])
+                    self._record = self._session.files.detach(self._record, [each.uid])
         return False
 
     def _content(self, bundle: x509.Bundle, name: str) -> tuple[VaultRecord, bytes]:

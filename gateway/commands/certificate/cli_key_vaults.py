@@ -15,8 +15,8 @@ from gateway.commands.session import open_session, session_options
 @session_options
 def list_vaults(as_json: bool, **session: str) -> None:
     """List the key vaults that the credential can see, in all subscriptions."""
-    from gateway.commands.key_vaults import all_vaults
     from gateway.commands.output import show_table
+    from gateway.commands.survey import all_vaults
 
     found = all_vaults(open_session(**session))
     rows = [{"vault": name.rpartition("/")[2], "address": url, "id": name} for url, name in sorted(found)]

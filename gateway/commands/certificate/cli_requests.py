@@ -126,9 +126,8 @@ def renew(
     Without, the record follows with the script's next run. Refused: earlier versions, and issuers that are not set up.
     Exit 2: it is asked for, and not issued yet.
     """
-    from gateway.commands.certificate.renew import prepare_script
-    from gateway.commands.certificate.renew import renew as make
-    from gateway.commands.certificate.request import Follow
+    from gateway.commands.certificate.renew import uid_for_script
+    from gateway.commands.certificate.request import Follow, Request
     from gateway.commands.names import read_id
     from gateway.commands.run_script import run_script
 
@@ -141,11 +140,12 @@ def renew(
     opened = open_session(**session)
     if not script:
         follow = Follow(wait, record_uid, csr_out=csr_out, force=force)
-        _ended(make(opened, place, validity_months, follow), as_json)
+        _ended(Request(opened, place, follow).renew(validity_months), as_json)
         return
-    run = prepare_script(opened, place, validity_months, record_uid, script)
+    uid = uid_for_script(opened, place, validity_months, record_uid)
+    Request(opened, place, Follow()).prepare_policy(validity_months)
     attached = [session["credential_uid"]] if session["credential_uid"] else []
-    sys.exit(run_script(run.script, run.record_uid, attached, session["configuration_uid"], now=True, as_json=as_json))
+    sys.exit(run_script(script, uid, attached, session["configuration_uid"], now=True, as_json=as_json))
 
 
 def _ended(about: dict[str, Any], as_json: bool) -> None:

@@ -25,9 +25,9 @@ def list_(vault: tuple[str, ...], versions: str, pending: bool, details: bool, a
     Exit 2: a vault, or a certificate of it, could not be read; exit 1: none could.
     """
     from gateway.commands.certificate.list import COLUMNS, DETAILS, Listing, Look
-    from gateway.commands.key_vaults import all_vaults
     from gateway.commands.names import read_vault
     from gateway.commands.output import show_table
+    from gateway.commands.survey import all_vaults
 
     urls = [read_vault(text, session["cloud"]) for text in vault]
     opened = open_session(**session)

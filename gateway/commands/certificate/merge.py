@@ -11,7 +11,6 @@ from gateway.azure.key_vault.ids import CertificateId
 from gateway.commands import inputs
 from gateway.commands.certificate import records
 from gateway.commands.certificate.operation import described
-from gateway.commands.key_vaults import at
 from gateway.commands.output import warn
 from gateway.errors import CallError, Failed, Incomplete, Unclear
 from gateway.host.lost_answer import settled
@@ -44,7 +43,7 @@ def merge(session: Session, place: CertificateId, chain: list[Certificate]) -> d
         Unknown: whether it was merged cannot be told.
         CallError
     """
-    vault = at(session, place)
+    vault = OperatorVault(session.http, session.azure, place.vault_url)
     operation = _pending(vault, place)
     x509.check_request(chain[0], operation.csr)
     for each in chain:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from gateway.azure.key_vault.certificate_changes import OperatorVault, not_there
 from gateway.azure.key_vault.certificates import Version
 from gateway.azure.key_vault.ids import CertificateId
-from gateway.commands.key_vaults import at
 from gateway.commands.output import warn
 from gateway.commands.private_file import check_place, write_private
 from gateway.commands.progress import progress
@@ -67,7 +66,7 @@ def to_files(session: Session, place: CertificateId, wanted: ToFiles) -> list[di
         Incomplete: some versions could not be read, and the others were written.
         CallError
     """
-    vault = at(session, place)
+    vault = OperatorVault(session.http, session.azure, place.vault_url)
     versions = chosen(vault, place, history=wanted.history)
     paths = {each.version: wanted.path(place, each.version) for each in versions}
     if wanted.history:

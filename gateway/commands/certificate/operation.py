@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from gateway.azure.key_vault.certificate_changes import OperatorVault, not_there
 from gateway.azure.key_vault.certificates import UNKNOWN, Operation, Version
 from gateway.azure.key_vault.ids import CertificateId
-from gateway.commands.key_vaults import at
 from gateway.commands.output import stamp
 from gateway.commands.private_file import check_place, write_private
 from gateway.commands.progress import progress
@@ -71,7 +70,7 @@ def wait(session: Session, vault: OperatorVault, name: str, operation: Operation
         Incomplete: it takes longer than this command may.
         CallError
     """
-    deadline, pause = session.http.deadline, session.settings.retry_base / 2
+    deadline, pause = session.deadline, session.settings.retry_base / 2
     with progress(lambda: f"waiting for {operation.issuer} to issue {name}"):
         while operation.is_open and operation.issuer != UNKNOWN:
             if reason := deadline.over():
@@ -97,7 +96,7 @@ def made_since(session: Session, vault: OperatorVault, name: str, before: set[st
     """
     for attempt in range(_READS):
         if attempt:
-            session.http.deadline.pause(session.settings.retry_base)
+            session.deadline.pause(session.settings.retry_base)
         if new := [each for each in vault.versions(name) if each.version not in before]:
             return new[-1]
     raise Incomplete("Key Vault does not show the new version yet")
@@ -135,7 +134,7 @@ def status(session: Session, place: CertificateId, csr_out: str, *, force: bool)
     """
     if csr_out:
         check_place(csr_out, force=force)
-    vault = at(session, place)
+    vault = OperatorVault(session.http, session.azure, place.vault_url)
     operation = vault.operation(place.name)
     if operation is None:
         if not vault.versions(place.name):
@@ -167,7 +166,8 @@ def cancel(session: Session, place: CertificateId) -> dict[str, Any]:
         Unknown: whether it was asked to cannot be told.
         CallError
     """
-    vault, look = at(session, place), f"look with {_COMMAND} status {place}"
+    vault = OperatorVault(session.http, session.azure, place.vault_url)
+    look = f"look with {_COMMAND} status {place}"
     operation = vault.operation(place.name)
     if operation is None or not operation.is_open:
         raise Failed(f"no version of {place.name} is being made", look)
@@ -191,6 +191,6 @@ def _after_cancelling(session: Session, vault: OperatorVault, name: str) -> Oper
         if operation.issuer == UNKNOWN:
             vault.forget(name)
             return None
-        session.http.deadline.pause(session.settings.retry_base)
+        session.deadline.pause(session.settings.retry_base)
         operation = vault.operation(name)
     return operation

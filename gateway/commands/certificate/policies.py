@@ -17,7 +17,6 @@ from gateway.commands.certificate.policy_options import (  # fmt: skip
     new_policy,
     renews_itself,
 )
-from gateway.commands.key_vaults import at
 from gateway.commands.output import warn
 from gateway.errors import CallError, Failed, Refused
 
@@ -33,7 +32,7 @@ def policy(session: Session, place: CertificateId, wanted: Wanted) -> dict[str, 
         Unknown: whether it was changed cannot be told.
         CallError
     """
-    vault = at(session, place)
+    vault = OperatorVault(session.http, session.azure, place.vault_url)
     try:
         there = vault.policy(place.name)
     except Refused as error:

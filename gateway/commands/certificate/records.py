@@ -84,4 +84,4 @@ def create(session: Session, folder_uid: str, place: CertificateId, months: int)
     fields = new.fields()
     if months == 1:  # the script's default is as long
         fields.append(("rotate_before_hours", "text", "168"))
-    return session.vault.create(folder_uid, new.title, "pamUser", fields, NOTES)
+    return session.folders.create(folder_uid, new.title, "pamUser", fields, NOTES)

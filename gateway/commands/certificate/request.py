@@ -23,7 +23,6 @@ from gateway.commands.certificate.operation import (
 )
 from gateway.commands.certificate.policies import check_issuer, warn_of_silence, with_contacts
 from gateway.commands.certificate.policy_options import Wanted, new_policy
-from gateway.commands.key_vaults import at
 from gateway.commands.output import note
 from gateway.commands.private_file import check_place
 from gateway.errors import CallError, Failed, Incomplete, RotationError, Unknown
@@ -69,7 +68,7 @@ class Request:
 
     def __init__(self, session: Session, place: CertificateId, follow: Follow) -> None:
         self._session, self._place, self._follow = session, place, follow
-        self._vault: OperatorVault = at(session, place)
+        self._vault = OperatorVault(session.http, session.azure, place.vault_url)
         if follow.csr_out:
             check_place(follow.csr_out, force=follow.force)
         if follow.record_uid:
@@ -151,7 +150,7 @@ class Request:
         if named := records.of_certificate(self._session, self._place):
             uids = ", ".join(record.uid for record in named)
             raise Failed(f"record {uids} names this certificate already", "leave out --folder")
-        self._session.vault.check_folder(self._follow.folder_uid)
+        self._session.folders.check(self._follow.folder_uid)
 
     def _check_contacts(self, policy: Mapping[str, Any]) -> None:
         """They can be read, and those to be added are addresses."""

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from gateway.commands.discover.known_records import Known
+from gateway.commands.discover.known_records import Known, Row
 from gateway.commands.new_records import TLS, Item, NewRecord, new_record
 from gateway.commands.progress import progress
 from gateway.commands.session import Session
 from gateway.commands.tls_facts import facts_at
 from gateway.errors import CallError, Failed, Incomplete, RotationError, Unclear, Unknown
 from gateway.host.lock import LockHeld, RecordLock
-from gateway.keeper.vault import Vault
+from gateway.keeper.folders import Folders
 
 _SHOWN = 5
 AGAIN = "run it again: it goes on with the rest; ROTATION_DEADLINE_SECONDS says how long one run may take"
-
-
-@dataclass
-class Row:
-    """One thing, and the uids of the records that stand for it; ``made``: the one that this run made."""
-
-    item: Item
-    records: list[str] = field(default_factory=list)
-    made: str = ""
 
 
 def one_at_a_time(lock_dir: str) -> RecordLock:
@@ -35,13 +26,13 @@ def one_at_a_time(lock_dir: str) -> RecordLock:
         raise Failed("another run on this host makes records", "wait for it, and run this again") from None
 
 
-def folder_name(vault: Vault, given: str) -> str:
+def folder_name(folders: Folders, given: str) -> str:
     """What a file for an import calls a folder that is given by its uid or its name; it may be one to be made.
 
     Raises:
         CallError
     """
-    return next((folder.name for folder in vault.folders() if folder.uid == given and not folder.parent), given)
+    return next((folder.name for folder in folders.all() if folder.uid == given and not folder.parent), given)
 
 
 def missing(rows: Sequence[Row], session: Session) -> list[NewRecord]:
@@ -74,7 +65,7 @@ class Creation:
             Incomplete: some were; run again for the rest.
             Unknown: one may have been made.
         """
-        deadline, cloud = self._session.http.deadline, self._session.azure.cloud
+        deadline, cloud = self._session.deadline, self._session.azure.cloud
         deadline.stop_on_sigterm()
         known = Known(self._session.vault.read([]).values(), cloud)
         left = [record for record in records if not known.records(record.item)]
@@ -98,7 +89,7 @@ class Creation:
                 raise Failed(too_late, AGAIN)
             if (filled := self._filled(record)) is None:
                 return
-            uid = self._session.vault.create(self._folder, record.title, record.kind, filled.fields(), record.notes)
+            uid = self._session.folders.create(self._folder, record.title, record.kind, filled.fields(), record.notes)
         except (Failed, CallError) as error:
             raise self._stopped(record, error) from None
         self._made += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from gateway.azure.arm import arm_id
 from gateway.azure.key_vault.ids import CertificateId, SecretId
@@ -13,6 +14,15 @@ from gateway.keeper.record import VaultRecord
 from gateway.model.clouds import Cloud
 
 LABELS = (CERTIFICATE, APP, STORAGE, TLS)
+
+
+@dataclass
+class Row:
+    """One thing, and the uids of the records that stand for it; ``made``: the one that this run made."""
+
+    item: Item
+    records: list[str] = field(default_factory=list)
+    made: str = ""
 
 
 class Known:

@@ -11,8 +11,8 @@ import click
 
 from gateway.commands import new_records
 from gateway.commands.discover import table
-from gateway.commands.discover.create import Creation, Row, folder_name, missing, one_at_a_time
-from gateway.commands.discover.known_records import Known
+from gateway.commands.discover.create import Creation, folder_name, missing, one_at_a_time
+from gateway.commands.discover.known_records import Known, Row
 from gateway.commands.discover.look import WITHOUT, Discovery
 from gateway.commands.new_records import APP, Item
 from gateway.commands.output import counted
@@ -103,7 +103,7 @@ def _folder(session: Session, options: Options) -> str:
     """The uid of the folder where records are made, or its name in a file."""
     if options.create and options.folder:
         return session.folder_uid(options.folder)
-    return folder_name(session.vault, options.folder) if options.files() and options.folder else new_records.FOLDER
+    return folder_name(session.folders, options.folder) if options.files() and options.folder else new_records.FOLDER
 
 
 def _rows(items: Iterable[Item], session: Session, look: Discovery) -> list[Row]:

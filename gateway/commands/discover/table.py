@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from gateway.commands.discover.create import Row
+from gateway.commands.discover.known_records import Row
 from gateway.commands.output import show_table, stamp
 
 _COLUMNS = {

@@ -80,9 +80,10 @@ def _organisations_in(deliver_to: str) -> list[str]:
 
 def _prepare(record_uid: str, attached: list[str], configuration_uid: str) -> tuple[VaultRecord, Asker]:
     settings = read_settings()
-    http = Http(settings.request_timeout, Deadline(settings.deadline, settings.retry_base))
+    deadline = Deadline(settings.deadline, settings.retry_base)
+    http = Http(settings.request_timeout, deadline)
     vault = Vault(find_ksm_config(), http)
-    params = read_params(io.BytesIO(gateway_line(vault, record_uid, attached, configuration_uid)))
+    params = read_params(io.BytesIO(gateway_line(vault.read([]), record_uid, attached, configuration_uid)))
     record = read_record(vault, params.record_uid)
     facts = _facts_of(record)
     kind = _sign_in(http, Places(params, None, vault), record, facts)
@@ -93,7 +94,8 @@ def _prepare(record_uid: str, attached: list[str], configuration_uid: str) -> tu
         unknown = f"the record's {facts.noun}, and whose the connections are, cannot be told"
         warnings.append(f"{unknown}: {error}; {error.hint}")
     # Whether a Key Vault secret will be there is for the reader to decide: a note says where one is needed.
-    reach = Reach(http, kind.azure, vault, params.attached, record.uid, kind.hand_over(), versions_follow=True)
+    attached_records, hand_over = params.attached, kind.hand_over()
+    reach = Reach(http, deadline, kind.azure, vault, attached_records, record.uid, hand_over, versions_follow=True)
     return record, Asker(reach, record.value("deliver_to"), warnings)
 
 

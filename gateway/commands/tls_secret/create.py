@@ -175,7 +175,7 @@ def create(session: Session, url: str, bundle: Bundle, wanted: Wanted) -> tuple[
     if wanted.folder:
         if shown_by:
             raise Failed(f"record {', '.join(shown_by)} names this secret already", "leave out --folder")
-        session.vault.check_folder(wanted.folder)
+        session.folders.check(wanted.folder)
     draft = replace(draft, place=place, tags=before[-1].tags if before else {})
     try:
         made = vault.put(draft, value, before)
@@ -202,4 +202,4 @@ def _show(session: Session, wanted: Wanted, made: TlsSecret, value: Secret, bund
     place = made.place.whole()
     new = new_record(Item(TLS, str(place), place.name, place.vault, made.expires), session.azure.cloud)
     new = replace(new, values=new.values | values_of(made, bundle))
-    return session.vault.create(wanted.folder, new.title, new.kind, new.fields(), new.notes)
+    return session.folders.create(wanted.folder, new.title, new.kind, new.fields(), new.notes)

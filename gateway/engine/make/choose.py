@@ -59,7 +59,7 @@ class Choosing(Maker):
         self._kind = kind
         self._host = host
         self._http = host.http
-        self._deadline = host.http.deadline
+        self._deadline = host.deadline
         self._settings = host.settings
         self._save_intent = save_intent
         self._is_of_before = False

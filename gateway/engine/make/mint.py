@@ -13,9 +13,7 @@ from gateway.engine.gathered import Gathered, Host
 from gateway.engine.kind import Kind
 from gateway.engine.maker import READS, Maker, SaveIntent
 from gateway.errors import CallError, Failed, Unclear, Unknown
-from gateway.host.deadline import Deadline
-from gateway.keeper.record import VaultRecord
-from gateway.keeper.vault import Vault
+from gateway.keeper.record import ReadsRecords, VaultRecord
 from gateway.model.credential import LiveCredential, Marker, Minted, read_marker
 from gateway.model.policy import Policy
 
@@ -44,7 +42,7 @@ class MintedKind(Kind):
         return False
 
     def published_by_others(
-        self, listing: Sequence[LiveCredential], record: VaultRecord, vault: Vault, policy: Policy
+        self, listing: Sequence[LiveCredential], record: VaultRecord, vault: ReadsRecords, policy: Policy
     ) -> dict[str, str]:
         """Those whose markers name other records, which publish them. Raises CallError."""
         markers = ((key.key_id, read_marker(key.name)) for key in listing)
@@ -66,7 +64,7 @@ class Mint(Maker):
         self._kind = kind
         self._target = at.target
         self._http = host.http
-        self._deadline: Deadline = host.http.deadline
+        self._deadline = host.deadline
         self._settings = host.settings
         self._record_uid = at.known.record_uid
         self._lock_id = at.known.lock_id
@@ -80,7 +78,7 @@ class Mint(Maker):
             Unknown: there may be one that nobody knows the value of, and it could not be removed.
         """
         unclear = 0
-        for attempt in range(1, Deadline.TRIES + 1):
+        for attempt in range(1, self._deadline.TRIES + 1):
             name = self._marker()
             try:
                 return self._kind.mint(name, self._http.now() + lifetime)
@@ -188,7 +186,7 @@ class Mint(Maker):
         Raises:
             CallError: it may still be there.
         """
-        for attempt in range(Deadline.TRIES):
+        for attempt in range(self._deadline.TRIES):
             if attempt:
                 self._deadline.pause(self._settings.retry_base)
             if self._http.patiently(lambda: self._kind.retire(key_id)):

@@ -55,7 +55,7 @@ class Regeneration(Maker):
         self._at = at
         self._kind = kind
         self._http = host.http
-        self._deadline = host.http.deadline
+        self._deadline = host.deadline
         self._settings = host.settings
         self._save_intent = save_intent
         self.marked_until = host.http.now() + timedelta(seconds=self._deadline.remaining())
@@ -77,7 +77,7 @@ class Regeneration(Maker):
 
     def _idle(self) -> LiveCredential:
         at = self._at
-        held, until = at.deliveries.held(), self._overlap_ends()
+        held, until = at.held, self._overlap_ends()
         idle = [key for key in at.sorted.all() if key.key_id != at.known.key_id or at.sorted.published is None]
         if at.sorted.published is None:
             # Nothing is known to be published: the second key is the one that nobody uses at first.

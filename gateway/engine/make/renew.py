@@ -18,8 +18,7 @@ from gateway.engine.kind import Kind
 from gateway.engine.maker import READS, Maker, SaveIntent, refuse_while_at_work
 from gateway.errors import CallError, Failed, Incomplete, Unclear
 from gateway.keeper.certificate_attachment import Export
-from gateway.keeper.record import VaultRecord
-from gateway.keeper.vault import Vault
+from gateway.keeper.record import ReadsRecords, VaultRecord
 from gateway.model.credential import GRACE, LiveCredential, Minted
 from gateway.model.decisions import newest
 from gateway.model.ledger import Intent
@@ -61,7 +60,7 @@ class RenewedKind(Kind):
         """Nobody is given this version any more. Raises CallError."""
 
     def published_by_others(
-        self, listing: Sequence[LiveCredential], record: VaultRecord, vault: Vault, policy: Policy
+        self, listing: Sequence[LiveCredential], record: VaultRecord, vault: ReadsRecords, policy: Policy
     ) -> dict[str, str]:
         """What any other record publishes: a version has no marker. Raises CallError."""
         if policy.remove_old == "none":
@@ -84,7 +83,7 @@ class Renewal(Maker):
         self._kind = kind
         self._host = host
         self._http = host.http
-        self._deadline = host.http.deadline
+        self._deadline = host.deadline
         self._save_intent = save_intent
         self._newest = newest(at.sorted.all())
         self.marked_until = host.http.now() + timedelta(seconds=self._deadline.remaining())
