@@ -20,7 +20,7 @@ class Commands(click.Group):
     """The commands of this file, and those of others, which are imported only when they are asked for."""
 
     ELSEWHERE = {  # noqa: RUF012 (a constant)
-        "certificate": "gateway.commands.certificate.cli:certificate",
+        "certificate": "gateway.commands.certificate.cli.group:certificate",
         "discover": "gateway.commands.discover.cli:discover",
         "scripts": "gateway.commands.scripts:scripts",
         "tls-secret": "gateway.commands.tls_secret.cli:tls_secret",

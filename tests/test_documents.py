@@ -15,7 +15,7 @@ import click
 import pytest
 
 from gateway.azure.key_vault.certificates import READ_ROLE, ROLE
-from gateway.commands.certificate.cli import certificate
+from gateway.commands.certificate.cli.group import certificate
 from gateway.commands.discover.cli import discover
 from gateway.commands.scripts import scripts
 from gateway.commands.tls_secret.cli import tls_secret

@@ -17,7 +17,7 @@ from keepercommander.importer.imp_exp import _construct_record_v3_data, prepare_
 from keepercommander.importer.importer import Record, SharedFolder
 from keepercommander.importer.json.json import KeeperJsonImporter
 
-from gateway.commands.new_records import Item, commander_csv, commander_json, new_record, web_vault_csv
+from gateway.commands.shared.new_records import Item, commander_csv, commander_json, new_record, web_vault_csv
 from gateway.kinds.registry import CERTIFICATE as RENEWAL
 from gateway.kinds.registry import TLS_SECRET, find, only
 from gateway.model.clouds import CLOUDS

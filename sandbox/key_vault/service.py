@@ -7,12 +7,12 @@ from sandbox.arm.roles import Roles
 from sandbox.entra.directory import Directory, new_secret
 from sandbox.entra.tokens import Tokens
 from sandbox.key_vault.base import AUTHORITIES, KeyVaultBase
-from sandbox.key_vault.certificate_helpers import CertificateHelpers
-from sandbox.key_vault.certificate_requests import KeyVaultCertificateRequests
-from sandbox.key_vault.certificate_settings import KeyVaultCertificateSettings
-from sandbox.key_vault.certificates import KeyVaultCertificates
-from sandbox.key_vault.certificates_deleted import KeyVaultDeletedCertificates
-from sandbox.key_vault.issuance import Issuance
+from sandbox.key_vault.certificates.deleted import KeyVaultDeletedCertificates
+from sandbox.key_vault.certificates.helpers import CertificateHelpers
+from sandbox.key_vault.certificates.issuance import Issuance
+from sandbox.key_vault.certificates.requests import KeyVaultCertificateRequests
+from sandbox.key_vault.certificates.settings import KeyVaultCertificateSettings
+from sandbox.key_vault.certificates.versions import KeyVaultCertificates
 from sandbox.key_vault.secrets import KeyVaultSecrets
 from sandbox.key_vault.vaults import VAULT_TYPE, SecretVersion, Vault
 from sandbox.proxy.clock import Clock

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.arm.base import Resource
-from sandbox.key_vault.certificate_store import CertificateStore
+from sandbox.key_vault.certificates.store import CertificateStore
 
 VAULT_TYPE = "Microsoft.KeyVault/vaults"
 DAY = 86400

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from gateway.model.x509 import PEM, PFX, in_order, read_pem, read_pfx
 from sandbox.keeper.vault import make_field
-from sandbox.key_vault.authority import certificate_authority
+from sandbox.key_vault.certificates.authority import certificate_authority
 from sandbox.key_vault.x509 import make_key
 from tests.stage.certificate import names
 from tests.stage.key_vault import Scene

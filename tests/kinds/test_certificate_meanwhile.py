@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-import sandbox.key_vault.issuance as issuance
+import sandbox.key_vault.certificates.issuance as issuance
 from sandbox.keeper.vault import make_field
 from sandbox.proxy import faults
 from tests.kinds.test_certificate import DAY, certificate, done

@@ -29,8 +29,8 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 from gateway.listener.events import Event, read_events
 from sandbox import Furnished, Sandbox
 from sandbox.event_hub import certificate_subject, cloud_event, event_grid
-from sandbox.key_vault.authority import certificate_authority
 from sandbox.key_vault.base import KeyVaultError
+from sandbox.key_vault.certificates.authority import certificate_authority
 from sandbox.key_vault.vaults import Vault
 from sandbox.key_vault.x509 import make_csr, make_key, parse_subject, shown_subject
 from tests.sandbox.azure_calls import Calls

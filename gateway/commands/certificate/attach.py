@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 from gateway.azure.key_vault.certificate_changes import OperatorVault
 from gateway.azure.key_vault.certificates import Version
 from gateway.azure.key_vault.ids import CertificateId
-from gateway.commands import keeper_changes
 from gateway.commands.certificate import records
 from gateway.commands.certificate.obtain import chosen, each_version
 from gateway.commands.certificate.policy_options import CONTENT_TYPES
-from gateway.commands.output import note, stamp, warn
+from gateway.commands.shared import keeper_changes
+from gateway.commands.shared.output import note, stamp, warn
 from gateway.errors import CallError, Failed, Refused
 from gateway.keeper.certificate_attachment import FILE, PASSWORD, Export
 from gateway.kinds.registry import CERTIFICATE
@@ -27,7 +27,7 @@ from gateway.model import x509
 from gateway.secret import Secret
 
 if TYPE_CHECKING:
-    from gateway.commands.session import Session
+    from gateway.commands.shared.session import Session
     from gateway.keeper.record import VaultRecord
 
 HISTORY_PASSWORD = "pfx_password_history"  # noqa: S105 (a field's label)

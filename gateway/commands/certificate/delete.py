@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from gateway.azure.key_vault.ids import CertificateId
-from gateway.commands import keeper_changes
 from gateway.commands.certificate import records
+from gateway.commands.shared import keeper_changes
 from gateway.errors import Failed
 from gateway.kinds.registry import CERTIFICATE
 
 if TYPE_CHECKING:
-    from gateway.commands.session import Session
+    from gateway.commands.shared.session import Session
     from gateway.keeper.record import VaultRecord
 
 ONLY_KEEPER = "this command never deletes a certificate from Key Vault"

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from gateway.azure.key_vault.certificate_changes import OperatorVault
 from gateway.azure.key_vault.certificates import UNKNOWN, Operation, Version
 from gateway.azure.key_vault.ids import CertificateId
-from gateway.commands import inputs
 from gateway.commands.certificate import records
 from gateway.commands.certificate.operation import described
-from gateway.commands.output import warn
+from gateway.commands.shared import inputs
+from gateway.commands.shared.output import warn
 from gateway.errors import CallError, Failed, Incomplete, Unclear
 from gateway.host.lost_answer import settled
 from gateway.model import x509
@@ -19,7 +19,7 @@ from gateway.model import x509
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
-    from gateway.commands.session import Session
+    from gateway.commands.shared.session import Session
 
 
 def read_files(paths: Iterable[str]) -> list[Certificate]:

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 from gateway.azure.key_vault.certificate_changes import OperatorVault, not_there
 from gateway.azure.key_vault.certificates import UNKNOWN, Operation, Version
 from gateway.azure.key_vault.ids import CertificateId
-from gateway.commands.output import stamp
-from gateway.commands.private_file import check_place, write_private
-from gateway.commands.progress import progress
+from gateway.commands.shared.output import stamp
+from gateway.commands.shared.private_file import check_place, write_private
+from gateway.commands.shared.progress import progress
 from gateway.errors import CallError, Failed, Incomplete, Unclear
 from gateway.host.lost_answer import settled
 from gateway.model import x509
 
 if TYPE_CHECKING:
-    from gateway.commands.session import Session
+    from gateway.commands.shared.session import Session
 
 _POLL_SECONDS = 5.0
 _READS = 5

@@ -17,11 +17,11 @@ from gateway.commands.certificate.policy_options import (  # fmt: skip
     new_policy,
     renews_itself,
 )
-from gateway.commands.output import warn
+from gateway.commands.shared.output import warn
 from gateway.errors import CallError, Failed, Refused
 
 if TYPE_CHECKING:
-    from gateway.commands.session import Session
+    from gateway.commands.shared.session import Session
 
 
 def policy(session: Session, place: CertificateId, wanted: Wanted) -> dict[str, Any]:

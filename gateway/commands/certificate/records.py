@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from gateway.azure.key_vault.ids import CertificateId
-from gateway.commands import keeper_changes
-from gateway.commands.new_records import NOTES, Item, new_record
+from gateway.commands.shared import keeper_changes
+from gateway.commands.shared.new_records import NOTES, Item, new_record
 from gateway.errors import Failed
 from gateway.keeper.checks import check_alone, check_editable, check_labels
 from gateway.keeper.record import VaultRecord
@@ -15,7 +15,7 @@ from gateway.keeper.save import Labels
 from gateway.kinds.registry import CERTIFICATE
 
 if TYPE_CHECKING:
-    from gateway.commands.session import Session
+    from gateway.commands.shared.session import Session
     from gateway.model.clouds import Cloud
 
 TARGET = CERTIFICATE.target

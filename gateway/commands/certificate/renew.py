@@ -9,7 +9,7 @@ from gateway.commands.certificate import records
 from gateway.errors import Failed
 
 if TYPE_CHECKING:
-    from gateway.commands.session import Session
+    from gateway.commands.shared.session import Session
 
 
 def uid_for_script(session: Session, place: CertificateId, months: int | None, record_uid: str) -> str:

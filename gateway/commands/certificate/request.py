@@ -23,14 +23,14 @@ from gateway.commands.certificate.operation import (
 )
 from gateway.commands.certificate.policies import check_issuer, warn_of_silence, with_contacts
 from gateway.commands.certificate.policy_options import Wanted, new_policy
-from gateway.commands.output import note
-from gateway.commands.private_file import check_place
+from gateway.commands.shared.output import note
+from gateway.commands.shared.private_file import check_place
 from gateway.errors import CallError, Failed, Incomplete, RotationError, Unknown
 from gateway.kinds.registry import CERTIFICATE
 from gateway.model import x509
 
 if TYPE_CHECKING:
-    from gateway.commands.session import Session
+    from gateway.commands.shared.session import Session
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from gateway.commands.session import session_options
+from gateway.commands.shared.session import session_options
 
 STDOUT = "-"
 _JSON = "Print what is found as JSON; with a FILE: write them as JSON for Keeper Commander instead."

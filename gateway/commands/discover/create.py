@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from gateway.commands.discover.known_records import Known, Row
-from gateway.commands.new_records import TLS, Item, NewRecord, new_record
-from gateway.commands.progress import progress
-from gateway.commands.session import Session
-from gateway.commands.tls_facts import facts_at
+from gateway.commands.shared.new_records import TLS, Item, NewRecord, new_record
+from gateway.commands.shared.progress import progress
+from gateway.commands.shared.session import Session
+from gateway.commands.shared.tls_facts import facts_at
 from gateway.errors import CallError, Failed, Incomplete, RotationError, Unclear, Unknown
 from gateway.host.lock import LockHeld, RecordLock
 from gateway.keeper.folders import Folders

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from gateway.azure.arm import arm_id
 from gateway.azure.key_vault.ids import CertificateId, SecretId
-from gateway.commands.new_records import APP, CERTIFICATE, STORAGE, TLS, Item
+from gateway.commands.shared.new_records import APP, CERTIFICATE, STORAGE, TLS, Item
 from gateway.deliveries.addresses import known_destinations
 from gateway.errors import Failed
 from gateway.keeper.record import VaultRecord

@@ -16,8 +16,8 @@ from typing import Any
 from gateway.azure.graph import Application
 from gateway.azure.key_vault.certificates import CertificateVault, Version
 from gateway.azure.key_vault.secrets import SecretVault, TlsSecret
-from gateway.commands.new_records import APP, CERTIFICATE, STORAGE, TLS, Item
-from gateway.commands.survey import VAULT_READER, Survey
+from gateway.commands.shared.new_records import APP, CERTIFICATE, STORAGE, TLS, Item
+from gateway.commands.shared.survey import VAULT_READER, Survey
 from gateway.errors import Failed, Refused
 from gateway.host.background import side_by_side
 from gateway.model.x509 import PFX

@@ -9,16 +9,16 @@ from fnmatch import fnmatch
 
 import click
 
-from gateway.commands import new_records
 from gateway.commands.discover import table
 from gateway.commands.discover.create import Creation, folder_name, missing, one_at_a_time
 from gateway.commands.discover.known_records import Known, Row
 from gateway.commands.discover.look import WITHOUT, Discovery
-from gateway.commands.new_records import APP, Item
-from gateway.commands.output import counted
-from gateway.commands.private_file import check_place, write_private
-from gateway.commands.progress import progress
-from gateway.commands.session import Session, open_session
+from gateway.commands.shared import new_records
+from gateway.commands.shared.new_records import APP, Item
+from gateway.commands.shared.output import counted
+from gateway.commands.shared.private_file import check_place, write_private
+from gateway.commands.shared.progress import progress
+from gateway.commands.shared.session import Session, open_session
 from gateway.errors import CallError, Failed, Incomplete, RotationError
 from gateway.host.settings import read_settings
 from gateway.secret import masked

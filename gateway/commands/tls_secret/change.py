@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.azure.key_vault.ids import SecretId
 from gateway.azure.key_vault.secrets import SecretVault, TlsSecret
-from gateway.commands.tls_facts import TARGET, bundle_of
+from gateway.commands.shared.tls_facts import TARGET, bundle_of
 from gateway.commands.tls_secret.records import follow, named_in, of_secret, record_for, refuse_others, wanted
 from gateway.errors import CallError, Failed, Incomplete, Refused, Unclear
 from gateway.host.lost_answer import settled
 from gateway.secret import Secret
 
 if TYPE_CHECKING:
-    from gateway.commands.session import Session
+    from gateway.commands.shared.session import Session
     from gateway.keeper.record import VaultRecord
 
 NONE = "none"

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from gateway.commands.session import session_options
+from gateway.commands.shared.session import session_options
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 stdin_option = click.option("--password-stdin", is_flag=True, help="The PFX's password is the first line of stdin.")
@@ -69,7 +69,7 @@ def create(
     vault: str, name: str, pfx: str, password_stdin: bool, record: str, folder: str, as_json: bool, **options: Any
 ) -> None:
     """Set a secret from a PFX file, which is checked first: password, key, dates, size and name."""
-    from gateway.commands import inputs, output
+    from gateway.commands.shared import inputs, output
     from gateway.commands.tls_secret.change import read_moment
     from gateway.commands.tls_secret.create import Wanted, ask_password, check, read_file
     from gateway.commands.tls_secret.create import create as set_secret
@@ -103,7 +103,7 @@ def update(
     secret: str, activates: str | None, expires: str | None, enabled: bool | None, as_json: bool, **options: Any
 ) -> None:
     """Change the dates of a secret, and whether it is enabled: of the version named, or of the current one."""
-    from gateway.commands import output
+    from gateway.commands.shared import output
     from gateway.commands.tls_secret.change import read_moment
     from gateway.commands.tls_secret.change import update as change
     from gateway.errors import Failed
@@ -125,7 +125,7 @@ def update(
 @session_options
 def rediscover(secret: str, record: str, as_json: bool, **options: Any) -> None:
     """Bring records up to date with the vault's current version, their attachment too where they have one."""
-    from gateway.commands import output
+    from gateway.commands.shared import output
     from gateway.commands.tls_secret.change import rediscover as follow_current
     from gateway.errors import Failed
 
@@ -153,8 +153,8 @@ def obtain(
 
     A PFX in a file gets the password that is asked for; one that is attached gets one of its own, in the record.
     """
-    from gateway.commands import inputs, output
-    from gateway.commands.private_file import check_place, write_private
+    from gateway.commands.shared import inputs, output
+    from gateway.commands.shared.private_file import check_place, write_private
     from gateway.commands.tls_secret.change import content, to_record
     from gateway.errors import Failed
     from gateway.secret import Secret
@@ -183,8 +183,8 @@ def delete(records: tuple[str, ...], from_keeper: bool, yes: bool, **options: An
     """Delete records of TLS secrets. The secrets stay in their key vaults: delete them in the portal."""
     import sys
 
-    from gateway.commands.keeper_changes import delete as end
-    from gateway.commands.tls_facts import TARGET
+    from gateway.commands.shared.keeper_changes import delete as end
+    from gateway.commands.shared.tls_facts import TARGET
     from gateway.commands.tls_secret.change import check_deletable
     from gateway.errors import Failed
 
@@ -203,13 +203,13 @@ def delete(records: tuple[str, ...], from_keeper: bool, yes: bool, **options: An
 
 
 def _open(options: dict[str, Any]) -> Any:
-    from gateway.commands.session import open_session
+    from gateway.commands.shared.session import open_session
 
     return open_session(options["credential_uid"], options["configuration_uid"], options["cloud"])
 
 
 def _vault(text: str, cloud: str) -> str:
-    from gateway.commands.names import read_vault
+    from gateway.commands.shared.names import read_vault
 
     return read_vault(text, cloud)
 
@@ -230,6 +230,6 @@ def _now() -> Any:
 def _stamp(seconds: Any) -> str:
     from datetime import UTC, datetime
 
-    from gateway.commands.output import stamp
+    from gateway.commands.shared.output import stamp
 
     return stamp(None if seconds is None else datetime.fromtimestamp(int(seconds), UTC))

@@ -13,17 +13,17 @@ import click
 
 from gateway.azure.key_vault.ids import SecretId, check_name
 from gateway.azure.key_vault.secrets import HINTS, SecretVault, TlsSecret
-from gateway.commands.inputs import password_on_stdin
-from gateway.commands.new_records import TLS, Item, new_record
-from gateway.commands.output import note
-from gateway.commands.tls_facts import values_of
+from gateway.commands.shared.inputs import password_on_stdin
+from gateway.commands.shared.new_records import TLS, Item, new_record
+from gateway.commands.shared.output import note
+from gateway.commands.shared.tls_facts import values_of
 from gateway.commands.tls_secret.records import follow, of_secret, record_for
 from gateway.errors import CallError, Failed, Incomplete, RotationError, Unclear, Unknown
 from gateway.model.x509 import PFX
 from gateway.secret import Secret
 
 if TYPE_CHECKING:
-    from gateway.commands.session import Session
+    from gateway.commands.shared.session import Session
     from gateway.model.x509 import Bundle
 
 LARGEST = 25 * 1024

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from gateway.azure.key_vault.ids import SecretId
 from gateway.azure.key_vault.secrets import TlsSecret
-from gateway.commands import keeper_changes
-from gateway.commands.tls_facts import TARGET, VERSION, bundle_of, values_of
+from gateway.commands.shared import keeper_changes
+from gateway.commands.shared.tls_facts import TARGET, VERSION, bundle_of, values_of
 from gateway.errors import CallError, Failed, Incomplete
 from gateway.keeper.certificate_attachment import FILE, FORMS, Export
 from gateway.keeper.checks import check_editable
@@ -17,7 +17,7 @@ from gateway.kinds.registry import CERTIFICATE, TLS_SECRET
 from gateway.secret import Secret
 
 if TYPE_CHECKING:
-    from gateway.commands.session import Session
+    from gateway.commands.shared.session import Session
 
 _LABELS = Labels(TARGET, VERSION, TLS_SECRET.outputs.value)
 

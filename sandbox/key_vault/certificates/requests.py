@@ -9,12 +9,12 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sandbox.key_vault import certificate_shapes as shapes
 from sandbox.key_vault.base import KeyVaultBase, KeyVaultError, bad_parameter, json_object
-from sandbox.key_vault.certificate_store import COMPLETED, Certificate, Pending
-from sandbox.key_vault.issuance import Issuance
+from sandbox.key_vault.certificates import shapes as shapes
+from sandbox.key_vault.certificates.issuance import Issuance
+from sandbox.key_vault.certificates.policies import imported_policy, new_policy
+from sandbox.key_vault.certificates.store import COMPLETED, Certificate, Pending
 from sandbox.key_vault.material import CONTENT_TYPES, PFX, Material, read_import, read_x5c
-from sandbox.key_vault.policies import imported_policy, new_policy
 from sandbox.key_vault.secrets import NAME
 from sandbox.key_vault.vaults import Vault
 from sandbox.proxy.messages import Request, Response

@@ -11,7 +11,7 @@ from gateway.kinds.registry import TLS_SECRET
 from gateway.secret import Secret
 
 if TYPE_CHECKING:
-    from gateway.commands.session import Session
+    from gateway.commands.shared.session import Session
     from gateway.model.x509 import Bundle
 
 TARGET, VERSION = TLS_SECRET.target, TLS_SECRET.outputs.key_id

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from gateway.commands.certificate.cli_options import NO_VERSION, as_json, named
-from gateway.commands.session import open_session, session_options
+from gateway.commands.certificate.cli.options import NO_VERSION, as_json, named
+from gateway.commands.shared.session import open_session, session_options
 from gateway.errors import Failed, Incomplete
 
 
@@ -25,9 +25,9 @@ def list_(vault: tuple[str, ...], versions: str, pending: bool, details: bool, a
     Exit 2: a vault, or a certificate of it, could not be read; exit 1: none could.
     """
     from gateway.commands.certificate.list import COLUMNS, DETAILS, Listing, Look
-    from gateway.commands.names import read_vault
-    from gateway.commands.output import show_table
-    from gateway.commands.survey import all_vaults
+    from gateway.commands.shared.names import read_vault
+    from gateway.commands.shared.output import show_table
+    from gateway.commands.shared.survey import all_vaults
 
     urls = [read_vault(text, session["cloud"]) for text in vault]
     opened = open_session(**session)
@@ -63,8 +63,8 @@ def obtain(
     pfx and pem hold the private key (pem unprotected), cer is the certificate alone, chain the certificate and those
     above it. In the record a PFX gets a password of its own, in a hidden field.
     """
-    from gateway.commands.names import read_id
-    from gateway.commands.output import show_table
+    from gateway.commands.shared.names import read_id
+    from gateway.commands.shared.output import show_table
 
     place = read_id(certificate_id, session["cloud"], version=NO_VERSION if history else "")
     if bool(out) == bool(record_uid):
@@ -86,7 +86,7 @@ def _to_files(
     place: Any, out: str, form: str, history: bool, force: bool, password_stdin: bool, session: dict[str, str]
 ) -> list[dict[str, Any]]:
     from gateway.commands.certificate.obtain import ToFiles, to_files
-    from gateway.commands.inputs import new_password
+    from gateway.commands.shared.inputs import new_password
     from gateway.secret import Secret
 
     password = new_password(from_stdin=password_stdin) if form == "pfx" else Secret("")
@@ -107,8 +107,8 @@ def delete(
     """Delete the Keeper records of certificates. Key Vault keeps the certificates, with all their versions."""
     from gateway.commands.certificate.delete import ONLY_KEEPER, to_delete
     from gateway.commands.certificate.delete import delete as end
-    from gateway.commands.names import read_id
-    from gateway.commands.output import note, show_table
+    from gateway.commands.shared.names import read_id
+    from gateway.commands.shared.output import note, show_table
 
     if not from_keeper:
         raise Failed(ONLY_KEEPER, "add --from-keeper to delete its records in Keeper; the portal deletes certificates")

@@ -19,7 +19,7 @@ from gateway.model.credential import GRACE
 from gateway.model.ledger import read_ledger
 
 if TYPE_CHECKING:
-    from gateway.commands.session import Session
+    from gateway.commands.shared.session import Session
 
 _AGAIN = "run it again: files that the record does not name are removed then"
 

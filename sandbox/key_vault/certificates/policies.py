@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from sandbox.key_vault.base import bad_parameter
-from sandbox.key_vault.certificate_store import SELF, UNKNOWN, Policy
+from sandbox.key_vault.certificates.store import SELF, UNKNOWN, Policy
 from sandbox.key_vault.material import CONTENT_TYPES, PFX, Material
 from sandbox.key_vault.x509 import (
     CLIENT_AUTH,

@@ -7,7 +7,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 
-from sandbox.key_vault.certificate_store import COMPLETED, Certificate, CertificateVersion, Issuer, Pending
+from sandbox.key_vault.certificates.store import COMPLETED, Certificate, CertificateVersion, Issuer, Pending
 from sandbox.key_vault.vaults import DAY, Vault
 from sandbox.key_vault.x509 import shown_subject
 

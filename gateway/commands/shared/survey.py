@@ -12,8 +12,8 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from gateway.azure.key_vault.calls import VAULTS_API_VERSION, vault_url
-from gateway.commands.output import warn
-from gateway.commands.session import Session
+from gateway.commands.shared.output import warn
+from gateway.commands.shared.session import Session
 from gateway.errors import CallError, Failed, Refused
 from gateway.host.background import side_by_side
 

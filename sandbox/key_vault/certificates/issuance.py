@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sandbox.key_vault.authority import certificate_authority
 from sandbox.key_vault.base import KeyVaultBase, KeyVaultError, bad_parameter
-from sandbox.key_vault.certificate_store import (
+from sandbox.key_vault.certificates.authority import certificate_authority
+from sandbox.key_vault.certificates.store import (
     CANCELLED,
     COMPLETED,
     FAILED,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sandbox.key_vault import certificate_shapes as shapes
 from sandbox.key_vault.base import KeyVaultBase, KeyVaultError, page
-from sandbox.key_vault.certificate_requests import CERTIFICATE
-from sandbox.key_vault.certificate_store import Certificate
-from sandbox.key_vault.certificates import KeyVaultCertificates
+from sandbox.key_vault.certificates import shapes as shapes
+from sandbox.key_vault.certificates.requests import CERTIFICATE
+from sandbox.key_vault.certificates.store import Certificate
+from sandbox.key_vault.certificates.versions import KeyVaultCertificates
 from sandbox.key_vault.secrets import KeyVaultSecrets
 from sandbox.key_vault.vaults import Vault
 from sandbox.proxy.messages import Request, Response

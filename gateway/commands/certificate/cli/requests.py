@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from gateway.commands.certificate.cli_options import (
+from gateway.commands.certificate.cli.options import (
     MONTHS,
     NO_VERSION,
     as_json,
@@ -16,7 +16,7 @@ from gateway.commands.certificate.cli_options import (
     policy_options,
     wanted_of,
 )
-from gateway.commands.session import open_session, session_options
+from gateway.commands.shared.session import open_session, session_options
 from gateway.errors import Failed, Incomplete
 
 
@@ -42,7 +42,7 @@ def request(
     """
     from gateway.commands.certificate.policies import with_contacts
     from gateway.commands.certificate.request import Follow, Request, read_tags
-    from gateway.commands.names import read_id
+    from gateway.commands.shared.names import read_id
 
     wanted, session = wanted_of(given)
     place = read_id(certificate_id, session["cloud"], version=NO_VERSION)
@@ -63,8 +63,8 @@ def request(
 def status(certificate_id: str, csr_out: str, force: bool, as_json: bool, **session: str) -> None:
     """How the making of its last version stands. Exit 0: nothing is open; 2: in progress; 1: failed or cancelled."""
     from gateway.commands.certificate.operation import status as look
-    from gateway.commands.names import read_id
-    from gateway.commands.output import show
+    from gateway.commands.shared.names import read_id
+    from gateway.commands.shared.output import show
 
     place = read_id(certificate_id, session["cloud"], version=NO_VERSION)
     about, code = look(open_session(**session), place, csr_out, force=force)
@@ -79,8 +79,8 @@ def status(certificate_id: str, csr_out: str, force: bool, as_json: bool, **sess
 def cancel(certificate_id: str, as_json: bool, **session: str) -> None:
     """Cancel the version that is being made; those that are there stay."""
     from gateway.commands.certificate.operation import cancel as end
-    from gateway.commands.names import read_id
-    from gateway.commands.output import show
+    from gateway.commands.shared.names import read_id
+    from gateway.commands.shared.output import show
 
     place = read_id(certificate_id, session["cloud"], version=NO_VERSION)
     show(end(open_session(**session), place), as_json=as_json)
@@ -99,8 +99,8 @@ def merge(certificate_id: str, first: tuple[str, ...], more: tuple[str, ...], as
     """
     from gateway.commands.certificate.merge import merge as finish
     from gateway.commands.certificate.merge import read_files
-    from gateway.commands.names import read_id
-    from gateway.commands.output import show
+    from gateway.commands.shared.names import read_id
+    from gateway.commands.shared.output import show
 
     place = read_id(certificate_id, session["cloud"], version=NO_VERSION)
     chain = read_files([*first, *more])
@@ -128,8 +128,8 @@ def renew(
     """
     from gateway.commands.certificate.renew import uid_for_script
     from gateway.commands.certificate.request import Follow, Request
-    from gateway.commands.names import read_id
     from gateway.commands.run_script import run_script
+    from gateway.commands.shared.names import read_id
 
     place = read_id(certificate_id, session["cloud"], version="an earlier version cannot be renewed, nor one alone")
     if script and (not wait or csr_out or force):
@@ -150,7 +150,7 @@ def renew(
 
 def _ended(about: dict[str, Any], as_json: bool) -> None:
     """Show a version that was asked for; exit 2 where it is not issued yet."""
-    from gateway.commands.output import show
+    from gateway.commands.shared.output import show
 
     show(about, as_json=as_json)
     if about.get("status") == "inProgress":

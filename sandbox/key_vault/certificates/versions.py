@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import cast
 
-from sandbox.key_vault import certificate_shapes as shapes
 from sandbox.key_vault.base import KeyVaultBase, KeyVaultError, json_object, page
-from sandbox.key_vault.certificate_requests import CERTIFICATE, named
-from sandbox.key_vault.certificate_store import Certificate, CertificateVersion
-from sandbox.key_vault.issuance import Issuance
-from sandbox.key_vault.policies import changed_policy
+from sandbox.key_vault.certificates import shapes as shapes
+from sandbox.key_vault.certificates.issuance import Issuance
+from sandbox.key_vault.certificates.policies import changed_policy
+from sandbox.key_vault.certificates.requests import CERTIFICATE, named
+from sandbox.key_vault.certificates.store import Certificate, CertificateVersion
 from sandbox.key_vault.vaults import Vault
 from sandbox.proxy.messages import Request, Response
 from sandbox.proxy.service import Part, route

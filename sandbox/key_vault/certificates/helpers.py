@@ -7,13 +7,13 @@ from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 
-from sandbox.key_vault.authority import certificate_authority
 from sandbox.key_vault.base import KeyVaultBase
-from sandbox.key_vault.certificate_store import UNKNOWN, Certificate, CertificateVersion, Issuer
-from sandbox.key_vault.certificates_deleted import KeyVaultDeletedCertificates
-from sandbox.key_vault.issuance import BEFORE_NOW, Issuance, months_later
+from sandbox.key_vault.certificates.authority import certificate_authority
+from sandbox.key_vault.certificates.deleted import KeyVaultDeletedCertificates
+from sandbox.key_vault.certificates.issuance import BEFORE_NOW, Issuance, months_later
+from sandbox.key_vault.certificates.policies import new_policy
+from sandbox.key_vault.certificates.store import UNKNOWN, Certificate, CertificateVersion, Issuer
 from sandbox.key_vault.material import PFX
-from sandbox.key_vault.policies import new_policy
 from sandbox.key_vault.vaults import Vault
 from sandbox.proxy.service import STATE
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import click
 
-from gateway.commands.certificate import cli_key_vaults as vaults
-from gateway.commands.certificate import cli_requests as requests
-from gateway.commands.certificate import cli_versions as versions
+from gateway.commands.certificate.cli import key_vaults as vaults
+from gateway.commands.certificate.cli import requests, versions
 
 
 class Ordered(click.Group):

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from gateway.commands.certificate.cli_options import NO_VERSION, as_json, named, policy_options, vaults, wanted_of
-from gateway.commands.session import open_session, session_options
+from gateway.commands.certificate.cli.options import NO_VERSION, as_json, named, policy_options, vaults, wanted_of
+from gateway.commands.shared.session import open_session, session_options
 
 
 @click.command("vaults")
@@ -15,8 +15,8 @@ from gateway.commands.session import open_session, session_options
 @session_options
 def list_vaults(as_json: bool, **session: str) -> None:
     """List the key vaults that the credential can see, in all subscriptions."""
-    from gateway.commands.output import show_table
-    from gateway.commands.survey import all_vaults
+    from gateway.commands.shared.output import show_table
+    from gateway.commands.shared.survey import all_vaults
 
     found = all_vaults(open_session(**session))
     rows = [{"vault": name.rpartition("/")[2], "address": url, "id": name} for url, name in sorted(found)]
@@ -36,8 +36,8 @@ def policy(certificate_id: str, as_json: bool, **given: Any) -> None:
     """
     from gateway.commands.certificate.policies import policy as changed
     from gateway.commands.certificate.policies import readable
-    from gateway.commands.names import read_id
-    from gateway.commands.output import show
+    from gateway.commands.shared.names import read_id
+    from gateway.commands.shared.output import show
 
     wanted, session = wanted_of(given)
     place = read_id(certificate_id, session["cloud"], version=NO_VERSION)
@@ -52,8 +52,8 @@ def policy(certificate_id: str, as_json: bool, **given: Any) -> None:
 def issuers(vault: str, as_json: bool, **session: str) -> None:
     """List the issuers that are set up in a vault. Self and Unknown need no setting up."""
     from gateway.commands.certificate.policies import issuers as there
-    from gateway.commands.names import read_vault
-    from gateway.commands.output import show_table
+    from gateway.commands.shared.names import read_vault
+    from gateway.commands.shared.output import show_table
 
     url = read_vault(vault, session["cloud"])
     columns = {"name": "NAME", "provider": "PROVIDER", "account": "ACCOUNT", "enabled": "ENABLED"}
@@ -71,8 +71,8 @@ def contacts(vault: str, added: tuple[str, ...], removed: tuple[str, ...], as_js
     """List whom Key Vault writes to before a certificate of the vault expires, after adding and removing."""
     from gateway.commands.certificate.policies import contacts as there
     from gateway.commands.certificate.policies import with_contacts
-    from gateway.commands.names import read_vault
-    from gateway.commands.output import show_table
+    from gateway.commands.shared.names import read_vault
+    from gateway.commands.shared.output import show_table
 
     url = read_vault(vault, session["cloud"])
     with_contacts([], added)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sandbox.key_vault import certificate_shapes as shapes
 from sandbox.key_vault.base import KeyVaultBase, KeyVaultError, bad_parameter, json_object, page
-from sandbox.key_vault.certificate_store import SELF, UNKNOWN, Issuer
+from sandbox.key_vault.certificates import shapes as shapes
+from sandbox.key_vault.certificates.store import SELF, UNKNOWN, Issuer
 from sandbox.key_vault.secrets import NAME
 from sandbox.key_vault.vaults import Vault
 from sandbox.proxy.messages import Request, Response

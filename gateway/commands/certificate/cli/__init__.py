@@ -1,0 +1,1 @@
+"""The command lines of ``keeper-rotation certificate``; ``group.py`` puts them together."""
