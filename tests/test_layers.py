@@ -101,7 +101,7 @@ def test_rule(rule: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("package", ["gateway", "sandbox"])
+@pytest.mark.parametrize("package", ["gateway", "sandbox", "tests"])
 def test_nothing_imports_itself_by_way_of_others(package: str) -> None:
     graph = {module: set(names) for module, names in arrows(package).items()}
     while free := [module for module, names in graph.items() if not names & graph.keys()]:

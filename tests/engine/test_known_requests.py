@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.sweep.known_requests import counted, known, scenes
-
-SCENES = scenes()
+from tests.sweep.known_requests import counted, known
+from tests.sweep.scenes import SCENES
 
 
 @pytest.mark.parametrize("name", SCENES)
 def test_they_are_current(name: str) -> None:
     kept = counted(operation for operation, _ in known(name))
-    assert kept == SCENES[name](), "renew the lists: python -m tests.sweep.known_requests"
+    assert kept == SCENES[name](), "renew the lists: python -m tests.sweep.scenes"
