@@ -20,6 +20,7 @@ import sys
 
 
 def refuse(error, hint):
+    # type: (str, str) -> None
     """Nothing was read yet: say so in the form that every outcome has, and fail."""
     print(json.dumps({"result": "failed", "error": error, "hint": hint}))
     sys.exit("error: " + error + "\nhint: " + hint)
