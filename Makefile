@@ -2,7 +2,7 @@
 # .venv-dev everything that a developer needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check sweep bench bundle lock clean
+.PHONY: help install demo test test-all check night bench bundle lock clean
 
 # The first Python that is new enough.
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
@@ -17,15 +17,19 @@ install: .venv/ready          ## .venv: what a gateway host needs, with pins and
 demo: .venv-demo/ready        ## the main job, shown in a stand-in vault and tenant on this machine
 	@.venv-demo/bin/python -m sandbox.demo
 
-test: .venv-dev/ready         ## all tests
-	$(DEV) -m pytest -n auto
+# Runs wait more than they work, so there are more of them than cores.
+test: .venv-dev/ready         ## the tests that every change runs: three minutes
+	$(DEV) -m pytest -n 6 -m "not deep"
+
+test-all: .venv-dev/ready     ## all tests: more requests of the same sweeps
+	$(DEV) -m pytest -n 6
 
 check: .venv-dev/ready        ## lint and types
 	$(DEV) -m ruff check .
 	$(DEV) -m ruff format --check .
 	$(DEV) -m mypy
 
-sweep: .venv-dev/ready        ## every request of a rotation with every fault: half an hour
+night: .venv-dev/ready        ## every request of a rotation with every fault: hours
 	$(DEV) -m tests.sweep.rotation
 	$(DEV) -m tests.sweep.certificate
 	$(DEV) -m tests.sweep.tls_secret

@@ -502,6 +502,7 @@ def test_usage(line: str, market: DiscoverStage) -> None:
 # Many
 
 
+@pytest.mark.deep
 def test_five_thousand_certificates(shop: DiscoverStage) -> None:
     names = shop.sandbox.keyvault.add_many_certificates(shop.vault, 5000)
     shop.sandbox.latency = 0.01

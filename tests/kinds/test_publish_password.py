@@ -13,6 +13,7 @@ from gateway.host.deadline import Deadline
 from sandbox.proxy import faults
 from tests.stage import patience
 from tests.stage.published_password import NEW, OLD, SCRIPT, PasswordStage
+from tests.sweep.deep import deep_unless
 from tests.sweep.rotation import FAULTS, KILLS
 
 Make = Callable[..., PasswordStage]
@@ -328,8 +329,16 @@ REQUESTS = [
 ]
 
 
-@pytest.mark.parametrize("fault", [name for name in FAULTS if name != "slow"])
-@pytest.mark.parametrize(("service", "name", "nth"), REQUESTS)
+CASES = [(*request, fault) for request in REQUESTS for fault in FAULTS if fault != "slow"]
+CLASSES = ("HTTP 503", "HTTP 403", "reset after", "hang after it took effect", "kill after")
+
+
+def is_quick(service: str, name: str, nth: int, fault: str) -> bool:
+    """Each class of fault, where something is saved or handed over."""
+    return name != "get_secret" and fault in CLASSES
+
+
+@pytest.mark.parametrize(("service", "name", "nth", "fault"), deep_unless(is_quick, CASES))
 def test_the_next_run_makes_both_sides_the_same_whatever_broke(
     service: str, name: str, nth: int, fault: str, password: Make
 ) -> None:
