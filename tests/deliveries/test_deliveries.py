@@ -656,7 +656,7 @@ def test_one_that_hangs_does_not_stop_the_others(which: str, stage: Stage) -> No
     stage.deliver()
     service, operation = BREAK[which]
     stage.sandbox.fault(service, operation, faults.Hang(), times=None)
-    first = stage.run(ROTATION_DEADLINE_SECONDS="8")
+    first = stage.run(ROTATION_DEADLINE_SECONDS=f"{patience.seconds(8):g}")
     assert first.code == 2, first
     served = len(first.report["delivered"])
     # The runbook is told where the secret lies, so it waits for Key Vault; two connections are put by one operation.
