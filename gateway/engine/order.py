@@ -4,12 +4,12 @@
 
     0 read      everything is read and checked; nothing is written (``prepare.py``)
     1 recover   orphans of dead runs go, open deliveries are finished, and what is dated and due goes
-    2 due?      not yet: done
-    3 mint      a new credential, whose name says which run made it (``make/mint.py``)
+    2 due?      not yet: done (``model/decisions.py``)
+    3 make      a new credential, in the way of its kind (``make/``)
     4 prove     it is accepted, several times in a row
-    5 save      into the record, and read back (``keeper/save.py``)
-    6 deliver   to everyone else who needs it, side by side (``deliveries/distribution.py``)
-    7 retire    the old ones, as they were listed before the new one was made
+    5 save      into the record, and read back (``publish.py``, ``confirm.py``)
+    6 deliver   to everyone else who needs it, side by side (``deliver.py``)
+    7 retire    the old ones, as they were listed before the new one was made (``retire.py``)
     8 report    one JSON line and the exit code (``run.py``)
 
 Until the save nothing that anyone relies on has changed, and what was made is taken back when a step fails.
