@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.azure.arm import arm_id
-from gateway.deliveries.base import Delivery, Destination, Done, Reach, refuse
+from gateway.deliveries.base import Delivery, DeliveryContext, Destination, Receipt, refuse
 from gateway.errors import CallError, Failed, Refused, Unclear
 from gateway.host.http import Answer
 from gateway.model.clouds import Cloud
@@ -40,45 +40,45 @@ class ApiConnection(Destination):
             raise refuse(text, "is not an API connection", cls.example)
         return None
 
-    def check(self, reach: Reach) -> list[str]:
+    def check(self, context: DeliveryContext) -> list[str]:
         """It is there, we may write it, and all that it needs is known."""
-        connection = self._read(reach)
-        reach.azure.arm.require(self.address, _ACTIONS, ROLE)
-        self.complete(reach, connection, "")
+        connection = self._read(context)
+        context.azure.arm.require(self.address, _ACTIONS, ROLE)
+        self.complete(context, connection, "")
         return []
 
-    def deliver(self, reach: Reach, delivery: Delivery) -> Done:
+    def deliver(self, context: DeliveryContext, delivery: Delivery) -> Receipt:
         """The whole connection with the new secret, then its own test."""
-        connection = self._read(reach)
-        body = self.complete(reach, connection, delivery.value.reveal())
+        connection = self._read(context)
+        body = self.complete(context, connection, delivery.value.reveal())
 
         def put() -> Answer:
-            return reach.azure.arm.send("PUT", self.address, API_VERSION, body)
+            return context.azure.arm.send("PUT", self.address, API_VERSION, body)
 
         try:
-            reach.http.patiently(put)  # the same whole content twice is the same as once
+            context.http.patiently(put)  # the same whole content twice is the same as once
         except Refused as error:
             if error.code == "LinkedAuthorizationFailed":
                 error.hint = (
                     f"give the rotating application {_JOIN} on the connector: templates/roles/api_connector.json"
                 )
             raise
-        return Done(warnings=tuple(self._test(reach)))
+        return Receipt(warnings=tuple(self._test(context)))
 
-    def _read(self, reach: Reach) -> dict[str, Any]:
+    def _read(self, context: DeliveryContext) -> dict[str, Any]:
         try:
-            return reach.azure.arm.get(self.address, API_VERSION)
+            return context.azure.arm.get(self.address, API_VERSION)
         except Refused as error:
             if error.status == 404:
                 raise Failed(f"{self.address}: there is no such connection", f"the form is {self.example}") from None
             raise
 
-    def complete(self, reach: Reach, connection: dict[str, Any], secret: str) -> dict[str, Any]:
+    def complete(self, context: DeliveryContext, connection: dict[str, Any], secret: str) -> dict[str, Any]:
         """The body of the PUT: what the connection shows, and the sign-in in full. Raises Failed, CallError."""
         shown = connection.get("properties") or {}
         if shown.get("parameterValueType") == "Alternative":
             raise Failed(f"{self.address}: the connection signs in with a managed identity", "it needs no delivery")
-        api = reach.azure.arm.get(str((shown.get("api") or {}).get("id") or ""), API_VERSION).get("properties") or {}
+        api = context.azure.arm.get(str((shown.get("api") or {}).get("id") or ""), API_VERSION).get("properties") or {}
         properties = {"displayName": shown.get("displayName"), "api": {"id": shown["api"]["id"]}}
         if shown.get("customParameterValues"):
             properties["customParameterValues"] = shown["customParameterValues"]
@@ -87,18 +87,20 @@ class ApiConnection(Destination):
             sets = (api.get("connectionParameterSets") or {}).get("values") or []
             known = next((each.get("parameters") or {} for each in sets if each.get("name") == chosen.get("name")), {})
             have = {name: (entry or {}).get("value") for name, entry in (chosen.get("values") or {}).items()}
-            filled = self._filled(reach, known, have, secret)
+            filled = self._filled(context, known, have, secret)
             values = {name: {"value": value} for name, value in filled.items()}
             properties["parameterValueSet"] = {"name": chosen.get("name"), "values": values}
         else:
             have = dict(shown.get("nonSecretParameterValues") or {})
             known = api.get("connectionParameters") or {}
-            properties["parameterValues"] = self._filled(reach, known, have, secret)
+            properties["parameterValues"] = self._filled(context, known, have, secret)
         body = {key: connection[key] for key in ("location", "kind", "tags") if connection.get(key) is not None}
         return body | {"properties": properties}
 
-    def _filled(self, reach: Reach, known: dict[str, Any], have: dict[str, Any], secret: str) -> dict[str, Any]:
-        ours, by_role = reach.hand_over, {_role(name): name for name in known}
+    def _filled(
+        self, context: DeliveryContext, known: dict[str, Any], have: dict[str, Any], secret: str
+    ) -> dict[str, Any]:
+        ours, by_role = context.delivery_form, {_role(name): name for name in known}
         if not ours.owner:
             what = f"{self.address}: a connection takes client secrets and access keys only"
             raise Failed(what, "remove the line from deliver_to")
@@ -120,23 +122,23 @@ class ApiConnection(Destination):
             )
         return values
 
-    def _test(self, reach: Reach) -> list[str]:
+    def _test(self, context: DeliveryContext) -> list[str]:
         """Ask the connection's own test link; some connectors have none."""
-        connection = self._read(reach)
+        connection = self._read(context)
         links = (connection.get("properties") or {}).get("testLinks") or []
-        path = reach.azure.arm.path_of(str(links[0].get("requestUri", ""))) if links else ""
+        path = context.azure.arm.path_of(str(links[0].get("requestUri", ""))) if links else ""
         if not path:
             return [f"{self.address}: the connection has no test, so it was not tested"]
         method = str(links[0].get("method") or "GET").upper()
-        for attempt in range(1, reach.deadline.TRIES + 1):
+        for attempt in range(1, context.deadline.TRIES + 1):
             try:
-                reach.azure.arm.send(method, path, "", any_body=True)  # the body is the connector's own
+                context.azure.arm.send(method, path, "", any_body=True)  # the body is the connector's own
                 return []
             except CallError as error:
                 # What it signs in to may be a replica that does not know the secret yet.
-                if attempt == reach.deadline.TRIES:
+                if attempt == context.deadline.TRIES:
                     raise self._failed(error) from None
-                reach.deadline.pause(reach.deadline.retry_base * 2 ** (attempt - 1))
+                context.deadline.pause(context.deadline.retry_base * 2 ** (attempt - 1))
         return []
 
     def _failed(self, error: CallError) -> CallError:

@@ -15,7 +15,7 @@ from gateway.host.deadline import Deadline
 from gateway.host.http import Http
 from gateway.keeper.record import AttachedRecord, KeepsRecords
 from gateway.model.clouds import Cloud
-from gateway.model.credential import HandOver, generation
+from gateway.model.credential import DeliveryForm, generation
 from gateway.secret import Secret
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class SignedIn(Protocol):
 
 
 @dataclass(frozen=True)
-class Reach:
+class DeliveryContext:
     """What a destination may use: session, deadline, the signed-in admin credential, the vault, attached records."""
 
     http: Http
@@ -50,7 +50,7 @@ class Reach:
     vault: KeepsRecords
     attached: tuple[AttachedRecord, ...]
     record_uid: str
-    hand_over: HandOver
+    delivery_form: DeliveryForm
     versions_follow: bool
     """whether a Key Vault secret is among the destinations"""
 
@@ -63,10 +63,10 @@ class Reach:
 
 
 @dataclass(frozen=True)
-class Done:
-    """A delivery that is made. ``where``: the address of what was made there, where it has one."""
+class Receipt:
+    """A delivery that is made. ``address``: of what was made there, where it has one."""
 
-    where: str = ""
+    address: str = ""
     warnings: tuple[str, ...] = ()
 
 
@@ -131,7 +131,7 @@ class Destination(ABC):
         """
 
     @abstractmethod
-    def check(self, reach: Reach) -> list[str]:
+    def check(self, context: DeliveryContext) -> list[str]:
         """Before anything is made: it is there, may be written, and fits. Warnings.
 
         Raises:
@@ -139,14 +139,14 @@ class Destination(ABC):
         """
 
     @abstractmethod
-    def deliver(self, reach: Reach, delivery: Delivery) -> Done:
+    def deliver(self, context: DeliveryContext, delivery: Delivery) -> Receipt:
         """Hand over, unless it is there already, and verify.
 
         Raises:
             Failed, CallError
         """
 
-    def after_retirement(self, reach: Reach, delivery: Delivery, removed: list[str]) -> None:  # noqa: B027
+    def after_retirement(self, context: DeliveryContext, delivery: Delivery, removed: list[str]) -> None:  # noqa: B027
         """The secrets with these key ids and generations are dead now: most have nothing to do. Raises CallError."""
 
 

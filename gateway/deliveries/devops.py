@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import requests
 
-from gateway.deliveries.base import Delivery, Destination, Done, Reach, refuse
+from gateway.deliveries.base import Delivery, DeliveryContext, Destination, Receipt, refuse
 from gateway.errors import Failed, Refused, Unclear
 from gateway.host.http import json_object, retry_after
 from gateway.model.clouds import Cloud
@@ -67,17 +67,17 @@ class DevOpsConnection(Destination):
             raise refuse(text, "is not the page of a service connection", cls.example)
         return cls(segments[0], segments[1], endpoint_id.lower(), optional)
 
-    def check(self, reach: Reach) -> list[str]:
+    def check(self, context: DeliveryContext) -> list[str]:
         """It is there, signs in with a client secret of our app, and we are its administrator."""
-        client_id = self._owner(reach)
-        endpoint = self._get(reach)
+        client_id = self._owner(context)
+        endpoint = self._get(context)
         self.check_scheme(endpoint, client_id)
         tokens = [
             f"endpoints/{reference['projectReference']['id']}/{self.endpoint_id}"
             for reference in endpoint.get("serviceEndpointProjectReferences") or []
         ]
         path = f"_apis/permissions/{_NAMESPACE}/{_ADMINISTER}?tokens={quote(tokens[0] if tokens else '', safe='')}"
-        answer = self.send(reach, "GET", path, version="7.1")
+        answer = self.send(context, "GET", path, version="7.1")
         if not all(answer.get("value") or [False]):
             raise Failed(f"{self.address}: we are not Administrator of the connection {endpoint['name']!r}", _RIGHTS)
         return []
@@ -99,62 +99,67 @@ class DevOpsConnection(Destination):
                 "make a new connection with 'App registration (manual)', or convert it to workload identity federation",
             )
 
-    def deliver(self, reach: Reach, delivery: Delivery) -> Done:
+    def deliver(self, context: DeliveryContext, delivery: Delivery) -> Receipt:
         """The whole connection with the new key, then its own test. The key can never be read back."""
-        client_id = self._owner(reach)
-        endpoint = self._get(reach)
+        client_id = self._owner(context)
+        endpoint = self._get(context)
         self.check_scheme(endpoint, client_id)
         changed = copy.deepcopy(endpoint)
         changed["authorization"]["parameters"]["serviceprincipalkey"] = delivery.value.reveal()
         # An update is of the organisation, without a project; it repeats itself without harm.
-        self.send(reach, "PUT", f"_apis/serviceendpoint/endpoints/{self.endpoint_id}", changed)
-        reach.http.patiently(lambda: self._test(reach))
-        return Done()
+        self.send(context, "PUT", f"_apis/serviceendpoint/endpoints/{self.endpoint_id}", changed)
+        context.http.patiently(lambda: self._test(context))
+        return Receipt()
 
-    def _owner(self, reach: Reach) -> str:
+    def _owner(self, context: DeliveryContext) -> str:
         """The client id that a connection must have to take our secret."""
-        if not reach.hand_over.for_service_connections:
+        if not context.delivery_form.for_service_connections:
             raise Failed(f"{self.address}: a service connection takes client secrets only", "remove the line")
-        return reach.hand_over.roles["clientid"]
+        return context.delivery_form.roles["clientid"]
 
-    def _test(self, reach: Reach) -> None:
+    def _test(self, context: DeliveryContext) -> None:
         payload = {"dataSourceDetails": {"dataSourceName": "TestConnection"}}
         path = f"{quote(self.project)}/_apis/serviceendpoint/endpointproxy?endpointId={self.endpoint_id}"
-        answer = json_object(self._asked(reach, "POST", path, payload, "7.1")) or {}
+        answer = json_object(self._asked(context, "POST", path, payload, "7.1")) or {}
         # Documented is statusCode, "ok" where it passed; a success that says nothing of the kind is one.
         status = str(answer.get("statusCode") or ("failed" if answer.get("errorMessage") else "ok"))
         if status.lower() != "ok":
             raise Unclear(self.address, "the connection's test with the new secret failed")
 
-    def _get(self, reach: Reach) -> dict[str, Any]:
+    def _get(self, context: DeliveryContext) -> dict[str, Any]:
         path = f"{quote(self.project)}/_apis/serviceendpoint/endpoints/{self.endpoint_id}"
-        endpoint = self.send(reach, "GET", path)
+        endpoint = self.send(context, "GET", path)
         if not endpoint:
             raise Failed(f"{self.address}: there is no such service connection, or we may not see it", _RIGHTS)
         return endpoint
 
     def send(
-        self, reach: Reach, method: str, path: str, payload: dict[str, Any] | None = None, version: str = "7.1"
+        self,
+        context: DeliveryContext,
+        method: str,
+        path: str,
+        payload: dict[str, Any] | None = None,
+        version: str = "7.1",
     ) -> dict[str, Any]:
         """The answer of the organisation to a call that may be repeated. Raises CallError."""
-        return reach.http.patiently(lambda: self._once(reach, method, path, payload, version))
+        return context.http.patiently(lambda: self._once(context, method, path, payload, version))
 
     def _once(
-        self, reach: Reach, method: str, path: str, payload: dict[str, Any] | None, version: str
+        self, context: DeliveryContext, method: str, path: str, payload: dict[str, Any] | None, version: str
     ) -> dict[str, Any]:
-        response = self._asked(reach, method, path, payload, version)
+        response = self._asked(context, method, path, payload, version)
         answer = json_object(response)
         if answer is None and response.content.strip() != b"null":
             raise Unclear(self.address, "an answer that is not JSON")
         return answer or {}
 
     def _asked(
-        self, reach: Reach, method: str, path: str, payload: dict[str, Any] | None, version: str
+        self, context: DeliveryContext, method: str, path: str, payload: dict[str, Any] | None, version: str
     ) -> requests.Response:
         url = f"{ROOT}/{quote(self.organisation)}/{path}{'&' if '?' in path else '?'}api-version={version}"
-        token = next(filter(None, (attached.get(PAT_LABEL) for attached in reach.attached)), "")
-        headers = {"Authorization": _authorization(reach, token), "X-TFS-FedAuthRedirect": "Suppress"}
-        response = reach.http.raw(self.address, method, url, json=payload, headers=headers)
+        token = next(filter(None, (attached.get(PAT_LABEL) for attached in context.attached)), "")
+        headers = {"Authorization": _authorization(context, token), "X-TFS-FedAuthRedirect": "Suppress"}
+        response = context.http.raw(self.address, method, url, json=payload, headers=headers)
         status = response.status_code
         if status >= 500:
             raise Unclear(self.address, f"HTTP {status}")
@@ -167,8 +172,8 @@ class DevOpsConnection(Destination):
         return response
 
 
-def _authorization(reach: Reach, token: str) -> str:
+def _authorization(context: DeliveryContext, token: str) -> str:
     if not token:
-        return "Bearer " + reach.azure.token(SCOPE).reveal()
+        return "Bearer " + context.azure.token(SCOPE).reveal()
     mask(token)
     return "Basic " + base64.b64encode(f":{token}".encode()).decode()

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from gateway.deliveries.base import Delivery, Destination, Reach, same_place
+from gateway.deliveries.base import Delivery, DeliveryContext, Destination, same_place
 from gateway.errors import PERMISSION_HINT, CallError, Failed, RotationError, Unclear
 from gateway.host.background import Aside
 
@@ -25,10 +25,10 @@ class Deliveries:
         holds: the generation last confirmed at each address, from the ledger.
     """
 
-    def __init__(self, destinations: list[Destination], holds: dict[str, str], reach: Reach) -> None:
+    def __init__(self, destinations: list[Destination], holds: dict[str, str], context: DeliveryContext) -> None:
         self._destinations = destinations
-        self._reach = reach
-        self._deadline = reach.deadline
+        self._context = context
+        self._deadline = context.deadline
         noted = {same_place(address): generation for address, generation in holds.items()}
         places = {destination.address: same_place(destination.address) for destination in destinations}
         self.holds = {address: noted[place] for address, place in places.items() if place in noted}
@@ -58,7 +58,7 @@ class Deliveries:
     def check(self) -> list[Failed]:
         """Ask all destinations, before anything is made; what is wrong with required ones, all at once."""
         problems = []
-        for destination, aside in self._begin(self._destinations, lambda each: each.check(self._reach)):
+        for destination, aside in self._begin(self._destinations, lambda each: each.check(self._context)):
             try:
                 self.warnings += aside.result()
             except Exception as error:  # an answer of any shape must not end the run
@@ -88,9 +88,9 @@ class Deliveries:
         self, delivery: Delivery, destinations: list[Destination], versions: dict[str, str]
     ) -> list[tuple[Destination, Failed]]:
         failures = []
-        for destination, aside in self._begin(destinations, lambda each: each.deliver(self._reach, delivery)):
+        for destination, aside in self._begin(destinations, lambda each: each.deliver(self._context, delivery)):
             try:
-                done = aside.result(self._deadline.for_work())
+                receipt = aside.result(self._deadline.for_work())
             except TimeoutError:
                 late = Unclear(destination.address, "not done when the run's time was over")
                 failures.append((destination, _problem(destination, late)))
@@ -98,9 +98,9 @@ class Deliveries:
                 failures.append((destination, _problem(destination, error)))
             else:
                 self.holds[destination.address] = delivery.generation
-                self.warnings += done.warnings
-                if done.where.startswith("https://"):
-                    versions[destination.address] = done.where
+                self.warnings += receipt.warnings
+                if receipt.address.startswith("https://"):
+                    versions[destination.address] = receipt.address
         return failures
 
     def _known_versions(self, delivery: Delivery) -> Iterable[tuple[str, str]]:
@@ -113,7 +113,7 @@ class Deliveries:
     def after_retirement(self, delivery: Delivery, removed: list[str]) -> None:
         """Tell all destinations which secrets are dead now; what fails is a warning."""
         destinations = self._destinations if removed else []
-        for _, aside in self._begin(destinations, lambda each: each.after_retirement(self._reach, delivery, removed)):
+        for _, aside in self._begin(destinations, lambda each: each.after_retirement(self._context, delivery, removed)):
             try:
                 aside.result(self._deadline.for_work())
             except (RotationError, CallError, TimeoutError) as error:

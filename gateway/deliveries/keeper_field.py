@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from gateway.deliveries.base import Delivery, Destination, Done, Reach, refuse
+from gateway.deliveries.base import Delivery, DeliveryContext, Destination, Receipt, refuse
 from gateway.errors import CallError, Failed, Refused, Unclear
 from gateway.keeper.record import VaultRecord
 from gateway.model.clouds import Cloud
@@ -36,11 +36,11 @@ class KeeperField(Destination):
             raise refuse(text, "is not a field of a Keeper record", cls.example)
         return cls(found.group(1), found.group(2).strip(), optional)
 
-    def check(self, reach: Reach) -> list[str]:
+    def check(self, context: DeliveryContext) -> list[str]:
         """The record can be edited, and has the field."""
-        if self.keeper_record == reach.record_uid:
+        if self.keeper_record == context.record_uid:
             raise Failed(f"{self.address}: this is the record that is rotated", "remove the line from deliver_to")
-        record = self._read(reach)
+        record = self._read(context)
         if not record.editable:
             raise Failed(
                 f"{self.address}: the record is read-only for the Gateway's application",
@@ -50,31 +50,31 @@ class KeeperField(Destination):
             raise Failed(f"{self.address}: the record has no field with this label", "labels are matched exactly")
         return []
 
-    def deliver(self, reach: Reach, delivery: Delivery) -> Done:
+    def deliver(self, context: DeliveryContext, delivery: Delivery) -> Receipt:
         """Only this field of a fresh copy is changed; an edit of somebody else at the same time survives."""
         wanted = delivery.value.reveal()
         error: CallError | None = None
         revision: int | None = None
         for attempt in range(_TRIES):
             if attempt:
-                reach.deadline.pause(reach.deadline.retry_base)
-            record = self._read(reach)
+                context.deadline.pause(context.deadline.retry_base)
+            record = self._read(context)
             if record.value(self.label) == wanted:
-                return Done()
+                return Receipt()
             if isinstance(error, Refused) and record.revision == revision:
                 raise error
             revision = record.revision
             record.replace(self.label, wanted)
             try:
-                reach.vault.save(record)
+                context.vault.save(record)
             except CallError as failure:
                 error = failure
-        if self._read(reach).value(self.label) != wanted:
+        if self._read(context).value(self.label) != wanted:
             raise error or Unclear(self.address, "the record does not show what was saved")
-        return Done()
+        return Receipt()
 
-    def _read(self, reach: Reach) -> VaultRecord:
-        record = reach.vault.read([self.keeper_record]).get(self.keeper_record)
+    def _read(self, context: DeliveryContext) -> VaultRecord:
+        record = context.vault.read([self.keeper_record]).get(self.keeper_record)
         if record is None:
             raise Failed(f"{self.address}: the record cannot be read", "share it with the Gateway's application")
         return record

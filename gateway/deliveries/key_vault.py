@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from gateway.azure.key_vault.calls import KeyVaultCalls
-from gateway.deliveries.base import Delivery, Destination, Done, Reach, refuse
+from gateway.deliveries.base import Delivery, DeliveryContext, Destination, Receipt, refuse
 from gateway.deliveries.tags import KEY, RECORD
 from gateway.errors import Failed, Refused, Unclear
 from gateway.model.clouds import Cloud
@@ -68,64 +68,66 @@ class KeyVaultSecretDestination(Destination):
             raise refuse(line, f"is not a secret of a vault in {cloud.name}", cls.example)
         return cls(f"https://{parts.netloc.lower()}", found.group(1), optional)
 
-    def check(self, reach: Reach) -> list[str]:
+    def check(self, context: DeliveryContext) -> list[str]:
         """It can be read, is disabled and ours, or does not exist and its name is free."""
-        client = self.client(reach)
+        client = self.client(context)
         try:
-            self.patiently(reach, lambda: client.get_secret(self.name))
+            self.patiently(context, lambda: client.get_secret(self.name))
         except Refused as error:
             if error.status == 404:
-                self._check_free(reach, client)
-            elif error.code != "SecretDisabled" or not is_ours(self._newest(reach, client), reach):
+                self._check_free(context, client)
+            elif error.code != "SecretDisabled" or not is_ours(self._newest(context, client), context):
                 raise
         return []
 
-    def _check_free(self, reach: Reach, client: SecretClient) -> None:
+    def _check_free(self, context: DeliveryContext, client: SecretClient) -> None:
         try:
-            self.patiently(reach, lambda: client.get_deleted_secret(self.name))
+            self.patiently(context, lambda: client.get_deleted_secret(self.name))
         except Refused:
             return  # not there, or not ours to see: the vault says so when the secret is set
         raise Failed(f"{self.address}: a deleted secret has this name", _HINTS["ObjectIsDeletedButRecoverable"])
 
-    def deliver(self, reach: Reach, delivery: Delivery) -> Done:
+    def deliver(self, context: DeliveryContext, delivery: Delivery) -> Receipt:
         """A new version, read back; none where the current one holds this value already."""
-        client = self.client(reach)
-        current = self._current(reach, client)
+        client = self.client(context)
+        current = self._current(context, client)
         if current is None or current.value != delivery.value.reveal():
             if current is not None and delivery.replaced and current.value == delivery.replaced.reveal():
                 self._replaced.add(str(current.properties.version))
-            current = self._set(reach, client, current, delivery)
+            current = self._set(context, client, current, delivery)
         if current.value != delivery.value.reveal():
             raise Unclear(self.address, "the vault shows another value than was set")
-        return Done(str(current.id))
+        return Receipt(str(current.id))
 
-    def _current(self, reach: Reach, client: SecretClient) -> KeyVaultSecret | None:
+    def _current(self, context: DeliveryContext, client: SecretClient) -> KeyVaultSecret | None:
         """The current version, without its value where it is disabled; None where there is none."""
         from azure.keyvault.secrets import KeyVaultSecret
 
         try:
-            return self.patiently(reach, lambda: client.get_secret(self.name))
+            return self.patiently(context, lambda: client.get_secret(self.name))
         except Refused as error:
             if error.status == 404:
                 return None
             if error.code == "SecretDisabled":
-                return KeyVaultSecret(self._newest(reach, client), None)
+                return KeyVaultSecret(self._newest(context, client), None)
             raise
 
-    def _newest(self, reach: Reach, client: SecretClient) -> SecretProperties:
-        return max(self._versions(reach, client), key=lambda each: each.created_on or datetime.min.replace(tzinfo=UTC))
+    def _newest(self, context: DeliveryContext, client: SecretClient) -> SecretProperties:
+        return max(
+            self._versions(context, client), key=lambda each: each.created_on or datetime.min.replace(tzinfo=UTC)
+        )
 
-    def _versions(self, reach: Reach, client: SecretClient) -> list[SecretProperties]:
-        return self.patiently(reach, lambda: list(client.list_properties_of_secret_versions(self.name)))
+    def _versions(self, context: DeliveryContext, client: SecretClient) -> list[SecretProperties]:
+        return self.patiently(context, lambda: list(client.list_properties_of_secret_versions(self.name)))
 
     def _set(
-        self, reach: Reach, client: SecretClient, before: KeyVaultSecret | None, delivery: Delivery
+        self, context: DeliveryContext, client: SecretClient, before: KeyVaultSecret | None, delivery: Delivery
     ) -> KeyVaultSecret:
         kept = dict(before.properties.tags or {}) if before else {}
-        ours = {name: text.format(key_id=delivery.key_id) for name, text in reach.hand_over.tags.items()}
-        ours |= {RECORD: reach.record_uid, KEY: delivery.generation}
+        ours = {name: text.format(key_id=delivery.key_id) for name, text in context.delivery_form.tags.items()}
+        ours |= {RECORD: context.record_uid, KEY: delivery.generation}
         tags = dict(list(kept.items())[: _MOST_TAGS - len(ours)]) | ours
-        content_type = before.properties.content_type if before else reach.hand_over.content_type or None
+        content_type = before.properties.content_type if before else context.delivery_form.content_type or None
 
         def put() -> KeyVaultSecret:
             return client.set_secret(
@@ -133,40 +135,40 @@ class KeyVaultSecretDestination(Destination):
             )
 
         try:
-            made = self.patiently(reach, put, repeat_unclear=False)
+            made = self.patiently(context, put, repeat_unclear=False)
         except Unclear:
             # It may have been set: a second version would do no harm, but look first.
-            current = self._current(reach, client)
+            current = self._current(context, client)
             if current is not None and current.value == delivery.value.reveal():
                 return current
-            made = self.patiently(reach, put, repeat_unclear=False)
-        return self.patiently(reach, lambda: client.get_secret(self.name, made.properties.version))
+            made = self.patiently(context, put, repeat_unclear=False)
+        return self.patiently(context, lambda: client.get_secret(self.name, made.properties.version))
 
-    def after_retirement(self, reach: Reach, delivery: Delivery, removed: list[str]) -> None:
+    def after_retirement(self, context: DeliveryContext, delivery: Delivery, removed: list[str]) -> None:
         """Disable the versions that hold a dead secret: ours by their tag, and what this run replaced."""
-        client = self.client(reach)
+        client = self.client(context)
         # A version without our tag that held what was published before.
         replaced = dict.fromkeys(self._replaced, delivery.replaces)
-        for each in self._versions(reach, client):
+        for each in self._versions(context, client):
             version = str(each.version)
             if each.enabled and (each.tags or {}).get(KEY, replaced.get(version)) in removed:
-                self._disable(reach, client, version)
+                self._disable(context, client, version)
 
-    def _disable(self, reach: Reach, client: SecretClient, version: str) -> None:
-        self.patiently(reach, lambda: client.update_secret_properties(self.name, version, enabled=False))
+    def _disable(self, context: DeliveryContext, client: SecretClient, version: str) -> None:
+        self.patiently(context, lambda: client.update_secret_properties(self.name, version, enabled=False))
 
-    def client(self, reach: Reach) -> SecretClient:
+    def client(self, context: DeliveryContext) -> SecretClient:
         """Microsoft's client of the vault."""
-        return self._calls(reach).secrets()
+        return self._calls(context).secrets()
 
-    def patiently(self, reach: Reach, call: Callable[[], T], *, repeat_unclear: bool = True) -> T:
+    def patiently(self, context: DeliveryContext, call: Callable[[], T], *, repeat_unclear: bool = True) -> T:
         """A call of the client, repeated while that helps. Raises CallError."""
-        return self._calls(reach).patiently(call, repeat_unclear=repeat_unclear)
+        return self._calls(context).patiently(call, repeat_unclear=repeat_unclear)
 
-    def _calls(self, reach: Reach) -> KeyVaultCalls:
-        return KeyVaultCalls(reach.http, reach.azure, self.vault_url, self.address, _HINTS)
+    def _calls(self, context: DeliveryContext) -> KeyVaultCalls:
+        return KeyVaultCalls(context.http, context.azure, self.vault_url, self.address, _HINTS)
 
 
-def is_ours(version: SecretProperties, reach: Reach) -> bool:
+def is_ours(version: SecretProperties, context: DeliveryContext) -> bool:
     """Whether the record's deliveries made this version."""
-    return (version.tags or {}).get(RECORD) == reach.record_uid
+    return (version.tags or {}).get(RECORD) == context.record_uid

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from gateway.azure.key_vault.certificates import HINTS, CertificateVault, check_free
 from gateway.azure.key_vault.ids import CertificateId
-from gateway.deliveries.base import Delivery, Destination, Done, Reach, same_place
+from gateway.deliveries.base import Delivery, DeliveryContext, Destination, Receipt, same_place
 from gateway.deliveries.tags import KEY, RECORD
 from gateway.errors import Failed, Unclear
 from gateway.model.clouds import Cloud
@@ -49,30 +49,30 @@ class KeyVaultCertificateDestination(Destination):
         place = CertificateId.read(text, cloud, "deliver_to")
         return cls(CertificateId(place.vault_url, place.name), optional)
 
-    def check(self, reach: Reach) -> list[str]:
+    def check(self, context: DeliveryContext) -> list[str]:
         """It is a certificate that comes, the vault can be read, and the name is free or a certificate's."""
-        source = reach.hand_over.certificate
+        source = context.delivery_form.certificate
         if not source:
             what = f"{self.address}: only a certificate can be delivered there"
             raise Failed(what, "deliver a secret to https://<vault>.vault.azure.net/secrets/<name>")
         if same_place(source) == same_place(self.address):
             raise Failed(f"{self.address}: this is the certificate that is renewed", "remove this line")
-        vault = self._vault(reach)
+        vault = self._vault(context)
         if not vault.versions(self._place.name):
             check_free(vault, self._place.name)
         return []
 
-    def deliver(self, reach: Reach, delivery: Delivery) -> Done:
+    def deliver(self, context: DeliveryContext, delivery: Delivery) -> Receipt:
         """A new version, read back; none where the newest one is this certificate already."""
         from gateway.model.x509 import read_secret
 
-        vault = self._vault(reach)
+        vault = self._vault(context)
         bundle = read_secret(delivery.value.reveal(), "")
         if not self._holds(vault, bundle):
-            self._load(vault, bundle, {RECORD: reach.record_uid, KEY: delivery.key_id})
+            self._load(vault, bundle, {RECORD: context.record_uid, KEY: delivery.key_id})
             if not self._holds(vault, bundle):
                 raise Unclear(self.address, "the vault shows another certificate than was imported")
-        return Done(f"{self._place.vault_url}/secrets/{self._place.name}")
+        return Receipt(f"{self._place.vault_url}/secrets/{self._place.name}")
 
     def _load(self, vault: CertificateVault, bundle: Bundle, tags: dict[str, str]) -> None:
         from gateway.model.x509 import to_pfx
@@ -91,12 +91,12 @@ class KeyVaultCertificateDestination(Destination):
         versions = vault.versions(self._place.name)
         return bool(versions) and versions[-1].enabled and versions[-1].thumbprint == thumbprint(bundle.leaf)
 
-    def after_retirement(self, reach: Reach, delivery: Delivery, removed: list[str]) -> None:
+    def after_retirement(self, context: DeliveryContext, delivery: Delivery, removed: list[str]) -> None:
         """Switch off the versions that came from those that were retired; never the newest, which may be in use."""
-        vault = self._vault(reach)
+        vault = self._vault(context)
         for each in vault.versions(self._place.name)[:-1]:
             if each.enabled and each.tags.get(KEY) in removed:
                 vault.enable(each.name, each.version, False)
 
-    def _vault(self, reach: Reach) -> CertificateVault:
-        return CertificateVault(reach.http, reach.azure, self._place.vault_url)
+    def _vault(self, context: DeliveryContext) -> CertificateVault:
+        return CertificateVault(context.http, context.azure, self._place.vault_url)

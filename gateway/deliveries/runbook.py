@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from gateway.azure.arm import arm_id
-from gateway.deliveries.base import Delivery, Destination, Done, Reach, refuse
+from gateway.deliveries.base import Delivery, DeliveryContext, Destination, Receipt, refuse
 from gateway.errors import CallError, Failed, Refused, Unclear
 from gateway.model.clouds import Cloud
 
@@ -63,17 +63,17 @@ class AutomationRunbook(Destination):
                 raise refuse(text, f"has a {switch} that is neither true nor false", cls.example)
         return cls(resource, options, optional)
 
-    def check(self, reach: Reach) -> list[str]:
+    def check(self, context: DeliveryContext) -> list[str]:
         """It is published, its parameters are spelled as here, the worker group exists, and we may start it."""
         actions = ["Microsoft.Automation/automationAccounts/jobs/write"]
         actions += ["Microsoft.Automation/automationAccounts/jobs/read"]
-        reach.azure.arm.require(self.account, actions, ROLE)
-        known = self._known(reach)
-        self._check_parameters(known, reach.hand_over.parameter, reach.versions_follow)
+        context.azure.arm.require(self.account, actions, ROLE)
+        known = self._known(context)
+        self._check_parameters(known, context.delivery_form.parameter, context.versions_follow)
         if self.run_on:
             group = f"{self.account}/hybridRunbookWorkerGroups/{self.run_on}"
-            self._get(reach, group, "2015-10-31", "hybrid worker group")
-        return self._warnings(known, reach.hand_over.parameter)
+            self._get(context, group, "2015-10-31", "hybrid worker group")
+        return self._warnings(known, context.delivery_form.parameter)
 
     def _check_parameters(self, known: dict[str, Any], secret: str, versions_follow: bool) -> None:
         names = {name.lower(): name for name in known}
@@ -96,46 +96,46 @@ class AutomationRunbook(Destination):
             found.append(f"{self.address}: the runbook has no parameter {secret}, and is given one")
         return found
 
-    def deliver(self, reach: Reach, delivery: Delivery) -> Done:
+    def deliver(self, context: DeliveryContext, delivery: Delivery) -> Receipt:
         """Start the job of this secret, unless it was started before, and wait for its end."""
-        for name in self._names(reach, delivery):
-            job = self._job(reach, name)
+        for name in self._names(context, delivery):
+            job = self._job(context, name)
             if job is None:
-                job = self._start(reach, name, delivery)
+                job = self._start(context, name, delivery)
             elif _status(job) in _BAD:
                 continue  # that attempt has failed for good: one more
-            return Done(f"{self.account}/jobs/{name}", tuple(self._await(reach, name, job) if self.wait else ()))
+            return Receipt(f"{self.account}/jobs/{name}", tuple(self._await(context, name, job) if self.wait else ()))
         raise Failed(f"{self.address}: {_MOST_ATTEMPTS} jobs for this secret have failed", "look at the runbook's jobs")
 
-    def _known(self, reach: Reach) -> dict[str, Any]:
+    def _known(self, context: DeliveryContext) -> dict[str, Any]:
         """The runbook's own parameters, by name."""
-        runbook = self._get(reach, f"{self.account}/runbooks/{self.runbook}", "2018-06-30", "runbook")
+        runbook = self._get(context, f"{self.account}/runbooks/{self.runbook}", "2018-06-30", "runbook")
         properties = runbook.get("properties") or {}
         if properties.get("state") == "New":
             raise Failed(f"{self.address}: the runbook was never published", "publish it")
         return properties.get("parameters") or {}
 
-    def _names(self, reach: Reach, delivery: Delivery) -> Iterator[str]:
+    def _names(self, context: DeliveryContext, delivery: Delivery) -> Iterator[str]:
         # The job's name is the idempotency key: who asks again for the same secret finds the job of the first time.
         for attempt in range(_MOST_ATTEMPTS):
-            key = f"{reach.record_uid}\n{delivery.generation}\n{self.address}\n{attempt}"
+            key = f"{context.record_uid}\n{delivery.generation}\n{self.address}\n{attempt}"
             yield str(uuid.uuid5(_NAMESPACE, key))
 
-    def _job(self, reach: Reach, name: str) -> dict[str, Any] | None:
+    def _job(self, context: DeliveryContext, name: str) -> dict[str, Any] | None:
         try:
-            return reach.azure.arm.get(f"{self.account}/jobs/{name}", "2019-06-01")
+            return context.azure.arm.get(f"{self.account}/jobs/{name}", "2019-06-01")
         except Refused as error:
             if error.status == 404:
                 return None
             raise
 
-    def _start(self, reach: Reach, name: str, delivery: Delivery) -> dict[str, Any]:
+    def _start(self, context: DeliveryContext, name: str, delivery: Delivery) -> dict[str, Any]:
         parameters = dict(self.parameters)
         # Azure takes parameters in the runbook's own spelling only.
-        spelled = {known.lower(): known for known in self._known(reach)}
+        spelled = {known.lower(): known for known in self._known(context)}
         parameters = {spelled.get(given.lower(), given): value for given, value in parameters.items()}
         if self.include_secret:
-            wanted = reach.hand_over.parameter
+            wanted = context.delivery_form.parameter
             parameters[spelled.get(wanted.lower(), wanted)] = delivery.value.reveal()
         if delivery.versions and _SECRET_ID.lower() in spelled:
             parameters[spelled[_SECRET_ID.lower()]] = next(iter(delivery.versions.values()))
@@ -143,29 +143,29 @@ class AutomationRunbook(Destination):
         path = f"{self.account}/jobs/{name}"
 
         def put() -> dict[str, Any]:
-            return reach.azure.arm.send("PUT", path, "2019-06-01", {"properties": properties}).body
+            return context.azure.arm.send("PUT", path, "2019-06-01", {"properties": properties}).body
 
         try:
-            return reach.http.patiently(put, repeat_unclear=False)
+            return context.http.patiently(put, repeat_unclear=False)
         except CallError as error:
             # The name is ours: if the job is there, this was it.
             if isinstance(error, Unclear) or (isinstance(error, Refused) and error.status == 409):
-                job = self._job(reach, name)
+                job = self._job(context, name)
                 if job is not None:
                     return job
             raise
 
-    def _await(self, reach: Reach, name: str, job: dict[str, Any]) -> list[str]:
-        pause = reach.deadline.retry_base / 2
+    def _await(self, context: DeliveryContext, name: str, job: dict[str, Any]) -> list[str]:
+        pause = context.deadline.retry_base / 2
         while _status(job) not in (*_DONE, *_BAD):
-            if reach.deadline.over():
+            if context.deadline.over():
                 raise Unclear(self.address, f"job {name} is {_status(job)} and not at its end yet")
             if 2 < pause < _POLL_SECONDS:
                 log.info("waiting for job %s of runbook %s", name, self.runbook)
-            reach.deadline.pause(max(0.1, pause))
+            context.deadline.pause(max(0.1, pause))
             pause = min(_POLL_SECONDS, 2 * pause)
-            job = reach.azure.arm.get(f"{self.account}/jobs/{name}", "2019-06-01")
-        errors = self._errors(reach, name)
+            job = context.azure.arm.get(f"{self.account}/jobs/{name}", "2019-06-01")
+        errors = self._errors(context, name)
         said = "; ".join(errors) or str((job.get("properties") or {}).get("exception") or "")[:200]
         if _status(job) in _BAD:
             raise Failed(
@@ -174,14 +174,14 @@ class AutomationRunbook(Destination):
             )
         return [f"{self.address}: job {name} completed with errors: {said}"] if errors else []
 
-    def _errors(self, reach: Reach, name: str) -> list[str]:
+    def _errors(self, context: DeliveryContext, name: str) -> list[str]:
         path = f"{self.account}/jobs/{name}/streams?$filter=properties/streamType%20eq%20'Error'"
-        streams = reach.azure.arm.pages(path, "2019-06-01")
+        streams = context.azure.arm.pages(path, "2019-06-01")
         return [str((stream.get("properties") or {}).get("summary") or "an error")[:200] for stream in streams]
 
-    def _get(self, reach: Reach, path: str, version: str, what: str) -> dict[str, Any]:
+    def _get(self, context: DeliveryContext, path: str, version: str, what: str) -> dict[str, Any]:
         try:
-            return reach.azure.arm.get(path, version)
+            return context.azure.arm.get(path, version)
         except Refused as error:
             if error.status == 404:
                 raise Failed(f"{self.address}: there is no such {what}", f"the form is {self.example}") from None

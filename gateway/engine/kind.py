@@ -19,7 +19,7 @@ from gateway.host.http import Http
 from gateway.keeper.admin import Places, choose_admin, early_admin
 from gateway.keeper.record import ReadsRecords, VaultRecord
 from gateway.model.clouds import Cloud
-from gateway.model.credential import AdminCredential, HandOver, LiveCredential, Minted, Target
+from gateway.model.credential import AdminCredential, DeliveryForm, LiveCredential, Minted, Target
 from gateway.model.kind_facts import KindFacts, Outputs
 from gateway.model.policy import Policy
 from gateway.secret import Secret
@@ -80,7 +80,7 @@ class Kind(ABC):
         return self.facts.outputs
 
     def identify(self, given: str) -> None:  # noqa: B027
-        """Look up what ``given`` names, as far as `hand_over` says it; no secret's value is read. Raises CallError."""
+        """Look up what ``given`` names, as far as `delivery_form` says it, without any value. Raises CallError."""
 
     @abstractmethod
     def find(self, given: str, wanted: Wanted) -> tuple[Target, tuple[LiveCredential, ...]]:
@@ -91,7 +91,7 @@ class Kind(ABC):
         """What is live now. Raises CallError."""
 
     @abstractmethod
-    def hand_over(self) -> HandOver:
+    def delivery_form(self) -> DeliveryForm:
         """How a secret of this kind is called where it is delivered to; before `identify`, as far as is known."""
 
     @abstractmethod

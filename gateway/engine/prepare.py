@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from gateway.azure.sign_in import Azure
-from gateway.deliveries.base import Destination, Reach
+from gateway.deliveries.base import DeliveryContext, Destination
 from gateway.deliveries.distribution import Deliveries
 from gateway.engine.gathered import Host
 from gateway.engine.kind import Kind, Wanted
@@ -87,12 +87,12 @@ class Preparation:
         )
         self._check_self_rotation(kind, admin, destinations)
         host, attached, uid = self._host, self._params.attached, self.record.uid
-        hand_over = kind.hand_over()
-        versions = bool(hand_over.certificate) or any(each.holds_versions for each in destinations)
+        delivery_form = kind.delivery_form()
+        versions = bool(delivery_form.certificate) or any(each.holds_versions for each in destinations)
         places = replace(self._places, record=self.record)
         azure = kind.azure or azure_for(destinations, places, host.http, self.policy.cloud)
-        reach = Reach(host.http, host.deadline, azure, host.vault, attached, uid, hand_over, versions)
-        deliveries = Deliveries(destinations, ledger.holds, reach)
+        context = DeliveryContext(host.http, host.deadline, azure, host.vault, attached, uid, delivery_form, versions)
+        deliveries = Deliveries(destinations, ledger.holds, context)
         groups, held = decisions.sort(listing, known), deliveries.held()
         return Prepared(self.record, self.policy, target, known, groups, held, deliveries, kind, admin, self._lock)
 

@@ -24,7 +24,7 @@ from gateway.errors import CallError
 from gateway.host.http import Http
 from gateway.kinds.registry import APP_SECRET
 from gateway.model.clouds import Cloud
-from gateway.model.credential import AdminCredential, HandOver, LiveCredential, Minted, Target
+from gateway.model.credential import AdminCredential, DeliveryForm, LiveCredential, Minted, Target
 from gateway.secret import Secret
 
 
@@ -79,9 +79,9 @@ class AzureAppSecret(MintedKind):
         """An old one ends at once; tokens that it got live on for about an hour."""
         return self.azure.graph.remove_password(self.object_id, key_id)
 
-    def hand_over(self) -> HandOver:
+    def delivery_form(self) -> DeliveryForm:
         """As a client secret, with the client id that it belongs to."""
-        form = self.facts.hand_over
+        form = self.facts.delivery_form
         return replace(form, roles={**form.roles, "clientid": self.client_id, "tenantid": self.azure.tenant_id})
 
     def rotates_itself(self, admin: AdminCredential) -> bool:

@@ -33,7 +33,7 @@ from gateway.kinds.registry import CERTIFICATE
 from gateway.model import x509
 from gateway.model.certificate_policy import Wishes, read_wishes, same_subject
 from gateway.model.clouds import Cloud
-from gateway.model.credential import AdminCredential, HandOver, LiveCredential, Minted, Target, stamp
+from gateway.model.credential import AdminCredential, DeliveryForm, LiveCredential, Minted, Target, stamp
 from gateway.model.decisions import newest
 from gateway.secret import Secret
 
@@ -210,6 +210,6 @@ class KeyVaultCertificate(RenewedKind):
         """Key Vault shows each version as a secret too."""
         return f"{self.vault.url}/secrets/{self.name}/{key_id}"
 
-    def hand_over(self) -> HandOver:
+    def delivery_form(self) -> DeliveryForm:
         """As a certificate."""
-        return replace(self.facts.hand_over, content_type=x509.PFX, certificate=self.id)
+        return replace(self.facts.delivery_form, content_type=x509.PFX, certificate=self.id)

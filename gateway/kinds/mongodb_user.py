@@ -26,7 +26,7 @@ from gateway.keeper.record import VaultRecord
 from gateway.keeper.value_template import rendered
 from gateway.kinds.registry import MONGODB_USER
 from gateway.model.clouds import Cloud
-from gateway.model.credential import AdminCredential, HandOver, LiveCredential, Minted, Target
+from gateway.model.credential import AdminCredential, DeliveryForm, LiveCredential, Minted, Target
 from gateway.model.fields import DEFAULTS
 from gateway.mongodb import MongoServer
 from gateway.secret import Secret
@@ -125,9 +125,9 @@ class MongoDBUser(ChosenKind):
         turns = {"login": self.next_login, "alternate_login": self.login} if self.next_login != self.login else {}
         return {"pending_password": "", **turns}
 
-    def hand_over(self) -> HandOver:
+    def delivery_form(self) -> DeliveryForm:
         """As a password."""
-        return self.facts.hand_over
+        return self.facts.delivery_form
 
 
 def _database(given: str) -> str:

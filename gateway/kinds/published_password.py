@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from gateway.deliveries.addresses import read_destinations
-from gateway.deliveries.base import Delivery, Destination, Reach
+from gateway.deliveries.base import Delivery, DeliveryContext, Destination
 from gateway.deliveries.distribution import Deliveries
 from gateway.engine.gathered import Host
 from gateway.engine.prepare import azure_for
@@ -76,18 +76,18 @@ class Publication:
         destinations = read_destinations(self.record.value("deliver_to"), policy.cloud)
         if not destinations:
             raise Failed("deliver_to is empty: nobody is to get the password", "name the destinations, one a line")
-        reach = self._reach(destinations)
-        self._check([each for each in destinations if each not in self._refused], reach)
+        context = self._context(destinations)
+        self._check([each for each in destinations if each not in self._refused], context)
         try:
-            return self._publish_newest(password, destinations, reach)
+            return self._publish_newest(password, destinations, context)
         except (Failed, CallError) as error:
             if not self.has_written:
                 raise
             raise Incomplete(str(error), error.hint) from None
 
-    def _publish_newest(self, password: Secret, destinations: list[Destination], reach: Reach) -> str:
+    def _publish_newest(self, password: Secret, destinations: list[Destination], context: DeliveryContext) -> str:
         for _ in range(_MOST_PASSES):
-            left = self._publish(password, destinations, reach)
+            left = self._publish(password, destinations, context)
             # Where nothing was sent, nobody has an older one from us.
             newer = self._newer(password, left) if self.has_written else None
             if not newer:
@@ -105,13 +105,13 @@ class Publication:
             raise Incomplete(what, hint or "the next run delivers it")
         raise Failed(what, hint or "run it again")
 
-    def _publish(self, password: Secret, destinations: list[Destination], reach: Reach) -> list[Failed]:
+    def _publish(self, password: Secret, destinations: list[Destination], context: DeliveryContext) -> list[Failed]:
         ledger = read_ledger(self.record.value("rotation_state"), self.record.uid)
         salt = ledger.target or secrets.token_hex(16)
         value = rendered(self.record, self.record.value("login"), password)
         ledger = replace(ledger, target=salt, key_id=_fingerprint(value, salt))
         delivery = Delivery(ledger.key_id, value, datetime.max.replace(tzinfo=UTC))
-        return self._deliver(destinations, Deliveries(destinations, ledger.holds, reach), ledger, delivery)
+        return self._deliver(destinations, Deliveries(destinations, ledger.holds, context), ledger, delivery)
 
     def _newer(self, delivered: Secret, left: list[Failed]) -> Secret | None:
         """What another rotation put into the record meanwhile, for ours may have come last."""
@@ -138,7 +138,7 @@ class Publication:
             )
         return new
 
-    def _reach(self, destinations: list[Destination]) -> Reach:
+    def _context(self, destinations: list[Destination]) -> DeliveryContext:
         host, params = self._host, self._params
         policy = read_policy(self.record.value)
         try:
@@ -146,14 +146,16 @@ class Publication:
         except (Failed, CallError) as error:
             azure, problem = None, Failed(str(error), error.hint)
             self._refused |= {each: problem for each in destinations if not each.keeper_record}
-        form, versions = PUBLISHED_PASSWORD.hand_over, any(each.holds_versions for each in destinations)
-        return Reach(host.http, host.deadline, azure, host.vault, params.attached, self.record.uid, form, versions)
+        form, versions = PUBLISHED_PASSWORD.delivery_form, any(each.holds_versions for each in destinations)
+        return DeliveryContext(
+            host.http, host.deadline, azure, host.vault, params.attached, self.record.uid, form, versions
+        )
 
-    def _check(self, destinations: list[Destination], reach: Reach) -> None:
+    def _check(self, destinations: list[Destination], context: DeliveryContext) -> None:
         """Find out who cannot be served. Half of the time is for that, so that one who hangs leaves time for others."""
         deadline = self._host.deadline
         reserve = deadline.for_work() / 2
-        for each, aside in [(each, Aside(partial(each.check, reach))) for each in destinations]:
+        for each, aside in [(each, Aside(partial(each.check, context))) for each in destinations]:
             try:
                 self._warn(aside.result(max(0.0, deadline.for_work() - reserve)))
             except Exception as error:

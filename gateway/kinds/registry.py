@@ -9,7 +9,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
-from gateway.model.credential import HandOver
+from gateway.model.credential import DeliveryForm
 from gateway.model.fields import FIELDS
 from gateway.model.kind_facts import KindFacts, Outputs
 
@@ -20,7 +20,7 @@ _ROWS = (
     KindFacts(
         name="azure_app_secret",
         implementation="gateway.kinds.app_secret:AzureAppSecret",
-        hand_over=HandOver(
+        delivery_form=DeliveryForm(
             roles={"clientid": "", "tenantid": "", "granttype": "client_credentials"},
             owner="clientid",
             secret="clientsecret",  # noqa: S106 (a name)
@@ -38,7 +38,7 @@ _ROWS = (
     KindFacts(
         name="azure_storage_key",
         implementation="gateway.kinds.storage_key:AzureStorageKey",
-        hand_over=HandOver({"accountname": ""}, "accountname", "accesskey", "StorageKey"),
+        delivery_form=DeliveryForm({"accountname": ""}, "accountname", "accesskey", "StorageKey"),
         noun="storage account",
         target="storage_account_id",
         outputs=Outputs("active_key", "storage_key"),
@@ -51,7 +51,7 @@ _ROWS = (
     KindFacts(
         name="mongodb_user",
         implementation="gateway.kinds.mongodb_user:MongoDBUser",
-        hand_over=HandOver({}, "", "password", "Password"),
+        delivery_form=DeliveryForm({}, "", "password", "Password"),
         target="mongodb_uri",
         outputs=Outputs("password_id", "password"),
         more=(
@@ -68,7 +68,7 @@ _ROWS = (
     KindFacts(
         name="azure_key_vault_certificate",
         implementation="gateway.kinds.certificate:KeyVaultCertificate",
-        hand_over=HandOver({}, "", "certificate", "Certificate"),
+        delivery_form=DeliveryForm({}, "", "certificate", "Certificate"),
         target="certificate_id",
         outputs=Outputs("certificate_version", "thumbprint"),
         more=("validity_months", "key_type", "key_size", "dns_names", "csr", *_OF_A_CERTIFICATE),
@@ -79,13 +79,13 @@ _ROWS = (
     KindFacts(
         name="publish_password",
         implementation="gateway.kinds.published_password:Publication",
-        hand_over=HandOver({}, "", "password", "Password"),
+        delivery_form=DeliveryForm({}, "", "password", "Password"),
         more=("value_template",),
     ),
     KindFacts(
         name="tls-secret",
         implementation="",
-        hand_over=HandOver({}, "", "certificate", "Certificate"),
+        delivery_form=DeliveryForm({}, "", "certificate", "Certificate"),
         target="tls_secret_id",
         outputs=Outputs("tls_secret_version", "thumbprint"),
         more=_OF_A_CERTIFICATE,

@@ -24,7 +24,7 @@ from gateway.host.http import Http
 from gateway.keeper.record import VaultRecord
 from gateway.kinds.registry import STORAGE_KEY
 from gateway.model.clouds import Cloud
-from gateway.model.credential import AdminCredential, HandOver, LiveCredential, Minted, Target
+from gateway.model.credential import AdminCredential, DeliveryForm, LiveCredential, Minted, Target
 
 
 class AzureStorageKey(RegeneratedKind):
@@ -82,8 +82,8 @@ class AzureStorageKey(RegeneratedKind):
         """The connection string that most consumers take."""
         return {"connection_string": self.account.connection_string(minted.value)}
 
-    def hand_over(self) -> HandOver:
+    def delivery_form(self) -> DeliveryForm:
         """As an access key, with the tags that Microsoft's own rotation samples put on a secret."""
         days = str(self.lifetime.days)
         tags = {"CredentialId": "{key_id}", "ProviderAddress": self.account_id, "ValidityPeriodDays": days}
-        return replace(self.facts.hand_over, roles={"accountname": self.name}, tags=tags)
+        return replace(self.facts.delivery_form, roles={"accountname": self.name}, tags=tags)

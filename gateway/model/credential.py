@@ -65,7 +65,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class HandOver:
+class DeliveryForm:
     """How a secret is called where it is delivered to.
 
     ``roles``: what a connection signs in with besides the secret, such as ``clientid``; ``owner`` is the one of them

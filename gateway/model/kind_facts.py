@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from gateway.model.credential import HandOver
+from gateway.model.credential import DeliveryForm
 from gateway.model.fields import Field
 
 
@@ -29,7 +29,7 @@ class KindFacts:
     """of its script; where there is none, of the command that keeps its records"""
     implementation: str
     """module and class, which are imported only where they are asked for; empty where nothing is run"""
-    hand_over: HandOver
+    delivery_form: DeliveryForm
     """how a secret of this kind is called where it is delivered to; what only a target knows is empty"""
     noun: str = ""
     """what a person calls the target"""

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from gateway.azure.arm import Arm
 from gateway.deliveries.addresses import known_destinations, read_destinations
-from gateway.deliveries.base import Destination, Reach
+from gateway.deliveries.base import DeliveryContext, Destination
 from gateway.deliveries.devops import DevOpsConnection
 from gateway.deliveries.key_vault import KeyVaultSecretDestination
 from gateway.deliveries.runbook import AutomationRunbook
@@ -66,10 +66,10 @@ class Asker:
         warnings: what is odd already; more is added.
     """
 
-    def __init__(self, reach: Reach, deliver_to: str, warnings: list[str]) -> None:
-        self.reach, self.warnings = reach, warnings
-        self.arm, self.cloud = reach.azure.arm, reach.azure.cloud
-        self.owner = reach.hand_over.roles[reach.hand_over.owner].lower()
+    def __init__(self, context: DeliveryContext, deliver_to: str, warnings: list[str]) -> None:
+        self.context, self.warnings = context, warnings
+        self.arm, self.cloud = context.azure.arm, context.azure.cloud
+        self.owner = context.delivery_form.roles[context.delivery_form.owner].lower()
         """whose sign-in is rotated; empty where that is not known"""
         self._present = {_identity(each) for each in known_destinations(deliver_to, self.cloud)}
         self._subscriptions: list[dict[str, Any]] = []
@@ -135,7 +135,7 @@ class Asker:
 
     def refusals(self, destination: Destination) -> str:
         """The destination's own check, which leaves no doubt. Raises Failed, CallError."""
-        destination.check(self.reach)
+        destination.check(self.context)
         return ""
 
 

@@ -43,7 +43,7 @@ def find(asker: Asker, organisations: list[str], unanswered: set[str]) -> list[F
     unanswered.clear()
     unanswered.add("Azure subscriptions")
     services: dict[str, Callable[[], list[Found]]] = {}
-    if asker.reach.hand_over.for_service_connections:
+    if asker.context.delivery_form.for_service_connections:
         services["azure_devops"] = _ServiceConnections(asker, organisations).all
     if asker.find_subscriptions():
         services |= {"key_vault": _Secrets(asker).all, "runbook": _Runbooks(asker).all}
@@ -75,9 +75,9 @@ class _Secrets:
     def _vault(self, vault: dict[str, Any]) -> list[Found]:
         url = str(vault["properties"]["vaultUri"]).rstrip("/")
         read_destinations(f"{url}/secrets/name", self._asker.cloud)  # no token for a host outside of the cloud
-        every, reach = KeyVaultSecretDestination(url, "", False), self._asker.reach
-        client = every.client(reach)
-        secrets = every.patiently(reach, lambda: list(client.list_properties_of_secrets()))
+        every, context = KeyVaultSecretDestination(url, "", False), self._asker.context
+        client = every.client(context)
+        secrets = every.patiently(context, lambda: list(client.list_properties_of_secrets()))
         usable, doubt = self._may_set(vault, vault["id"])
         note = doubt or ("a new secret" if usable else f"a new secret needs the role {ROLE} on the vault")
         new = Found("key_vault", f"{url}/secrets/<new name>", "", note, usable)
@@ -87,7 +87,7 @@ class _Secrets:
         def check(_: Destination) -> str:
             if secret.managed:
                 raise Failed("it belongs to a certificate of the vault")
-            if secret.enabled is False and not is_ours(secret, self._asker.reach):
+            if secret.enabled is False and not is_ours(secret, self._asker.context):
                 raise Failed("its current version is disabled")
             usable, doubt = self._may_set(vault, vault["id"])
             if usable is False:
@@ -135,7 +135,7 @@ class _ServiceConnections:
         found: dict[str, None] = {}
         while True:
             path = f"_apis/projects?$top={_PROJECTS_A_PAGE}&$skip={len(found)}"
-            answer = DevOpsConnection(organisation, "", "", False).send(self._asker.reach, "GET", path)
+            answer = DevOpsConnection(organisation, "", "", False).send(self._asker.context, "GET", path)
             new = {str(project["name"]): None for project in answer["value"] if project["name"] not in found}
             found |= new
             if len(new) < _PROJECTS_A_PAGE:
@@ -144,7 +144,7 @@ class _ServiceConnections:
     def _endpoints(self, place: tuple[str, str]) -> list[tuple[str, dict[str, Any]]]:
         organisation, project = place
         path = f"{quote(project)}/_apis/serviceendpoint/endpoints"
-        answer = DevOpsConnection(organisation, project, "", False).send(self._asker.reach, "GET", path)
+        answer = DevOpsConnection(organisation, project, "", False).send(self._asker.context, "GET", path)
         return [(project, endpoint) for endpoint in answer["value"]]
 
     def _endpoint(self, organisation: str, listed: tuple[str, dict[str, Any]]) -> Found:
@@ -188,7 +188,7 @@ class _Runbooks:
         about = self._asker.arm.get(resource, "2018-06-30")["properties"]
         parameters = {str(name): each or {} for name, each in (about.get("parameters") or {}).items()}
         needed = [name for name, each in parameters.items() if each.get("isMandatory")]
-        ours = {"secretid", self._asker.reach.hand_over.parameter.lower()} & {name.lower() for name in needed}
+        ours = {"secretid", self._asker.context.delivery_form.parameter.lower()} & {name.lower() for name in needed}
         query = [f"{quote(name)}=<{_type(parameters[name])}>" for name in needed if name.lower() not in ours]
         query += ["include_secret=true"] if ours - {"secretid"} else []
         note = _described(parameters) + ("; needs a Key Vault secret in deliver_to too" if "secretid" in ours else "")
@@ -232,11 +232,11 @@ class _ApiConnections:
         shown = connection.get("properties") or {}
         if shown.get("parameterValueType") == "Alternative":
             raise Failed("it signs in with a managed identity")
-        app = self._asker.reach.hand_over.for_service_connections
+        app = self._asker.context.delivery_form.for_service_connections
         if not self._asker.owner:
             return f"the record's {'app' if app else 'storage account'} is not known"
         # First whose it is: a role on somebody else's connection helps nobody.
-        ApiConnection(resource, False).complete(self._asker.reach, connection, "")
+        ApiConnection(resource, False).complete(self._asker.context, connection, "")
         self._asker.refusals(destination)
         if self._asker.owner in _values(shown):
             return ""

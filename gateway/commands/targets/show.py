@@ -20,7 +20,7 @@ import click
 
 from gateway.commands.targets.ask import Asker, Found, SharedArm
 from gateway.commands.targets.find import HEADINGS, find
-from gateway.deliveries.base import Reach
+from gateway.deliveries.base import DeliveryContext
 from gateway.deliveries.devops import ROOT
 from gateway.engine.kind import Kind
 from gateway.errors import CallError, Failed
@@ -94,14 +94,16 @@ def _prepare(record_uid: str, attached: list[str], configuration_uid: str) -> tu
         unknown = f"the record's {facts.noun}, and whose the connections are, cannot be told"
         warnings.append(f"{unknown}: {error}; {error.hint}")
     # Whether a Key Vault secret will be there is for the reader to decide: a note says where one is needed.
-    attached_records, hand_over = params.attached, kind.hand_over()
-    reach = Reach(http, deadline, kind.azure, vault, attached_records, record.uid, hand_over, versions_follow=True)
-    return record, Asker(reach, record.value("deliver_to"), warnings)
+    attached_records, delivery_form = params.attached, kind.delivery_form()
+    context = DeliveryContext(
+        http, deadline, kind.azure, vault, attached_records, record.uid, delivery_form, versions_follow=True
+    )
+    return record, Asker(context, record.value("deliver_to"), warnings)
 
 
 def _facts_of(record: VaultRecord) -> KindFacts:
     """The record's kind, where it is one whose secret a connection signs in with."""
-    served = [each for each in ROTATED if each.hand_over.owner]
+    served = [each for each in ROTATED if each.delivery_form.owner]
     for facts in served:
         if record.value(facts.target).strip():
             return facts
