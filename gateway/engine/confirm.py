@@ -36,17 +36,17 @@ def confirm(state: State, minted: Minted) -> tuple[LiveCredential, ...] | None:
         Failed: the record publishes what it published before.
         Unknown: what the record publishes may be dead.
     """
-    at, confirmation = state.at, Confirmation(state)
+    prepared, confirmation = state.prepared, Confirmation(state)
     try:
         state.is_superseded = confirmation.run(minted) is Confirmed.SUPERSEDED
-        if at.kind.rotates_itself(at.admin) and not state.is_superseded:
-            at.kind.sign_in_again(minted.value)
+        if prepared.kind.rotates_itself(prepared.admin) and not state.is_superseded:
+            prepared.kind.sign_in_again(minted.value)
     except Failed:
         state.note_published()
         raise
     except CallError as error:
         state.leave(f"the old secrets are not removed yet: {error}", error.hint)
-        state.report.pending += [each.address for each in at.deliveries.open(minted.generation)]
+        state.report.pending += [each.address for each in prepared.deliveries.open(minted.generation)]
         return None
     return None if state.is_superseded else confirmation.listing
 
@@ -56,7 +56,7 @@ class Confirmation:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._at = state.at
+        self._prepared = state.prepared
         self._host = state.host
         self._mint = state.maker
         self._saved_at = monotonic()
@@ -86,7 +86,7 @@ class Confirmation:
         return any(key.key_id == key_id for key in self.listing)
 
     def _look_again(self, minted: Minted) -> Confirmed:
-        uid, label = self._at.record.uid, self._at.kind.outputs.key_id
+        uid, label = self._prepared.record.uid, self._prepared.kind.outputs.key_id
         try:
             fresh = self._host.vault.read([uid]).get(uid)
         except CallError as error:
@@ -101,7 +101,7 @@ class Confirmation:
         return self._superseded(shown)
 
     def _superseded(self, shown: str) -> Confirmed:
-        self.listing = self._at.kind.live()
+        self.listing = self._prepared.kind.live()
         # The id of a chosen value is nobody's but a run's.
         if self._lists(shown.strip().lower()) or (shown and self._mint.ids_are_runs_own):
             return Confirmed.SUPERSEDED
@@ -114,7 +114,7 @@ class Confirmation:
         return f"the record publishes {minted.key_id}, which the app does not show"
 
     def _put_back(self, minted: Minted, fresh: VaultRecord) -> Confirmed:
-        before = self._at.sorted.published
+        before = self._prepared.inventory.published
         if before is None or before.ends <= self._host.http.now() or not self._lists(before.key_id):
             raise Unknown(self._gone(minted), "run it again soon: it makes a new one")
         try:

@@ -17,8 +17,8 @@ from gateway.secret import Secret
 
 def check_destinations(state: State) -> None:
     """Every destination can be served, before anything is made. Raises Failed: not, and the rotation can wait."""
-    problems = state.at.deliveries.check()
-    if problems and not decisions.is_pressing(state.at.sorted, state.at.known):
+    problems = state.prepared.deliveries.check()
+    if problems and not decisions.is_pressing(state.prepared.inventory, state.prepared.known):
         hints = dict.fromkeys(problem.hint for problem in problems if problem.hint)
         raise Failed("; ".join(map(str, problems)), "; ".join(hints))
     why = "rotated all the same, because the published secret is at its end"
@@ -27,7 +27,7 @@ def check_destinations(state: State) -> None:
 
 def delivery_of_new(state: State, minted: Minted) -> Delivery | None:
     """What destinations get of the new credential; None where that cannot be had now, which is noted."""
-    known, former = state.at.known, state.at.sorted.published
+    known, former = state.prepared.known, state.prepared.inventory.published
     replaces = former.generation if former else known.key_id
     delivery = _delivery(state, minted.key_id, minted.value, minted.ends, minted.made)
     return delivery and replace(delivery, replaces=replaces, replaced=known.value)
@@ -35,11 +35,11 @@ def delivery_of_new(state: State, minted: Minted) -> Delivery | None:
 
 def delivery_of_published(state: State, published: LiveCredential) -> Delivery | None:
     """What destinations get of the credential that the record publishes; None where that cannot be had now."""
-    return _delivery(state, published.key_id, state.at.known.value, published.ends, published.made)
+    return _delivery(state, published.key_id, state.prepared.known.value, published.ends, published.made)
 
 
 def _delivery(state: State, key_id: str, value: Secret, ends: datetime, made: datetime | None) -> Delivery | None:
-    kind, deliveries = state.at.kind, state.at.deliveries
+    kind, deliveries = state.prepared.kind, state.prepared.deliveries
     try:
         value = kind.deliverable(value, state.record) if deliveries.take_values() else value
     except (RotationError, CallError) as error:
@@ -52,7 +52,7 @@ def _delivery(state: State, key_id: str, value: Secret, ends: datetime, made: da
 
 def deliver(state: State, delivery: Delivery, ledger: Ledger) -> bool:
     """Serve every destination that is not known to hold the secret; whether all required ones do now."""
-    deliveries, before = state.at.deliveries, dict(state.at.deliveries.holds)
+    deliveries, before = state.prepared.deliveries, dict(state.prepared.deliveries.holds)
     failures = deliveries.serve(delivery, deliveries.open(delivery.generation))
     state.report.delivered = deliveries.holding(delivery.generation)
     for destination, error in failures:
@@ -67,18 +67,18 @@ def deliver(state: State, delivery: Delivery, ledger: Ledger) -> bool:
 
 
 def _all_served(state: State, delivery: Delivery) -> bool:
-    missing = state.at.deliveries.open(delivery.generation, required=True)
-    for key in (each for each in state.at.sorted.all() if missing and each.key_id != delivery.key_id):
+    missing = state.prepared.deliveries.open(delivery.generation, required=True)
+    for key in (each for each in state.prepared.inventory.all() if missing and each.key_id != delivery.key_id):
         state.report.keep(key.key_id, "a destination that was not served may hold it")
     return not missing
 
 
 def _note(state: State, ledger: Ledger) -> None:
     """What is delivered is noted once, after all; where that fails, the next run serves all again."""
-    uid = state.at.record.uid
+    uid = state.prepared.record.uid
     try:
         record = state.host.vault.read([uid])[uid]
-        if record.value(state.at.kind.outputs.key_id) == ledger.key_id:
+        if record.value(state.prepared.kind.outputs.key_id) == ledger.key_id:
             state.save_values(record, {"rotation_state": ledger.text(uid)})
         else:
             state.supersede(record)
@@ -89,7 +89,7 @@ def _note(state: State, ledger: Ledger) -> None:
 
 def _deliver_newer(state: State, record: VaultRecord) -> None:
     """Another rotation has finished while we delivered: what we gave out may have come last, so give its secret."""
-    kind, deliveries, report = state.at.kind, state.at.deliveries, state.report
+    kind, deliveries, report = state.prepared.kind, state.prepared.deliveries, state.report
     # The other run noted its own as delivered; what we gave out since makes that untrue, until it is given again.
     ledger = read_ledger(record.value("rotation_state"), record.uid)
     state.save_values(record, {"rotation_state": replace(ledger, holds={}).text(record.uid)})
@@ -102,10 +102,10 @@ def _deliver_newer(state: State, record: VaultRecord) -> None:
 
 def _ends(state: State, expires: str) -> datetime:
     # Where somebody edits the record: how long it lives is not worth a consumer.
-    return read_stamp(expires) or state.host.http.now() + state.at.policy.lifetime
+    return read_stamp(expires) or state.host.http.now() + state.prepared.policy.lifetime
 
 
 def after_retirement(state: State, delivery: Delivery, removed: list[str]) -> None:
     """Tell the destinations what is dead: by key id, and by generation, as a key id may name a live one by now."""
-    dead = removed + [key.generation for key in state.at.sorted.all() if key.key_id in removed]
-    state.at.deliveries.after_retirement(delivery, dead)
+    dead = removed + [key.generation for key in state.prepared.inventory.all() if key.key_id in removed]
+    state.prepared.deliveries.after_retirement(delivery, dead)

@@ -31,7 +31,7 @@ class Gathered:
     record: VaultRecord
     policy: Policy
     target: Target
-    known: decisions.Known
-    sorted: decisions.Sorted
+    known: decisions.Knowledge
+    inventory: decisions.Inventory
     held: set[str]
     """generations that a required destination holds"""

@@ -95,7 +95,7 @@ class Kind(ABC):
         """How a secret of this kind is called where it is delivered to; before `identify`, as far as is known."""
 
     @abstractmethod
-    def maker(self, at: Gathered, host: Host, save_intent: SaveIntent) -> Maker:
+    def maker(self, gathered: Gathered, host: Host, save_intent: SaveIntent) -> Maker:
         """What makes a new one; the base of each way has it."""
 
     def published_id(self, record: VaultRecord) -> str:

@@ -13,7 +13,7 @@ from typing import ClassVar, Protocol
 from gateway.errors import Incomplete
 from gateway.keeper.record import VaultRecord
 from gateway.model.credential import GRACE, LiveCredential, Minted
-from gateway.model.decisions import Known
+from gateway.model.decisions import Knowledge
 from gateway.model.ledger import Intent
 
 # Graph's replicas disagree for a while: "not there" is believed when it was said this many times in a row.
@@ -74,7 +74,7 @@ class Maker(ABC):
         return record
 
 
-def refuse_while_at_work(intent: Intent, known: Known, what: str) -> None:
+def refuse_while_at_work(intent: Intent, known: Knowledge, what: str) -> None:
     """Raise Incomplete while the run of another host that has this intent may still be alive."""
     if intent.lock_id != known.lock_id and known.now <= intent.until + GRACE:
         hint = f"nothing was changed; run again after {intent.until + GRACE:%H:%M} UTC"

@@ -38,7 +38,7 @@ def rotate(state: State) -> str:
     Raises:
         RotationError, CallError
     """
-    at = state.at
+    prepared = state.prepared
     _begin_report(state)
     remove_orphans(state)
     if result := _without_a_new_one(state):
@@ -46,8 +46,12 @@ def rotate(state: State) -> str:
     check_destinations(state)
     make_room(state)
     minted = make(state)
-    entries = decisions.retirements(at.sorted, at.policy, at.known, {*state.report.removed, minted.key_id})
-    ledger = Ledger(at.known.ledger.named, at.target.object_id, minted.key_id, entries, at.deliveries.holds)
+    entries = decisions.retirements(
+        prepared.inventory, prepared.policy, prepared.known, {*state.report.removed, minted.key_id}
+    )
+    ledger = Ledger(
+        prepared.known.ledger.named, prepared.target.object_id, minted.key_id, entries, prepared.deliveries.holds
+    )
     if not publish(state, minted, ledger):
         return _end(state, "superseded")
     listing = confirm(state, minted)
@@ -62,22 +66,26 @@ def rotate(state: State) -> str:
 
 
 def _begin_report(state: State) -> None:
-    report, at = state.report, state.at
-    report.target, report.application, report.client_id = at.target.object_id, at.target.name, at.target.client_id
+    report, prepared = state.report, state.prepared
+    report.target, report.application, report.client_id = (
+        prepared.target.object_id,
+        prepared.target.name,
+        prepared.target.client_id,
+    )
     state.note_published()
-    for key_id, uid in at.known.published_by_others.items():
+    for key_id, uid in prepared.known.published_by_others.items():
         report.keep(key_id, f"published by record {uid}")
 
 
 def _without_a_new_one(state: State) -> str:
     """Finish what an earlier run left open, where the published credential is good enough; else an empty result."""
-    at, published = state.at, state.at.sorted.published
-    is_behind = at.kind.is_behind(at.record, at.sorted.all())
-    due = is_behind or decisions.is_due(published, at.known, at.policy)
-    unfinished = at.deliveries.open(published.generation if published else at.known.key_id, required=True)
+    prepared, published = state.prepared, state.prepared.inventory.published
+    is_behind = prepared.kind.is_behind(prepared.record, prepared.inventory.all())
+    due = is_behind or decisions.is_due(published, prepared.known, prepared.policy)
+    unfinished = prepared.deliveries.open(published.generation if published else prepared.known.key_id, required=True)
     # Only a rotation of ours can have left something open; where there was none, the first one serves all.
-    can_finish = at.known.ledger.key_id == at.known.key_id and decisions.can_finish(
-        published, at.known, at.policy, at_any_time=state.maker.finishes_first
+    can_finish = prepared.known.ledger.key_id == prepared.known.key_id and decisions.can_finish(
+        published, prepared.known, prepared.policy, at_any_time=state.maker.finishes_first
     )
     if due and unfinished and can_finish:
         log.info("what an earlier run left open is finished first; the next run makes a new one")
@@ -88,20 +96,20 @@ def _without_a_new_one(state: State) -> str:
         return ""
     tidy(state)
     delivery = delivery_of_published(state, published)
-    if delivery and deliver(state, delivery, at.known.ledger.publishing(published.key_id)):
+    if delivery and deliver(state, delivery, prepared.known.ledger.publishing(published.key_id)):
         after_retirement(state, delivery, remove_overdue(state))
     return "finished" if unfinished else "not_due"
 
 
 def _end(state: State, result: str) -> str:
     """How it ended. Raises Incomplete: something is left over."""
-    at, report = state.at, state.report
-    report.warnings += at.deliveries.warnings
-    report.warnings += at.kind.make_owners(at.policy.owners)
-    if waited_for := at.kind.waits_for(state.record):
+    prepared, report = state.prepared, state.report
+    report.warnings += prepared.deliveries.warnings
+    report.warnings += prepared.kind.make_owners(prepared.policy.owners)
+    if waited_for := prepared.kind.waits_for(state.record):
         state.leave(*waited_for)
     # One of another run that is still young, unless that run has published it meanwhile.
-    for key_id in (key.key_id for key in at.sorted.young if key.key_id != report.key_id):
+    for key_id in (key.key_id for key in prepared.inventory.young if key.key_id != report.key_id):
         report.keep(key_id, "another run may be about to publish it")
         state.leave(f"secret {key_id} belongs to another run that may still be at work")
     state.raise_left_over()

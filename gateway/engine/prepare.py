@@ -75,7 +75,7 @@ class Preparation:
             if ledger.target.lower() == target.object_id.lower()
             else Ledger(given, target.object_id)
         )
-        known = decisions.Known(
+        known = decisions.Knowledge(
             record_uid=self.record.uid,
             lock_id=self._lock.lock_id,
             key_id=kind.published_id(self.record),
@@ -83,7 +83,7 @@ class Preparation:
             ledger=ledger,
             published_by_others=kind.published_by_others(listing, self.record, self._host.vault, self.policy),
             now=self._host.http.now(),
-            settled=self._is_settled(),
+            replicas_agree=self._replicas_agree(),
         )
         self._check_self_rotation(kind, admin, destinations)
         host, attached, uid = self._host, self._params.attached, self.record.uid
@@ -93,8 +93,8 @@ class Preparation:
         azure = kind.azure or azure_for(destinations, places, host.http, self.policy.cloud)
         context = DeliveryContext(host.http, host.deadline, azure, host.vault, attached, uid, delivery_form, versions)
         deliveries = Deliveries(destinations, ledger.holds, context)
-        groups, held = decisions.sort(listing, known), deliveries.held()
-        return Prepared(self.record, self.policy, target, known, groups, held, deliveries, kind, admin, self._lock)
+        inventory, held = decisions.sort(listing, known), deliveries.held()
+        return Prepared(self.record, self.policy, target, known, inventory, held, deliveries, kind, admin, self._lock)
 
     def _cloud_on_stdin(self) -> Cloud:
         mine = [record for record in self._params.attached if record.uid == self._params.record_uid]
@@ -103,7 +103,7 @@ class Preparation:
     def _begin_sign_in(self, admin: AdminCredential) -> Aside[Kind]:
         return Aside(lambda: self._make_kind(self._host.http, self._early_cloud, admin))
 
-    def _is_settled(self) -> bool:
+    def _replicas_agree(self) -> bool:
         last = read_stamp(self.record.value("last_rotated"))
         return last is not None and self._host.http.now() - last > decisions.LAG
 

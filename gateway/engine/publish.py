@@ -18,7 +18,7 @@ def make(state: State) -> Minted:
     """A new credential that is proved; none where that fails. Raises RotationError, CallError."""
     state.deadline.check()
     state.has_written = True
-    minted = state.maker.make(state.at.policy.lifetime)
+    minted = state.maker.make(state.prepared.policy.lifetime)
     try:
         _prove(state, minted)
     except (RotationError, CallError) as error:
@@ -70,7 +70,7 @@ def tidy(state: State) -> None:
     """Remove from the record what it does not name, and empty what is over; what fails is left to the next run."""
     try:
         state.record = state.maker.tidy(state.record)
-        stale = {label: "" for label in state.at.kind.stale(state.record) if state.record.value(label)}
+        stale = {label: "" for label in state.prepared.kind.stale(state.record) if state.record.value(label)}
         if stale:
             state.save_values(state.record, stale)
     except (RotationError, CallError) as error:

@@ -16,14 +16,14 @@ log = logging.getLogger("gateway")
 
 def remove_orphans(state: State) -> None:
     """What dead runs of this record made, and never published. Raises RotationError: the time is over."""
-    for key in state.at.sorted.orphans:
+    for key in state.prepared.inventory.orphans:
         state.deadline.check()
         _remove(state, key.key_id, "orphan of an earlier run")
 
 
 def remove_overdue(state: State) -> list[str]:
     """What the ledger dated, and whose time has come; the key ids. Raises RotationError: the time is over."""
-    overdue = decisions.overdue(state.at.sorted, state.at.policy, state.at.known)
+    overdue = decisions.overdue(state.prepared.inventory, state.prepared.policy, state.prepared.known)
     for key_id in overdue:
         state.deadline.check()
         _remove(state, key_id, "its time is over")
@@ -32,10 +32,14 @@ def remove_overdue(state: State) -> list[str]:
 
 def make_room(state: State) -> None:
     """Remove one where the target can hold no further credential. Raises Failed: none may go."""
-    at = state.at
-    left = [key for key in at.sorted.all() if key.key_id not in state.report.removed]
-    if at.target.most_live and len(left) >= at.target.most_live:
-        _remove(state, decisions.to_free(at.sorted, at.policy, at.known, at.held), "the app is full")
+    prepared = state.prepared
+    left = [key for key in prepared.inventory.all() if key.key_id not in state.report.removed]
+    if prepared.target.most_live and len(left) >= prepared.target.most_live:
+        _remove(
+            state,
+            decisions.to_free(prepared.inventory, prepared.policy, prepared.known, prepared.held),
+            "the app is full",
+        )
 
 
 def retire(state: State, new: str, entries: dict[str, Entry], listing: Iterable[LiveCredential]) -> None:
@@ -46,11 +50,11 @@ def retire(state: State, new: str, entries: dict[str, Entry], listing: Iterable[
         entries: what is to go, and when, as it was fixed before the new one was made.
         listing: what the target showed last.
     """
-    at = state.at
-    now, later = decisions.split_by_time(entries, at.known.now)
+    prepared = state.prepared
+    now, later = decisions.split_by_time(entries, prepared.known.now)
     for key_id in later:
         state.report.keep(key_id, "its overlap_hours are not over")
-    orphans = decisions.late_orphans(listing, at.sorted, at.known, new)
+    orphans = decisions.late_orphans(listing, prepared.inventory, prepared.known, new)
     for key_id in (*now, *orphans):
         if reason := state.deadline.over():
             state.leave(f"secret {key_id} is not removed yet: {reason}")
@@ -73,6 +77,8 @@ def _remove(state: State, key_id: str, why: str) -> None:
         state.leave(f"secret {key_id} could not be removed: {error}", error.hint)
         return
     if was_there:
-        names = [key.name for key in state.at.sorted.all() if key.key_id == key_id and not read_marker(key.name)]
+        names = [
+            key.name for key in state.prepared.inventory.all() if key.key_id == key_id and not read_marker(key.name)
+        ]
         log.info("%s %s%s: %s", state.maker.end_of_old, key_id, f" {names[0]!r}" if any(names) else "", why)
         state.report.removed.append(key_id)

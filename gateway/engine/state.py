@@ -34,7 +34,7 @@ class State:
     """One rotation, as far as it has come.
 
     Attributes:
-        at: what was prepared, as it was before anything was made.
+        prepared: what was prepared, as it was before anything was made.
         record: the PAM User record, as it was read last.
         before: the fields that a rotation writes, as they were, by label.
         has_written: whether it came to making something.
@@ -42,7 +42,7 @@ class State:
     """
 
     def __init__(self, prepared: Prepared, host: Host, report: Report) -> None:
-        self.at = prepared
+        self.prepared = prepared
         self.host = host
         self.report = report
         self.deadline = host.deadline
@@ -59,12 +59,12 @@ class State:
 
     def note_published(self) -> None:
         """The report names what the record publishes, as it was prepared."""
-        if published := self.at.sorted.published:
+        if published := self.prepared.inventory.published:
             self.report.key_id, self.report.expires = published.key_id, stamp(published.ends)
 
     def supersede(self, record: VaultRecord) -> None:
         """Another rotation has finished: the report names what the record publishes by then."""
-        outputs = self.at.kind.outputs
+        outputs = self.prepared.kind.outputs
         self.is_superseded = True
         self.report.key_id, self.report.expires = record.value(outputs.key_id), record.value(outputs.expires)
 
@@ -81,9 +81,9 @@ class State:
 
     def save_intent(self, intent: Intent, taken: str, values: Mapping[str, str] | None = None) -> None:
         """Note in the record what is about to be made: see `SaveIntent` in maker.py. Raises Failed, Unknown."""
-        noted = replace(self.at.known.ledger, intent=intent).text(self.record.uid)
+        noted = replace(self.prepared.known.ledger, intent=intent).text(self.record.uid)
         # Whoever noted something meanwhile was first: theirs must not be overwritten.
-        labels = Labels(self.at.kind.target, "rotation_state", "pending_password")
+        labels = Labels(self.prepared.kind.target, "rotation_state", "pending_password")
         save = self._save(self.record, {"rotation_state": noted, **(values or {})}, labels, lambda state: True)
         if save.run() is not Saved.OURS:
             raise Failed(taken, "run it again")
@@ -95,12 +95,12 @@ class State:
             minted.key_id,
             minted.value.reveal(),
             stamp(minted.ends),
-            self.at.target.created,
+            self.prepared.target.created,
             stamp(self.host.http.now()),
-            ledger.text(self.at.record.uid),
+            ledger.text(self.prepared.record.uid),
         )
-        more = self.at.kind.more_outputs(minted, self.record)
-        self.before |= {label: self.at.record.value(label) for label in more}
+        more = self.prepared.kind.more_outputs(minted, self.record)
+        self.before |= {label: self.prepared.record.value(label) for label in more}
         return self.save_values(self.record, dict(zip(self._written_labels(), values, strict=True)) | more)
 
     def save_values(self, record: VaultRecord, values: Mapping[str, str]) -> Saved:
@@ -123,7 +123,7 @@ class State:
         """
         # Whatever other key id the record names by now, it is not ours to overwrite.
         save = self._save(record, self.before, self._labels(), lambda key_id: True)
-        return save.record.value(self.at.kind.outputs.key_id) if save.run() is Saved.SUPERSEDED else None
+        return save.record.value(self.prepared.kind.outputs.key_id) if save.run() is Saved.SUPERSEDED else None
 
     def _save(
         self, record: VaultRecord, values: Mapping[str, str], labels: Labels, is_live: Callable[[str], bool]
@@ -132,12 +132,14 @@ class State:
 
     def _is_live(self, key_id: str) -> bool:
         # The id of what a run alone can name is known to nobody but that run.
-        return self.maker.ids_are_runs_own or any(key.key_id == key_id.strip().lower() for key in self.at.kind.live())
+        return self.maker.ids_are_runs_own or any(
+            key.key_id == key_id.strip().lower() for key in self.prepared.kind.live()
+        )
 
     def _labels(self) -> Labels:
-        outputs = self.at.kind.outputs
-        return Labels(self.at.kind.target, outputs.key_id, outputs.value)
+        outputs = self.prepared.kind.outputs
+        return Labels(self.prepared.kind.target, outputs.key_id, outputs.value)
 
     def _written_labels(self) -> tuple[str, ...]:
-        outputs = self.at.kind.outputs
+        outputs = self.prepared.kind.outputs
         return (outputs.key_id, outputs.value, outputs.expires, "created", "last_rotated", "rotation_state")

@@ -21,7 +21,7 @@ LAG = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
-class Known:
+class Knowledge:
     """What is known before anything is made: the record's side of the story, and the time."""
 
     record_uid: str
@@ -32,12 +32,12 @@ class Known:
     published_by_others: dict[str, str]
     """key ids that other records publish, with the record's uid"""
     now: datetime
-    settled: bool
+    replicas_agree: bool
     """whether the last rotation is so long ago that every replica knows of it"""
 
 
 @dataclass(frozen=True)
-class Sorted:
+class Inventory:
     """The credentials of a target, each in the one group that decides its fate."""
 
     published: LiveCredential | None
@@ -62,7 +62,7 @@ class Sorted:
         return [credential for group in groups for credential in group]
 
 
-def sort(listing: Iterable[LiveCredential], known: Known) -> Sorted:
+def sort(listing: Iterable[LiveCredential], known: Knowledge) -> Inventory:
     """Each credential of ``listing`` into its group."""
     listed = tuple(listing)
     # Without a live key id in the record, whatever fits its value may be what it publishes: it must not go first.
@@ -77,13 +77,13 @@ def sort(listing: Iterable[LiveCredential], known: Known) -> Sorted:
         return tuple(groups.get(name, ()))
 
     published = group("published")
-    return Sorted(
+    return Inventory(
         published[0] if published else None,
         *(group(name) for name in ("protected", "former", "orphans", "young", "others", "foreign")),
     )
 
 
-def _group(credential: LiveCredential, known: Known) -> str:
+def _group(credential: LiveCredential, known: Knowledge) -> str:
     if credential.key_id == known.key_id:
         return "published"
     if credential.key_id in known.published_by_others:
@@ -98,7 +98,7 @@ def _group(credential: LiveCredential, known: Known) -> str:
     return "young"
 
 
-def _is_over(marker: Marker, known: Known) -> bool:
+def _is_over(marker: Marker, known: Knowledge) -> bool:
     # We hold the lock of our own record: no other run of this lock directory can be at work on it.
     ours = (marker.record_uid, marker.lock_id) == (known.record_uid, known.lock_id)
     return ours or marker.is_past(known.now)
@@ -109,58 +109,58 @@ def newest(credentials: Iterable[LiveCredential]) -> LiveCredential:
     return max(credentials, key=lambda each: each.made or datetime.min.replace(tzinfo=UTC))
 
 
-def is_due(published: LiveCredential | None, known: Known, policy: Policy) -> bool:
+def is_due(published: LiveCredential | None, known: Knowledge, policy: Policy) -> bool:
     """Whether to rotate now: the published secret is gone, is not the saved one, is near its end, or always."""
     if policy.rotate_before is None or published is None:
         return True
     return not _fits(published, known) or published.ends - known.now < policy.rotate_before
 
 
-def _fits(published: LiveCredential, known: Known) -> bool:
+def _fits(published: LiveCredential, known: Knowledge) -> bool:
     return not published.hint or published.hint == known.value.hint
 
 
-def can_finish(published: LiveCredential | None, known: Known, policy: Policy, *, at_any_time: bool) -> bool:
+def can_finish(published: LiveCredential | None, known: Knowledge, policy: Policy, *, at_any_time: bool) -> bool:
     """Whether open deliveries can be finished with the published secret, instead of a new one for all."""
     if published is None or not _fits(published, known):
         return False
     return at_any_time or published.ends - known.now >= (policy.rotate_before or A_DAY)
 
 
-def is_pressing(sorted_: Sorted, known: Known) -> bool:
+def is_pressing(inventory: Inventory, known: Knowledge) -> bool:
     """Whether what the record published is dead or nearly so: then a broken destination must not hold up a new one."""
-    if sorted_.published is None:
+    if inventory.published is None:
         return known.key_id != "" and known.key_id == known.ledger.key_id
-    return sorted_.published.ends - known.now < A_DAY
+    return inventory.published.ends - known.now < A_DAY
 
 
-def may_go(sorted_: Sorted, policy: Policy, known: Known) -> dict[str, bool]:
+def may_go(inventory: Inventory, policy: Policy, known: Knowledge) -> dict[str, bool]:
     """Key ids that the policy lets a rotation retire, each with whether this record ever published it."""
-    ours = [credential.key_id for credential in sorted_.former]
-    ours += [sorted_.published.key_id] if sorted_.published else []
-    if not known.settled:
+    ours = [credential.key_id for credential in inventory.former]
+    ours += [inventory.published.key_id] if inventory.published else []
+    if not known.replicas_agree:
         # A lagging replica may not list yet what the last rotation did; it goes, or is remembered, all the same.
-        listed = {credential.key_id for credential in sorted_.all()}
+        listed = {credential.key_id for credential in inventory.all()}
         ours += [key_id for key_id in known.ledger.still_expected(known.now) if key_id not in listed]
-    everyone = (*sorted_.foreign, *sorted_.others) if policy.remove_old == "all" else ()
+    everyone = (*inventory.foreign, *inventory.others) if policy.remove_old == "all" else ()
     chosen = dict.fromkeys(ours, True) | {credential.key_id: False for credential in everyone}
     # What another record publishes stays, also where this record is a copy of it.
     return {key_id: published for key_id, published in chosen.items() if key_id not in known.published_by_others}
 
 
-def late_orphans(listing: Iterable[LiveCredential], seen: Sorted, known: Known, new: str) -> list[str]:
+def late_orphans(listing: Iterable[LiveCredential], seen: Inventory, known: Knowledge, new: str) -> list[str]:
     """Orphans of this host's own dead runs that only a later listing showed; anything else that is new is not ours."""
     earlier = {credential.key_id for credential in seen.all()} | {new}
     return [credential.key_id for credential in sort(listing, known).orphans if credential.key_id not in earlier]
 
 
-def retirements(sorted_: Sorted, policy: Policy, known: Known, gone: Iterable[str]) -> dict[str, Entry]:
+def retirements(inventory: Inventory, policy: Policy, known: Knowledge, gone: Iterable[str]) -> dict[str, Entry]:
     """What a rotation now is to retire, and when; with ``remove_old=none`` only what to remember as once published.
 
     A date that was set before is never put off, or frequent runs would keep an old secret for ever.
     """
     chosen: dict[str, Entry] = {}
-    for key_id, published in may_go(sorted_, policy, known).items():
+    for key_id, published in may_go(inventory, policy, known).items():
         after: datetime | None = None
         if policy.remove_old != "none":
             after = known.now + policy.overlap
@@ -172,11 +172,11 @@ def retirements(sorted_: Sorted, policy: Policy, known: Known, gone: Iterable[st
     return chosen
 
 
-def overdue(sorted_: Sorted, policy: Policy, known: Known) -> list[str]:
+def overdue(inventory: Inventory, policy: Policy, known: Knowledge) -> list[str]:
     """Dated entries of the ledger whose time has come, that still live and that today's policy lets go."""
-    allowed = may_go(sorted_, policy, known) if policy.remove_old != "none" else {}
+    allowed = may_go(inventory, policy, known) if policy.remove_old != "none" else {}
     # A key that was regenerated since lives on under its name.
-    made = {credential.key_id: credential.made for credential in sorted_.all() if credential.made}
+    made = {credential.key_id: credential.made for credential in inventory.all() if credential.made}
     return [
         key_id
         for key_id, entry in known.ledger.entries.items()
@@ -185,24 +185,24 @@ def overdue(sorted_: Sorted, policy: Policy, known: Known) -> list[str]:
     ]
 
 
-def to_free(sorted_: Sorted, policy: Policy, known: Known, held: Iterable[str]) -> str:
+def to_free(inventory: Inventory, policy: Policy, known: Knowledge, held: Iterable[str]) -> str:
     """The key id to remove first where the target can hold no further credential; none that a destination holds.
 
     Raises:
         Failed: none may go; the message names all and says from when on it will work.
     """
-    rest = [key for key in (*sorted_.former, *sorted_.others, *sorted_.foreign) if key.generation not in held]
+    rest = [key for key in (*inventory.former, *inventory.others, *inventory.foreign) if key.generation not in held]
     expired = [credential for credential in rest if credential.ends <= known.now]
     # One more may go early where it would go right after this rotation anyway, and nobody is promised more.
-    works = sorted_.published is not None and sorted_.published.ends > known.now
+    works = inventory.published is not None and inventory.published.ends > known.now
     doomed = rest if policy.remove_old == "all" and not policy.overlap and works else []
     for credential in (*expired, *doomed):
         return credential.key_id
-    raise _full(sorted_, known)
+    raise _full(inventory, known)
 
 
-def _full(sorted_: Sorted, known: Known) -> Failed:
-    everything = sorted_.all()
+def _full(inventory: Inventory, known: Knowledge) -> Failed:
+    everything = inventory.all()
     dates = [credential.ends for credential in everything]
     dates += [entry.after for entry in known.ledger.entries.values() if entry.after]
     frees = min((date for date in dates if date > known.now), default=known.now)

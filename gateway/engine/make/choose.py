@@ -43,19 +43,19 @@ class ChosenKind(Kind):
     def logs_in(self, value: Secret, *, new: bool) -> bool:
         """Whether this value, the ``new`` one or the published one, logs in now. Raises CallError."""
 
-    def maker(self, at: Gathered, host: Host, save_intent: SaveIntent) -> Maker:
+    def maker(self, gathered: Gathered, host: Host, save_intent: SaveIntent) -> Maker:
         """What chooses a value and tells it to the server."""
-        return Choosing(self, at, host, save_intent)
+        return Choice(self, gathered, host, save_intent)
 
 
-class Choosing(Maker):
+class Choice(Maker):
     """Chooses values, and makes the server take them."""
 
     finishes_first: ClassVar[bool] = True  # the next value ends what a destination still holds
     ids_are_runs_own: ClassVar[bool] = True
 
-    def __init__(self, kind: ChosenKind, at: Gathered, host: Host, save_intent: SaveIntent) -> None:
-        self._at = at
+    def __init__(self, kind: ChosenKind, gathered: Gathered, host: Host, save_intent: SaveIntent) -> None:
+        self._gathered = gathered
         self._kind = kind
         self._host = host
         self._http = host.http
@@ -89,7 +89,7 @@ class Choosing(Maker):
             if self._logs_in(value, new=True):
                 log.info("the server has the pending value of an earlier run already")
                 return True
-            if self._at.known.value and not self._logs_in(self._at.known.value, new=False):
+            if self._gathered.known.value and not self._logs_in(self._gathered.known.value, new=False):
                 log.warning("neither the published nor the pending value logs in; the server is told the pending one")
         except CallError as error:
             if self._is_of_before:
@@ -98,13 +98,13 @@ class Choosing(Maker):
         return False
 
     def _pending(self) -> tuple[Secret, str]:
-        pending, intent = self._at.record.secret("pending_password"), self._at.known.ledger.intent
+        pending, intent = self._gathered.record.secret("pending_password"), self._gathered.known.ledger.intent
         if pending and intent:
-            refuse_while_at_work(intent, self._at.known, "change this password")
+            refuse_while_at_work(intent, self._gathered.known, "change this password")
             self._is_of_before = True
             return pending, intent.key_id
         value, key_id = self._kind.choose(), secrets.token_hex(8)
-        intent = Intent(key_id, self._http.now(), self._at.known.lock_id, self.marked_until)
+        intent = Intent(key_id, self._http.now(), self._gathered.known.lock_id, self.marked_until)
         taken = "another run has begun to change this password; nothing was changed"
         self._save_intent(intent, taken, {"pending_password": value.reveal()})
         return value, key_id
@@ -169,7 +169,7 @@ class Choosing(Maker):
         """Make the server agree with the record again. Raises Unknown."""
         try:
             with self._deadline.taking_back():
-                uid = self._at.record.uid
+                uid = self._gathered.record.uid
                 record = self._host.vault.read([uid])[uid]
                 published = record.secret(self._kind.outputs.value)
                 if published and not self._logs_in(published, new=False):

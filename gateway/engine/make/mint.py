@@ -52,22 +52,22 @@ class MintedKind(Kind):
         published = {uid: other.value(self.outputs.key_id) for uid, other in records.items()}
         return {key_id: uid for key_id, uid in theirs.items() if published.get(uid) == key_id}
 
-    def maker(self, at: Gathered, host: Host, save_intent: SaveIntent) -> Maker:
+    def maker(self, gathered: Gathered, host: Host, save_intent: SaveIntent) -> Maker:
         """What mints one."""
-        return Mint(self, at, host)
+        return Mint(self, gathered, host)
 
 
 class Mint(Maker):
     """Makes credentials beside the old ones, and marks them."""
 
-    def __init__(self, kind: MintedKind, at: Gathered, host: Host) -> None:
+    def __init__(self, kind: MintedKind, gathered: Gathered, host: Host) -> None:
         self._kind = kind
-        self._target = at.target
+        self._target = gathered.target
         self._http = host.http
         self._deadline = host.deadline
         self._settings = host.settings
-        self._record_uid = at.known.record_uid
-        self._lock_id = at.known.lock_id
+        self._record_uid = gathered.known.record_uid
+        self._lock_id = gathered.known.lock_id
         self.marked_until = host.http.now()
 
     def make(self, lifetime: timedelta) -> Minted:

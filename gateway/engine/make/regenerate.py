@@ -41,9 +41,9 @@ class RegeneratedKind(Kind):
         """Whether ``error``, from `prove`, means that no value would ever be accepted. Raises CallError."""
         return False
 
-    def maker(self, at: Gathered, host: Host, save_intent: SaveIntent) -> Maker:
+    def maker(self, gathered: Gathered, host: Host, save_intent: SaveIntent) -> Maker:
         """What regenerates the idle one."""
-        return Regeneration(self, at, host, save_intent)
+        return Regeneration(self, gathered, host, save_intent)
 
 
 class Regeneration(Maker):
@@ -51,8 +51,8 @@ class Regeneration(Maker):
 
     finishes_first: ClassVar[bool] = True  # a key that a destination still holds cannot be regenerated
 
-    def __init__(self, kind: RegeneratedKind, at: Gathered, host: Host, save_intent: SaveIntent) -> None:
-        self._at = at
+    def __init__(self, kind: RegeneratedKind, gathered: Gathered, host: Host, save_intent: SaveIntent) -> None:
+        self._gathered = gathered
         self._kind = kind
         self._http = host.http
         self._deadline = host.deadline
@@ -76,10 +76,14 @@ class Regeneration(Maker):
         return self._kind.read(idle.key_id, self._http.now() + lifetime)
 
     def _idle(self) -> LiveCredential:
-        at = self._at
-        held, until = at.held, self._overlap_ends()
-        idle = [key for key in at.sorted.all() if key.key_id != at.known.key_id or at.sorted.published is None]
-        if at.sorted.published is None:
+        gathered = self._gathered
+        held, until = gathered.held, self._overlap_ends()
+        idle = [
+            key
+            for key in gathered.inventory.all()
+            if key.key_id != gathered.known.key_id or gathered.inventory.published is None
+        ]
+        if gathered.inventory.published is None:
             # Nothing is known to be published: the second key is the one that nobody uses at first.
             idle = sorted(idle, key=lambda key: key.key_id, reverse=True)
         free = [key for key in idle if key.generation not in held]
@@ -95,25 +99,25 @@ class Regeneration(Maker):
 
     def _overlap_ends(self) -> datetime | None:
         """Until when the former key is protected; None where it is not."""
-        last = read_stamp(self._at.record.value("last_rotated"))
+        last = read_stamp(self._gathered.record.value("last_rotated"))
         if last is None:
             return None
-        ends = last + self._at.policy.overlap
-        return ends if self._at.sorted.published and ends > self._at.known.now else None
+        ends = last + self._gathered.policy.overlap
+        return ends if self._gathered.inventory.published and ends > self._gathered.known.now else None
 
     def _was_regenerated(self, idle: LiveCredential) -> bool:
-        intent = self._at.known.ledger.intent
+        intent = self._gathered.known.ledger.intent
         if intent is None or intent.key_id != idle.key_id:
             return False
         if idle.made is not None and idle.made > intent.before:
             return True
-        refuse_while_at_work(intent, self._at.known, f"regenerate {idle.key_id}")
+        refuse_while_at_work(intent, self._gathered.known, f"regenerate {idle.key_id}")
         return False
 
     def _regenerate(self, idle: LiveCredential) -> None:
         before = idle.made or self._http.now()
         self.marked_until = self._http.now() + timedelta(seconds=self._deadline.remaining())
-        intent = Intent(idle.key_id, before, self._at.known.lock_id, self.marked_until)
+        intent = Intent(idle.key_id, before, self._gathered.known.lock_id, self.marked_until)
         self._save_intent(intent, "another run has begun to regenerate a key; nothing was regenerated")
         self._deadline.check()
         for attempt in range(1, self._deadline.TRIES + 1):

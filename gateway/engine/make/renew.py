@@ -68,9 +68,9 @@ class RenewedKind(Kind):
         others = (other for other in vault.read([]).values() if other.uid != record.uid)
         return {published: other.uid for other in others if (published := self.published_id(other))}
 
-    def maker(self, at: Gathered, host: Host, save_intent: SaveIntent) -> Maker:
+    def maker(self, gathered: Gathered, host: Host, save_intent: SaveIntent) -> Maker:
         """What renews it."""
-        return Renewal(self, at, host, save_intent)
+        return Renewal(self, gathered, host, save_intent)
 
 
 class Renewal(Maker):
@@ -78,14 +78,14 @@ class Renewal(Maker):
 
     end_of_old: ClassVar[str] = "disabled version"
 
-    def __init__(self, kind: RenewedKind, at: Gathered, host: Host, save_intent: SaveIntent) -> None:
-        self._at = at
+    def __init__(self, kind: RenewedKind, gathered: Gathered, host: Host, save_intent: SaveIntent) -> None:
+        self._gathered = gathered
         self._kind = kind
         self._host = host
         self._http = host.http
         self._deadline = host.deadline
         self._save_intent = save_intent
-        self._newest = newest(at.sorted.all())
+        self._newest = newest(gathered.inventory.all())
         self.marked_until = host.http.now() + timedelta(seconds=self._deadline.remaining())
 
     def make(self, lifetime: timedelta) -> Minted:
@@ -117,18 +117,18 @@ class Renewal(Maker):
 
     def _unpublished(self) -> LiveCredential | None:
         """A version that is there and that this run publishes; None where a new one is to be made."""
-        at, newest_ = self._at, self._newest
-        intent, published, now = at.known.ledger.intent, at.sorted.published, at.known.now
-        if intent and (made := _since(at.sorted.all(), {intent.key_id}, intent.before)):
+        gathered, newest_ = self._gathered, self._newest
+        intent, published, now = gathered.known.ledger.intent, gathered.inventory.published, gathered.known.now
+        if intent and (made := _since(gathered.inventory.all(), {intent.key_id}, intent.before)):
             return made
         if intent:
-            refuse_while_at_work(intent, at.known, "renew this certificate")
-        if at.policy.rotate_before is None:
+            refuse_while_at_work(intent, gathered.known, "renew this certificate")
+        if gathered.policy.rotate_before is None:
             return None
-        if newest_.ends - now >= at.policy.rotate_before:
+        if newest_.ends - now >= gathered.policy.rotate_before:
             return newest_
         # What was issued a short while ago for a short while, and is published nowhere yet.
-        if not at.known.key_id and newest_.made and newest_.ends - now > now - newest_.made:
+        if not gathered.known.key_id and newest_.made and newest_.ends - now > now - newest_.made:
             return newest_
         # Better than the one that is published, though near its end: the next run renews.
         if published and published.made and _since([newest_], {published.key_id}, published.made):
@@ -137,7 +137,7 @@ class Renewal(Maker):
 
     def _note(self, **values: str) -> None:
         before = self._newest.made or self._http.now()
-        intent = Intent(self._newest.key_id, before, self._at.known.lock_id, self.marked_until)
+        intent = Intent(self._newest.key_id, before, self._gathered.known.lock_id, self.marked_until)
         self._save_intent(intent, "another run has begun to renew this certificate; nothing was changed", values)
 
     def _begun(self, last: str) -> Operation:
@@ -170,7 +170,7 @@ class Renewal(Maker):
         raise Failed("Key Vault does not show the new version yet", "run it again: it publishes it then")
 
     def _made_since(self) -> LiveCredential | None:
-        before = self._at.sorted.all()
+        before = self._gathered.inventory.all()
         return _since(self._kind.live(), {each.key_id for each in before}, self._newest.made)
 
     def _await(self, operation: Operation) -> None:
@@ -199,9 +199,9 @@ class Renewal(Maker):
         from gateway.model.x509 import request_text
 
         csr = request_text(operation.csr)
-        if self._at.record.value("csr").strip() != csr.strip():
+        if self._gathered.record.value("csr").strip() != csr.strip():
             self._note(csr=csr)
-        return Incomplete(*waiting_for_a_ca(self._at.target.object_id))
+        return Incomplete(*waiting_for_a_ca(self._gathered.target.object_id))
 
     def prove(self, minted: Minted) -> str:
         """The new version is what it should be. Raises Failed, CallError."""
@@ -223,13 +223,13 @@ class Renewal(Maker):
 
     def tidy(self, record: VaultRecord) -> VaultRecord:
         """Attachments that the record does not name go. Raises CallError."""
-        intent = self._at.known.ledger.intent
-        if intent and intent.lock_id != self._at.known.lock_id and not self._is_past(intent):
+        intent = self._gathered.known.ledger.intent
+        if intent and intent.lock_id != self._gathered.known.lock_id and not self._is_past(intent):
             return record  # a run of another host may be about to name one of them
         return self._kind.export.tidy(self._host.vault, record)
 
     def _is_past(self, intent: Intent) -> bool:
-        return self._at.known.now > intent.until + GRACE
+        return self._gathered.known.now > intent.until + GRACE
 
     def take_back(self, minted: Minted) -> None:
         """Leave the new version in the vault, and the record as it was."""
