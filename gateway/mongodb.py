@@ -54,9 +54,9 @@ class MongoServer:
     def __init__(self, http: Http, uri: str) -> None:
         self._http = http
         self._uri = _checked(uri)
-        self._settle()
+        self._validate_address()
 
-    def _settle(self) -> None:
+    def _validate_address(self) -> None:
         """What pymongo has against the address it says now, before anything is changed."""
         from pymongo import errors
 

@@ -32,13 +32,13 @@ class Arm:
         self._root = root
         self._token = token
 
-    def patiently(self, call: Callable[[], T]) -> T:
+    def retrying(self, call: Callable[[], T]) -> T:
         """A call that may be repeated, until it goes through. Raises CallError."""
-        return self.http.patiently(call)
+        return self.http.retrying(call)
 
     def get(self, path: str, api_version: str) -> dict[str, Any]:
         """A resource. Raises CallError."""
-        return self.http.patiently(lambda: self.send("GET", path, api_version)).body
+        return self.http.retrying(lambda: self.send("GET", path, api_version)).body
 
     def pages(self, path: str, api_version: str) -> Iterator[dict[str, Any]]:
         """The entries of a list, page after page. Raises CallError."""

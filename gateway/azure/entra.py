@@ -73,7 +73,7 @@ class Entra:
             if scope not in self._tokens:
                 by_secret = self._client_secret is not None
                 self._tokens[scope] = (
-                    self._http.patiently(lambda: self._by_secret(scope)) if by_secret else self._by_identity(scope)
+                    self._http.retrying(lambda: self._by_secret(scope)) if by_secret else self._by_identity(scope)
                 )
             return self._tokens[scope]
 

@@ -119,7 +119,7 @@ class Graph:
         """
         path = f"/servicePrincipals/{principal}?$select=appId"
         try:
-            answer = self._http.patiently(lambda: self._send("service principal", "GET", path))
+            answer = self._http.retrying(lambda: self._send("service principal", "GET", path))
         except Refused as error:
             if error.status in (400, 403, 404):
                 return ""
@@ -139,7 +139,7 @@ class Graph:
             path = following.removeprefix(self._root)
 
     def _page(self, what: str, path: str) -> dict[str, Any]:
-        return self._http.patiently(lambda: self._send(what, "GET", path)).body
+        return self._http.retrying(lambda: self._send(what, "GET", path)).body
 
     def add_password(self, object_id: str, name: str, ends: datetime) -> Minted:
         """A new client secret. Asked for once: after an `Unclear` there may be one, and nobody knows its value.
@@ -180,7 +180,7 @@ class Graph:
         """
         path = f"/servicePrincipals(appId='{client_id}')?$select=id,accountEnabled"
         try:
-            answer = self._http.patiently(lambda: self._send("service principal", "GET", path))
+            answer = self._http.retrying(lambda: self._send("service principal", "GET", path))
         except Refused as error:
             return False if error.status == 404 else None
         return answer.body.get("accountEnabled") is not False
@@ -192,7 +192,7 @@ class Graph:
             CallError
         """
         path = f"/applications/{object_id}/owners?$select=id,userPrincipalName"
-        answer = self._http.patiently(lambda: self._send("owners", "GET", path))
+        answer = self._http.retrying(lambda: self._send("owners", "GET", path))
         entries = answer.body.get("value") or []
         names = (str(entry.get(key) or "").lower() for entry in entries for key in ("id", "userPrincipalName"))
         return set(names) - {""}
@@ -203,7 +203,7 @@ class Graph:
         Raises:
             CallError
         """
-        answer = self._http.patiently(lambda: self._send("user", "GET", f"/users/{name}?$select=id"))
+        answer = self._http.retrying(lambda: self._send("user", "GET", f"/users/{name}?$select=id"))
         return str(answer.body.get("id") or "")
 
     def add_owner(self, object_id: str, owner: str) -> None:
@@ -215,7 +215,7 @@ class Graph:
         reference = {"@odata.id": f"{self._root}/directoryObjects/{owner}"}
         path = f"/applications/{object_id}/owners/$ref"
         try:
-            self._http.patiently(lambda: self._send("owners", "POST", path, reference))
+            self._http.retrying(lambda: self._send("owners", "POST", path, reference))
         except Refused as error:
             if "already exist" not in str(error):
                 raise
@@ -225,7 +225,7 @@ class Graph:
 
     def _by_principal(self, object_id: str) -> Application:
         path = f"/servicePrincipals/{object_id}?$select=appId"
-        answer = self._http.patiently(lambda: self._send("service principal", "GET", path))
+        answer = self._http.retrying(lambda: self._send("service principal", "GET", path))
         try:
             return self._by_client_id(str(answer.body.get("appId", "")))
         except Refused as error:
@@ -237,7 +237,7 @@ class Graph:
         )
 
     def _application(self, path: str) -> Application:
-        return self._http.patiently(lambda: _application(self._send("application", "GET", f"{path}?{_SELECT}").body))
+        return self._http.retrying(lambda: _application(self._send("application", "GET", f"{path}?{_SELECT}").body))
 
     def _send(self, what: str, method: str, path: str, payload: dict[str, Any] | None = None) -> Answer:
         token = self._token().reveal()

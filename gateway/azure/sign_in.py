@@ -10,7 +10,7 @@ from gateway.azure.arm import Arm
 from gateway.azure.entra import Entra
 from gateway.azure.graph import Graph
 from gateway.errors import CallError
-from gateway.host.background import Aside
+from gateway.host.background import Background
 from gateway.host.http import Http
 from gateway.model.clouds import Cloud
 from gateway.model.credential import AdminCredential
@@ -38,7 +38,7 @@ class Azure:
         self.graph = Graph(http, cloud.graph, lambda: self.token(f"{cloud.graph}/.default"))
         self.arm = Arm(http, cloud.arm, lambda: self.token(f"{cloud.arm}/.default"))
         if begin_with in (cloud.graph, cloud.arm):  # each vault is a host of its own
-            Aside(lambda: _open_connection(http, begin_with))
+            Background(lambda: _open_connection(http, begin_with))
         self.token(f"{begin_with}/.default")
 
     def token(self, scope: str) -> Secret:

@@ -80,7 +80,7 @@ class StorageAccount:
             return self._last
 
         # A list is a read, whatever its verb.
-        return self._azure.arm.patiently(ask)
+        return self._azure.arm.retrying(ask)
 
     def published(self, name: str, ends: datetime) -> Minted:
         """The key of this name as it is now. Raises CallError."""

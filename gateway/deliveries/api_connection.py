@@ -56,7 +56,7 @@ class ApiConnection(Destination):
             return context.azure.arm.send("PUT", self.address, API_VERSION, body)
 
         try:
-            context.http.patiently(put)  # the same whole content twice is the same as once
+            context.http.retrying(put)  # the same whole content twice is the same as once
         except Refused as error:
             if error.code == "LinkedAuthorizationFailed":
                 error.hint = (

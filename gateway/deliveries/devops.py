@@ -108,7 +108,7 @@ class DevOpsConnection(Destination):
         changed["authorization"]["parameters"]["serviceprincipalkey"] = delivery.value.reveal()
         # An update is of the organisation, without a project; it repeats itself without harm.
         self.send(context, "PUT", f"_apis/serviceendpoint/endpoints/{self.endpoint_id}", changed)
-        context.http.patiently(lambda: self._test(context))
+        context.http.retrying(lambda: self._test(context))
         return Receipt()
 
     def _owner(self, context: DeliveryContext) -> str:
@@ -142,7 +142,7 @@ class DevOpsConnection(Destination):
         version: str = "7.1",
     ) -> dict[str, Any]:
         """The answer of the organisation to a call that may be repeated. Raises CallError."""
-        return context.http.patiently(lambda: self._once(context, method, path, payload, version))
+        return context.http.retrying(lambda: self._once(context, method, path, payload, version))
 
     def _once(
         self, context: DeliveryContext, method: str, path: str, payload: dict[str, Any] | None, version: str

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from gateway.deliveries.base import Delivery, DeliveryContext, Destination, same_place
 from gateway.errors import PERMISSION_HINT, CallError, Failed, RotationError, Unclear
-from gateway.host.background import Aside
+from gateway.host.background import Background
 
 T = TypeVar("T")
 
@@ -58,9 +58,9 @@ class Deliveries:
     def check(self) -> list[Failed]:
         """Ask all destinations, before anything is made; what is wrong with required ones, all at once."""
         problems = []
-        for destination, aside in self._begin(self._destinations, lambda each: each.check(self._context)):
+        for destination, running in self._begin(self._destinations, lambda each: each.check(self._context)):
             try:
-                self.warnings += aside.result()
+                self.warnings += running.result()
             except Exception as error:  # an answer of any shape must not end the run
                 problem = _problem(destination, error)
                 if destination.optional:
@@ -88,9 +88,9 @@ class Deliveries:
         self, delivery: Delivery, destinations: list[Destination], versions: dict[str, str]
     ) -> list[tuple[Destination, Failed]]:
         failures = []
-        for destination, aside in self._begin(destinations, lambda each: each.deliver(self._context, delivery)):
+        for destination, running in self._begin(destinations, lambda each: each.deliver(self._context, delivery)):
             try:
-                receipt = aside.result(self._deadline.for_work())
+                receipt = running.result(self._deadline.for_work())
             except TimeoutError:
                 late = Unclear(destination.address, "not done when the run's time was over")
                 failures.append((destination, _problem(destination, late)))
@@ -113,16 +113,18 @@ class Deliveries:
     def after_retirement(self, delivery: Delivery, removed: list[str]) -> None:
         """Tell all destinations which secrets are dead now; what fails is a warning."""
         destinations = self._destinations if removed else []
-        for _, aside in self._begin(destinations, lambda each: each.after_retirement(self._context, delivery, removed)):
+        for _, running in self._begin(
+            destinations, lambda each: each.after_retirement(self._context, delivery, removed)
+        ):
             try:
-                aside.result(self._deadline.for_work())
+                running.result(self._deadline.for_work())
             except (RotationError, CallError, TimeoutError) as error:
                 self.warnings.append(f"older versions are still enabled: {error}")
 
     def _begin(
         self, destinations: Iterable[Destination], call: Callable[[Destination], T]
-    ) -> list[tuple[Destination, Aside[T]]]:
-        return [(destination, Aside(partial(call, destination))) for destination in destinations]
+    ) -> list[tuple[Destination, Background[T]]]:
+        return [(destination, Background(partial(call, destination))) for destination in destinations]
 
 
 def _problem(destination: Destination, error: Exception) -> Failed:

@@ -72,7 +72,7 @@ class KeyVaultSecretDestination(Destination):
         """It can be read, is disabled and ours, or does not exist and its name is free."""
         client = self.client(context)
         try:
-            self.patiently(context, lambda: client.get_secret(self.name))
+            self.retrying(context, lambda: client.get_secret(self.name))
         except Refused as error:
             if error.status == 404:
                 self._check_free(context, client)
@@ -82,7 +82,7 @@ class KeyVaultSecretDestination(Destination):
 
     def _check_free(self, context: DeliveryContext, client: SecretClient) -> None:
         try:
-            self.patiently(context, lambda: client.get_deleted_secret(self.name))
+            self.retrying(context, lambda: client.get_deleted_secret(self.name))
         except Refused:
             return  # not there, or not ours to see: the vault says so when the secret is set
         raise Failed(f"{self.address}: a deleted secret has this name", _HINTS["ObjectIsDeletedButRecoverable"])
@@ -104,7 +104,7 @@ class KeyVaultSecretDestination(Destination):
         from azure.keyvault.secrets import KeyVaultSecret
 
         try:
-            return self.patiently(context, lambda: client.get_secret(self.name))
+            return self.retrying(context, lambda: client.get_secret(self.name))
         except Refused as error:
             if error.status == 404:
                 return None
@@ -118,7 +118,7 @@ class KeyVaultSecretDestination(Destination):
         )
 
     def _versions(self, context: DeliveryContext, client: SecretClient) -> list[SecretProperties]:
-        return self.patiently(context, lambda: list(client.list_properties_of_secret_versions(self.name)))
+        return self.retrying(context, lambda: list(client.list_properties_of_secret_versions(self.name)))
 
     def _set(
         self, context: DeliveryContext, client: SecretClient, before: KeyVaultSecret | None, delivery: Delivery
@@ -135,14 +135,14 @@ class KeyVaultSecretDestination(Destination):
             )
 
         try:
-            made = self.patiently(context, put, repeat_unclear=False)
+            made = self.retrying(context, put, repeat_unclear=False)
         except Unclear:
             # It may have been set: a second version would do no harm, but look first.
             current = self._current(context, client)
             if current is not None and current.value == delivery.value.reveal():
                 return current
-            made = self.patiently(context, put, repeat_unclear=False)
-        return self.patiently(context, lambda: client.get_secret(self.name, made.properties.version))
+            made = self.retrying(context, put, repeat_unclear=False)
+        return self.retrying(context, lambda: client.get_secret(self.name, made.properties.version))
 
     def after_retirement(self, context: DeliveryContext, delivery: Delivery, removed: list[str]) -> None:
         """Disable the versions that hold a dead secret: ours by their tag, and what this run replaced."""
@@ -155,15 +155,15 @@ class KeyVaultSecretDestination(Destination):
                 self._disable(context, client, version)
 
     def _disable(self, context: DeliveryContext, client: SecretClient, version: str) -> None:
-        self.patiently(context, lambda: client.update_secret_properties(self.name, version, enabled=False))
+        self.retrying(context, lambda: client.update_secret_properties(self.name, version, enabled=False))
 
     def client(self, context: DeliveryContext) -> SecretClient:
         """Microsoft's client of the vault."""
         return self._calls(context).secrets()
 
-    def patiently(self, context: DeliveryContext, call: Callable[[], T], *, repeat_unclear: bool = True) -> T:
+    def retrying(self, context: DeliveryContext, call: Callable[[], T], *, repeat_unclear: bool = True) -> T:
         """A call of the client, repeated while that helps. Raises CallError."""
-        return self._calls(context).patiently(call, repeat_unclear=repeat_unclear)
+        return self._calls(context).retrying(call, repeat_unclear=repeat_unclear)
 
     def _calls(self, context: DeliveryContext) -> KeyVaultCalls:
         return KeyVaultCalls(context.http, context.azure, self.vault_url, self.address, _HINTS)

@@ -146,7 +146,7 @@ class AutomationRunbook(Destination):
             return context.azure.arm.send("PUT", path, "2019-06-01", {"properties": properties}).body
 
         try:
-            return context.http.patiently(put, repeat_unclear=False)
+            return context.http.retrying(put, repeat_unclear=False)
         except CallError as error:
             # The name is ours: if the job is there, this was it.
             if isinstance(error, Unclear) or (isinstance(error, Refused) and error.status == 409):

@@ -12,7 +12,7 @@ from gateway.engine.gathered import Host
 from gateway.engine.kind import Kind, Wanted
 from gateway.engine.state import Prepared
 from gateway.errors import CallError, Failed
-from gateway.host.background import Aside
+from gateway.host.background import Background
 from gateway.host.http import Http
 from gateway.host.lock import RecordLock
 from gateway.keeper.admin import Places, attached_credentials, choose_admin
@@ -100,8 +100,8 @@ class Preparation:
         mine = [record for record in self._params.attached if record.uid == self._params.record_uid]
         return CLOUDS.get(mine[0].get("azure_cloud") if mine else "", CLOUDS["AzureCloud"])
 
-    def _begin_sign_in(self, admin: AdminCredential) -> Aside[Kind]:
-        return Aside(lambda: self._make_kind(self._host.http, self._early_cloud, admin))
+    def _begin_sign_in(self, admin: AdminCredential) -> Background[Kind]:
+        return Background(lambda: self._make_kind(self._host.http, self._early_cloud, admin))
 
     def _replicas_agree(self) -> bool:
         last = read_stamp(self.record.value("last_rotated"))
@@ -129,7 +129,7 @@ class Preparation:
             admin, begun = self._early_admin, self._early
         else:
             admin = self._make_kind.choose_admin(replace(self._places, record=self.record))
-            begun = Aside(lambda: self._make_kind(self._host.http, self.policy.cloud, admin))
+            begun = Background(lambda: self._make_kind(self._host.http, self.policy.cloud, admin))
         try:
             return admin, begun.result()
         except CallError as error:

@@ -13,7 +13,7 @@ R = TypeVar("R")
 AT_ONCE = 8
 
 
-class Aside(Generic[T]):
+class Background(Generic[T]):
     """``call`` runs in a thread of its own from now on; the thread never keeps the process alive."""
 
     def __init__(self, call: Callable[[], T]) -> None:
@@ -46,6 +46,6 @@ def side_by_side(call: Callable[[R], T], items: Sequence[R]) -> list[T]:
     """What ``call`` returns for each, a few at a time."""
     results: list[T] = []
     for start in range(0, len(items), AT_ONCE):
-        asides = [Aside(partial(call, item)) for item in items[start : start + AT_ONCE]]
-        results += [aside.result() for aside in asides]
+        running = [Background(partial(call, item)) for item in items[start : start + AT_ONCE]]
+        results += [each.result() for each in running]
     return results

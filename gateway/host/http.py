@@ -1,6 +1,6 @@
 """The one HTTP client: one session, a timeout on everything, and answers sorted into three kinds of failure.
 
-Nothing here retries by itself. `Http.patiently` repeats a call that may be repeated; a call that makes something
+Nothing here retries by itself. `Http.retrying` repeats a call that may be repeated; a call that makes something
 (``addPassword``) is never given to it.
 """
 
@@ -119,7 +119,7 @@ class Http:
             return Answer(response.status_code, body or {})
         raise _failure(place, response, body)
 
-    def patiently(self, call: Callable[[], T], *, repeat_unclear: bool = True) -> T:
+    def retrying(self, call: Callable[[], T], *, repeat_unclear: bool = True) -> T:
         """``call`` until it goes through. For a call that must not happen twice: ``repeat_unclear=False``.
 
         Raises:

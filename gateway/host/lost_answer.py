@@ -10,7 +10,7 @@ from gateway.errors import CallError, NotSent, Refused, Unknown
 T = TypeVar("T")
 
 
-def settled(error: CallError, look: Callable[[], T | None], what: str, hint: str) -> T:
+def resolve_lost_answer(error: CallError, look: Callable[[], T | None], what: str, hint: str) -> T:
     """What ``look`` finds of a change that ``error`` broke; None where it finds nothing of it.
 
     Args:

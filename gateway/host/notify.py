@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from gateway.errors import Failed, RotationError
-from gateway.host.background import Aside
+from gateway.host.background import Background
 from gateway.host.report import Report
 from gateway.model.policy import NotifyPolicy, read_notify_policy
 from gateway.secret import mask, masked
@@ -38,7 +38,7 @@ def _notify(policy: NotifyPolicy, report: Report, outcome: RotationError | None,
     message = _message(policy, report, outcome, expires, now)
     if not policy.urls or not message:
         return
-    Aside(lambda: _send(policy.urls, *message)).result(_SECONDS)
+    Background(lambda: _send(policy.urls, *message)).result(_SECONDS)
 
 
 def _message(

@@ -87,9 +87,9 @@ class Files:
             raise HalfAttached(error, upload.uid) from None
         try:
             # The same bytes to the same place: this may happen twice.
-            self._keeper.http.patiently(lambda: self._send(url, fields, upload))
+            self._keeper.http.retrying(lambda: self._send(url, fields, upload))
         except CallError as error:
-            return self._settled(record, upload, error)
+            return self._verify_upload(record, upload, error)
         return self._read_again(record, "the file is attached")
 
     def download(self, record: VaultRecord, attachment_uid: str) -> bytes:
@@ -102,7 +102,7 @@ class Files:
         file = next((file for file in record.sdk_record.files if file.f["fileUid"] == attachment_uid), None)
         if file is None:
             raise KeyError(attachment_uid)
-        return self._keeper.http.patiently(lambda: self._fetched(file))
+        return self._keeper.http.retrying(lambda: self._fetched(file))
 
     def detach(self, record: VaultRecord, uids: Iterable[str]) -> VaultRecord:
         """Remove these files from ``record``, and save it as it stands; returns it as it reads now.
@@ -154,7 +154,7 @@ class Files:
             raise Unclear(DOWNLOAD, f"content that cannot be decrypted ({type(error).__name__})") from None
         return content
 
-    def _settled(self, record: VaultRecord, upload: _Upload, error: CallError) -> VaultRecord:
+    def _verify_upload(self, record: VaultRecord, upload: _Upload, error: CallError) -> VaultRecord:
         """The fresh record, where the bytes are there in spite of ``error``."""
         try:
             fresh = self._read_again(record, "the file is listed")

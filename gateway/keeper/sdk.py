@@ -44,7 +44,7 @@ class Keeper:
             NotSent, Refused, Unclear
         """
         try:
-            return self.http.patiently(lambda: self._sorted(f"Keeper {endpoint}", call), repeat_unclear=repeat_unclear)
+            return self.http.retrying(lambda: self._sorted(f"Keeper {endpoint}", call), repeat_unclear=repeat_unclear)
         except CallError as error:
             error.service = KEEPER
             error.may_have_changed = isinstance(error, Unclear) and endpoint in _CHANGES

@@ -26,7 +26,7 @@ from gateway.deliveries.distribution import Deliveries
 from gateway.engine.gathered import Host
 from gateway.engine.prepare import azure_for
 from gateway.errors import PERMISSION_HINT, CallError, Failed, Incomplete, Refused, RotationError
-from gateway.host.background import Aside
+from gateway.host.background import Background
 from gateway.host.lock import RecordLock
 from gateway.host.report import Report
 from gateway.keeper.admin import Places
@@ -155,9 +155,9 @@ class Publication:
         """Find out who cannot be served. Half of the time is for that, so that one who hangs leaves time for others."""
         deadline = self._host.deadline
         reserve = deadline.for_work() / 2
-        for each, aside in [(each, Aside(partial(each.check, context))) for each in destinations]:
+        for each, running in [(each, Background(partial(each.check, context))) for each in destinations]:
             try:
-                self._warn(aside.result(max(0.0, deadline.for_work() - reserve)))
+                self._warn(running.result(max(0.0, deadline.for_work() - reserve)))
             except Exception as error:
                 if problem := _refusal(each, error):
                     self._refused[each] = problem

@@ -97,7 +97,7 @@ class Intake:
             self._pause(True)
             while self._dispatcher.work.running():
                 self._consumer.poll(_POLL_SECONDS)
-                self._settle()
+                self._commit_done()
         finally:
             self._commit_now()
             self._consumer.close()
@@ -109,7 +109,7 @@ class Intake:
             self._health.trouble(EVENT_HUB, error.str())
         elif message is not None:
             self._take(message)
-        self._settle()
+        self._commit_done()
         waiting = sum(partition.waiting() for partition in self._partitions.values())
         if waiting >= self._listen.waiting:
             self._pause(True)
@@ -139,7 +139,7 @@ class Intake:
         where = (self._listen.event_hub, partition.number)
         return TopicPartition(*where) if offset is None else TopicPartition(*where, offset)
 
-    def _settle(self) -> None:
+    def _commit_done(self) -> None:
         """Now and then, commit what is dealt with."""
         if time.monotonic() - self._committed_at < _COMMIT_SECONDS:
             return

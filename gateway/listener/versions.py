@@ -54,7 +54,7 @@ class Versions:
         try:
             token = self._token(http, record)
             url = f"{address}?api-version={API_VERSION}"
-            answer = http.patiently(lambda: http.send(address, "GET", url, token=token.reveal()))
+            answer = http.retrying(lambda: http.send(address, "GET", url, token=token.reveal()))
         except Refused as error:
             if error.status == 404:
                 return None

@@ -126,10 +126,10 @@ class KeyVaultCalls:
                 # Not to be asked for again: Microsoft's client takes a first page that it cannot read for the last.
                 raise _Unreadable(self._place, "an answer that cannot be read") from None
 
-        while (page := self.patiently(following)) is not None:
+        while (page := self.retrying(following)) is not None:
             yield from page
 
-    def patiently(self, call: Callable[[], T], *, repeat_unclear: bool = True, tells: bool = False) -> T:
+    def retrying(self, call: Callable[[], T], *, repeat_unclear: bool = True, tells: bool = False) -> T:
         """A call of a client, repeated while that helps. ``tells``: it carries no value, so its error may be quoted.
 
         Raises:
@@ -145,7 +145,7 @@ class KeyVaultCalls:
                 raise
 
         try:
-            return self._http.patiently(attempt, repeat_unclear=repeat_unclear)
+            return self._http.retrying(attempt, repeat_unclear=repeat_unclear)
         except NotSent:
             if lost:  # an earlier try may have arrived
                 raise lost[-1] from None

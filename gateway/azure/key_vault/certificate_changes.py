@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.azure.key_vault.certificates import CertificateVault, Version, _version
 from gateway.errors import Failed, Refused, Unclear
-from gateway.host.lost_answer import settled
+from gateway.host.lost_answer import resolve_lost_answer
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -30,9 +30,9 @@ class OperatorVault(CertificateVault):
 
         try:
             if version:
-                found = self._calls.patiently(lambda: self._client.get_certificate_version(name, version))
+                found = self._calls.retrying(lambda: self._client.get_certificate_version(name, version))
             else:
-                found = self._calls.patiently(lambda: self._client.get_certificate(name))
+                found = self._calls.retrying(lambda: self._client.get_certificate(name))
         except Refused as error:
             if error.status != 404:
                 raise
@@ -43,7 +43,7 @@ class OperatorVault(CertificateVault):
         """A version and the certificates above it, without the private key."""
         from gateway.model.x509 import read_public
 
-        found = self._calls.patiently(lambda: self._secrets.get_secret(name, version))
+        found = self._calls.retrying(lambda: self._secrets.get_secret(name, version))
         return read_public(found.value or "", found.properties.content_type or "")
 
     def begun(self, name: str) -> datetime | None:
@@ -59,7 +59,9 @@ class OperatorVault(CertificateVault):
         try:
             self._send("PATCH", f"certificates/{name}/pending", {"cancellation_requested": True})
         except (Unclear, Refused) as error:
-            settled(error, lambda: self._is_cancelled(name) or None, "it was cancelled", self._look("status", name))
+            resolve_lost_answer(
+                error, lambda: self._is_cancelled(name) or None, "it was cancelled", self._look("status", name)
+            )
 
     def _is_cancelled(self, name: str) -> bool:
         """Whether the operation has ended, or somebody has asked for that."""
@@ -77,7 +79,7 @@ class OperatorVault(CertificateVault):
             self._send("DELETE", f"certificates/{name}/pending")
         except (Unclear, Refused) as error:
             gone = "its operation was removed"
-            settled(error, lambda: self.operation(name) is None or None, gone, self._look("status", name))
+            resolve_lost_answer(error, lambda: self.operation(name) is None or None, gone, self._look("status", name))
 
     def change_policy(self, name: str, changed: dict[str, Any]) -> dict[str, Any]:
         """The policy after these sections of it were changed."""
@@ -89,7 +91,7 @@ class OperatorVault(CertificateVault):
         try:
             return self.set_policy(name, changed)
         except Unclear as error:
-            return settled(error, look, f"the policy of {name} was changed", self._look("policy", name))
+            return resolve_lost_answer(error, look, f"the policy of {name} was changed", self._look("policy", name))
 
     def change_contacts(self, wanted: list[dict[str, str]]) -> None:
         """Replace the contacts of the vault, perhaps by none: Key Vault does not take an empty list."""
@@ -100,7 +102,7 @@ class OperatorVault(CertificateVault):
                 self._send("DELETE", "certificates/contacts")
         except (Unclear, Refused) as error:
             hint = f"look with keeper-rotation certificate contacts --vault={self.url}"
-            settled(
+            resolve_lost_answer(
                 error, lambda: _emails(self.contacts()) == _emails(wanted) or None, "the contacts were changed", hint
             )
 

@@ -95,9 +95,9 @@ class CertificateVault:
         from gateway.model.x509 import read_certificate
 
         if version:
-            found = self._calls.patiently(lambda: self._client.get_certificate_version(name, version))
+            found = self._calls.retrying(lambda: self._client.get_certificate_version(name, version))
         else:
-            found = self._calls.patiently(lambda: self._client.get_certificate(name))
+            found = self._calls.retrying(lambda: self._client.get_certificate(name))
         return read_certificate(bytes(found.cer or b""))
 
     def bundle(self, name: str, version: str) -> Bundle:
@@ -118,7 +118,7 @@ class CertificateVault:
         """
         from gateway.model.x509 import has_private_key
 
-        found = self._calls.patiently(lambda: self._secrets.get_secret(name, version))
+        found = self._calls.retrying(lambda: self._secrets.get_secret(name, version))
         value = Secret(found.value or "").reveal()
         if not has_private_key(value, found.properties.content_type or ""):
             what = f"the private key of {name} cannot leave the vault"
@@ -149,7 +149,7 @@ class CertificateVault:
                 return begun
             return _operation(self._ask("POST", f"certificates/{name}/create", content))
 
-        return self._calls.patiently(once, repeat_unclear=False, tells=True)
+        return self._calls.retrying(once, repeat_unclear=False, tells=True)
 
     def set_policy(self, name: str, policy: dict[str, Any]) -> dict[str, Any]:
         """Change the policy; what is not named stays."""
@@ -166,7 +166,7 @@ class CertificateVault:
 
     def merge(self, name: str, chain: list[bytes]) -> Version:
         """Finish a pending operation with the certificates that a CA signed, in DER, the leaf first."""
-        made = self._calls.patiently(
+        made = self._calls.retrying(
             lambda: self._client.merge_certificate(name, chain), repeat_unclear=False, tells=True
         )
         return _version(made.properties)
@@ -180,12 +180,12 @@ class CertificateVault:
 
     def enable(self, name: str, version: str, enabled: bool) -> None:
         """Switch a version on or off; a version cannot be deleted by itself."""
-        self._calls.patiently(lambda: self._client.update_certificate_properties(name, version, enabled=enabled))
+        self._calls.retrying(lambda: self._client.update_certificate_properties(name, version, enabled=enabled))
 
     def is_deleted(self, name: str) -> bool:
         """Whether a deleted certificate still holds this name; False too where that is not ours to see."""
         try:
-            self._calls.patiently(lambda: self._client.get_deleted_certificate(name))
+            self._calls.retrying(lambda: self._client.get_deleted_certificate(name))
         except Refused:
             return False
         return True
@@ -201,7 +201,7 @@ class CertificateVault:
 
     def issuers(self) -> list[tuple[str, str]]:
         """Names and providers of the issuers that are set up in the vault."""
-        listed = self._calls.patiently(lambda: list(self._client.list_properties_of_issuers()))
+        listed = self._calls.retrying(lambda: list(self._client.list_properties_of_issuers()))
         return [(str(each.name), str(each.provider or "")) for each in listed]
 
     def contacts(self) -> list[dict[str, str]]:
@@ -226,7 +226,7 @@ class CertificateVault:
         repeat_unclear: bool = True,
         tells: bool = True,
     ) -> dict[str, Any]:
-        return self._calls.patiently(
+        return self._calls.retrying(
             lambda: self._ask(method, path, content), repeat_unclear=repeat_unclear, tells=tells
         )
 

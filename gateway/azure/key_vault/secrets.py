@@ -84,13 +84,13 @@ class SecretVault:
 
     def read(self, name: str, version: str = "") -> tuple[TlsSecret, Secret]:
         """A version, or the current one, with its value."""
-        found = self._calls.patiently(lambda: self._client.get_secret(name, version or None))
+        found = self._calls.retrying(lambda: self._client.get_secret(name, version or None))
         return self._secret(found.properties), Secret(found.value or "")
 
     def is_deleted(self, name: str) -> bool:
         """Whether a deleted secret still holds this name; False too where that is not ours to see."""
         try:
-            self._calls.patiently(lambda: self._client.get_deleted_secret(name))
+            self._calls.retrying(lambda: self._client.get_deleted_secret(name))
         except Refused:
             return False
         return True
@@ -106,7 +106,7 @@ class SecretVault:
         """
         name = wanted.place.name
         try:
-            made = self._calls.patiently(
+            made = self._calls.retrying(
                 lambda: self._client.set_secret(
                     name,
                     value.reveal(),
@@ -151,7 +151,7 @@ class SecretVault:
             answer.raise_for_status()
             return answer.json()
 
-        body = self._calls.patiently(ask, tells=True)
+        body = self._calls.retrying(ask, tells=True)
         return dict(body.get("attributes") or {})
 
     def _secret(self, listed: Any) -> TlsSecret:

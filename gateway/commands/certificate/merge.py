@@ -13,7 +13,7 @@ from gateway.commands.certificate.operation import described
 from gateway.commands.shared import inputs
 from gateway.commands.shared.output import warn
 from gateway.errors import CallError, Failed, Incomplete, Unclear
-from gateway.host.lost_answer import settled
+from gateway.host.lost_answer import resolve_lost_answer
 from gateway.model import x509
 
 if TYPE_CHECKING:
@@ -87,4 +87,4 @@ def _merged(vault: OperatorVault, place: CertificateId, chain: list[Certificate]
         return vault.merge(place.name, [each.public_bytes(Encoding.DER) for each in chain])
     except Unclear as error:
         hint = f"look with keeper-rotation certificate status {place}; merging again does no harm"
-        return settled(error, look, "the chain was merged", hint)
+        return resolve_lost_answer(error, look, "the chain was merged", hint)

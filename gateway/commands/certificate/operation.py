@@ -15,7 +15,7 @@ from gateway.commands.shared.output import stamp
 from gateway.commands.shared.private_file import check_place, write_private
 from gateway.commands.shared.progress import progress
 from gateway.errors import CallError, Failed, Incomplete, Unclear
-from gateway.host.lost_answer import settled
+from gateway.host.lost_answer import resolve_lost_answer
 from gateway.model import x509
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def begin(
     try:
         return vault.begin(name, policy, tags, before)
     except Unclear as error:
-        return settled(error, look, "the version was begun", hint)
+        return resolve_lost_answer(error, look, "the version was begun", hint)
 
 
 def wait(session: Session, vault: OperatorVault, name: str, operation: Operation) -> None:

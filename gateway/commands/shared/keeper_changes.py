@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gateway.errors import CallError, Failed, Incomplete, RotationError, Unclear, Unknown
-from gateway.host.lost_answer import settled
+from gateway.host.lost_answer import resolve_lost_answer
 from gateway.keeper.certificate_attachment import FILE, Export
 from gateway.keeper.files import HalfAttached
 from gateway.keeper.record import VaultRecord
@@ -137,4 +137,4 @@ def _delete(session: Session, uid: str) -> None:
         session.vault.delete(uid)
     except CallError as error:
         hint = "look for the record in the vault, and in its deleted items"
-        settled(error, lambda: None if session.vault.read([uid]) else True, "it was deleted", hint)
+        resolve_lost_answer(error, lambda: None if session.vault.read([uid]) else True, "it was deleted", hint)

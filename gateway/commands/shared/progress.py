@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import click
 
-from gateway.host.background import Aside
+from gateway.host.background import Background
 
 QUIET_SECONDS, EVERY_SECONDS = 2.0, 5.0
 
@@ -25,7 +25,7 @@ def progress(state: Callable[[], str]) -> Iterator[None]:
                 click.echo(text, err=True)
             seconds = EVERY_SECONDS
 
-    Aside(tell)
+    Background(tell)
     try:
         yield
     finally:

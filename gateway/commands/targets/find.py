@@ -23,7 +23,7 @@ from gateway.deliveries.devops import DevOpsConnection
 from gateway.deliveries.key_vault import ROLE, KeyVaultSecretDestination, is_ours
 from gateway.deliveries.runbook import AutomationRunbook
 from gateway.errors import CallError, Failed
-from gateway.host.background import Aside, side_by_side
+from gateway.host.background import Background, side_by_side
 
 HEADINGS = {
     "key_vault": "Key Vault secrets",
@@ -56,8 +56,8 @@ def find(asker: Asker, organisations: list[str], unanswered: set[str]) -> list[F
         unanswered.discard(heading)
         return found or []
 
-    asides = [Aside(partial(ask, HEADINGS[kind], call)) for kind, call in services.items()]
-    found = list(chain.from_iterable(aside.result() for aside in asides))
+    running = [Background(partial(ask, HEADINGS[kind], call)) for kind, call in services.items()]
+    found = list(chain.from_iterable(each.result() for each in running))
     order, verdicts = list(HEADINGS), [True, None, False]
     return sorted(found, key=lambda each: (order.index(each.kind), verdicts.index(each.usable), each.address))
 
@@ -77,7 +77,7 @@ class _Secrets:
         read_destinations(f"{url}/secrets/name", self._asker.cloud)  # no token for a host outside of the cloud
         every, context = KeyVaultSecretDestination(url, "", False), self._asker.context
         client = every.client(context)
-        secrets = every.patiently(context, lambda: list(client.list_properties_of_secrets()))
+        secrets = every.retrying(context, lambda: list(client.list_properties_of_secrets()))
         usable, doubt = self._may_set(vault, vault["id"])
         note = doubt or ("a new secret" if usable else f"a new secret needs the role {ROLE} on the vault")
         new = Found("key_vault", f"{url}/secrets/<new name>", "", note, usable)

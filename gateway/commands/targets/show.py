@@ -24,7 +24,7 @@ from gateway.deliveries.base import DeliveryContext
 from gateway.deliveries.devops import ROOT
 from gateway.engine.kind import Kind
 from gateway.errors import CallError, Failed
-from gateway.host.background import Aside
+from gateway.host.background import Background
 from gateway.host.deadline import Deadline
 from gateway.host.http import Http
 from gateway.host.settings import read_settings
@@ -138,7 +138,7 @@ def _progress(unanswered: set[str]) -> Iterator[None]:
             click.echo(f"still asking: {', '.join(sorted(unanswered))}", err=True)
             seconds = _PROGRESS_SECONDS
 
-    Aside(tell)
+    Background(tell)
     try:
         yield
     finally:

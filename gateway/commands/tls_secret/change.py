@@ -10,7 +10,7 @@ from gateway.azure.key_vault.secrets import SecretVault, TlsSecret
 from gateway.commands.shared.tls_facts import TARGET, bundle_of
 from gateway.commands.tls_secret.records import follow, named_in, of_secret, record_for, refuse_others, wanted
 from gateway.errors import CallError, Failed, Incomplete, Refused, Unclear
-from gateway.host.lost_answer import settled
+from gateway.host.lost_answer import resolve_lost_answer
 from gateway.secret import Secret
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _changed(vault: SecretVault, place: SecretId, wished: dict[str, Any]) -> dic
         return vault.change(place, wished)
     except Unclear as error:
         hint = "look at it in the portal; running it again does no harm"
-        return settled(error, look, f"{place} was changed", hint)
+        return resolve_lost_answer(error, look, f"{place} was changed", hint)
 
 
 def _seconds(moment: Moment) -> int | None:

@@ -110,12 +110,12 @@ class Choice(Maker):
         return value, key_id
 
     def _logs_in(self, value: Secret, *, new: bool) -> bool:
-        return bool(value) and self._http.patiently(lambda: self._kind.logs_in(value, new=new))
+        return bool(value) and self._http.retrying(lambda: self._kind.logs_in(value, new=new))
 
     def _tell(self, value: Secret) -> None:
         try:
             # Telling the same value twice is the same as once.
-            self._http.patiently(lambda: self._tell_once(value))
+            self._http.retrying(lambda: self._tell_once(value))
         except CallError as error:
             never_left = isinstance(error, NotSent) and not self._may_arrive
             if not never_left and self._has_taken(value, error):
@@ -173,7 +173,7 @@ class Choice(Maker):
                 record = self._host.vault.read([uid])[uid]
                 published = record.secret(self._kind.outputs.value)
                 if published and not self._logs_in(published, new=False):
-                    self._http.patiently(lambda: self._kind.tell(published))
+                    self._http.retrying(lambda: self._kind.tell(published))
         except (RotationError, CallError, KeyError) as error:
             what = f"the server may have the pending value, and could not be told the published one again: {error}"
             raise Unknown(what, _BOTH) from None

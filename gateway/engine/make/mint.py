@@ -189,7 +189,7 @@ class Mint(Maker):
         for attempt in range(self._deadline.TRIES):
             if attempt:
                 self._deadline.pause(self._settings.retry_base)
-            if self._http.patiently(lambda: self._kind.retire(key_id)):
+            if self._http.retrying(lambda: self._kind.retire(key_id)):
                 return True
             if self._is_absent(key_id, READS if now_made else 1):
                 return False

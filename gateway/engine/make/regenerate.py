@@ -173,7 +173,7 @@ class Regeneration(Maker):
     def remove(self, key_id: str) -> bool:
         """End a former key by regenerating it; nobody is given its new value. Raises CallError."""
         # Not repeated where it may still arrive: the key may be published by then.
-        self._http.patiently(lambda: self._kind.regenerate(key_id), repeat_unclear=False)
+        self._http.retrying(lambda: self._kind.regenerate(key_id), repeat_unclear=False)
         return True
 
     def take_back(self, minted: Minted) -> None:

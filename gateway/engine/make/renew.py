@@ -205,7 +205,7 @@ class Renewal(Maker):
 
     def prove(self, minted: Minted) -> str:
         """The new version is what it should be. Raises Failed, CallError."""
-        self._http.patiently(lambda: self._kind.check_valid(minted))
+        self._http.retrying(lambda: self._kind.check_valid(minted))
         return self._kind.proof
 
     def shown(self, minted: Minted) -> tuple[LiveCredential, ...]:
@@ -214,7 +214,7 @@ class Renewal(Maker):
 
     def remove(self, key_id: str) -> bool:
         """Switch an old version off: one alone cannot be deleted. Raises CallError."""
-        self._http.patiently(lambda: self._kind.switch_off(key_id))
+        self._http.retrying(lambda: self._kind.switch_off(key_id))
         return True
 
     def before_save(self, minted: Minted, record: VaultRecord) -> VaultRecord:
