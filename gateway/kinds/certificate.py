@@ -31,7 +31,7 @@ from gateway.keeper.certificate_attachment import Export
 from gateway.keeper.record import VaultRecord
 from gateway.kinds.registry import CERTIFICATE
 from gateway.model import x509
-from gateway.model.certificate_policy import Wishes, read_wishes, same_subject
+from gateway.model.certificate_policy import PolicyChange, read_policy_change, same_subject
 from gateway.model.clouds import Cloud
 from gateway.model.credential import AdminCredential, DeliveryForm, LiveCredential, Minted, Target, stamp
 from gateway.model.decisions import newest
@@ -51,7 +51,7 @@ class KeyVaultCertificate(RenewedKind):
     vault: CertificateVault
     wanted: Wanted
     newest: Version
-    wishes: Wishes
+    policy_change: PolicyChange
     made: dict[str, datetime]
     said: x509.Facts
     """what stands in the version that was read last"""
@@ -79,7 +79,7 @@ class KeyVaultCertificate(RenewedKind):
         if not versions[-1].enabled:
             log.warning("the newest version of %s is disabled; what is enabled counts", self.name)
         self.newest = versions[-1]
-        self.wishes = read_wishes(wanted.record.value, lambda: self._shown_subject(versions))
+        self.policy_change = read_policy_change(wanted.record.value, lambda: self._shown_subject(versions))
         return Target(self.id, "", self.name, stamp(versions[0].made), None, True), live
 
     def _without_versions(self) -> RotationError:
@@ -135,7 +135,7 @@ class KeyVaultCertificate(RenewedKind):
 
     def refuse_unrenewable(self) -> None:
         """With an issuer that the vault does not know, nobody would issue anything."""
-        self.policy: dict[str, Any] = self.wishes.applied(self.vault.policy(self.name))
+        self.policy: dict[str, Any] = self.policy_change.applied(self.vault.policy(self.name))
         issuer = str((self.policy.get("issuer") or {}).get("name") or UNKNOWN)
         self._refuse_contradictions(issuer)
         if issuer in (SELF, UNKNOWN):
@@ -171,7 +171,7 @@ class KeyVaultCertificate(RenewedKind):
 
     def begin(self, last: str) -> Operation:
         """A new version, by the certificate's own policy or with what the record wants different."""
-        return self.vault.begin(self.name, self.policy if self.wishes else None, None, last)
+        return self.vault.begin(self.name, self.policy if self.policy_change else None, None, last)
 
     def read(self, version: str) -> Minted:
         """What stands in the certificate itself."""
@@ -196,7 +196,7 @@ class KeyVaultCertificate(RenewedKind):
             "not_before": stamp(self.said.not_before),
         }
         written.update(self.export.outputs(record))
-        if not self.wishes.subject or same_subject(self.wishes.subject, self.said.subject):
+        if not self.policy_change.subject or same_subject(self.policy_change.subject, self.said.subject):
             written["subject"] = self.said.subject  # else it stays a wish, for the next version
         if record.value("csr") and not self._is_asked_for(record):
             written["csr"] = ""

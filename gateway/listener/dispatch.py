@@ -31,7 +31,7 @@ _MOST_REMEMBERED = 10_000
 
 
 @dataclass
-class Known:
+class SeenVersion:
     """What is known of one version of a secret. It only saves work: another listener finds out by itself.
 
     ``is_gone``: the vault holds a newer one, which is for good. ``since``: the record's `last_rotated` at the first
@@ -49,18 +49,18 @@ class Memory:
     """The versions that events have named, the latest ones; and what was logged in the last hour."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[tuple[str, str], Known] = OrderedDict()
+        self._seen: OrderedDict[tuple[str, str], SeenVersion] = OrderedDict()
         self._said: OrderedDict[str, float] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, event: Event) -> Known:
+    def of(self, event: Event) -> SeenVersion:
         """What is known of the event's version."""
         with self._lock:
-            known = self._known.setdefault((event.place, event.version), Known())
-            self._known.move_to_end((event.place, event.version))
-            if len(self._known) > _MOST_REMEMBERED:
-                self._known.popitem(last=False)
-        return known
+            seen = self._seen.setdefault((event.place, event.version), SeenVersion())
+            self._seen.move_to_end((event.place, event.version))
+            if len(self._seen) > _MOST_REMEMBERED:
+                self._seen.popitem(last=False)
+        return seen
 
     def is_news(self, what: str) -> bool:
         """Whether this was not said in the last hour; from now on it was."""
@@ -103,10 +103,10 @@ class Dispatcher:
             self.work.put(Job(event, message))
 
     def _handle(self, job: Job) -> None:
-        event, known = job.event, self._memory.of(job.event)
-        if known.is_gone:
+        event, seen = job.event, self._memory.of(job.event)
+        if seen.is_gone:
             return self._finish(job, "duplicate")
-        if known.given_up is not None and monotonic() - known.given_up < _HOUR:
+        if seen.given_up is not None and monotonic() - seen.given_up < _HOUR:
             return self._finish(job, "failed")
         try:
             records = self._records.answering(event)
@@ -143,13 +143,13 @@ class Dispatcher:
         Raises:
             Failed, CallError: the vault still holds the event's version.
         """
-        known, address = self._memory.of(event), address_in(record, event)
+        seen, address = self._memory.of(event), address_in(record, event)
         if self._is_gone(event, record):
             return "duplicate"
         script = self._rotator.script_of(record)
         # A rotation that did not reach this vault is not made twice: the next try finishes its deliveries.
-        known.since = record.value("last_rotated") if known.since is None else known.since
-        line = self._rotator.line(record, known.since)
+        seen.since = record.value("last_rotated") if seen.since is None else seen.since
+        line = self._rotator.line(record, seen.since)
         log.info("record %s: rotating, because of %s of %s", record.uid, event.type, event.place)
         ran = self._run(script, record, line)
         if self._is_gone(event, record):
@@ -157,10 +157,10 @@ class Dispatcher:
             return "duplicate" if ran.result in ("superseded", "not_due") else made
         if ran.result == "disabled":
             return "disabled"
-        known.made = known.made or ran.result in ("rotated", "finished", "incomplete")
-        if ran.result == "not_due" and not known.made:
+        seen.made = seen.made or ran.result in ("rotated", "finished", "incomplete")
+        if ran.result == "not_due" and not seen.made:
             # Rotated by somebody since our copy of the record was read, and the event is about that very version.
-            known.since = None
+            seen.since = None
             self._records.forget()
         if ran.code == 0:
             hint = "look at the record's rotation_state, and whether the line in deliver_to is optional"
@@ -168,9 +168,9 @@ class Dispatcher:
         raise ran.reason()
 
     def _is_gone(self, event: Event, record: VaultRecord) -> bool:
-        known = self._memory.of(event)
-        known.is_gone = self._versions.current(record, address_in(record, event)) != event.version
-        return known.is_gone
+        seen = self._memory.of(event)
+        seen.is_gone = self._versions.current(record, address_in(record, event)) != event.version
+        return seen.is_gone
 
     def _run(self, script: str, record: VaultRecord, line: bytes) -> Ran:
         ran = self._rotator.run(script, record.uid, line)
@@ -182,25 +182,25 @@ class Dispatcher:
         return ran
 
     def _again(self, job: Job, record: VaultRecord, error: CallError | RotationError) -> None:
-        known = self._memory.of(job.event)
-        known.tries += 1
-        if known.tries >= self._listen.tries:
+        seen = self._memory.of(job.event)
+        seen.tries += 1
+        if seen.tries >= self._listen.tries:
             return self._give_up(job, record, error)
-        seconds = min(_LONGEST_PAUSE, self._listen.retry_seconds * 2 ** (known.tries - 1))
+        seconds = min(_LONGEST_PAUSE, self._listen.retry_seconds * 2 ** (seen.tries - 1))
         seconds *= random.uniform(0.5, 1.0)  # noqa: S311 (jitter)
         self._health.metrics.retries.inc()
         what = "record %s: try %d of %d failed, the next one in %.0f s: %s"
-        log.warning(what, record.uid, known.tries, self._listen.tries, seconds, error)
+        log.warning(what, record.uid, seen.tries, self._listen.tries, seconds, error)
         self.work.put(job, seconds)
 
     def _give_up(self, job: Job, record: VaultRecord, error: CallError | RotationError) -> None:
         """After the last try: tell whoever the record names, and go on. The record's own schedule tries again."""
         from gateway.host.notify import notify
 
-        known = self._memory.of(job.event)
-        log.error("record %s: given up after %d tries: %s; hint: %s", record.uid, known.tries, error, error.hint)
-        what = f"{job.event.type} of {job.event.place}: given up after {known.tries} tries: {error}"
-        known.tries, known.since, known.made, known.given_up = 0, None, False, monotonic()
+        seen = self._memory.of(job.event)
+        log.error("record %s: given up after %d tries: %s; hint: %s", record.uid, seen.tries, error, error.hint)
+        what = f"{job.event.type} of {job.event.place}: given up after {seen.tries} tries: {error}"
+        seen.tries, seen.since, seen.made, seen.given_up = 0, None, False, monotonic()
         report = Report(record=record.uid, result="failed")
         notify(record.value, report, Failed(what, error.hint), datetime.now(UTC))
         for warning in report.warnings:

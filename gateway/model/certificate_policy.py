@@ -25,7 +25,7 @@ _SHOWN_ONLY = ("id", "attributes")
 
 
 @dataclass(frozen=True)
-class Wishes:
+class PolicyChange:
     """Wanted properties; empty ones stay as the policy has them. ``key_size`` is bits, or the name of a curve."""
 
     validity_months: int | None = None
@@ -35,10 +35,10 @@ class Wishes:
     dns_names: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return self != Wishes()
+        return self != PolicyChange()
 
     def applied(self, policy: dict[str, Any]) -> dict[str, Any]:
-        """A policy that can be sent, with these wishes in it."""
+        """A policy that can be sent, with these changes in it."""
         wanted = copy.deepcopy({name: part for name, part in policy.items() if name not in _SHOWN_ONLY})
         x509 = wanted.setdefault("x509_props", {})
         if self.validity_months:
@@ -104,8 +104,8 @@ def quoted(value: str) -> str:
     return '"' + value.replace('"', '""') + '"' if re.search(r'[,+"<>;=#]', value) else value
 
 
-def read_wishes(value: Callable[[str], str], shown_subject: Callable[[], str]) -> Wishes:
-    """The wishes in the fields that ``value`` looks up by label; ``shown_subject`` is no wish.
+def read_policy_change(value: Callable[[str], str], shown_subject: Callable[[], str]) -> PolicyChange:
+    """What the fields ask for that ``value`` looks up by label; ``shown_subject`` is no wish.
 
     Raises:
         Failed: one or more of them cannot be used; all are named.
@@ -129,7 +129,7 @@ def read_wishes(value: Callable[[str], str], shown_subject: Callable[[], str]) -
     names = tuple(filter(None, re.split(r"[\s,]+", value("dns_names"))))
     if subject and same_subject(subject, shown_subject()):
         subject = ""
-    return Wishes(int(months) if months else None, kind.upper(), size.upper(), subject, names)
+    return PolicyChange(int(months) if months else None, kind.upper(), size.upper(), subject, names)
 
 
 def same_subject(one: str, other: str) -> bool:

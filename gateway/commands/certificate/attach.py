@@ -34,7 +34,7 @@ HISTORY_PASSWORD = "pfx_password_history"  # noqa: S105 (a field's label)
 _TRIES = 4
 
 
-class IntoRecord:
+class RecordAttachment:
     """What is attached to one record, which is held until the command ends.
 
     Args:

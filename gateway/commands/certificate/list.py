@@ -42,7 +42,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Found:
+class ListedVersion:
     """A version, and whether it is the current one. Without a thumbprint it is still being made."""
 
     vault: OperatorVault
@@ -78,7 +78,7 @@ class Listing:
         ordered = sorted(found, key=lambda each: (each.vault.url, each.version.name, each.version.made))
         return [self._row(each, named) for each in ordered]
 
-    def _of_vault(self, vault: OperatorVault) -> list[Found]:
+    def _of_vault(self, vault: OperatorVault) -> list[ListedVersion]:
         found = self._attempt(lambda: list(self._counted(vault)))
         if found is None:
             self.failed += 1
@@ -93,16 +93,16 @@ class Listing:
     def _counted(self, vault: OperatorVault) -> Any:
         for version in vault.names(pending=self._look.pending):
             self._seen += 1
-            yield Found(vault, version, current=True)
+            yield ListedVersion(vault, version, current=True)
 
-    def _versions(self, vault: OperatorVault, current: Found) -> list[Found]:
+    def _versions(self, vault: OperatorVault, current: ListedVersion) -> list[ListedVersion]:
         """All versions of a certificate; which is the current one says its thumbprint, for two may be of one second."""
         versions = self._attempt(lambda: vault.versions(current.version.name)) or []
         same = [each for each in versions if each.thumbprint == current.version.thumbprint] or versions
         self._seen += len(versions)
-        return [Found(vault, each, current=each is same[-1]) for each in versions]
+        return [ListedVersion(vault, each, current=each is same[-1]) for each in versions]
 
-    def _detailed(self, found: Found) -> list[Found]:
+    def _detailed(self, found: ListedVersion) -> list[ListedVersion]:
         name, version = found.version.name, found.version.version
         read = self._attempt(lambda: found.vault.whole(name, version))
         self._seen += 1
@@ -120,7 +120,7 @@ class Listing:
             warn(f"{error}; {VAULT_READER if denied else error.hint}")
             return None
 
-    def _row(self, found: Found, named: dict[str, list[Any]]) -> dict[str, Any]:
+    def _row(self, found: ListedVersion, named: dict[str, list[Any]]) -> dict[str, Any]:
         version, url = found.version, found.vault.url
         place = CertificateId(url, version.name, version.version)
         left = (version.expires - self._session.http.now()).days if found.state != "pending" else None

@@ -25,7 +25,7 @@ _ENDINGS = {"pfx": "pfx", "pem": "pem", "cer": "cer", "chain": "chain.pem"}
 
 
 @dataclass(frozen=True)
-class ToFiles:
+class FileOptions:
     """Where to: a file for one version, a folder for the history. ``password`` of a PFX."""
 
     out: str
@@ -58,7 +58,7 @@ def chosen(vault: OperatorVault, place: CertificateId, *, history: bool) -> list
     return [version]
 
 
-def to_files(session: Session, place: CertificateId, wanted: ToFiles) -> list[dict[str, Any]]:
+def to_files(session: Session, place: CertificateId, options: FileOptions) -> list[dict[str, Any]]:
     """Write them; what was written.
 
     Raises:
@@ -67,19 +67,19 @@ def to_files(session: Session, place: CertificateId, wanted: ToFiles) -> list[di
         CallError
     """
     vault = OperatorVault(session.http, session.azure, place.vault_url)
-    versions = chosen(vault, place, history=wanted.history)
-    paths = {each.version: wanted.path(place, each.version) for each in versions}
-    if wanted.history:
-        _check_folder(wanted.out)
-    if not wanted.history or Path(wanted.out).is_dir():
+    versions = chosen(vault, place, history=options.history)
+    paths = {each.version: options.path(place, each.version) for each in versions}
+    if options.history:
+        _check_folder(options.out)
+    if not options.history or Path(options.out).is_dir():
         for path in paths.values():
-            check_place(path, force=wanted.force)
+            check_place(path, force=options.force)
 
     def write(version: Version) -> dict[str, Any]:
-        content = _content(vault, version, wanted)
-        if wanted.history:
-            os.makedirs(wanted.out, mode=0o700, exist_ok=True)
-        write_private(paths[version.version], content, force=wanted.force)
+        content = _content(vault, version, options)
+        if options.history:
+            os.makedirs(options.out, mode=0o700, exist_ok=True)
+        write_private(paths[version.version], content, force=options.force)
         return {"version": version.version, "file": paths[version.version]}
 
     return each_version(versions, write)
@@ -125,15 +125,15 @@ def _check_folder(out: str) -> None:
         raise Failed(f"there is no folder {place.parent}", "name a folder whose parent is there")
 
 
-def _content(vault: OperatorVault, version: Version, wanted: ToFiles) -> bytes:
+def _content(vault: OperatorVault, version: Version, options: FileOptions) -> bytes:
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    if wanted.form == "cer":
+    if options.form == "cer":
         return vault.certificate(version.name, version.version).public_bytes(Encoding.DER)
-    if wanted.form == "chain":
+    if options.form == "chain":
         chain = vault.chain(version.name, version.version)
         return b"".join(each.public_bytes(Encoding.PEM) for each in chain)
     bundle = vault.bundle(version.name, version.version)
-    if wanted.form == "pem":
+    if options.form == "pem":
         return x509.to_pem(bundle)
-    return x509.to_pfx(bundle, version.name, wanted.password.reveal())
+    return x509.to_pfx(bundle, version.name, options.password.reveal())

@@ -12,7 +12,7 @@ from gateway.commands.certificate.policy_options import (  # fmt: skip
     ACTIONS,
     CONTENT_TYPES,
     EXTENDED_KEY_USAGES,
-    Wanted,
+    PolicyOptions,
     issuer_of,
     new_policy,
     renews_itself,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gateway.commands.shared.session import Session
 
 
-def policy(session: Session, place: CertificateId, wanted: Wanted) -> dict[str, Any]:
+def policy(session: Session, place: CertificateId, options: PolicyOptions) -> dict[str, Any]:
     """The policy of a certificate, after it was changed to what is wanted; what is not wanted stays.
 
     Raises:
@@ -39,9 +39,9 @@ def policy(session: Session, place: CertificateId, wanted: Wanted) -> dict[str, 
         if error.status != 404:
             raise
         raise not_there(vault.url, place.name) from None
-    if not wanted:
+    if not options:
         return there
-    new = new_policy(wanted, there)
+    new = new_policy(options, there)
     if issuer_of(new) != issuer_of(there):
         check_issuer(vault, new)
     changed = {section: value for section, value in new.items() if value != there.get(section)}

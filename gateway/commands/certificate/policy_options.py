@@ -13,7 +13,7 @@ from typing import Any
 from gateway.azure.key_vault.certificates import SELF, UNKNOWN
 from gateway.commands.certificate import subjects
 from gateway.errors import Failed
-from gateway.model.certificate_policy import Wishes
+from gateway.model.certificate_policy import PolicyChange
 from gateway.model.x509 import PEM, PFX
 
 CONTENT_TYPES = {"pfx": PFX, "pem": PEM}
@@ -36,7 +36,7 @@ _DAYS_A_MONTH = 27  # what Key Vault itself reckons with here
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PolicyOptions:
     """Options as they were given; what is empty or None stays as it is, or as it usually is."""
 
     subject: str = ""
@@ -64,21 +64,21 @@ class Wanted:
     reuse_key: bool | None = None
 
     def __bool__(self) -> bool:
-        return self != Wanted()
+        return self != PolicyOptions()
 
 
-def new_policy(wanted: Wanted, before: Mapping[str, Any] | None) -> dict[str, Any]:
+def new_policy(options: PolicyOptions, before: Mapping[str, Any] | None) -> dict[str, Any]:
     """The whole policy. ``before``: that of the certificate, where it is there; what is not wanted stays as there.
 
     Raises:
         Failed: some of it cannot be; everything that cannot is named.
     """
     problems: list[str] = []
-    policy = _with_plain(wanted, before, _subject(wanted, before, problems), problems)
-    _add_names(policy["x509_props"], wanted, problems)
-    _add_usages(policy["x509_props"], wanted, problems)
-    _add_key(policy, wanted, problems)
-    policy["lifetime_actions"] = _lifetime_actions(wanted, policy, problems)
+    policy = _with_plain(options, before, _subject(options, before, problems), problems)
+    _add_names(policy["x509_props"], options, problems)
+    _add_usages(policy["x509_props"], options, problems)
+    _add_key(policy, options, problems)
+    policy["lifetime_actions"] = _lifetime_actions(options, policy, problems)
     if problems:
         raise Failed("; ".join(problems), "correct these options; nothing was sent")
     return policy
@@ -94,49 +94,51 @@ def renews_itself(policy: Mapping[str, Any]) -> bool:
     return any(_action(entry) == ACTIONS["auto-renew"] for entry in policy.get("lifetime_actions") or [])
 
 
-def _with_plain(wanted: Wanted, before: Mapping[str, Any] | None, subject: str, problems: list[str]) -> dict[str, Any]:
-    """What `Wishes` knows how to put into a policy, and what needs no rules."""
-    kind, size = _key(wanted, str(((before or {}).get("key_props") or {}).get("kty") or ""), problems)
-    months = wanted.validity_months or (None if before else 12)
-    policy = Wishes(months, kind, size, subject).applied(dict(before or {}))
-    policy.setdefault("key_props", Wishes(key_type="RSA").applied({})["key_props"])
-    issuer = {name.lower(): name for name in (SELF, UNKNOWN)}.get(wanted.issuer.lower(), wanted.issuer)
+def _with_plain(
+    options: PolicyOptions, before: Mapping[str, Any] | None, subject: str, problems: list[str]
+) -> dict[str, Any]:
+    """What `PolicyChange` knows how to put into a policy, and what needs no rules."""
+    kind, size = _key(options, str(((before or {}).get("key_props") or {}).get("kty") or ""), problems)
+    months = options.validity_months or (None if before else 12)
+    policy = PolicyChange(months, kind, size, subject).applied(dict(before or {}))
+    policy.setdefault("key_props", PolicyChange(key_type="RSA").applied({})["key_props"])
+    issuer = {name.lower(): name for name in (SELF, UNKNOWN)}.get(options.issuer.lower(), options.issuer)
     if issuer or not before:
         policy["issuer"] = {"name": issuer or SELF}
-    if wanted.content_type or not before:
-        policy["secret_props"] = {"contentType": CONTENT_TYPES[wanted.content_type or "pfx"]}
+    if options.content_type or not before:
+        policy["secret_props"] = {"contentType": CONTENT_TYPES[options.content_type or "pfx"]}
     return policy
 
 
-def _key(wanted: Wanted, there: str, problems: list[str]) -> tuple[str, str]:
+def _key(options: PolicyOptions, there: str, problems: list[str]) -> tuple[str, str]:
     """Type of the key, and its bits or curve; empty what stays as it is. ``there``: the type in the policy."""
-    if not (wanted.key_type or wanted.key_size or wanted.curve):
+    if not (options.key_type or options.key_size or options.curve):
         return "", ""
-    kind = wanted.key_type or there or ("EC" if wanted.curve else "RSA")
-    size, odd, fits, wrong = wanted.key_size, wanted.curve, "--key-size", "--curve"
+    kind = options.key_type or there or ("EC" if options.curve else "RSA")
+    size, odd, fits, wrong = options.key_size, options.curve, "--key-size", "--curve"
     if kind.startswith("EC"):
         size, odd, fits, wrong = odd, size, wrong, fits
     if not odd:
         return kind, size
-    if wanted.key_type or not there:
+    if options.key_type or not there:
         problems.append(f"--key-type {kind} goes with {fits}, and no {wrong}")
     else:
         problems.append(f"{wrong} does not suit the policy's key type, {kind}: name another --key-type as well")
     return "", ""
 
 
-def _subject(wanted: Wanted, before: Mapping[str, Any] | None, problems: list[str]) -> str:
+def _subject(options: PolicyOptions, before: Mapping[str, Any] | None, problems: list[str]) -> str:
     """The whole name; empty where it stays as it is."""
-    parts = {sign: value for name, sign in subjects.PARTS.items() if (value := getattr(wanted, name).strip())}
+    parts = {sign: value for name, sign in subjects.PARTS.items() if (value := getattr(options, name).strip())}
     subjects.check_parts(parts, problems)
-    if wanted.subject:
+    if options.subject:
         if parts:
             problems.append("--subject is the whole name: leave out --cn, --organisation and the like")
-        return subjects.whole(wanted.subject, "--subject", problems)
+        return subjects.whole(options.subject, "--subject", problems)
     if before:
         there = str((before.get("x509_props") or {}).get("subject") or "")
         return subjects.merged(parts, there, problems) if parts else ""
-    if not parts and (names := _listed(wanted.dns)):
+    if not parts and (names := _listed(options.dns)):
         return f"CN={names[0]}"
     if "CN" not in parts:
         what = "--cn is needed with the other parts of the subject"
@@ -145,11 +147,11 @@ def _subject(wanted: Wanted, before: Mapping[str, Any] | None, problems: list[st
     return subjects.written(parts)
 
 
-def _add_names(props: dict[str, Any], wanted: Wanted, problems: list[str]) -> None:
+def _add_names(props: dict[str, Any], options: PolicyOptions, problems: list[str]) -> None:
     sans = dict(props.get("sans") or {})
     rules = {"dns": ("dns_names", _DNS), "email": ("emails", _MAIL), "upn": ("upns", _MAIL)}
     for option, (section, form) in rules.items():
-        names = _listed(getattr(wanted, option))
+        names = _listed(getattr(options, option))
         problems += [f"--{option}: {name!r} is none" for name in names if not re.fullmatch(form, name)]
         if names:
             sans[section] = names
@@ -163,9 +165,9 @@ def _listed(given: tuple[str, ...]) -> list[str]:
     return list(dict.fromkeys(filter(None, names)))
 
 
-def _add_usages(props: dict[str, Any], wanted: Wanted, problems: list[str]) -> None:
+def _add_usages(props: dict[str, Any], options: PolicyOptions, problems: list[str]) -> None:
     known = {name.lower(): name for name in KEY_USAGES}
-    usages = _listed(wanted.key_usage)
+    usages = _listed(options.key_usage)
     problems += [
         f"--key-usage: {name!r} is none of {', '.join(KEY_USAGES)}" for name in usages if name.lower() not in known
     ]
@@ -176,7 +178,7 @@ def _add_usages(props: dict[str, Any], wanted: Wanted, problems: list[str]) -> N
     ]:
         problems.append("--key-usage: encipherOnly and decipherOnly mean something only together with keyAgreement")
     oids = {name.lower(): oid for name, oid in EXTENDED_KEY_USAGES.items()}
-    extended = [oids.get(name.lower(), name) for name in _listed(wanted.extended_key_usage)]
+    extended = [oids.get(name.lower(), name) for name in _listed(options.extended_key_usage)]
     problems += [
         f"--extended-key-usage: {name!r} is no OID, and none of {', '.join(EXTENDED_KEY_USAGES)}"
         for name in extended
@@ -186,42 +188,42 @@ def _add_usages(props: dict[str, Any], wanted: Wanted, problems: list[str]) -> N
         props["ekus"] = extended
 
 
-def _add_key(policy: dict[str, Any], wanted: Wanted, problems: list[str]) -> None:
+def _add_key(policy: dict[str, Any], options: PolicyOptions, problems: list[str]) -> None:
     key = policy["key_props"]
     in_hardware = str(key.get("kty") or "").endswith("HSM")
-    if in_hardware and wanted.exportable:
+    if in_hardware and options.exportable:
         problems.append(f"a key of type {key['kty']} does not leave the vault's HSM: leave out --exportable")
-    if wanted.exportable is not None:
-        key["exportable"] = wanted.exportable
-    elif wanted.key_type or "exportable" not in key:
+    if options.exportable is not None:
+        key["exportable"] = options.exportable
+    elif options.key_type or "exportable" not in key:
         key["exportable"] = not in_hardware and key.get("exportable", True)
-    if wanted.reuse_key is not None:
-        key["reuse_key"] = wanted.reuse_key
+    if options.reuse_key is not None:
+        key["reuse_key"] = options.reuse_key
     key.setdefault("reuse_key", False)
 
 
-def _lifetime_actions(wanted: Wanted, policy: Mapping[str, Any], problems: list[str]) -> list[dict[str, Any]]:
+def _lifetime_actions(options: PolicyOptions, policy: Mapping[str, Any], problems: list[str]) -> list[dict[str, Any]]:
     before = list(policy.get("lifetime_actions") or [])
     by_hand = issuer_of(policy) == UNKNOWN
-    named = ACTIONS.get(wanted.lifetime_action, "")
+    named = ACTIONS.get(options.lifetime_action, "")
     action = named or (_action(before[0]) if before else "EmailContacts" if by_hand else "AutoRenew")
     if by_hand and action == ACTIONS["auto-renew"]:
         problems.append("Key Vault cannot renew by itself what the issuer Unknown signs: give --lifetime-action email")
-    if not (named or wanted.days_before or wanted.percentage) and before:
+    if not (named or options.days_before or options.percentage) and before:
         _check_days(policy, before[0].get("trigger") or {}, problems)
         return before
-    return [{"trigger": _trigger(wanted, policy, before, problems), "action": {"action_type": action}}]
+    return [{"trigger": _trigger(options, policy, before, problems), "action": {"action_type": action}}]
 
 
 def _trigger(
-    wanted: Wanted, policy: Mapping[str, Any], before: list[dict[str, Any]], problems: list[str]
+    options: PolicyOptions, policy: Mapping[str, Any], before: list[dict[str, Any]], problems: list[str]
 ) -> dict[str, int]:
-    if wanted.days_before and wanted.percentage:
+    if options.days_before and options.percentage:
         problems.append("--days-before or --percentage, not both")
-    if wanted.days_before:
-        trigger = {"days_before_expiry": wanted.days_before}
-    elif wanted.percentage or not before:
-        trigger = {"lifetime_percentage": wanted.percentage or PERCENTAGE}
+    if options.days_before:
+        trigger = {"days_before_expiry": options.days_before}
+    elif options.percentage or not before:
+        trigger = {"lifetime_percentage": options.percentage or PERCENTAGE}
     else:
         trigger = {name: value for name, value in (before[0].get("trigger") or {}).items() if value is not None}
     _check_days(policy, trigger, problems)

@@ -22,7 +22,7 @@ from gateway.commands.certificate.operation import (
     wait,
 )
 from gateway.commands.certificate.policies import check_issuer, warn_of_silence, with_contacts
-from gateway.commands.certificate.policy_options import Wanted, new_policy
+from gateway.commands.certificate.policy_options import PolicyOptions, new_policy
 from gateway.commands.shared.output import note
 from gateway.commands.shared.private_file import check_place
 from gateway.errors import CallError, Failed, Incomplete, RotationError, Unknown
@@ -81,7 +81,7 @@ class Request:
         self._before = {each.version for each in self._vault.versions(place.name)}
         self._months = 12
 
-    def request(self, wanted: Wanted) -> dict[str, Any]:
+    def request(self, options: PolicyOptions) -> dict[str, Any]:
         """Ask for it as it is wanted; what is shown of it then.
 
         Raises:
@@ -89,7 +89,7 @@ class Request:
             Incomplete: it was asked for, and is not issued yet, or something else is left over.
             Unknown, CallError
         """
-        policy = self._policy(wanted)
+        policy = self._policy(options)
         check_issuer(self._vault, policy)
         self._months = int(policy["x509_props"].get("validity_months") or self._months)
         self._check_contacts(policy)
@@ -137,12 +137,12 @@ class Request:
             raise not_there(self._vault.url, self._place.name)
         policy = self._vault.policy(self._place.name)
         check_issuer(self._vault, policy)
-        return new_policy(Wanted(validity_months=months), policy) if months else None
+        return new_policy(PolicyOptions(validity_months=months), policy) if months else None
 
-    def _policy(self, wanted: Wanted) -> dict[str, Any]:
+    def _policy(self, options: PolicyOptions) -> dict[str, Any]:
         if self._before:
-            return new_policy(wanted, self._vault.policy(self._place.name))
-        policy = new_policy(wanted, None)
+            return new_policy(options, self._vault.policy(self._place.name))
+        policy = new_policy(options, None)
         check_free(self._vault, self._place.name)
         return policy
 

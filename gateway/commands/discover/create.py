@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from gateway.commands.discover.known_records import Known, Row
+from gateway.commands.discover.known_records import KnownRecords, Row
 from gateway.commands.shared.new_records import TLS, Item, NewRecord, new_record
 from gateway.commands.shared.progress import progress
 from gateway.commands.shared.session import Session
@@ -67,7 +67,7 @@ class Creation:
         """
         deadline, cloud = self._session.deadline, self._session.azure.cloud
         deadline.stop_on_sigterm()
-        known = Known(self._session.vault.read([]).values(), cloud)
+        known = KnownRecords(self._session.vault.read([]).values(), cloud)
         left = [record for record in records if not known.records(record.item)]
         self._total = len(left)
         with progress(lambda: f"made {self._made:,} of {self._total:,} records"):

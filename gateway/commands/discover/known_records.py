@@ -25,7 +25,7 @@ class Row:
     made: str = ""
 
 
-class Known:
+class KnownRecords:
     """What the records of the host's Keeper application name, compared without regard to case.
 
     Args:

@@ -11,7 +11,7 @@ import click
 
 from gateway.commands.discover import table
 from gateway.commands.discover.create import Creation, folder_name, missing, one_at_a_time
-from gateway.commands.discover.known_records import Known, Row
+from gateway.commands.discover.known_records import KnownRecords, Row
 from gateway.commands.discover.look import WITHOUT, Discovery
 from gateway.commands.shared import new_records
 from gateway.commands.shared.new_records import APP, Item
@@ -108,19 +108,19 @@ def _folder(session: Session, options: Options) -> str:
 
 def _rows(items: Iterable[Item], session: Session, look: Discovery) -> list[Row]:
     once = {(item.address.lower(), item.version): item for item in items}
-    known = Known(session.records.values(), session.azure.cloud)
+    known = KnownRecords(session.records.values(), session.azure.cloud)
     _resolve_principals(known, list(once.values()), session, look)
     return [_row(item, known) for item in once.values()]
 
 
-def _row(item: Item, known: Known) -> Row:
+def _row(item: Item, known: KnownRecords) -> Row:
     """With the records that stand for it, or that deliver to it: such a copy follows its original."""
     if (uids := known.records(item)) or not (deliverers := known.deliverers(item)):
         return Row(item, uids)
     return Row(replace(item, note=", ".join(filter(None, (item.note, "delivered by that record")))), deliverers)
 
 
-def _resolve_principals(known: Known, items: Sequence[Item], session: Session, look: Discovery) -> None:
+def _resolve_principals(known: KnownRecords, items: Sequence[Item], session: Session, look: Discovery) -> None:
     """A record may name an app by its service principal, which the list of apps does not show."""
     from gateway.azure.graph import is_guid
 

@@ -31,7 +31,7 @@ READER = "give the rotating application's service principal the role Reader on t
 
 
 @dataclass(frozen=True)
-class Found:
+class Candidate:
     """One address. ``usable`` is None where that cannot be told from here; ``note`` says why, or what to know."""
 
     kind: str
@@ -120,7 +120,7 @@ class Asker:
 
     def judge(
         self, kind: str, address: str, name: str, note: str = "", check: Callable[[Destination], str] | None = None
-    ) -> Found:
+    ) -> Candidate:
         """``check`` says what cannot be told, and raises what speaks against it; without one, the destination's own."""
         rights = ""
         try:
@@ -129,9 +129,9 @@ class Asker:
             doubt = (check or self.refusals)(destination)
         except (Failed, CallError) as error:
             told = isinstance(error, (Failed, Refused))
-            return Found(kind, address, name, masked(_reason(error, rights)), False if told else None)
+            return Candidate(kind, address, name, masked(_reason(error, rights)), False if told else None)
         present = "in deliver_to already" if _identity(destination) in self._present else ""
-        return Found(kind, address, name, "; ".join(filter(None, (doubt, present, note))), None if doubt else True)
+        return Candidate(kind, address, name, "; ".join(filter(None, (doubt, present, note))), None if doubt else True)
 
     def refusals(self, destination: Destination) -> str:
         """The destination's own check, which leaves no doubt. Raises Failed, CallError."""

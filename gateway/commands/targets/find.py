@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from gateway.azure.arm import allows
 from gateway.azure.key_vault.calls import VAULTS_API_VERSION
-from gateway.commands.targets.ask import Asker, Found
+from gateway.commands.targets.ask import Asker, Candidate
 from gateway.deliveries.addresses import read_destinations
 from gateway.deliveries.api_connection import API_VERSION, ApiConnection
 from gateway.deliveries.base import Destination
@@ -38,11 +38,11 @@ _VAULT_ACTIONS = [
 _PROJECTS_A_PAGE = 100
 
 
-def find(asker: Asker, organisations: list[str], unanswered: set[str]) -> list[Found]:
+def find(asker: Asker, organisations: list[str], unanswered: set[str]) -> list[Candidate]:
     """Everything, by service, and what can be used first. ``unanswered``: the services that are being asked."""
     unanswered.clear()
     unanswered.add("Azure subscriptions")
-    services: dict[str, Callable[[], list[Found]]] = {}
+    services: dict[str, Callable[[], list[Candidate]]] = {}
     if asker.context.delivery_form.for_service_connections:
         services["azure_devops"] = _ServiceConnections(asker, organisations).all
     if asker.find_subscriptions():
@@ -50,7 +50,7 @@ def find(asker: Asker, organisations: list[str], unanswered: set[str]) -> list[F
         services |= {"api_connection": _ApiConnections(asker).all}
     unanswered.clear()
 
-    def ask(heading: str, call: Callable[[], list[Found]]) -> list[Found]:
+    def ask(heading: str, call: Callable[[], list[Candidate]]) -> list[Candidate]:
         unanswered.add(heading)
         found = asker.attempt(heading, call)
         unanswered.discard(heading)
@@ -68,11 +68,11 @@ class _Secrets:
     def __init__(self, asker: Asker) -> None:
         self._asker = asker
 
-    def all(self) -> list[Found]:
+    def all(self) -> list[Candidate]:
         vaults = self._asker.resources("Key Vaults", "providers/Microsoft.KeyVault/vaults", VAULTS_API_VERSION)
         return self._asker.each("Key Vault", self._vault, vaults, _SECRETS_READER)
 
-    def _vault(self, vault: dict[str, Any]) -> list[Found]:
+    def _vault(self, vault: dict[str, Any]) -> list[Candidate]:
         url = str(vault["properties"]["vaultUri"]).rstrip("/")
         read_destinations(f"{url}/secrets/name", self._asker.cloud)  # no token for a host outside of the cloud
         every, context = KeyVaultSecretDestination(url, "", False), self._asker.context
@@ -80,10 +80,10 @@ class _Secrets:
         secrets = every.retrying(context, lambda: list(client.list_properties_of_secrets()))
         usable, doubt = self._may_set(vault, vault["id"])
         note = doubt or ("a new secret" if usable else f"a new secret needs the role {ROLE} on the vault")
-        new = Found("key_vault", f"{url}/secrets/<new name>", "", note, usable)
+        new = Candidate("key_vault", f"{url}/secrets/<new name>", "", note, usable)
         return [*side_by_side(partial(self._secret, vault, url), secrets), new]
 
-    def _secret(self, vault: dict[str, Any], url: str, secret: Any) -> Found:
+    def _secret(self, vault: dict[str, Any], url: str, secret: Any) -> Candidate:
         def check(_: Destination) -> str:
             if secret.managed:
                 raise Failed("it belongs to a certificate of the vault")
@@ -117,13 +117,13 @@ class _ServiceConnections:
     def __init__(self, asker: Asker, organisations: list[str]) -> None:
         self._asker, self._organisations = asker, organisations
 
-    def all(self) -> list[Found]:
+    def all(self) -> list[Candidate]:
         if not self._organisations:
             raise Failed("not asked, as organisations cannot be listed", "name yours with --organisation NAME")
         named = [(name, name) for name in self._organisations]
         return self._asker.each("Azure DevOps organisation", self._organisation, named, DevOpsConnection.rights)
 
-    def _organisation(self, organisation: str) -> list[Found]:
+    def _organisation(self, organisation: str) -> list[Candidate]:
         projects = [(project, (organisation, project)) for project in self._projects(organisation)]
         what = f"Azure DevOps organisation {organisation}, project"
         listed = self._asker.each(what, self._endpoints, projects, DevOpsConnection.rights)
@@ -147,7 +147,7 @@ class _ServiceConnections:
         answer = DevOpsConnection(organisation, project, "", False).send(self._asker.context, "GET", path)
         return [(project, endpoint) for endpoint in answer["value"]]
 
-    def _endpoint(self, organisation: str, listed: tuple[str, dict[str, Any]]) -> Found:
+    def _endpoint(self, organisation: str, listed: tuple[str, dict[str, Any]]) -> Candidate:
         project, endpoint = listed
         connection = DevOpsConnection(organisation, project, str(endpoint["id"]), False)
         owner = self._asker.owner
@@ -170,12 +170,12 @@ class _Runbooks:
     def __init__(self, asker: Asker) -> None:
         self._asker = asker
 
-    def all(self) -> list[Found]:
+    def all(self) -> list[Candidate]:
         path = "providers/Microsoft.Automation/automationAccounts"
         accounts = self._asker.resources("Automation accounts", path, "2023-11-01")
         return self._asker.each("Automation account", self._account, accounts, AutomationRunbook.rights)
 
-    def _account(self, account: dict[str, Any]) -> list[Found]:
+    def _account(self, account: dict[str, Any]) -> list[Candidate]:
         pages, rights = self._asker.arm.pages, AutomationRunbook.rights
         workers = partial(pages, f"{account['id']}/hybridRunbookWorkerGroups", "2015-10-31")
         groups = self._asker.attempt(f"worker groups of {account['name']}", lambda: list(workers()), rights)
@@ -184,7 +184,7 @@ class _Runbooks:
         named = [(str(runbook["name"]), f"{account['id']}/runbooks/{runbook['name']}") for runbook in runbooks]
         return self._asker.each("runbook", partial(self._runbook, places), named, rights)
 
-    def _runbook(self, places: list[str], resource: str) -> list[Found]:
+    def _runbook(self, places: list[str], resource: str) -> list[Candidate]:
         about = self._asker.arm.get(resource, "2018-06-30")["properties"]
         parameters = {str(name): each or {} for name, each in (about.get("parameters") or {}).items()}
         needed = [name for name, each in parameters.items() if each.get("isMandatory")]
@@ -194,7 +194,7 @@ class _Runbooks:
         note = _described(parameters) + ("; needs a Key Vault secret in deliver_to too" if "secretid" in ours else "")
         return [self._runbook_at(place, resource, query, note) for place in places]
 
-    def _runbook_at(self, place: str, resource: str, query: list[str], note: str) -> Found:
+    def _runbook_at(self, place: str, resource: str, query: list[str], note: str) -> Candidate:
         options = [f"runOn={quote(place, safe='')}", *query] if place else query
         address = f"{resource}?{'&'.join(options)}" if options else resource
         runs = f"runs on the worker group {place}" if place else "runs in Azure"
@@ -218,12 +218,12 @@ class _ApiConnections:
     def __init__(self, asker: Asker) -> None:
         self._asker = asker
 
-    def all(self) -> list[Found]:
+    def all(self) -> list[Candidate]:
         path = "resources?$filter=resourceType%20eq%20'Microsoft.Web/connections'"
         listed = self._asker.resources("API connections", path, "2021-04-01")
         return side_by_side(self._connection, [str(connection["id"]) for _, connection in listed])
 
-    def _connection(self, resource: str) -> Found:
+    def _connection(self, resource: str) -> Candidate:
         check = partial(self._check, resource)
         return self._asker.judge("api_connection", resource, resource.rpartition("/")[2], check=check)
 

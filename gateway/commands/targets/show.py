@@ -18,7 +18,7 @@ from functools import partial
 
 import click
 
-from gateway.commands.targets.ask import Asker, Found, SharedArm
+from gateway.commands.targets.ask import Asker, Candidate, SharedArm
 from gateway.commands.targets.find import HEADINGS, find
 from gateway.deliveries.base import DeliveryContext
 from gateway.deliveries.devops import ROOT
@@ -145,11 +145,11 @@ def _progress(unanswered: set[str]) -> Iterator[None]:
         done.set()
 
 
-def _json(found: list[Found]) -> str:
+def _json(found: list[Candidate]) -> str:
     return json.dumps([asdict(each) for each in found], indent=1) + "\n"
 
 
-def _readable(found: list[Found]) -> str:
+def _readable(found: list[Candidate]) -> str:
     # Addresses are not masked: a subscription's id is a hidden field in some PAM configurations, and no secret.
     lines = []
     for kind, heading in HEADINGS.items():
@@ -158,7 +158,7 @@ def _readable(found: list[Found]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _verdict(found: Found) -> str:
+def _verdict(found: Candidate) -> str:
     name = "" if found.name in found.address else found.name
     said = {True: "", False: "not usable: ", None: "cannot be told: "}[found.usable] + found.note
     return ": ".join(filter(None, (name, said)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.azure.key_vault.ids import SecretId
 from gateway.azure.key_vault.secrets import SecretVault, TlsSecret
 from gateway.commands.shared.tls_facts import TARGET, bundle_of
-from gateway.commands.tls_secret.records import follow, named_in, of_secret, record_for, refuse_others, wanted
+from gateway.commands.tls_secret.records import follow, named_in, of_secret, record_for, refuse_others, tls_record
 from gateway.errors import CallError, Failed, Incomplete, Refused, Unclear
 from gateway.host.lost_answer import resolve_lost_answer
 from gateway.secret import Secret
@@ -147,13 +147,13 @@ def _records(session: Session, place: SecretId | None, uid: str) -> list[VaultRe
     if uid and place:
         return [record_for(session, uid, place)]
     if uid:
-        record = wanted(session, uid)
+        record = tls_record(session, uid)
         refuse_others(record)
         return [record]
     if place is None:
         raise Failed("neither a secret nor --record", "name one of them")
     if uids := [record.uid for record in of_secret(session, place)]:
-        found = [wanted(session, each) for each in uids]
+        found = [tls_record(session, each) for each in uids]
         for record in found:
             refuse_others(record)
         return found
@@ -209,7 +209,7 @@ def _public(secret: TlsSecret, value: Secret) -> bytes:
 
 def check_deletable(session: Session, uid: str) -> VaultRecord:
     """It is the record of a TLS secret, and can be edited. Raises Failed, CallError."""
-    record = wanted(session, uid)
+    record = tls_record(session, uid)
     refuse_others(record)
     if not record.value(TARGET).strip():
         raise Failed(f"record {uid} is not of a TLS secret: it has no {TARGET}", "delete it in the vault")

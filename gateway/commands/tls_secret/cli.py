@@ -71,7 +71,7 @@ def create(
     """Set a secret from a PFX file, which is checked first: password, key, dates, size and name."""
     from gateway.commands.shared import inputs, output
     from gateway.commands.tls_secret.change import read_moment
-    from gateway.commands.tls_secret.create import Wanted, ask_password, check, read_file
+    from gateway.commands.tls_secret.create import NewTlsSecret, ask_password, check, read_file
     from gateway.commands.tls_secret.create import create as set_secret
     from gateway.errors import Failed
 
@@ -82,11 +82,11 @@ def create(
     url, now = _vault(vault, options["cloud"]), _now()
     content = inputs.read(pfx)
     bundle = read_file(content, lambda: ask_password(from_stdin=password_stdin), asked=password_stdin)
-    wanted = Wanted(name, activates, expires, enabled, again, record, folder)  # type: ignore[arg-type]
+    wanted = NewTlsSecret(name, activates, expires, enabled, again, record, folder)  # type: ignore[arg-type]
     check(bundle, wanted, now)
     session = _open(options)
     if folder:
-        wanted = Wanted(**{**vars(wanted), "folder": session.folder_uid(folder)})
+        wanted = NewTlsSecret(**{**vars(wanted), "folder": session.folder_uid(folder)})
     made, uid = set_secret(session, url, bundle, wanted)
     said = {"secret": str(made.place), "expires": output.stamp(made.expires), "enabled": made.enabled, "record": uid}
     output.show(said, as_json=as_json)

@@ -31,7 +31,7 @@ LARGEST = 25 * 1024
 
 
 @dataclass(frozen=True)
-class Wanted:
+class NewTlsSecret:
     """What is to be made. ``expires``: None for the certificate's end; ``record``, ``folder``: where it is shown."""
 
     name: str
@@ -86,7 +86,7 @@ def ask_password(*, from_stdin: bool) -> Secret:
     return Secret(click.prompt("Password of the file", hide_input=True, default="", show_default=False, err=True))
 
 
-def check(bundle: Bundle, wanted: Wanted, now: datetime) -> tuple[TlsSecret, Secret]:
+def check(bundle: Bundle, wanted: NewTlsSecret, now: datetime) -> tuple[TlsSecret, Secret]:
     """What would be sent: base64 of a PFX without password, as Key Vault keeps the secret of a certificate.
 
     Raises:
@@ -115,7 +115,7 @@ def _of_name(name: str) -> list[tuple[str, str]]:
     return []
 
 
-def _of_dates(wanted: Wanted, ends: datetime, now: datetime) -> list[tuple[str, str]]:
+def _of_dates(wanted: NewTlsSecret, ends: datetime, now: datetime) -> list[tuple[str, str]]:
     expires = wanted.expires or ends
     if ends <= now:
         return [(f"the certificate expired on {ends:%Y-%m-%d}", "give one that is still valid")]
@@ -128,7 +128,7 @@ def _of_dates(wanted: Wanted, ends: datetime, now: datetime) -> list[tuple[str, 
     return []
 
 
-def check_free(vault: SecretVault, wanted: Wanted) -> list[TlsSecret]:
+def check_free(vault: SecretVault, wanted: NewTlsSecret) -> list[TlsSecret]:
     """The versions of what has this name now, and may get a new one; none where nothing has.
 
     Raises:
@@ -156,7 +156,7 @@ def _agreed(address: str) -> bool:
     return sys.stdin.isatty() and click.confirm(f"{address} is there. Make a new version of it?", err=True)
 
 
-def create(session: Session, url: str, bundle: Bundle, wanted: Wanted) -> tuple[TlsSecret, str]:
+def create(session: Session, url: str, bundle: Bundle, wanted: NewTlsSecret) -> tuple[TlsSecret, str]:
     """Set the secret, and let a record show it; the version, and the record's uid (empty without one).
 
     Raises:
@@ -193,7 +193,7 @@ def create(session: Session, url: str, bundle: Bundle, wanted: Wanted) -> tuple[
         raise Incomplete(f"{made.place} is set; no record shows it: {error}", hint) from None
 
 
-def _show(session: Session, wanted: Wanted, made: TlsSecret, value: Secret, bundle: Bundle) -> str:
+def _show(session: Session, wanted: NewTlsSecret, made: TlsSecret, value: Secret, bundle: Bundle) -> str:
     if wanted.record:
         follow(session, record_for(session, wanted.record, made.place), made, value)
         return wanted.record

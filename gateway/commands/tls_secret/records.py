@@ -34,18 +34,18 @@ def named_in(record: VaultRecord, session: Session) -> SecretId | None:
 
 def of_secret(session: Session, place: SecretId) -> list[VaultRecord]:
     """The records that name this secret."""
-    wanted, found = str(place.whole()).lower(), []
+    address, found = str(place.whole()).lower(), []
     for record in session.records.values():
         try:
             named = named_in(record, session)
         except Failed:
             continue
-        if named and str(named).lower() == wanted:
+        if named and str(named).lower() == address:
             found.append(record)
     return found
 
 
-def wanted(session: Session, uid: str) -> VaultRecord:
+def tls_record(session: Session, uid: str) -> VaultRecord:
     """The record with this uid, which can be edited, and is held. Raises Failed, CallError."""
     record = session.hold(uid)
     check_editable(record)
@@ -53,8 +53,8 @@ def wanted(session: Session, uid: str) -> VaultRecord:
 
 
 def record_for(session: Session, uid: str, place: SecretId) -> VaultRecord:
-    """As `wanted`; it names this secret, or nothing yet. Raises Failed, CallError."""
-    record = wanted(session, uid)
+    """As `tls_record`; it names this secret, or nothing yet. Raises Failed, CallError."""
+    record = tls_record(session, uid)
     refuse_others(record)
     there = named_in(record, session)
     if there and str(there).lower() != str(place.whole()).lower():

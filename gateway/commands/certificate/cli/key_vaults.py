@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from gateway.commands.certificate.cli.options import NO_VERSION, as_json, named, policy_options, vaults, wanted_of
+from gateway.commands.certificate.cli.options import NO_VERSION, as_json, named, policy_options, split_options, vaults
 from gateway.commands.shared.session import open_session, session_options
 
 
@@ -39,9 +39,9 @@ def policy(certificate_id: str, as_json: bool, **given: Any) -> None:
     from gateway.commands.shared.names import read_id
     from gateway.commands.shared.output import show
 
-    wanted, session = wanted_of(given)
+    options, session = split_options(given)
     place = read_id(certificate_id, session["cloud"], version=NO_VERSION)
-    found = changed(open_session(**session), place, wanted)
+    found = changed(open_session(**session), place, options)
     show(found if as_json else readable(found), as_json=as_json)
 
 

@@ -77,13 +77,13 @@ policy_options = options(
 )  # fmt: skip
 
 
-def wanted_of(given: dict[str, Any]) -> tuple[Any, dict[str, str]]:
+def split_options(given: dict[str, Any]) -> tuple[Any, dict[str, str]]:
     """The options of `policy_options`, and those of the session that are left."""
     from dataclasses import fields
 
-    from gateway.commands.certificate.policy_options import Wanted
+    from gateway.commands.certificate.policy_options import PolicyOptions
 
-    names = {each.name for each in fields(Wanted)}
+    names = {each.name for each in fields(PolicyOptions)}
     # click gives None for a choice that was not made.
     mine = {name: given[name] for name in names if given[name] is not None}
-    return Wanted(**mine), {name: value for name, value in given.items() if name not in names}
+    return PolicyOptions(**mine), {name: value for name, value in given.items() if name not in names}

@@ -14,7 +14,7 @@ from gateway.commands.certificate.cli.options import (
     csr_file,
     named,
     policy_options,
-    wanted_of,
+    split_options,
 )
 from gateway.commands.shared.session import open_session, session_options
 from gateway.errors import Failed, Incomplete
@@ -44,7 +44,7 @@ def request(
     from gateway.commands.certificate.request import Follow, Request, read_tags
     from gateway.commands.shared.names import read_id
 
-    wanted, session = wanted_of(given)
+    options, session = split_options(given)
     place = read_id(certificate_id, session["cloud"], version=NO_VERSION)
     if record_uid and folder:
         raise Failed("--record or --folder, not both", "--record fills in a record, --folder makes one")
@@ -52,7 +52,7 @@ def request(
     labels, opened = read_tags(tags), open_session(**session)
     folder_uid = opened.folder_uid(folder) if folder else ""
     follow = Follow(wait, record_uid, folder_uid, csr_out, force, contacts, labels)
-    _ended(Request(opened, place, follow).request(wanted), as_json)
+    _ended(Request(opened, place, follow).request(options), as_json)
 
 
 @click.command()

@@ -72,9 +72,9 @@ def obtain(
             "where to is not said" if not out else "--out or --record, not both", "--out=FILE, or --record=UID"
         )
     if record_uid:
-        from gateway.commands.certificate.attach import IntoRecord
+        from gateway.commands.certificate.attach import RecordAttachment
 
-        rows = IntoRecord(open_session(**session), place, record_uid, form or "").obtain(history=history)
+        rows = RecordAttachment(open_session(**session), place, record_uid, form or "").obtain(history=history)
     else:
         rows = _to_files(place, out, form or "pfx", history, force, password_stdin, session)
     columns = {"version": "VERSION", "file": "FILE", "password_field": "PASSWORD IN", "note": ""}
@@ -85,12 +85,12 @@ def obtain(
 def _to_files(
     place: Any, out: str, form: str, history: bool, force: bool, password_stdin: bool, session: dict[str, str]
 ) -> list[dict[str, Any]]:
-    from gateway.commands.certificate.obtain import ToFiles, to_files
+    from gateway.commands.certificate.obtain import FileOptions, to_files
     from gateway.commands.shared.inputs import new_password
     from gateway.secret import Secret
 
     password = new_password(from_stdin=password_stdin) if form == "pfx" else Secret("")
-    return to_files(open_session(**session), place, ToFiles(out, form, password, history, force))
+    return to_files(open_session(**session), place, FileOptions(out, form, password, history, force))
 
 
 @click.command()
