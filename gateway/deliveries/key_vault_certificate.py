@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from gateway.azure.key_vault.certificates import HINTS, CertificateVault, check_free
+from gateway.azure.key_vault.certificates import HINTS, KeyVaultCertificates, check_free
 from gateway.azure.key_vault.ids import CertificateId
 from gateway.deliveries.base import Delivery, DeliveryContext, Destination, Receipt, same_place
 from gateway.deliveries.tags import KEY, RECORD
@@ -57,7 +57,7 @@ class KeyVaultCertificateDestination(Destination):
             raise Failed(what, "deliver a secret to https://<vault>.vault.azure.net/secrets/<name>")
         if same_place(source) == same_place(self.address):
             raise Failed(f"{self.address}: this is the certificate that is renewed", "remove this line")
-        vault = self._vault(context)
+        vault = self._certificates(context)
         if not vault.versions(self._place.name):
             check_free(vault, self._place.name)
         return []
@@ -66,7 +66,7 @@ class KeyVaultCertificateDestination(Destination):
         """A new version, read back; none where the newest one is this certificate already."""
         from gateway.model.x509 import read_secret
 
-        vault = self._vault(context)
+        vault = self._certificates(context)
         bundle = read_secret(delivery.value.reveal(), "")
         if not self._holds(vault, bundle):
             self._load(vault, bundle, {RECORD: context.record_uid, KEY: delivery.key_id})
@@ -74,7 +74,7 @@ class KeyVaultCertificateDestination(Destination):
                 raise Unclear(self.address, "the vault shows another certificate than was imported")
         return Receipt(f"{self._place.vault_url}/secrets/{self._place.name}")
 
-    def _load(self, vault: CertificateVault, bundle: Bundle, tags: dict[str, str]) -> None:
+    def _load(self, vault: KeyVaultCertificates, bundle: Bundle, tags: dict[str, str]) -> None:
         from gateway.model.x509 import to_pfx
 
         pfx = to_pfx(bundle, self._place.name, "")
@@ -85,7 +85,7 @@ class KeyVaultCertificateDestination(Destination):
             if not self._holds(vault, bundle):
                 vault.load(self._place.name, pfx, POLICY, tags)
 
-    def _holds(self, vault: CertificateVault, bundle: Bundle) -> bool:
+    def _holds(self, vault: KeyVaultCertificates, bundle: Bundle) -> bool:
         from gateway.model.x509 import thumbprint
 
         versions = vault.versions(self._place.name)
@@ -93,10 +93,10 @@ class KeyVaultCertificateDestination(Destination):
 
     def after_retirement(self, context: DeliveryContext, delivery: Delivery, removed: list[str]) -> None:
         """Switch off the versions that came from those that were retired; never the newest, which may be in use."""
-        vault = self._vault(context)
+        vault = self._certificates(context)
         for each in vault.versions(self._place.name)[:-1]:
             if each.enabled and each.tags.get(KEY) in removed:
                 vault.enable(each.name, each.version, False)
 
-    def _vault(self, context: DeliveryContext) -> CertificateVault:
-        return CertificateVault(context.http, context.azure, self._place.vault_url)
+    def _certificates(self, context: DeliveryContext) -> KeyVaultCertificates:
+        return KeyVaultCertificates(context.http, context.azure, self._place.vault_url)

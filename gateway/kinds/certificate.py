@@ -20,7 +20,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from gateway.azure.key_vault.certificates import SELF, UNKNOWN, CertificateVault, Operation, Version
+from gateway.azure.key_vault.certificates import SELF, UNKNOWN, KeyVaultCertificates, Operation, Version
 from gateway.azure.key_vault.ids import CertificateId
 from gateway.azure.sign_in import Azure
 from gateway.engine.kind import Wanted
@@ -48,7 +48,7 @@ class KeyVaultCertificate(RenewedKind):
 
     facts = CERTIFICATE
     azure: Azure
-    vault: CertificateVault
+    vault: KeyVaultCertificates
     wanted: Wanted
     newest: Version
     policy_change: PolicyChange
@@ -68,7 +68,7 @@ class KeyVaultCertificate(RenewedKind):
                 f"remove /{place.version} from the field: the certificate as a whole is renewed",
             )
         self.wanted, self.id, self.name = wanted, str(place), place.name
-        self.vault = CertificateVault(self.http, self.azure, place.vault_url)
+        self.vault = KeyVaultCertificates(self.http, self.azure, place.vault_url)
         self.export = Export(wanted.record, self.name, lambda version: self.vault.bundle(self.name, version))
         versions = self.vault.versions(self.name)
         if not versions:

@@ -74,7 +74,7 @@ class Versions:
         if monotonic() < until:
             return token
         entra = Entra(http, cloud, admin.tenant_id, admin.client_id, admin.client_secret)
-        token = entra.token(cloud.vault_scope())
+        token = entra.token(cloud.key_vault_scope())
         with self._lock:
             self._tokens[cloud.name, admin] = (monotonic() + _TOKEN_SECONDS, token)
         return token

@@ -20,7 +20,7 @@ class Cloud:
     key_vault: str
     portal: str
 
-    def vault_scope(self) -> str:
+    def key_vault_scope(self) -> str:
         """What a token for Key Vault is asked for."""
         return f"https://{self.key_vault}/.default"
 

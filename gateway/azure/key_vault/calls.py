@@ -36,7 +36,7 @@ class _Unreadable(Unclear):
         return False
 
 
-def vault_url(text: str, cloud: Cloud, place: str = "--vault") -> str:
+def key_vault_url(text: str, cloud: Cloud, place: str = "--vault") -> str:
     """The address of a vault, given by its name or its address; no token goes to a host outside of the cloud.
 
     Raises:

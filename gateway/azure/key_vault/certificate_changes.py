@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from gateway.azure.key_vault.certificates import CertificateVault, Version, _version
+from gateway.azure.key_vault.certificates import KeyVaultCertificates, Version, _version
 from gateway.errors import Failed, Refused, Unclear
 from gateway.host.lost_answer import resolve_lost_answer
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from cryptography import x509
 
 
-class OperatorVault(CertificateVault):
-    """The certificates of one vault, for an operator. All methods raise CallError; changes raise Unknown as well."""
+class OperatorCertificates(KeyVaultCertificates):
+    """The certificates of one key vault, for an operator. All raise CallError, and changes Unknown as well."""
 
     def whole(self, name: str, version: str = "") -> tuple[Version, x509.Certificate | None]:
         """A version, or the current one, and its certificate; without one where the first is still being made.

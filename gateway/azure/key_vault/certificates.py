@@ -66,8 +66,8 @@ class Operation:
         return self.status == "inProgress"
 
 
-class CertificateVault:
-    """The certificates of one vault. All methods raise CallError.
+class KeyVaultCertificates:
+    """The certificates of one key vault. All methods raise CallError.
 
     Args:
         url: of the vault.
@@ -238,7 +238,7 @@ class CertificateVault:
         return dict(response.json())
 
 
-def check_free(vault: CertificateVault, name: str) -> None:
+def check_free(vault: KeyVaultCertificates, name: str) -> None:
     """No deleted certificate has this name. Raises Failed, CallError."""
     if vault.is_deleted(name):
         what = f"{vault.url}/certificates/{name}: a deleted certificate has this name"

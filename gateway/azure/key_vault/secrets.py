@@ -59,7 +59,7 @@ class TlsSecret:
         return mine == theirs
 
 
-class SecretVault:
+class KeyVaultSecrets:
     """The secrets of one vault. All methods raise CallError.
 
     Args:

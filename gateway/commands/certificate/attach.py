@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from gateway.azure.key_vault.certificate_changes import OperatorVault
+from gateway.azure.key_vault.certificate_changes import OperatorCertificates
 from gateway.azure.key_vault.certificates import Version
 from gateway.azure.key_vault.ids import CertificateId
 from gateway.commands.certificate import records
@@ -47,7 +47,7 @@ class RecordAttachment:
 
     def __init__(self, session: Session, place: CertificateId, uid: str, form: str) -> None:
         self._session, self._place = session, place
-        self._vault = OperatorVault(session.http, session.azure, place.vault_url)
+        self._vault = OperatorCertificates(session.http, session.azure, place.vault_url)
         session.hold(uid)
         self._record: VaultRecord = records.record_for(session, uid, place)
         self._form = form or self._record.value("export").strip().lower() or "pfx"

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from gateway.azure.key_vault.certificate_changes import OperatorVault
+from gateway.azure.key_vault.certificate_changes import OperatorCertificates
 from gateway.azure.key_vault.certificates import Version
 from gateway.azure.key_vault.ids import CertificateId
 from gateway.commands.certificate import records
@@ -45,7 +45,7 @@ class Look:
 class ListedVersion:
     """A version, and whether it is the current one. Without a thumbprint it is still being made."""
 
-    vault: OperatorVault
+    vault: OperatorCertificates
     version: Version
     current: bool
     subject: str = ""
@@ -69,8 +69,8 @@ class Listing:
     def rows(self, urls: list[str]) -> list[dict[str, Any]]:
         """What these vaults hold, by vault, name and age. Raises CallError."""
         with progress(lambda: f"{self._doing}: {self._seen:,} so far"):
-            vaults = [OperatorVault(self._session.http, self._session.azure, url) for url in urls]
-            found = list(chain.from_iterable(side_by_side(self._of_vault, vaults)))
+            vaults = [OperatorCertificates(self._session.http, self._session.azure, url) for url in urls]
+            found = list(chain.from_iterable(side_by_side(self._of_key_vault, vaults)))
             if self._look.details:
                 self._doing, self._seen = f"reading {len(found):,} certificates", 0
                 found = list(chain.from_iterable(side_by_side(self._detailed, found)))
@@ -78,7 +78,7 @@ class Listing:
         ordered = sorted(found, key=lambda each: (each.vault.url, each.version.name, each.version.made))
         return [self._row(each, named) for each in ordered]
 
-    def _of_vault(self, vault: OperatorVault) -> list[ListedVersion]:
+    def _of_key_vault(self, vault: OperatorCertificates) -> list[ListedVersion]:
         found = self._attempt(lambda: list(self._counted(vault)))
         if found is None:
             self.failed += 1
@@ -90,12 +90,12 @@ class Listing:
         pending = [each for each in found if not each.version.thumbprint]
         return [each for each in older if self._look.versions == ALL or not each.current] + pending
 
-    def _counted(self, vault: OperatorVault) -> Any:
+    def _counted(self, vault: OperatorCertificates) -> Any:
         for version in vault.names(pending=self._look.pending):
             self._seen += 1
             yield ListedVersion(vault, version, current=True)
 
-    def _versions(self, vault: OperatorVault, current: ListedVersion) -> list[ListedVersion]:
+    def _versions(self, vault: OperatorCertificates, current: ListedVersion) -> list[ListedVersion]:
         """All versions of a certificate; which is the current one says its thumbprint, for two may be of one second."""
         versions = self._attempt(lambda: vault.versions(current.version.name)) or []
         same = [each for each in versions if each.thumbprint == current.version.thumbprint] or versions

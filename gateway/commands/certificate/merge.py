@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from gateway.azure.key_vault.certificate_changes import OperatorVault
+from gateway.azure.key_vault.certificate_changes import OperatorCertificates
 from gateway.azure.key_vault.certificates import UNKNOWN, Operation, Version
 from gateway.azure.key_vault.ids import CertificateId
 from gateway.commands.certificate import records
@@ -43,7 +43,7 @@ def merge(session: Session, place: CertificateId, chain: list[Certificate]) -> d
         Unknown: whether it was merged cannot be told.
         CallError
     """
-    vault = OperatorVault(session.http, session.azure, place.vault_url)
+    vault = OperatorCertificates(session.http, session.azure, place.vault_url)
     operation = _pending(vault, place)
     x509.check_request(chain[0], operation.csr)
     for each in chain:
@@ -62,7 +62,7 @@ def merge(session: Session, place: CertificateId, chain: list[Certificate]) -> d
     return about | {"records": followers, "next": "the next run of the renewal script publishes it in the record"}
 
 
-def _pending(vault: OperatorVault, place: CertificateId) -> Operation:
+def _pending(vault: OperatorCertificates, place: CertificateId) -> Operation:
     operation = vault.operation(place.name)
     if operation is None or not operation.is_open:
         raise Failed(
@@ -75,7 +75,7 @@ def _pending(vault: OperatorVault, place: CertificateId) -> Operation:
     return operation
 
 
-def _merged(vault: OperatorVault, place: CertificateId, chain: list[Certificate]) -> Version:
+def _merged(vault: OperatorCertificates, place: CertificateId, chain: list[Certificate]) -> Version:
     """Sent once; where the answer is lost, the vault is asked what it has."""
     from cryptography.hazmat.primitives.serialization import Encoding
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gateway.azure.key_vault.certificate_changes import OperatorVault, not_there
+from gateway.azure.key_vault.certificate_changes import OperatorCertificates, not_there
 from gateway.azure.key_vault.certificates import Version
 from gateway.azure.key_vault.ids import CertificateId
 from gateway.commands.shared.output import warn
@@ -41,7 +41,7 @@ class FileOptions:
         return self.out
 
 
-def chosen(vault: OperatorVault, place: CertificateId, *, history: bool) -> list[Version]:
+def chosen(vault: OperatorCertificates, place: CertificateId, *, history: bool) -> list[Version]:
     """All versions, oldest first; or the one that is named, or the current one.
 
     Raises:
@@ -66,7 +66,7 @@ def to_files(session: Session, place: CertificateId, options: FileOptions) -> li
         Incomplete: some versions could not be read, and the others were written.
         CallError
     """
-    vault = OperatorVault(session.http, session.azure, place.vault_url)
+    vault = OperatorCertificates(session.http, session.azure, place.vault_url)
     versions = chosen(vault, place, history=options.history)
     paths = {each.version: options.path(place, each.version) for each in versions}
     if options.history:
@@ -125,7 +125,7 @@ def _check_folder(out: str) -> None:
         raise Failed(f"there is no folder {place.parent}", "name a folder whose parent is there")
 
 
-def _content(vault: OperatorVault, version: Version, options: FileOptions) -> bytes:
+def _content(vault: OperatorCertificates, version: Version, options: FileOptions) -> bytes:
     from cryptography.hazmat.primitives.serialization import Encoding
 
     if options.form == "cer":

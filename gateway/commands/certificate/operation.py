@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from gateway.azure.key_vault.certificate_changes import OperatorVault, not_there
+from gateway.azure.key_vault.certificate_changes import OperatorCertificates, not_there
 from gateway.azure.key_vault.certificates import UNKNOWN, Operation, Version
 from gateway.azure.key_vault.ids import CertificateId
 from gateway.commands.shared.output import stamp
@@ -41,7 +41,7 @@ class NotMade(Failed):
 
 
 def begin(
-    vault: OperatorVault, name: str, policy: dict[str, Any] | None, tags: dict[str, str], last: Operation | None
+    vault: OperatorCertificates, name: str, policy: dict[str, Any] | None, tags: dict[str, str], last: Operation | None
 ) -> Operation:
     """Begin a version, once: a CA may charge for each. ``last``: the operation before it.
 
@@ -62,7 +62,7 @@ def begin(
         return resolve_lost_answer(error, look, "the version was begun", hint)
 
 
-def wait(session: Session, vault: OperatorVault, name: str, operation: Operation) -> None:
+def wait(session: Session, vault: OperatorCertificates, name: str, operation: Operation) -> None:
     """Wait until an issuer has made the version; who signs by hand is not waited for.
 
     Raises:
@@ -87,7 +87,7 @@ def _gone(name: str) -> Operation:
     raise NotMade(f"somebody removed the pending operation of {name}", "ask for it again")
 
 
-def made_since(session: Session, vault: OperatorVault, name: str, before: set[str]) -> Version:
+def made_since(session: Session, vault: OperatorCertificates, name: str, before: set[str]) -> Version:
     """The version that was not there before: a completed operation names none.
 
     Raises:
@@ -102,7 +102,7 @@ def made_since(session: Session, vault: OperatorVault, name: str, before: set[st
     raise Incomplete("Key Vault does not show the new version yet")
 
 
-def described(vault: OperatorVault, version: Version) -> dict[str, Any]:
+def described(vault: OperatorCertificates, version: Version) -> dict[str, Any]:
     """A version as it is shown: read from the certificate itself. Raises Failed, CallError."""
     listed, certificate = vault.whole(version.name, version.version)
     about: dict[str, Any] = {"certificate": f"{vault.url}/certificates/{version.name}", "version": version.version}
@@ -134,7 +134,7 @@ def status(session: Session, place: CertificateId, csr_out: str, *, force: bool)
     """
     if csr_out:
         check_place(csr_out, force=force)
-    vault = OperatorVault(session.http, session.azure, place.vault_url)
+    vault = OperatorCertificates(session.http, session.azure, place.vault_url)
     operation = vault.operation(place.name)
     if operation is None:
         if not vault.versions(place.name):
@@ -166,7 +166,7 @@ def cancel(session: Session, place: CertificateId) -> dict[str, Any]:
         Unknown: whether it was asked to cannot be told.
         CallError
     """
-    vault = OperatorVault(session.http, session.azure, place.vault_url)
+    vault = OperatorCertificates(session.http, session.azure, place.vault_url)
     look = f"look with {_COMMAND} status {place}"
     operation = vault.operation(place.name)
     if operation is None or not operation.is_open:
@@ -183,7 +183,7 @@ def cancel(session: Session, place: CertificateId) -> dict[str, Any]:
     return {"certificate": str(place), "status": operation.status if operation else "cancelled"}
 
 
-def _after_cancelling(session: Session, vault: OperatorVault, name: str) -> Operation | None:
+def _after_cancelling(session: Session, vault: OperatorCertificates, name: str) -> Operation | None:
     operation = vault.operation(name)
     for _ in range(_READS):
         if operation is None or not operation.is_open:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from gateway.azure.key_vault.certificate_changes import OperatorVault, not_there
+from gateway.azure.key_vault.certificate_changes import OperatorCertificates, not_there
 from gateway.azure.key_vault.certificates import SELF, UNKNOWN
 from gateway.azure.key_vault.ids import CertificateId
 from gateway.commands.certificate.policy_options import (  # fmt: skip
@@ -32,7 +32,7 @@ def policy(session: Session, place: CertificateId, options: PolicyOptions) -> di
         Unknown: whether it was changed cannot be told.
         CallError
     """
-    vault = OperatorVault(session.http, session.azure, place.vault_url)
+    vault = OperatorCertificates(session.http, session.azure, place.vault_url)
     try:
         there = vault.policy(place.name)
     except Refused as error:
@@ -84,7 +84,7 @@ def _action(entry: dict[str, Any]) -> str:
 
 def issuers(session: Session, url: str) -> list[dict[str, Any]]:
     """The issuers that are set up in a vault. Raises CallError."""
-    vault = OperatorVault(session.http, session.azure, url)
+    vault = OperatorCertificates(session.http, session.azure, url)
     rows = []
     for name, provider in vault.issuers():
         about = vault.issuer(name) or {}
@@ -102,7 +102,7 @@ def contacts(session: Session, url: str, added: tuple[str, ...], removed: tuple[
         Unknown: whether they were changed cannot be told.
         CallError
     """
-    vault = OperatorVault(session.http, session.azure, url)
+    vault = OperatorCertificates(session.http, session.azure, url)
     there = vault.contacts()
     gone = {email.lower() for email in removed}
     if strangers := gone - {_email(each) for each in there}:
@@ -115,7 +115,7 @@ def contacts(session: Session, url: str, added: tuple[str, ...], removed: tuple[
     return left
 
 
-def check_issuer(vault: OperatorVault, policy: Mapping[str, Any]) -> None:
+def check_issuer(vault: OperatorCertificates, policy: Mapping[str, Any]) -> None:
     """The issuer in the policy is set up in the vault. Raises Failed, CallError."""
     name = issuer_of(policy)
     if name in (SELF, UNKNOWN):
@@ -141,7 +141,7 @@ def with_contacts(there: list[dict[str, str]], added: tuple[str, ...]) -> list[d
     return [*there, *new]
 
 
-def warn_of_silence(vault: OperatorVault, policy: Mapping[str, Any]) -> None:
+def warn_of_silence(vault: OperatorCertificates, policy: Mapping[str, Any]) -> None:
     """Say so where Key Vault would write to nobody."""
     if renews_itself(policy):
         return

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from gateway.azure.key_vault.certificate_changes import OperatorVault, not_there
+from gateway.azure.key_vault.certificate_changes import OperatorCertificates, not_there
 from gateway.azure.key_vault.certificates import UNKNOWN, Operation, check_free
 from gateway.azure.key_vault.ids import CertificateId
 from gateway.commands.certificate import records
@@ -68,7 +68,7 @@ class Request:
 
     def __init__(self, session: Session, place: CertificateId, follow: Follow) -> None:
         self._session, self._place, self._follow = session, place, follow
-        self._vault = OperatorVault(session.http, session.azure, place.vault_url)
+        self._vault = OperatorCertificates(session.http, session.azure, place.vault_url)
         if follow.csr_out:
             check_place(follow.csr_out, force=follow.force)
         if follow.record_uid:

@@ -56,7 +56,7 @@ def certificates(vaults: tuple[str, ...], previous_versions: bool, **options: An
     from gateway.commands.discover.show import Options, show
 
     def find(look: Any) -> Any:
-        return look.certificates(look.vaults(vaults), versions=previous_versions)
+        return look.certificates(look.key_vaults(vaults), versions=previous_versions)
 
     show(find, Options(previous_versions=previous_versions, **options))
 
@@ -70,7 +70,7 @@ def tls_secrets(vaults: tuple[str, ...], previous_versions: bool, **options: Any
     from gateway.commands.discover.show import Options, show
 
     def find(look: Any) -> Any:
-        return look.tls_secrets(look.vaults(vaults), versions=previous_versions)
+        return look.tls_secrets(look.key_vaults(vaults), versions=previous_versions)
 
     show(find, Options(previous_versions=previous_versions, **options))
 

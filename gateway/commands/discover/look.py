@@ -14,8 +14,8 @@ from itertools import chain
 from typing import Any
 
 from gateway.azure.graph import Application
-from gateway.azure.key_vault.certificates import CertificateVault, Version
-from gateway.azure.key_vault.secrets import SecretVault, TlsSecret
+from gateway.azure.key_vault.certificates import KeyVaultCertificates, Version
+from gateway.azure.key_vault.secrets import KeyVaultSecrets, TlsSecret
 from gateway.commands.shared.new_records import APP, CERTIFICATE, STORAGE, TLS, Item
 from gateway.commands.shared.survey import VAULT_READER, Survey
 from gateway.errors import Failed, Refused
@@ -33,9 +33,9 @@ class Discovery(Survey):
 
     def certificates(self, vaults: list[str], *, versions: bool) -> list[Item]:
         """The certificates of these vaults, or every version of each."""
-        return self._in_vaults(vaults, partial(self._certificates, versions=versions))
+        return self._in_key_vaults(vaults, partial(self._certificates, versions=versions))
 
-    def _in_vaults(self, vaults: list[str], listing: Callable[[str], list[Item]]) -> list[Item]:
+    def _in_key_vaults(self, vaults: list[str], listing: Callable[[str], list[Item]]) -> list[Item]:
         self.read, self.seen, self.now_at = 0, 0, f"{len(vaults)} vaults"
 
         def ask(url: str) -> list[Item]:
@@ -44,29 +44,29 @@ class Discovery(Survey):
         return list(chain.from_iterable(side_by_side(ask, vaults)))
 
     def _certificates(self, url: str, *, versions: bool) -> list[Item]:
-        vault = CertificateVault(self.session.http, self.session.azure, url)
+        vault = KeyVaultCertificates(self.session.http, self.session.azure, url)
         current = list(self._counted(vault.names()))
         if not versions:
             return [_certificate(url, each) for each in current]
         return list(chain.from_iterable(side_by_side(partial(self._versions, vault), current)))
 
-    def _versions(self, vault: CertificateVault, current: Version) -> list[Item]:
+    def _versions(self, vault: KeyVaultCertificates, current: Version) -> list[Item]:
         found = list(self._counted(vault.versions(current.name)))
         newest = found[-1].version if found else ""
         return [_certificate(vault.url, each, each.version, each.version == newest) for each in reversed(found)]
 
     def tls_secrets(self, vaults: list[str], *, versions: bool) -> list[Item]:
         """The TLS secrets of these vaults, those that belong to a certificate among them, or every version of each."""
-        return self._in_vaults(vaults, partial(self._tls_secrets, versions=versions))
+        return self._in_key_vaults(vaults, partial(self._tls_secrets, versions=versions))
 
     def _tls_secrets(self, url: str, *, versions: bool) -> list[Item]:
-        vault = SecretVault(self.session.http, self.session.azure, url)
+        vault = KeyVaultSecrets(self.session.http, self.session.azure, url)
         current = list(self._counted(vault.all()))
         if not versions:
             return [_tls_secret(each) for each in current]
         return list(chain.from_iterable(side_by_side(partial(self._secret_versions, vault), current)))
 
-    def _secret_versions(self, vault: SecretVault, current: TlsSecret) -> list[Item]:
+    def _secret_versions(self, vault: KeyVaultSecrets, current: TlsSecret) -> list[Item]:
         found = [each for each in self._counted(vault.versions(current.place.name)) if each.is_tls]
         return [_tls_secret(each, each.place.version, each is found[-1]) for each in reversed(found)]
 

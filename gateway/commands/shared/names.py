@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
-from gateway.azure.key_vault.calls import vault_url
+from gateway.azure.key_vault.calls import key_vault_url
 from gateway.azure.key_vault.ids import CertificateId, check_name, split
 from gateway.errors import Failed
 from gateway.model.clouds import CLOUDS, Cloud
@@ -31,7 +31,7 @@ def read_id(text: str, cloud_name: str, *, version: str = "") -> CertificateId:
     return found
 
 
-def read_vault(text: str, cloud_name: str) -> str:
+def read_key_vault(text: str, cloud_name: str) -> str:
     """The address of a vault that is named, by its name or its address.
 
     Raises:
@@ -39,7 +39,7 @@ def read_vault(text: str, cloud_name: str) -> str:
     """
     cloud = CLOUDS[cloud_name]
     _refuse_other_cloud(text.strip().removeprefix("https://").partition("/")[0], cloud)
-    return vault_url(text, cloud)
+    return key_vault_url(text, cloud)
 
 
 def _explain(text: str, cloud: Cloud) -> None:

@@ -11,7 +11,7 @@ from functools import partial
 from itertools import chain
 from typing import Any, TypeVar
 
-from gateway.azure.key_vault.calls import VAULTS_API_VERSION, vault_url
+from gateway.azure.key_vault.calls import VAULTS_API_VERSION, key_vault_url
 from gateway.commands.shared.output import warn
 from gateway.commands.shared.session import Session
 from gateway.errors import CallError, Failed, Refused
@@ -62,23 +62,23 @@ class Survey:
         self.read += 1
         return found
 
-    def vaults(self, named: Iterable[str]) -> list[str]:
+    def key_vaults(self, named: Iterable[str]) -> list[str]:
         """The addresses of these vaults; of all that the credential sees in all subscriptions, where none is named.
 
         Raises:
             Failed: one of them is no vault of this cloud.
         """
         cloud = self.session.azure.cloud
-        if urls := [vault_url(text, cloud) for text in named]:
+        if urls := [key_vault_url(text, cloud) for text in named]:
             return list(dict.fromkeys(urls))
-        return [url for url, _ in self.seen_vaults()]
+        return [url for url, _ in self.seen_key_vaults()]
 
-    def seen_vaults(self) -> list[tuple[str, str]]:
+    def seen_key_vaults(self) -> list[tuple[str, str]]:
         """Address and resource id of every vault that the credential sees in all subscriptions."""
         cloud = self.session.azure.cloud
         listed = self._resources("key vaults", "Microsoft.KeyVault/vaults", VAULTS_API_VERSION, ())
         found = ((str((each.get("properties") or {}).get("vaultUri") or ""), str(each["id"])) for each in listed)
-        return list({vault_url(uri.rstrip("/"), cloud, "vaultUri"): name for uri, name in found if uri}.items())
+        return list({key_vault_url(uri.rstrip("/"), cloud, "vaultUri"): name for uri, name in found if uri}.items())
 
     def _resources(self, what: str, kind: str, version: str, subscriptions: Iterable[str]) -> list[dict[str, Any]]:
         """The resources of a kind in these subscriptions, or in all."""
@@ -112,14 +112,14 @@ class Survey:
             yield item
 
 
-def all_vaults(session: Session) -> list[tuple[str, str]]:
+def all_key_vaults(session: Session) -> list[tuple[str, str]]:
     """Address and resource id of all vaults that the credential can see; a subscription that refuses is a warning.
 
     Raises:
         Failed: there is none.
     """
     survey = Survey(session)
-    found = survey.seen_vaults()
+    found = survey.seen_key_vaults()
     for warning in survey.warnings:
         warn(warning)
     if not found:

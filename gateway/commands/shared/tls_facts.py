@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.azure.key_vault.ids import SecretId
-from gateway.azure.key_vault.secrets import SecretVault, TlsSecret
+from gateway.azure.key_vault.secrets import KeyVaultSecrets, TlsSecret
 from gateway.errors import Failed
 from gateway.kinds.registry import TLS_SECRET
 from gateway.secret import Secret
@@ -58,6 +58,6 @@ def values_of(secret: TlsSecret, bundle: Bundle) -> dict[str, str]:
 def facts_at(session: Session, address: str) -> dict[str, str]:
     """The values for a new record, without the field that names the secret. Raises Failed, CallError."""
     place = SecretId.read(address, session.azure.cloud, TARGET)
-    secret, value = SecretVault(session.http, session.azure, place.vault_url).read(place.name)
+    secret, value = KeyVaultSecrets(session.http, session.azure, place.vault_url).read(place.name)
     values = values_of(secret, bundle_of(secret, value))
     return {label: text for label, text in values.items() if label != TARGET}

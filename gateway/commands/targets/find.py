@@ -70,9 +70,9 @@ class _Secrets:
 
     def all(self) -> list[Candidate]:
         vaults = self._asker.resources("Key Vaults", "providers/Microsoft.KeyVault/vaults", VAULTS_API_VERSION)
-        return self._asker.each("Key Vault", self._vault, vaults, _SECRETS_READER)
+        return self._asker.each("Key Vault", self._key_vault, vaults, _SECRETS_READER)
 
-    def _vault(self, vault: dict[str, Any]) -> list[Candidate]:
+    def _key_vault(self, vault: dict[str, Any]) -> list[Candidate]:
         url = str(vault["properties"]["vaultUri"]).rstrip("/")
         read_destinations(f"{url}/secrets/name", self._asker.cloud)  # no token for a host outside of the cloud
         every, context = KeyVaultSecretDestination(url, "", False), self._asker.context

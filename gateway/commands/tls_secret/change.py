@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from gateway.azure.key_vault.ids import SecretId
-from gateway.azure.key_vault.secrets import SecretVault, TlsSecret
+from gateway.azure.key_vault.secrets import KeyVaultSecrets, TlsSecret
 from gateway.commands.shared.tls_facts import TARGET, bundle_of
 from gateway.commands.tls_secret.records import follow, named_in, of_secret, record_for, refuse_others, tls_record
 from gateway.errors import CallError, Failed, Incomplete, Refused, Unclear
@@ -48,7 +48,7 @@ def update(
         Unknown: whether it was changed cannot be told.
         CallError
     """
-    vault = SecretVault(session.http, session.azure, place.vault_url)
+    vault = KeyVaultSecrets(session.http, session.azure, place.vault_url)
     there = _plain_version(vault, place)
     starts = there.activates if activates is None else activates
     ends = there.expires if expires is None else expires
@@ -68,7 +68,7 @@ def update(
     return shown
 
 
-def _changed(vault: SecretVault, place: SecretId, wished: dict[str, Any]) -> dict[str, Any]:
+def _changed(vault: KeyVaultSecrets, place: SecretId, wished: dict[str, Any]) -> dict[str, Any]:
     """The attributes after the change; looked up where its answer was lost."""
 
     def look() -> dict[str, Any] | None:
@@ -87,7 +87,7 @@ def _seconds(moment: Moment) -> int | None:
     return int(moment.timestamp()) if isinstance(moment, datetime) else None
 
 
-def _plain_version(vault: SecretVault, place: SecretId) -> TlsSecret:
+def _plain_version(vault: KeyVaultSecrets, place: SecretId) -> TlsSecret:
     """The version that is named, or the newest, of a TLS secret that belongs to no certificate. Raises Failed."""
     versions = vault.versions(place.name)
     named = [each for each in versions if place.version in ("", each.place.version)]
@@ -111,7 +111,7 @@ def read_current(session: Session, place: SecretId) -> tuple[TlsSecret, Secret]:
         CallError
     """
     try:
-        return SecretVault(session.http, session.azure, place.vault_url).read(place.name, place.version)
+        return KeyVaultSecrets(session.http, session.azure, place.vault_url).read(place.name, place.version)
     except Refused as error:
         if error.status != 404:
             raise

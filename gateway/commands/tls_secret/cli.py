@@ -44,7 +44,7 @@ def list_secrets(
     from gateway.commands.discover.show import STDOUT, Options, show
 
     def find(look: Any) -> Any:
-        return look.tls_secrets(look.vaults(vaults), versions=previous_versions)
+        return look.tls_secrets(look.key_vaults(vaults), versions=previous_versions)
 
     options |= {"json_file": STDOUT if as_json else None, "create_option": "--add-certificates"}
     show(find, Options(create=add_certificates, previous_versions=previous_versions, **options))
@@ -79,7 +79,7 @@ def create(
         raise Failed("both --record and --folder", "give one of them")
     activates, expires = (read_moment(options.pop(each), f"--{each}") for each in ("activates", "expires"))
     enabled, again = not options.pop("disabled"), options.pop("new_version")
-    url, now = _vault(vault, options["cloud"]), _now()
+    url, now = _key_vault(vault, options["cloud"]), _now()
     content = inputs.read(pfx)
     bundle = read_file(content, lambda: ask_password(from_stdin=password_stdin), asked=password_stdin)
     wanted = NewTlsSecret(name, activates, expires, enabled, again, record, folder)  # type: ignore[arg-type]
@@ -208,10 +208,10 @@ def _open(options: dict[str, Any]) -> Any:
     return open_session(options["credential_uid"], options["configuration_uid"], options["cloud"])
 
 
-def _vault(text: str, cloud: str) -> str:
-    from gateway.commands.shared.names import read_vault
+def _key_vault(text: str, cloud: str) -> str:
+    from gateway.commands.shared.names import read_key_vault
 
-    return read_vault(text, cloud)
+    return read_key_vault(text, cloud)
 
 
 def _secret(text: str, cloud: str) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway.azure.key_vault.ids import SecretId, check_name
-from gateway.azure.key_vault.secrets import HINTS, SecretVault, TlsSecret
+from gateway.azure.key_vault.secrets import HINTS, KeyVaultSecrets, TlsSecret
 from gateway.commands.shared.inputs import password_on_stdin
 from gateway.commands.shared.new_records import TLS, Item, new_record
 from gateway.commands.shared.output import note
@@ -128,7 +128,7 @@ def _of_dates(wanted: NewTlsSecret, ends: datetime, now: datetime) -> list[tuple
     return []
 
 
-def check_free(vault: SecretVault, wanted: NewTlsSecret) -> list[TlsSecret]:
+def check_free(vault: KeyVaultSecrets, wanted: NewTlsSecret) -> list[TlsSecret]:
     """The versions of what has this name now, and may get a new one; none where nothing has.
 
     Raises:
@@ -166,7 +166,7 @@ def create(session: Session, url: str, bundle: Bundle, wanted: NewTlsSecret) -> 
         CallError
     """
     draft, value = check(bundle, wanted, session.http.now())
-    vault = SecretVault(session.http, session.azure, url)
+    vault = KeyVaultSecrets(session.http, session.azure, url)
     before = check_free(vault, wanted)
     place = SecretId(url, wanted.name)
     if wanted.record:

@@ -26,7 +26,7 @@ def certificate() -> None:
 
 
 for command in (
-    versions.list_, vaults.list_vaults, requests.request, requests.status, requests.cancel, requests.merge,
+    versions.list_, vaults.list_key_vaults, requests.request, requests.status, requests.cancel, requests.merge,
     requests.renew, versions.obtain, vaults.policy, vaults.issuers, vaults.contacts, versions.delete,
 ):  # fmt: skip
     certificate.add_command(command)

@@ -13,12 +13,12 @@ from gateway.commands.shared.session import open_session, session_options
 @click.command("vaults")
 @as_json
 @session_options
-def list_vaults(as_json: bool, **session: str) -> None:
+def list_key_vaults(as_json: bool, **session: str) -> None:
     """List the key vaults that the credential can see, in all subscriptions."""
     from gateway.commands.shared.output import show_table
-    from gateway.commands.shared.survey import all_vaults
+    from gateway.commands.shared.survey import all_key_vaults
 
-    found = all_vaults(open_session(**session))
+    found = all_key_vaults(open_session(**session))
     rows = [{"vault": name.rpartition("/")[2], "address": url, "id": name} for url, name in sorted(found)]
     columns = {"vault": "VAULT", "address": "ADDRESS", "id": "RESOURCE ID"}
     show_table(rows, columns, as_json=as_json, none="no vaults")
@@ -52,10 +52,10 @@ def policy(certificate_id: str, as_json: bool, **given: Any) -> None:
 def issuers(vault: str, as_json: bool, **session: str) -> None:
     """List the issuers that are set up in a vault. Self and Unknown need no setting up."""
     from gateway.commands.certificate.policies import issuers as there
-    from gateway.commands.shared.names import read_vault
+    from gateway.commands.shared.names import read_key_vault
     from gateway.commands.shared.output import show_table
 
-    url = read_vault(vault, session["cloud"])
+    url = read_key_vault(vault, session["cloud"])
     columns = {"name": "NAME", "provider": "PROVIDER", "account": "ACCOUNT", "enabled": "ENABLED"}
     none = "no issuers are set up; Self and Unknown need no setting up"
     show_table(there(open_session(**session), url), columns, as_json=as_json, none=none)
@@ -71,10 +71,10 @@ def contacts(vault: str, added: tuple[str, ...], removed: tuple[str, ...], as_js
     """List whom Key Vault writes to before a certificate of the vault expires, after adding and removing."""
     from gateway.commands.certificate.policies import contacts as there
     from gateway.commands.certificate.policies import with_contacts
-    from gateway.commands.shared.names import read_vault
+    from gateway.commands.shared.names import read_key_vault
     from gateway.commands.shared.output import show_table
 
-    url = read_vault(vault, session["cloud"])
+    url = read_key_vault(vault, session["cloud"])
     with_contacts([], added)
     rows = there(open_session(**session), url, added, removed)
     columns = {"email": "EMAIL", "name": "NAME", "phone": "PHONE"}
