@@ -52,7 +52,7 @@ class Unknown(RotationError):
 
 
 class CallError(Exception):
-    """One call to a service failed. ``place`` names the service and the call, never a value."""
+    """One call to a service failed. ``where`` names the service and the call, never a value."""
 
     service = ""
     """who was asked, where a caller has to know; so far `KEEPER`"""
@@ -60,9 +60,9 @@ class CallError(Exception):
     """whether what was asked for changes something there, and may have happened"""
     default_hint = "run it again later; where it stays so, check the network between this host and the service"
 
-    def __init__(self, place: str, what: str, hint: str = "") -> None:
-        super().__init__(f"{place}: {what}")
-        self.place = place
+    def __init__(self, where: str, what: str, hint: str = "") -> None:
+        super().__init__(f"{where}: {what}")
+        self.where = where
         self.hint = hint or self.default_hint
 
     def worth_another_try(self) -> bool:
@@ -79,8 +79,8 @@ class NotSent(CallError):
 class Unclear(CallError):
     """The request left, and no usable answer came: it may have taken effect."""
 
-    def __init__(self, place: str, what: str, hint: str = "", *, may_have_changed: bool = False) -> None:
-        super().__init__(place, what, hint)
+    def __init__(self, where: str, what: str, hint: str = "", *, may_have_changed: bool = False) -> None:
+        super().__init__(where, what, hint)
         self.may_have_changed = may_have_changed
 
 
@@ -94,7 +94,7 @@ class Refused(CallError):
 
     def __init__(
         self,
-        place: str,
+        where: str,
         status: int,
         code: str = "",
         message: str = "",
@@ -104,7 +104,7 @@ class Refused(CallError):
         hint: str = "",
     ) -> None:
         said = " ".join(part for part in (code, message) if part)
-        super().__init__(place, f"{self.kind_of_status} {status} {said}".rstrip(), hint or _hint(status, throttled))
+        super().__init__(where, f"{self.kind_of_status} {status} {said}".rstrip(), hint or _hint(status, throttled))
         self.status = status
         self.code = code
         self.throttled = throttled

@@ -93,24 +93,24 @@ class MongoServer:
     ) -> dict[str, Any]:
         from pymongo import errors
 
-        place = f"mongodb {name}"
+        where = f"mongodb {name}"
         try:
             client = self._client(username=login, password=password.reveal(), authSource=source)
         except (errors.ConfigurationError, ValueError, UserWarning, OSError) as error:
             # The address was good before, so it is not what is wrong now; and nothing was sent.
-            raise NotSent(place, _why(error), "check mongodb_uri and this host") from None
+            raise NotSent(where, _why(error), "check mongodb_uri and this host") from None
         try:
             if name in _CHANGES:
-                _sign_in(client, place)
+                _sign_in(client, where)
             return dict(client[database].command(name, value, **more))
         except errors.OperationFailure as error:
-            raise RefusedCommand(place, error.code or 0, hint=_HINTS.get(error.code or 0, "")) from None
+            raise RefusedCommand(where, error.code or 0, hint=_HINTS.get(error.code or 0, "")) from None
         except errors.ServerSelectionTimeoutError:
-            raise NotSent(place, "no server answers", "check mongodb_uri, the network, DNS and TLS") from None
+            raise NotSent(where, "no server answers", "check mongodb_uri, the network, DNS and TLS") from None
         except errors.ConfigurationError as error:
-            raise NotSent(place, _why(error), "check mongodb_uri and the version of the server") from None
+            raise NotSent(where, _why(error), "check mongodb_uri and the version of the server") from None
         except errors.PyMongoError as error:
-            raise _unclear(place, error) from None
+            raise _unclear(where, error) from None
         finally:
             client.close()
 
@@ -130,7 +130,7 @@ class MongoServer:
             )
 
 
-def _sign_in(client: MongoClient[dict[str, Any]], place: str) -> None:
+def _sign_in(client: MongoClient[dict[str, Any]], where: str) -> None:
     """Before a change: what is in the way of that shows now, when nothing was sent. Raises NotSent, PyMongoError."""
     from pymongo import errors
 
@@ -139,7 +139,7 @@ def _sign_in(client: MongoClient[dict[str, Any]], place: str) -> None:
     except errors.ServerSelectionTimeoutError:
         raise
     except errors.ConnectionFailure as error:
-        raise NotSent(place, f"no connection ({type(error).__name__})", "check the network and the server") from None
+        raise NotSent(where, f"no connection ({type(error).__name__})", "check the network and the server") from None
 
 
 @contextmanager
@@ -203,5 +203,5 @@ def _why(error: Exception) -> str:
     return f"it cannot be used ({type(error).__name__})"
 
 
-def _unclear(place: str, error: Exception) -> CallError:
-    return Unclear(place, f"no usable answer ({type(error).__name__})")
+def _unclear(where: str, error: Exception) -> CallError:
+    return Unclear(where, f"no usable answer ({type(error).__name__})")

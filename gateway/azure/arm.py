@@ -42,13 +42,13 @@ class Arm:
 
     def pages(self, path: str, api_version: str) -> Iterator[dict[str, Any]]:
         """The entries of a list, page after page. Raises CallError."""
-        place, body = _place(path), self.get(path, api_version)
+        where, body = _where(path), self.get(path, api_version)
         while True:
             yield from body.get("value") or []
             if not (link := body.get("nextLink")):
                 return
             if not (path := self.path_of(str(link))):
-                raise Unclear(place, "a next page on another host")
+                raise Unclear(where, "a next page on another host")
             body = self.get(path, "")
 
     def path_of(self, link: str) -> str:
@@ -78,7 +78,7 @@ class Arm:
         if not path.startswith("/"):
             raise Unclear("Azure", "an answer with an id that is no path")
         url, token = self._root + path + version, self._token().reveal()
-        return self.http.send(_place(path), method, url, token=token, payload=payload, any_body=any_body)
+        return self.http.send(_where(path), method, url, token=token, payload=payload, any_body=any_body)
 
     def require(self, scope: str, actions: list[str], role: str) -> None:
         """Check that we may do ``actions`` on ``scope``, before anything is done.
@@ -96,7 +96,7 @@ class Arm:
             )
 
 
-def _place(path: str) -> str:
+def _where(path: str) -> str:
     kind = path.split("?")[0].rstrip("/").split("/")
     return f"Azure {kind[-2]} {kind[-1]}" if len(kind) > 2 else "Azure"
 

@@ -17,7 +17,7 @@ from gateway.host.http import Http, json_object, retry_after
 from gateway.model.clouds import Cloud
 from gateway.secret import Secret
 
-PLACE = "Entra sign-in"
+WHERE = "Entra sign-in"
 
 WRONG_SECRET = 7000215
 # The application has no service principal in the tenant, is for personal accounts only, or is disabled.
@@ -91,7 +91,7 @@ class Entra:
             )
         answer = self._application.acquire_token_for_client([scope])
         if "access_token" not in answer:
-            raise Unclear(PLACE, "an answer without a token")
+            raise Unclear(WHERE, "an answer without a token")
         return Secret(answer["access_token"])
 
     def _by_identity(self, scope: str) -> Secret:
@@ -128,9 +128,9 @@ class Entra:
         }
         url = f"{self._cloud.login}/{self._tenant_id}/oauth2/v2.0/token"
         try:
-            answer = json_object(checked(self._http.raw(PLACE, "POST", url, data=form)))
+            answer = json_object(checked(self._http.raw(WHERE, "POST", url, data=form)))
             if not answer or "access_token" not in answer:
-                raise Unclear(PLACE, "an answer without a token")
+                raise Unclear(WHERE, "an answer without a token")
         except Refused as error:
             if aadsts(error) not in ACCEPTED_BUT_BLOCKED:
                 raise
@@ -143,10 +143,10 @@ class _MsalHttp:
         self._http = http
 
     def get(self, url: str, **arguments: Any) -> requests.Response:
-        return checked(self._http.raw(PLACE, "GET", url, **arguments))
+        return checked(self._http.raw(WHERE, "GET", url, **arguments))
 
     def post(self, url: str, **arguments: Any) -> requests.Response:
-        return checked(self._http.raw(PLACE, "POST", url, **arguments))
+        return checked(self._http.raw(WHERE, "POST", url, **arguments))
 
     def close(self) -> None:
         """The session belongs to the run."""
@@ -160,14 +160,14 @@ def checked(response: requests.Response) -> requests.Response:
     """
     status, body = response.status_code, json_object(response)
     if status >= 500 or body is None:
-        raise Unclear(PLACE, f"HTTP {status}" if status >= 500 else "an answer that is not JSON")
+        raise Unclear(WHERE, f"HTTP {status}" if status >= 500 else "an answer that is not JSON")
     if status == 200:
         return response
     codes = body.get("error_codes")
     number = codes[0] if isinstance(codes, list) and codes and isinstance(codes[0], int) else 0
     code = f"AADSTS{number}" if number else ""
     wait = retry_after(response)
-    raise Refused(PLACE, status, code, throttled=status == 429, retry_after=wait, hint=_HINTS.get(number, ""))
+    raise Refused(WHERE, status, code, throttled=status == 429, retry_after=wait, hint=_HINTS.get(number, ""))
 
 
 def aadsts(error: CallError) -> int:

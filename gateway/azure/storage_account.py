@@ -109,16 +109,16 @@ class StorageAccount:
         client = BlobServiceClient(
             self._blob(), credential=key.reveal(), transport=transport, retry_total=0, permit_redirects=False
         )
-        place = f"storage account {self.name}"
+        where = f"storage account {self.name}"
         try:
             client.get_account_information()
         except exceptions.HttpResponseError as error:
             status, code = error.status_code or 0, str(getattr(error, "error_code", "") or "")
-            raise (Unclear(place, f"HTTP {status}") if status >= 500 else Refused(place, status, code)) from None
+            raise (Unclear(where, f"HTTP {status}") if status >= 500 else Refused(where, status, code)) from None
         except exceptions.ServiceRequestError:
-            raise NotSent(place, "no connection") from None
+            raise NotSent(where, "no connection") from None
         except exceptions.AzureError:
-            raise Unclear(place, "no usable answer") from None
+            raise Unclear(where, "no usable answer") from None
 
     def _blob(self) -> str:
         endpoints = self._properties.get("primaryEndpoints") or {}

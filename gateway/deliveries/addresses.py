@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from gateway.deliveries.api_connection import ApiConnection
-from gateway.deliveries.base import Destination, same_place, without_login
+from gateway.deliveries.base import Destination, comparable_address, without_login
 from gateway.deliveries.devops import DevOpsConnection
 from gateway.deliveries.keeper_field import KeeperField
 from gateway.deliveries.key_vault import KeyVaultSecretDestination
@@ -38,10 +38,10 @@ def read_destinations(text: str, cloud: Cloud) -> list[Destination]:
         except Failed as problem:
             problems.append(problem)
         else:
-            place = same_place(destination.address)
+            key = comparable_address(destination.address)
             # Named twice: the stricter wish counts, whatever the order.
-            if place not in found or not destination.optional:
-                found[place] = destination
+            if key not in found or not destination.optional:
+                found[key] = destination
     if problems:
         raise Failed("; ".join(map(str, problems)), "; ".join(dict.fromkeys(problem.hint for problem in problems)))
     return list(found.values())

@@ -160,7 +160,7 @@ def without_login(line: str) -> str:
     return re.sub(r"//[^/\s]*@", "//", line)
 
 
-def same_place(address: str) -> str:
+def comparable_address(address: str) -> str:
     """What two spellings of one address have in common: Azure's paths and hosts know no case."""
     path, mark, query = address.partition("?")
     return address if address.startswith("keeper:") else path.lower() + mark + query

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from gateway.deliveries.base import Delivery, DeliveryContext, Destination, same_place
+from gateway.deliveries.base import Delivery, DeliveryContext, Destination, comparable_address
 from gateway.errors import PERMISSION_HINT, CallError, Failed, RotationError, Unclear
 from gateway.host.background import Background
 
@@ -29,9 +29,9 @@ class Deliveries:
         self._destinations = destinations
         self._context = context
         self._deadline = context.deadline
-        noted = {same_place(address): generation for address, generation in holds.items()}
-        places = {destination.address: same_place(destination.address) for destination in destinations}
-        self.holds = {address: noted[place] for address, place in places.items() if place in noted}
+        noted = {comparable_address(address): generation for address, generation in holds.items()}
+        keys = {destination.address: comparable_address(destination.address) for destination in destinations}
+        self.holds = {address: noted[key] for address, key in keys.items() if key in noted}
         self.warnings: list[str] = []
 
     def open(self, generation: str, *, required: bool = False) -> list[Destination]:

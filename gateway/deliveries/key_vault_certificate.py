@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from gateway.azure.key_vault.certificates import HINTS, KeyVaultCertificates, check_free
 from gateway.azure.key_vault.ids import CertificateId
-from gateway.deliveries.base import Delivery, DeliveryContext, Destination, Receipt, same_place
+from gateway.deliveries.base import Delivery, DeliveryContext, Destination, Receipt, comparable_address
 from gateway.deliveries.tags import KEY, RECORD
 from gateway.errors import Failed, Unclear
 from gateway.model.clouds import Cloud
@@ -34,9 +34,9 @@ class KeyVaultCertificateDestination(Destination):
     example = CertificateId.example()
     reads_back = True
 
-    def __init__(self, place: CertificateId, optional: bool) -> None:
-        super().__init__(str(place), optional)
-        self._place = place
+    def __init__(self, certificate_id: CertificateId, optional: bool) -> None:
+        super().__init__(str(certificate_id), optional)
+        self._certificate_id = certificate_id
 
     @classmethod
     def recognise(cls, text: str, cloud: Cloud, optional: bool) -> Destination | None:
@@ -46,8 +46,8 @@ class KeyVaultCertificateDestination(Destination):
             "/certificates" not in parts.path or "vault." not in parts.netloc
         ):
             return None
-        place = CertificateId.read(text, cloud, "deliver_to")
-        return cls(CertificateId(place.vault_url, place.name), optional)
+        certificate_id = CertificateId.read(text, cloud, "deliver_to")
+        return cls(CertificateId(certificate_id.vault_url, certificate_id.name), optional)
 
     def check(self, context: DeliveryContext) -> list[str]:
         """It is a certificate that comes, the vault can be read, and the name is free or a certificate's."""
@@ -55,11 +55,11 @@ class KeyVaultCertificateDestination(Destination):
         if not source:
             what = f"{self.address}: only a certificate can be delivered there"
             raise Failed(what, "deliver a secret to https://<vault>.vault.azure.net/secrets/<name>")
-        if same_place(source) == same_place(self.address):
+        if comparable_address(source) == comparable_address(self.address):
             raise Failed(f"{self.address}: this is the certificate that is renewed", "remove this line")
         vault = self._certificates(context)
-        if not vault.versions(self._place.name):
-            check_free(vault, self._place.name)
+        if not vault.versions(self._certificate_id.name):
+            check_free(vault, self._certificate_id.name)
         return []
 
     def deliver(self, context: DeliveryContext, delivery: Delivery) -> Receipt:
@@ -72,31 +72,31 @@ class KeyVaultCertificateDestination(Destination):
             self._load(vault, bundle, {RECORD: context.record_uid, KEY: delivery.key_id})
             if not self._holds(vault, bundle):
                 raise Unclear(self.address, "the vault shows another certificate than was imported")
-        return Receipt(f"{self._place.vault_url}/secrets/{self._place.name}")
+        return Receipt(f"{self._certificate_id.vault_url}/secrets/{self._certificate_id.name}")
 
     def _load(self, vault: KeyVaultCertificates, bundle: Bundle, tags: dict[str, str]) -> None:
         from gateway.model.x509 import to_pfx
 
-        pfx = to_pfx(bundle, self._place.name, "")
+        pfx = to_pfx(bundle, self._certificate_id.name, "")
         try:
-            vault.load(self._place.name, pfx, POLICY, tags)
+            vault.load(self._certificate_id.name, pfx, POLICY, tags)
         except Unclear:
             # It may have been taken: a second version would do no harm, but look first.
             if not self._holds(vault, bundle):
-                vault.load(self._place.name, pfx, POLICY, tags)
+                vault.load(self._certificate_id.name, pfx, POLICY, tags)
 
     def _holds(self, vault: KeyVaultCertificates, bundle: Bundle) -> bool:
         from gateway.model.x509 import thumbprint
 
-        versions = vault.versions(self._place.name)
+        versions = vault.versions(self._certificate_id.name)
         return bool(versions) and versions[-1].enabled and versions[-1].thumbprint == thumbprint(bundle.leaf)
 
     def after_retirement(self, context: DeliveryContext, delivery: Delivery, removed: list[str]) -> None:
         """Switch off the versions that came from those that were retired; never the newest, which may be in use."""
         vault = self._certificates(context)
-        for each in vault.versions(self._place.name)[:-1]:
+        for each in vault.versions(self._certificate_id.name)[:-1]:
             if each.enabled and each.tags.get(KEY) in removed:
                 vault.enable(each.name, each.version, False)
 
     def _certificates(self, context: DeliveryContext) -> KeyVaultCertificates:
-        return KeyVaultCertificates(context.http, context.azure, self._place.vault_url)
+        return KeyVaultCertificates(context.http, context.azure, self._certificate_id.vault_url)

@@ -77,7 +77,7 @@ class Confirmation:
             if self._host.http.latest > self._mint.marked_until:
                 what = f"the save took so long that another run may have removed {minted.key_id}; and then: {error}"
                 raise Unknown(what, "run it again soon: it finds out, and makes a new one if need be") from None
-            raise Unclear(error.place, str(error).removeprefix(f"{error.place}: "), error.hint) from None
+            raise Unclear(error.where, str(error).removeprefix(f"{error.where}: "), error.hint) from None
         if self._lists(minted.key_id) and monotonic() - self._saved_at < _FRESH:
             return Confirmed.OURS
         return self._look_again(minted)

@@ -15,7 +15,7 @@ from gateway.errors import CallError, Failed
 from gateway.host.background import Background
 from gateway.host.http import Http
 from gateway.host.lock import RecordLock
-from gateway.keeper.admin import Places, attached_credentials, choose_admin
+from gateway.keeper.admin import AdminSearch, attached_credentials, choose_admin
 from gateway.keeper.checks import check_alone, check_editable, check_labels, read_record
 from gateway.keeper.parameters import Params
 from gateway.model import decisions
@@ -38,9 +38,9 @@ class Preparation:
         self._host = host
         self._params = params
         self._lock = RecordLock(host.settings.lock_dir, params.record_uid)
-        self._places = Places(params, None, host.vault)
+        self._search = AdminSearch(params, None, host.vault)
         self._early_cloud = self._cloud_on_stdin()
-        self._early_admin = make_kind.early_admin(self._places)
+        self._early_admin = make_kind.early_admin(self._search)
         self._early = self._begin_sign_in(self._early_admin) if self._early_admin else None
         self.record = read_record(host.vault, params.record_uid)
         facts = make_kind.facts
@@ -89,8 +89,8 @@ class Preparation:
         host, attached, uid = self._host, self._params.attached, self.record.uid
         delivery_form = kind.delivery_form()
         versions = bool(delivery_form.certificate) or any(each.holds_versions for each in destinations)
-        places = replace(self._places, record=self.record)
-        azure = kind.azure or azure_for(destinations, places, host.http, self.policy.cloud)
+        search = replace(self._search, record=self.record)
+        azure = kind.azure or azure_for(destinations, search, host.http, self.policy.cloud)
         context = DeliveryContext(host.http, host.deadline, azure, host.vault, attached, uid, delivery_form, versions)
         deliveries = Deliveries(destinations, ledger.holds, context)
         inventory, held = decisions.sort(listing, known), deliveries.held()
@@ -128,7 +128,7 @@ class Preparation:
         if self._early and self._early_admin and self._early_cloud == self.policy.cloud:
             admin, begun = self._early_admin, self._early
         else:
-            admin = self._make_kind.choose_admin(replace(self._places, record=self.record))
+            admin = self._make_kind.choose_admin(replace(self._search, record=self.record))
             begun = Background(lambda: self._make_kind(self._host.http, self.policy.cloud, admin))
         try:
             return admin, begun.result()
@@ -146,7 +146,7 @@ class Preparation:
             )
 
 
-def azure_for(destinations: list[Destination], places: Places, http: Http, cloud: Cloud) -> Azure | None:
+def azure_for(destinations: list[Destination], search: AdminSearch, http: Http, cloud: Cloud) -> Azure | None:
     """The admin credential signed in to Azure, where a destination is there; None where all are in Keeper.
 
     Raises:
@@ -154,7 +154,7 @@ def azure_for(destinations: list[Destination], places: Places, http: Http, cloud
     """
     if all(each.keeper_record for each in destinations):
         return None
-    admin = choose_admin(places)
+    admin = choose_admin(search)
     try:
         return Azure(http, cloud, admin, begin_with=cloud.arm)
     except CallError as error:

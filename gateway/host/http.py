@@ -76,7 +76,7 @@ class Http:
         """Seconds that the next request may take."""
         return max(0.1, min(self._request_timeout, self._time_left.remaining()))
 
-    def raw(self, place: str, method: str, url: str, **arguments: Any) -> requests.Response:
+    def raw(self, where: str, method: str, url: str, **arguments: Any) -> requests.Response:
         """One request, once, whatever its status. Redirects are not followed: a token goes nowhere else.
 
         Raises:
@@ -85,18 +85,18 @@ class Http:
         try:
             response = self.session.request(method, url, timeout=self.timeout(), allow_redirects=False, **arguments)
         except requests.RequestException as error:
-            raise _no_answer(place, error) from None
+            raise _no_answer(where, error) from None
         except OSError:
             what = "the certificate authorities of this host cannot be read"
-            raise NotSent(place, what, "correct REQUESTS_CA_BUNDLE: it names no file") from None
+            raise NotSent(where, what, "correct REQUESTS_CA_BUNDLE: it names no file") from None
         except ValueError:
-            raise Unclear(place, "an answer that cannot be read") from None  # such as an address to go to that is none
+            raise Unclear(where, "an answer that cannot be read") from None  # such as an address to go to that is none
         self.latest = max(self.latest, _date(response) or self.latest)
         return response
 
     def send(
         self,
-        place: str,
+        where: str,
         method: str,
         url: str,
         *,
@@ -111,13 +111,13 @@ class Http:
         Raises:
             NotSent, Refused, Unclear
         """
-        response = self.raw(place, method, url, json=payload, headers={"Authorization": f"Bearer {token}"})
+        response = self.raw(where, method, url, json=payload, headers={"Authorization": f"Bearer {token}"})
         self.note_time(response)
         body = json_object(response)
         any_body = any_body or response.status_code == 204
         if 200 <= response.status_code < 300 and (any_body or body is not None):
             return Answer(response.status_code, body or {})
-        raise _failure(place, response, body)
+        raise _failure(where, response, body)
 
     def retrying(self, call: Callable[[], T], *, repeat_unclear: bool = True) -> T:
         """``call`` until it goes through. For a call that must not happen twice: ``repeat_unclear=False``.
@@ -182,17 +182,17 @@ def retry_after(response: Any) -> float | None:
     return max(0.0, (moment - (_date(response) or datetime.now(UTC))).total_seconds())
 
 
-def _no_answer(place: str, error: requests.RequestException) -> CallError:
+def _no_answer(where: str, error: requests.RequestException) -> CallError:
     if never_left(error):
-        return NotSent(place, "no connection")
+        return NotSent(where, "no connection")
     # Any other TLS error may come in the middle of an answer.
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return NotSent(
-            place, "TLS certificate not trusted", "where a proxy opens TLS, name its CA in REQUESTS_CA_BUNDLE"
+            where, "TLS certificate not trusted", "where a proxy opens TLS, name its CA in REQUESTS_CA_BUNDLE"
         )
     if isinstance(error, requests.Timeout):
-        return Unclear(place, "no answer in time")
-    return Unclear(place, "connection broken")
+        return Unclear(where, "no answer in time")
+    return Unclear(where, "connection broken")
 
 
 def never_left(error: requests.RequestException) -> bool:
@@ -206,13 +206,13 @@ def never_left(error: requests.RequestException) -> bool:
     return isinstance(reason, NewConnectionError) or str(reason).startswith("Tunnel connection failed")
 
 
-def _failure(place: str, response: requests.Response, body: dict[str, Any] | None) -> CallError:
+def _failure(where: str, response: requests.Response, body: dict[str, Any] | None) -> CallError:
     status = response.status_code
     if 300 <= status < 400:
-        return Refused(place, status, "redirect", hint="a proxy or portal answers in place of the service")
+        return Refused(where, status, "redirect", hint="a proxy or portal answers in place of the service")
     if status >= 500 or (response.ok and body is None):
-        return Unclear(place, f"HTTP {status}" if status >= 500 else "an answer that is not JSON")
+        return Unclear(where, f"HTTP {status}" if status >= 500 else "an answer that is not JSON")
     error = (body or {}).get("error")
     code, message = (str(error.get("code", "")), str(error.get("message", ""))) if isinstance(error, dict) else ("", "")
     throttled = status == 429 or code == "Directory_ConcurrencyViolation"
-    return Refused(place, status, code, message, throttled=throttled, retry_after=retry_after(response))
+    return Refused(where, status, code, message, throttled=throttled, retry_after=retry_after(response))

@@ -30,13 +30,13 @@ class RecordLock:
     """
 
     def __init__(self, directory: str, record_uid: str) -> None:
-        place = Path(directory) if directory else _state_directory()
+        folder = Path(directory) if directory else _state_directory()
         try:
-            _make_private(place)
-            self.lock_id = _lock_id(place / "lock-id")
+            _make_private(folder)
+            self.lock_id = _lock_id(folder / "lock-id")
             # Hashed: uids that differ only in case are one file name on some systems.
             name = hashlib.sha256(record_uid.encode()).hexdigest()[:32]
-            self._lock = filelock.FileLock(place / f"{name}.lock")
+            self._lock = filelock.FileLock(folder / f"{name}.lock")
             self._lock.acquire(timeout=0)
         except filelock.Timeout:
             raise LockHeld(
@@ -45,7 +45,7 @@ class RecordLock:
             ) from None
         except OSError as error:
             raise Failed(
-                f"lock directory {place}: {error.strerror or error}",
+                f"lock directory {folder}: {error.strerror or error}",
                 "name a directory that the user of the Gateway can write to in ROTATION_LOCK_DIR",
             ) from None
 
@@ -64,9 +64,9 @@ def _state_directory() -> Path:
     return Path(tempfile.gettempdir()) / f"keeper-rotation-{user}"
 
 
-def _make_private(place: Path) -> None:
-    place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if hasattr(os, "getuid") and (place.is_symlink() or place.stat().st_uid != os.getuid()):
+def _make_private(folder: Path) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if hasattr(os, "getuid") and (folder.is_symlink() or folder.stat().st_uid != os.getuid()):
         raise PermissionError(1, "belongs to another user")
 
 

@@ -14,7 +14,7 @@ from gateway.secret import Secret
 
 
 @dataclass(frozen=True)
-class Places:
+class AdminSearch:
     """Where admin credentials are looked for. ``record`` is None before the target's record has been read."""
 
     params: Params
@@ -30,9 +30,9 @@ class Places:
         return len([attached for attached in self.params.attached if self.is_target(attached)]) > 1
 
 
-def attached_record(places: Places) -> AdminCredential | None:
+def attached_record(search: AdminSearch) -> AdminCredential | None:
     """A record attached to the script: ``application_client_id``, ``client_secret``, ``tenant_id``."""
-    for attached in attached_credentials(places.params):
+    for attached in attached_credentials(search.params):
         return _by_labels(attached.get, f"attached record {attached.uid}", attached.uid)
     return None
 
@@ -43,33 +43,33 @@ def attached_credentials(params: Params) -> list[AttachedRecord]:
     return [record for record in others if record.get("application_client_id") or record.get("tenant_id")]
 
 
-def own_record(places: Places) -> AdminCredential | None:
+def own_record(search: AdminSearch) -> AdminCredential | None:
     """The target's own record, only where it is attached to its own script: an app that rotates itself."""
-    record = places.record
-    if record is None or not (record.uid in record.attached_to_scripts() or places.hands_target_over_twice()):
+    record = search.record
+    if record is None or not (record.uid in record.attached_to_scripts() or search.hands_target_over_twice()):
         return None
     return _by_labels(record.value, f"attached record {record.uid}, which is the target's own", record.uid)
 
 
-def attached_configuration(places: Places) -> AdminCredential | None:
+def attached_configuration(search: AdminSearch) -> AdminCredential | None:
     """The PAM configuration among the attached records."""
-    for attached in places.params.attached:
-        if attached.uid == places.params.configuration_uid and not places.is_target(attached):
+    for attached in search.params.attached:
+        if attached.uid == search.params.configuration_uid and not search.is_target(attached):
             return _configuration(attached.values, attached.uid)
-    for attached in places.params.attached:
-        if not places.is_target(attached) and _spelled(attached.values).get("clientid"):
+    for attached in search.params.attached:
+        if not search.is_target(attached) and _spelled(attached.values).get("clientid"):
             return _configuration(attached.values, attached.uid)
     return None
 
 
-def fetched_configuration(places: Places) -> AdminCredential | None:
+def fetched_configuration(search: AdminSearch) -> AdminCredential | None:
     """The PAM configuration, read from the vault by the uid that the Gateway passes."""
-    uid = places.params.configuration_uid
-    configuration = places.vault.read([uid]).get(uid) if uid else None
+    uid = search.params.configuration_uid
+    configuration = search.vault.read([uid]).get(uid) if uid else None
     return _configuration(configuration.labelled(), uid) if configuration else None
 
 
-SOURCES: tuple[Callable[[Places], AdminCredential | None], ...] = (
+SOURCES: tuple[Callable[[AdminSearch], AdminCredential | None], ...] = (
     attached_record,
     own_record,
     attached_configuration,
@@ -77,16 +77,16 @@ SOURCES: tuple[Callable[[Places], AdminCredential | None], ...] = (
 )
 
 
-def choose_admin(places: Places) -> AdminCredential:
+def choose_admin(search: AdminSearch) -> AdminCredential:
     """The first admin credential that is there.
 
     Raises:
         Failed: there is none, or the first one found lacks something.
     """
     for source in SOURCES:
-        if found := source(places):
+        if found := source(search):
             return found
-    uid = places.params.configuration_uid
+    uid = search.params.configuration_uid
     looked = f"PAM configuration {uid} holds no Azure credential or cannot be read" if uid else "no PAM configuration"
     raise Failed(
         f"admin credential: no attached record has one, and {looked}",
@@ -95,13 +95,13 @@ def choose_admin(places: Places) -> AdminCredential:
     )
 
 
-def early_admin(places: Places) -> AdminCredential | None:
+def early_admin(search: AdminSearch) -> AdminCredential | None:
     """The admin credential where stdin alone decides it, so that signing in need not wait for the vault."""
-    return attached_record(places) or (None if _own_may_be_attached(places) else attached_configuration(places))
+    return attached_record(search) or (None if _own_may_be_attached(search) else attached_configuration(search))
 
 
-def _own_may_be_attached(places: Places) -> bool:
-    mine = filter(places.is_target, places.params.attached)
+def _own_may_be_attached(search: AdminSearch) -> bool:
+    mine = filter(search.is_target, search.params.attached)
     return any(attached.get("application_client_id") for attached in mine)
 
 

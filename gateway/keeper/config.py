@@ -53,7 +53,7 @@ def _is_there(path: Path) -> bool:
         return True  # it is there, and reading it says why it cannot be used
 
 
-def _read(path: Path, place: str) -> str:
+def _read(path: Path, where: str) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -63,10 +63,10 @@ def _read(path: Path, place: str) -> str:
             if isinstance(error, FileNotFoundError)
             else "give the user of the Gateway the right to it"
         )
-        raise Failed(f"Keeper configuration {place}: cannot read {path}: {reason}", hint) from None
+        raise Failed(f"Keeper configuration {where}: cannot read {path}: {reason}", hint) from None
 
 
-def _checked(place: str, content: str) -> str:
+def _checked(where: str, content: str) -> str:
     """``content`` (JSON, or JSON in base64) as JSON, if it is a configuration that is bound to a device."""
     try:
         text = content if content.lstrip().startswith("{") else base64.b64decode(content, validate=True).decode()
@@ -74,10 +74,10 @@ def _checked(place: str, content: str) -> str:
     except ValueError:
         config = None
     if not isinstance(config, dict):
-        raise Failed(f"Keeper configuration {place}: neither JSON nor JSON in base64", "copy it again, whole")
+        raise Failed(f"Keeper configuration {where}: neither JSON nor JSON in base64", "copy it again, whole")
     if missing := [key for key in _NEEDED if not config.get(key)]:
         raise Failed(
-            f"Keeper configuration {place}: without {', '.join(missing)}",
+            f"Keeper configuration {where}: without {', '.join(missing)}",
             "this device was never bound: start the Gateway once, or make a new device for the application",
         )
     return text

@@ -36,9 +36,9 @@ class HalfAttached(Unclear):
     """The file ``attachment_uid`` may be listed on the record, and may be without content."""
 
     def __init__(self, error: CallError, attachment_uid: str) -> None:
-        what = str(error).removeprefix(f"{error.place}: ")
+        what = str(error).removeprefix(f"{error.where}: ")
         hint = "look at the record's files: one that cannot be opened has no content, and can be deleted"
-        super().__init__(error.place, f"{what} (file {attachment_uid})", hint, may_have_changed=True)
+        super().__init__(error.where, f"{what} (file {attachment_uid})", hint, may_have_changed=True)
         self.attachment_uid = attachment_uid
 
 
@@ -185,22 +185,22 @@ def _references(sdk_record: Any) -> list[dict[str, Any]]:
     return found
 
 
-def _https(place: str, url: Any) -> str:
+def _https(where: str, url: Any) -> str:
     if not isinstance(url, str) or urlsplit(url).scheme != "https":
-        raise Unclear(place, "an address for the file's content that is not https")
+        raise Unclear(where, "an address for the file's content that is not https")
     return url
 
 
-def _accepted(place: str, response: Response) -> None:
+def _accepted(where: str, response: Response) -> None:
     """Raises Refused or Unclear unless the storage host did what it was asked."""
     status = response.status_code
     if 200 <= status < 300:
         return
     if status >= 500:
-        raise Unclear(place, f"HTTP {status}")
+        raise Unclear(where, f"HTTP {status}")
     code = re.search(rb"<Code>(\w{1,60})</Code>", response.content[:2000])
     hint = "the file has no content, or its address has expired: attach it again, or read the record again"
     raise Refused(
-        place, status, code[1].decode() if code else "", throttled=status == 429, retry_after=retry_after(response),
+        where, status, code[1].decode() if code else "", throttled=status == 429, retry_after=retry_after(response),
         hint=hint,
     )  # fmt: skip

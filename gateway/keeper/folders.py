@@ -80,10 +80,10 @@ class Folders:
         if all(folder.folder_uid != folder_uid for folder in self._seen):
             self._folders()
         shared = _shared(self._seen, folder_uid)
-        place = CreateOptions(shared.folder_uid, None if folder_uid == shared.folder_uid else folder_uid)
+        options = CreateOptions(shared.folder_uid, None if folder_uid == shared.folder_uid else folder_uid)
         try:
             payload = self._keeper.sdk.prepare_create_payload(
-                self._keeper.sdk.config, place, content, shared.folder_key
+                self._keeper.sdk.config, options, content, shared.folder_key
             )
         except Exception as error:  # such as a key of the application's owner that is none
             raise Failed(f"the new record cannot be encrypted ({type(error).__name__})") from None

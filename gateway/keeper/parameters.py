@@ -88,17 +88,17 @@ def _text(line: bytes) -> str:
     return line.decode(encoding, errors="replace").strip()
 
 
-def _decoded(text: str, shape: type, place: str) -> Any:
+def _decoded(text: str, shape: type, where: str) -> Any:
     try:
         raw = base64.b64decode("".join(text.split()), validate=True)
     except ValueError:
-        raise Failed(f"{place}: not base64, or cut short", _HOW) from None
+        raise Failed(f"{where}: not base64, or cut short", _HOW) from None
     try:
         value = json.loads(raw)
     except (ValueError, RecursionError):
-        raise Failed(f"{place}: not JSON inside the base64, or cut short", _HOW) from None
+        raise Failed(f"{where}: not JSON inside the base64, or cut short", _HOW) from None
     if not isinstance(value, shape):
-        raise Failed(f"{place}: a JSON {'object' if shape is dict else 'array'} is expected", _HOW)
+        raise Failed(f"{where}: a JSON {'object' if shape is dict else 'array'} is expected", _HOW)
     return value
 
 

@@ -71,29 +71,29 @@ class Keeper:
                 "and bind its one-time token anew",
             )
 
-    def _sorted(self, place: str, call: Callable[[], T]) -> T:
+    def _sorted(self, where: str, call: Callable[[], T]) -> T:
         self._key_changes = 0
         try:
             return call()
         except CallError:
             raise
         except Exception as error:  # the SDK raises whatever its JSON and AES libraries do on a broken answer
-            raise Unclear(place, f"an answer that cannot be read ({type(error).__name__})") from None
+            raise Unclear(where, f"an answer that cannot be read ({type(error).__name__})") from None
 
     def _post(self, url: str, transmission_key: Any, message: Any, verify: bool, _proxy: str | None) -> KSMHttpResponse:
-        place = "Keeper " + url.rsplit("/", 1)[-1]
+        where = "Keeper " + url.rsplit("/", 1)[-1]
         headers = {
             "Content-Type": "application/octet-stream",
             "PublicKeyId": str(transmission_key.publicKeyId),
             "TransmissionKey": base64.b64encode(transmission_key.encryptedKey).decode(),
             "Authorization": "Signature " + base64.b64encode(message.signature).decode(),
         }
-        response = self.http.raw(place, "POST", url, headers=headers, data=message.encrypted_payload, verify=verify)
+        response = self.http.raw(where, "POST", url, headers=headers, data=message.encrypted_payload, verify=verify)
         if response.status_code != 200:
-            self._raise_unless_key_change(place, response)
+            self._raise_unless_key_change(where, response)
         return KSMHttpResponse(response.status_code, response.content, response)
 
-    def _raise_unless_key_change(self, place: str, response: Any) -> None:
+    def _raise_unless_key_change(self, where: str, response: Any) -> None:
         body = json_object(response) or {}
         code = str(body.get("result_code") or body.get("error") or "")
         if code == "key" and self._key_changes < 3:
@@ -101,10 +101,10 @@ class Keeper:
             return
         status = response.status_code
         if status >= 500:
-            raise Unclear(place, f"HTTP {status}")
+            raise Unclear(where, f"HTTP {status}")
         throttled = status == 429 or code == "throttled"
         wait = retry_after(response) or _number(body.get("retry_after"))
-        raise Refused(place, status, code, str(body.get("message", "")), throttled=throttled, retry_after=wait)
+        raise Refused(where, status, code, str(body.get("message", "")), throttled=throttled, retry_after=wait)
 
 
 def _number(value: Any) -> float | None:

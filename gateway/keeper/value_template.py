@@ -28,9 +28,9 @@ def rendered(record: VaultRecord, login: str, password: Secret) -> Secret:
     return Secret(re.sub(r"\{(login|password)\}", lambda found: _escaped(values[found.group(1)], found), template))
 
 
-def _escaped(value: str, place: re.Match[str]) -> str:
+def _escaped(value: str, match: re.Match[str]) -> str:
     """As the place needs it: in the login or the query of an address, in JSON, or elsewhere as it is."""
-    before, after = place.string[: place.start()], place.string[place.end() :]
+    before, after = match.string[: match.start()], match.string[match.end() :]
     if before.lstrip().startswith(("{", "[")):
         return json.dumps(value)[1:-1]
     is_login = re.search(r"://[^/?#;\s]*$", before) and re.match(r"[^/?#;\s]*@", after)

@@ -57,11 +57,11 @@ class Vault:
             NotSent, Refused: it is as before.
             Unclear: it may be deleted.
         """
-        place = "Keeper delete_secret"
+        where = "Keeper delete_secret"
         said = self.keeper.call("delete_secret", lambda: self.keeper.sdk.delete_secret([uid]))
         codes = [str(each.get("responseCode") or "") for each in said or [] if each.get("recordUid") == uid]
         if codes == ["ok"] or not self.read([uid]):
             return
         if not codes:
-            raise Unclear(place, f"an answer that does not name record {uid}")
-        raise Refused(place, 403, codes[0], hint="give the application the right to edit in the shared folder")
+            raise Unclear(where, f"an answer that does not name record {uid}")
+        raise Refused(where, 403, codes[0], hint="give the application the right to edit in the shared folder")

@@ -61,14 +61,14 @@ class KeyVaultCertificate(RenewedKind):
 
     def find(self, given: str, wanted: Wanted) -> tuple[Target, tuple[LiveCredential, ...]]:
         """The certificate by its identifier, and its versions that are switched on."""
-        place = CertificateId.read(given, self.azure.cloud, self.target)
-        if place.version:
+        certificate_id = CertificateId.read(given, self.azure.cloud, self.target)
+        if certificate_id.version:
             raise Failed(
                 f"{self.target} names one version, and a version cannot be renewed",
-                f"remove /{place.version} from the field: the certificate as a whole is renewed",
+                f"remove /{certificate_id.version} from the field: the certificate as a whole is renewed",
             )
-        self.wanted, self.id, self.name = wanted, str(place), place.name
-        self.vault = KeyVaultCertificates(self.http, self.azure, place.vault_url)
+        self.wanted, self.id, self.name = wanted, str(certificate_id), certificate_id.name
+        self.vault = KeyVaultCertificates(self.http, self.azure, certificate_id.vault_url)
         self.export = Export(wanted.record, self.name, lambda version: self.vault.bundle(self.name, version))
         versions = self.vault.versions(self.name)
         if not versions:

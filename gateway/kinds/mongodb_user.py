@@ -21,7 +21,7 @@ from gateway.engine.kind import Wanted
 from gateway.engine.make.choose import ChosenKind
 from gateway.errors import Failed
 from gateway.host.http import Http
-from gateway.keeper.admin import Places
+from gateway.keeper.admin import AdminSearch
 from gateway.keeper.record import VaultRecord
 from gateway.keeper.value_template import rendered
 from gateway.kinds.registry import MONGODB_USER
@@ -46,14 +46,14 @@ class MongoDBUser(ChosenKind):
         self.http, self.admin = http, admin
 
     @classmethod
-    def early_admin(cls, places: Places) -> AdminCredential | None:
+    def early_admin(cls, search: AdminSearch) -> AdminCredential | None:
         """An administrator of the server is no application of Azure."""
         return None
 
     @classmethod
-    def choose_admin(cls, places: Places) -> AdminCredential:
+    def choose_admin(cls, search: AdminSearch) -> AdminCredential:
         """The first attached record with a login and a password, other than the target's own."""
-        params = places.params
+        params = search.params
         for record in params.attached:
             if record.uid in (params.record_uid, params.configuration_uid) or record.get("application_client_id"):
                 continue

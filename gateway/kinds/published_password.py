@@ -29,7 +29,7 @@ from gateway.errors import PERMISSION_HINT, CallError, Failed, Incomplete, Refus
 from gateway.host.background import Background
 from gateway.host.lock import RecordLock
 from gateway.host.report import Report
-from gateway.keeper.admin import Places
+from gateway.keeper.admin import AdminSearch
 from gateway.keeper.checks import check_editable, check_labels, read_record
 from gateway.keeper.parameters import Params
 from gateway.keeper.save import Labels, Save
@@ -142,7 +142,7 @@ class Publication:
         host, params = self._host, self._params
         policy = read_policy(self.record.value)
         try:
-            azure = azure_for(destinations, Places(params, self.record, host.vault), host.http, policy.cloud)
+            azure = azure_for(destinations, AdminSearch(params, self.record, host.vault), host.http, policy.cloud)
         except (Failed, CallError) as error:
             azure, problem = None, Failed(str(error), error.hint)
             self._refused |= {each: problem for each in destinations if not each.keeper_record}

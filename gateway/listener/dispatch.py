@@ -56,8 +56,8 @@ class Memory:
     def of(self, event: Event) -> SeenVersion:
         """What is known of the event's version."""
         with self._lock:
-            seen = self._seen.setdefault((event.place, event.version), SeenVersion())
-            self._seen.move_to_end((event.place, event.version))
+            seen = self._seen.setdefault((event.object, event.version), SeenVersion())
+            self._seen.move_to_end((event.object, event.version))
             if len(self._seen) > _MOST_REMEMBERED:
                 self._seen.popitem(last=False)
         return seen
@@ -116,9 +116,9 @@ class Dispatcher:
         self._health.well(KEEPER)
         if not records:
             return self._nobody(job, is_ours)
-        if len(records) > 1 and self._memory.is_news(f"several {event.place}"):
+        if len(records) > 1 and self._memory.is_news(f"several {event.object}"):
             uids = ", ".join(record.uid for record in records)
-            log.warning("%s is named by several records (%s): the first one is rotated", event.place, uids)
+            log.warning("%s is named by several records (%s): the first one is rotated", event.object, uids)
         self._alone(job, records[0])
 
     def _alone(self, job: Job, record: VaultRecord) -> None:
@@ -150,7 +150,7 @@ class Dispatcher:
         # A rotation that did not reach this vault is not made twice: the next try finishes its deliveries.
         seen.since = record.value("last_rotated") if seen.since is None else seen.since
         line = self._rotator.line(record, seen.since)
-        log.info("record %s: rotating, because of %s of %s", record.uid, event.type, event.place)
+        log.info("record %s: rotating, because of %s of %s", record.uid, event.type, event.object)
         ran = self._run(script, record, line)
         if self._is_gone(event, record):
             made = "rotated" if ran.code == 0 else "incomplete"
@@ -199,7 +199,7 @@ class Dispatcher:
 
         seen = self._memory.of(job.event)
         log.error("record %s: given up after %d tries: %s; hint: %s", record.uid, seen.tries, error, error.hint)
-        what = f"{job.event.type} of {job.event.place}: given up after {seen.tries} tries: {error}"
+        what = f"{job.event.type} of {job.event.object}: given up after {seen.tries} tries: {error}"
         seen.tries, seen.since, seen.made, seen.given_up = 0, None, False, monotonic()
         report = Report(record=record.uid, result="failed")
         notify(record.value, report, Failed(what, error.hint), datetime.now(UTC))
@@ -214,13 +214,13 @@ class Dispatcher:
 
     def _nobody(self, job: Job, is_ours: bool) -> None:
         event = job.event
-        if self._memory.is_news(f"nobody {event.place}"):
+        if self._memory.is_news(f"nobody {event.object}"):
             where = "its key vault is in the deliver_to of others" if is_ours else "nor for any secret of its key vault"
-            log.warning("no record answers for %s (%s), %s", event.place, event.type, where)
+            log.warning("no record answers for %s (%s), %s", event.object, event.type, where)
         self._finish(job, "unknown_secret" if is_ours else "foreign_vault")
 
     def _finish(self, job: Job, outcome: str) -> None:
         self._health.metrics.events.labels(job.event.type, outcome).inc()
         if outcome not in ("unknown_secret", "foreign_vault"):
-            log.info("%s of %s: %s", job.event.type, job.event.place, outcome)
+            log.info("%s of %s: %s", job.event.type, job.event.object, outcome)
         job.finish()

@@ -43,7 +43,7 @@ class Event:
     expires: int | None
 
     @property
-    def place(self) -> str:
+    def object(self) -> str:
         """The object without its version, for people."""
         return f"{self.host or self.vault}/{self.kind}/{self.name}"
 

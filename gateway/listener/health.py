@@ -69,25 +69,25 @@ class Health:
         self._stopping = False
         self._lock = threading.Lock()
 
-    def trouble(self, place: str, what: str) -> None:
-        """We wait for ``place``; logged where it is new."""
+    def trouble(self, service: str, what: str) -> None:
+        """We wait for ``service``; logged where it is new."""
         with self._lock:
-            is_new = place not in self._wrong
-            self._wrong[place] = masked(what)
+            is_new = service not in self._wrong
+            self._wrong[service] = masked(what)
         if is_new:
-            log.warning("waiting for the %s: %s", place, what)
+            log.warning("waiting for the %s: %s", service, what)
 
-    def well(self, place: str) -> None:
-        """``place`` answered."""
+    def well(self, service: str) -> None:
+        """``service`` answered."""
         with self._lock:
-            was_wrong = self._wrong.pop(place, None)
+            was_wrong = self._wrong.pop(service, None)
         if was_wrong:
-            log.info("the %s answers again", place)
+            log.info("the %s answers again", service)
 
-    def is_wrong(self, place: str) -> bool:
+    def is_wrong(self, service: str) -> bool:
         """Whether we wait for it."""
         with self._lock:
-            return place in self._wrong
+            return service in self._wrong
 
     def owns(self, partitions: Iterable[int]) -> None:
         """These partitions are ours now."""
@@ -118,7 +118,7 @@ class Health:
                 "region": self._region,
                 "partitions": self._partitions or [],
                 **self._last,
-                "wrong": [f"{place}: {what}" for place, what in self._wrong.items()],
+                "wrong": [f"{service}: {what}" for service, what in self._wrong.items()],
             }
         return (200 if status == "ok" else 503), content
 
@@ -156,18 +156,18 @@ class _Handler(BaseHTTPRequestHandler):
         """Probes come every few seconds: nothing is logged."""
 
 
-def serve(health: Health, place: tuple[str, int]) -> ThreadingHTTPServer:
-    """Answer at ``place`` (host, port) until the process ends.
+def serve(health: Health, address: tuple[str, int]) -> ThreadingHTTPServer:
+    """Answer at ``address`` (host, port) until the process ends.
 
     Raises:
         Failed: the address cannot be used.
     """
     handler = type("Handler", (_Handler,), {"health": health})
     try:
-        server = ThreadingHTTPServer(place, handler)
+        server = ThreadingHTTPServer(address, handler)
     except OSError as error:
         hint = "name another one in health_address; another listener on this host may have it"
-        raise Failed(f"health address {place[0]}:{place[1]}: {error.strerror or error}", hint) from None
+        raise Failed(f"health address {address[0]}:{address[1]}: {error.strerror or error}", hint) from None
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server

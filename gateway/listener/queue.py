@@ -92,7 +92,7 @@ class Work:
             try:
                 self._handle(job)
             except Exception as error:  # a worker that dies silently would stop a share of the work for good
-                log.error("event of %s: unforeseen %s; trying again", job.event.place, type(error).__name__)
+                log.error("event of %s: unforeseen %s; trying again", job.event.object, type(error).__name__)
                 self.put(job, 60.0)
             with self._changed:
                 self._running.remove(job)

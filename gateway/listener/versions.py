@@ -14,7 +14,7 @@ from gateway.azure.entra import Entra
 from gateway.errors import Refused, Unclear
 from gateway.host.http import Http
 from gateway.host.settings import Settings
-from gateway.keeper.admin import Places, choose_admin
+from gateway.keeper.admin import AdminSearch, choose_admin
 from gateway.keeper.parameters import gateway_line, read_params
 from gateway.keeper.record import VaultRecord
 from gateway.listener.records import Records, cloud_of, new_http
@@ -84,6 +84,6 @@ class Versions:
         reading, admin = self._admins.get(record.uid, (-1, None))
         if admin is None or reading != self._records.readings:
             line = gateway_line(self._records.read([]), record.uid, [], self._configuration)
-            admin = choose_admin(Places(read_params(io.BytesIO(line)), record, self._records))
+            admin = choose_admin(AdminSearch(read_params(io.BytesIO(line)), record, self._records))
             self._admins[record.uid] = (self._records.readings, admin)
         return admin

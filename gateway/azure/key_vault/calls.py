@@ -36,11 +36,11 @@ class _Unreadable(Unclear):
         return False
 
 
-def key_vault_url(text: str, cloud: Cloud, place: str = "--vault") -> str:
+def key_vault_url(text: str, cloud: Cloud, where: str = "--vault") -> str:
     """The address of a vault, given by its name or its address; no token goes to a host outside of the cloud.
 
     Raises:
-        Failed: it is neither; ``place`` names where it stands.
+        Failed: it is neither; ``where`` names where it stands.
     """
     given = text.strip().lower()
     parts = split(given if "//" in given else f"https://{given}")
@@ -49,7 +49,7 @@ def key_vault_url(text: str, cloud: Cloud, place: str = "--vault") -> str:
     fits = re.fullmatch(r"[a-z0-9](?:[a-z0-9-]{1,22}[a-z0-9])?", name)
     if parts.scheme != "https" or not known or not fits or parts.path.strip("/") or parts.query or parts.fragment:
         shown = re.sub(r"//[^/\s]*@", "//", text)
-        what = f"{place}: {shown!r} is not a vault in {cloud.name}"
+        what = f"{where}: {shown!r} is not a vault in {cloud.name}"
         raise Failed(what, f"give its name, or https://<vault>.{cloud.key_vault}")
     return f"https://{name}.{cloud.key_vault}"
 
@@ -66,15 +66,15 @@ class KeyVaultCalls:
 
     Args:
         url: of the vault, ``https://<vault>.vault.azure.net``.
-        place: what errors name.
+        where: what errors name.
         hints: what to do, by Key Vault's (inner) error code.
     """
 
-    def __init__(self, http: Http, azure: SignedIn, url: str, place: str, hints: Mapping[str, str]) -> None:
+    def __init__(self, http: Http, azure: SignedIn, url: str, where: str, hints: Mapping[str, str]) -> None:
         self._http = http
         self._azure = azure
         self._url = url
-        self._place = place
+        self._where = where
         self._hints = hints
         self._last = threading.local()
 
@@ -112,7 +112,7 @@ class KeyVaultCalls:
 
     def _unclear(self, what: str) -> Unclear:
         is_read = getattr(self._last, "method", "GET") == "GET"
-        return Unclear(self._place, what, may_have_changed=not is_read)
+        return Unclear(self._where, what, may_have_changed=not is_read)
 
     def listed(self, listing: Any, read: Callable[[Any], T]) -> Iterator[T]:
         """Every entry of a list that comes in pages, as ``read`` makes it of Microsoft's. Raises CallError."""
@@ -124,7 +124,7 @@ class KeyVaultCalls:
                 return None if page is None else [read(each) for each in page]
             except _NO_ANSWER:
                 # Not to be asked for again: Microsoft's client takes a first page that it cannot read for the last.
-                raise _Unreadable(self._place, "an answer that cannot be read") from None
+                raise _Unreadable(self._where, "an answer that cannot be read") from None
 
         while (page := self.retrying(following)) is not None:
             yield from page
@@ -163,7 +163,7 @@ class KeyVaultCalls:
             cause = error.inner_exception
             if isinstance(cause, RequestException) and never_left(cause):
                 hint = f"is the vault's name right? else: {NotSent.default_hint}"
-                raise NotSent(self._place, "no connection", hint) from None
+                raise NotSent(self._where, "no connection", hint) from None
             raise self._unclear("connection broken") from None
         except exceptions.AzureError:
             raise self._unclear("no usable answer") from None
@@ -180,7 +180,7 @@ class KeyVaultCalls:
         said = masked(str(getattr(error.error, "message", "") or ""))[:300] if tells else ""
         said = "" if code == "ForbiddenByRbac" else said
         return Refused(
-            self._place,
+            self._where,
             status,
             code,
             said,

@@ -43,11 +43,11 @@ class _ObjectId:
         return f"https://<vault>.{cloud.key_vault if cloud else 'vault.azure.net'}/{cls.collection}/<name>"
 
     @classmethod
-    def read(cls, text: str, cloud: Cloud, place: str) -> Self:
+    def read(cls, text: str, cloud: Cloud, where: str) -> Self:
         """An identifier, or the portal's address of what it names.
 
         Raises:
-            Failed: it is another thing, or of another cloud; ``place`` names where it stands.
+            Failed: it is another thing, or of another cloud; ``where`` names where it stands.
         """
         parts = split(text.strip())
         if parts.netloc == cloud.portal:
@@ -57,7 +57,7 @@ class _ObjectId:
         path = re.fullmatch(rf"/{cls.collection}/([0-9a-zA-Z-]{{1,127}})(?:/([0-9a-f]{{32}}))?/?", parts.path)
         if parts.scheme != "https" or not re.fullmatch(host, parts.netloc) or not path or parts.query:
             shown = re.sub(r"//[^/\s]*@", "//", text)
-            what = f"{place}: {shown!r} is not a {cls.what} of a vault in {cloud.name}"
+            what = f"{where}: {shown!r} is not a {cls.what} of a vault in {cloud.name}"
             raise Failed(what, f"the form is {cls.example(cloud)}")
         return cls(f"https://{parts.netloc.lower()}", path.group(1), path.group(2) or "")
 

@@ -11,12 +11,12 @@ PARTS = {"cn": "CN", "unit": "OU", "organisation": "O", "locality": "L", "state"
 _PART = r'([^=,\s]+)=("(?:[^"]|"")*"|[^,]*)'  # as `read_subject` writes them
 
 
-def whole(text: str, place: str, problems: list[str]) -> str:
-    """A whole subject as Key Vault takes it. ``place``: where it stands."""
+def whole(text: str, where: str, problems: list[str]) -> str:
+    """A whole subject as Key Vault takes it. ``where``: where it stands."""
     try:
         return read_subject(text)
     except ValueError as error:
-        problems.append(f"{place}: {error}")
+        problems.append(f"{where}: {error}")
         return ""
 
 

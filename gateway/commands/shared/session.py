@@ -15,7 +15,7 @@ from gateway.host.deadline import Deadline
 from gateway.host.http import Http
 from gateway.host.lock import RecordLock
 from gateway.host.settings import Settings, read_settings
-from gateway.keeper.admin import Places, choose_admin
+from gateway.keeper.admin import AdminSearch, choose_admin
 from gateway.keeper.config import find_ksm_config
 from gateway.keeper.files import Files
 from gateway.keeper.folders import Folders
@@ -101,7 +101,7 @@ def open_session(credential_uid: str, configuration_uid: str, cloud: str) -> Ses
     http = Http(settings.request_timeout, deadline)
     vault = Vault(find_ksm_config(), http)
     records = vault.read([])
-    admin = choose_admin(Places(_params(records, credential_uid, configuration_uid), None, vault))
+    admin = choose_admin(AdminSearch(_params(records, credential_uid, configuration_uid), None, vault))
     try:
         azure = Azure(http, CLOUDS[cloud], admin, begin_with=CLOUDS[cloud].arm)
     except CallError as error:

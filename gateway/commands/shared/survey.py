@@ -47,17 +47,17 @@ class Survey:
         """For people, while it takes its time."""
         return f"found {self.seen:,} so far; reading {self.now_at}"
 
-    def attempt(self, place: str, call: Callable[[], list[T]], permission: str) -> list[T]:
+    def attempt(self, where: str, call: Callable[[], list[T]], permission: str) -> list[T]:
         """What ``call`` lists; nothing, and one warning, where it fails."""
         try:
             found = call()
         except (Failed, CallError) as error:
             denied = isinstance(error, Refused) and error.status in (401, 403) and error.code not in _OWN_HINTS
-            self.warnings.append(f"{place}: {error}; {permission if denied else error.hint}")
+            self.warnings.append(f"{where}: {error}; {permission if denied else error.hint}")
             return []
         except Exception as error:  # whatever Microsoft's clients and we raise on an answer that is none
             what = f"an answer that cannot be read ({type(error).__name__})"
-            self.warnings.append(f"{place}: {what}; {CallError.default_hint}")
+            self.warnings.append(f"{where}: {what}; {CallError.default_hint}")
             return []
         self.read += 1
         return found
@@ -87,8 +87,8 @@ class Survey:
 
         def ask(subscription: str) -> list[dict[str, Any]]:
             pages = partial(self.session.azure.arm.pages, f"{subscription}/providers/{kind}", version)
-            place = f"{what} of subscription {names[subscription]}"
-            return self.attempt(place, lambda: [_known_by_id(each) for each in self._counted(pages())], READER)
+            where = f"{what} of subscription {names[subscription]}"
+            return self.attempt(where, lambda: [_known_by_id(each) for each in self._counted(pages())], READER)
 
         found = list(chain.from_iterable(side_by_side(ask, list(names))))
         if not found and not self.warnings:

@@ -28,7 +28,7 @@ from gateway.host.background import Background
 from gateway.host.deadline import Deadline
 from gateway.host.http import Http
 from gateway.host.settings import read_settings
-from gateway.keeper.admin import Places
+from gateway.keeper.admin import AdminSearch
 from gateway.keeper.checks import read_record
 from gateway.keeper.config import find_ksm_config
 from gateway.keeper.parameters import gateway_line, read_params
@@ -86,7 +86,7 @@ def _prepare(record_uid: str, attached: list[str], configuration_uid: str) -> tu
     params = read_params(io.BytesIO(gateway_line(vault.read([]), record_uid, attached, configuration_uid)))
     record = read_record(vault, params.record_uid)
     facts = _facts_of(record)
-    kind = _sign_in(http, Places(params, None, vault), record, facts)
+    kind = _sign_in(http, AdminSearch(params, None, vault), record, facts)
     warnings: list[str] = []
     try:
         kind.identify(record.value(facts.target).strip())
@@ -111,10 +111,10 @@ def _facts_of(record: VaultRecord) -> KindFacts:
     raise Failed(f"record {record.uid} has no {' and no '.join(each.target for each in served)}", hint)
 
 
-def _sign_in(http: Http, places: Places, record: VaultRecord, facts: KindFacts) -> Kind:
+def _sign_in(http: Http, search: AdminSearch, record: VaultRecord, facts: KindFacts) -> Kind:
     """The record's kind, signed in with the admin credential that a rotation would choose."""
     cloud, make_kind = read_policy(record.value).cloud, load(facts)
-    admin = make_kind.early_admin(places) or make_kind.choose_admin(replace(places, record=record))
+    admin = make_kind.early_admin(search) or make_kind.choose_admin(replace(search, record=record))
     try:
         kind: Kind = make_kind(http, cloud, admin)
     except CallError as error:
