@@ -39,7 +39,7 @@ HINTS = {
 class TlsSecret:
     """A version of a secret without its value. ``managed``: it belongs to the certificate of its name."""
 
-    place: SecretId
+    secret_id: SecretId
     made: datetime
     activates: datetime | None
     expires: datetime | None
@@ -68,8 +68,8 @@ class KeyVaultSecrets:
 
     def __init__(self, http: Http, azure: SignedIn, url: str) -> None:
         self.url = url
-        place = f"Key Vault {urlsplit(url).netloc.partition('.')[0]}"
-        self._calls = KeyVaultCalls(http, azure, url, place, HINTS)
+        where = f"Key Vault {urlsplit(url).netloc.partition('.')[0]}"
+        self._calls = KeyVaultCalls(http, azure, url, where, HINTS)
         self._client = self._calls.secrets()
 
     def all(self) -> Iterator[TlsSecret]:
@@ -80,7 +80,7 @@ class KeyVaultSecrets:
     def versions(self, name: str) -> list[TlsSecret]:
         """All versions, whatever they are, oldest first; none where there is no such secret."""
         found = self._calls.listed(self._client.list_properties_of_secret_versions(name), self._secret)
-        return sorted(found, key=lambda each: (each.made, each.place.version))
+        return sorted(found, key=lambda each: (each.made, each.secret_id.version))
 
     def read(self, name: str, version: str = "") -> tuple[TlsSecret, Secret]:
         """A version, or the current one, with its value."""
@@ -104,7 +104,7 @@ class KeyVaultSecrets:
         Raises:
             Unclear: it may have been set.
         """
-        name = wanted.place.name
+        name = wanted.secret_id.name
         try:
             made = self._calls.retrying(
                 lambda: self._client.set_secret(
@@ -128,22 +128,22 @@ class KeyVaultSecrets:
     def _arrived(self, wanted: TlsSecret, value: Secret, before: list[TlsSecret]) -> TlsSecret | None:
         try:
             if wanted.enabled:
-                there, text = self.read(wanted.place.name)
+                there, text = self.read(wanted.secret_id.name)
                 return there if text == value else None
-            versions = self.versions(wanted.place.name)  # what is disabled cannot be read
+            versions = self.versions(wanted.secret_id.name)  # what is disabled cannot be read
         except CallError:
             return None
-        known = {each.place for each in before}
-        return next((each for each in versions if each.place not in known and each.is_like(wanted)), None)
+        known = {each.secret_id for each in before}
+        return next((each for each in versions if each.secret_id not in known and each.is_like(wanted)), None)
 
-    def change(self, place: SecretId, attributes: dict[str, Any]) -> dict[str, Any]:
+    def change(self, secret_id: SecretId, attributes: dict[str, Any]) -> dict[str, Any]:
         """Change attributes (``enabled``, ``nbf``, ``exp``) of a version, or of the current one; None removes a date.
 
         Returns the attributes as they are then.
         """
         from azure.core.rest import HttpRequest
 
-        path = f"/secrets/{place.name}/{place.version}"
+        path = f"/secrets/{secret_id.name}/{secret_id.version}"
 
         def ask() -> Any:
             # Microsoft's update_secret_properties leaves out what is None, so that no date could be removed.

@@ -45,11 +45,11 @@ class RecordAttachment:
         CallError
     """
 
-    def __init__(self, session: Session, place: CertificateId, uid: str, form: str) -> None:
-        self._session, self._place = session, place
-        self._vault = OperatorCertificates(session.http, session.azure, place.vault_url)
+    def __init__(self, session: Session, certificate_id: CertificateId, uid: str, form: str) -> None:
+        self._session, self._certificate_id = session, certificate_id
+        self._vault = OperatorCertificates(session.http, session.azure, certificate_id.vault_url)
         session.hold(uid)
-        self._record: VaultRecord = records.record_for(session, uid, place)
+        self._record: VaultRecord = records.record_for(session, uid, certificate_id)
         self._form = form or self._record.value("export").strip().lower() or "pfx"
         if self._form not in CONTENT_TYPES:
             raise Failed(f"--form {self._form} has no private key", "attach pfx or pem; cer and chain go to --out")
@@ -62,16 +62,16 @@ class RecordAttachment:
             Incomplete: some versions could not be, or a file is left over.
             Unknown, CallError
         """
-        versions = chosen(self._vault, self._place, history=history)
+        versions = chosen(self._vault, self._certificate_id, history=history)
         if history or self._is_earlier(versions[0]):
             return each_version(versions, self._further)
         self._refuse_overtaking(versions[0])
         return [self._current(versions[0])]
 
     def _is_earlier(self, version: Version) -> bool:
-        if not self._place.version:
+        if not self._certificate_id.version:
             return False
-        return self._vault.whole(self._place.name)[0].version != version.version
+        return self._vault.whole(self._certificate_id.name)[0].version != version.version
 
     def _refuse_overtaking(self, version: Version) -> None:
         """What the script publishes it also hands on; a record that is filled in past it would look as if it had."""
@@ -85,12 +85,12 @@ class RecordAttachment:
     # The current version
 
     def _current(self, version: Version) -> dict[str, Any]:
-        name, before = self._place.name, self._record.value("export")
+        name, before = self._certificate_id.name, self._record.value("export")
         # The wish is saved together with the file that it asks for, not before.
         wished = keeper_changes.wishing(self._record, "export", self._form)
         export = Export(wished, name, lambda wanted: self._vault.bundle(name, wanted))
         values = self._facts(version) | {"export": self._form}
-        values[records.TARGET] = str(CertificateId(self._place.vault_url, name))
+        values[records.TARGET] = str(CertificateId(self._certificate_id.vault_url, name))
         saved = keeper_changes.publish(self._session, export, self._record, values, records.LABELS)
         if before != self._form:
             note(f"the record's field export is {self._form} now: each renewal attaches the new version so")
@@ -129,7 +129,7 @@ class RecordAttachment:
         shown = self._record.value(records.LABELS.key_id)
         if not subject or not shown:
             return bool(subject)
-        return subject != x509.facts(self._vault.certificate(self._place.name, shown)).subject
+        return subject != x509.facts(self._vault.certificate(self._certificate_id.name, shown)).subject
 
     # Other versions
 

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 ONLY_KEEPER = "this command never deletes a certificate from Key Vault"
 
 
-def to_delete(session: Session, places: Iterable[CertificateId], uids: Iterable[str]) -> list[VaultRecord]:
+def to_delete(session: Session, certificate_ids: Iterable[CertificateId], uids: Iterable[str]) -> list[VaultRecord]:
     """The records that are named, or that name these certificates. Raises Failed: all that cannot be deleted."""
     problems: list[str] = []
     found: dict[str, VaultRecord] = {}
-    for place in places:
-        of_place = records.of_certificate(session, place)
-        found |= {record.uid: record for record in of_place}
-        problems += [] if of_place else [f"no record names {place}"]
+    for certificate_id in certificate_ids:
+        named = records.of_certificate(session, certificate_id)
+        found |= {record.uid: record for record in named}
+        problems += [] if named else [f"no record names {certificate_id}"]
     for uid in uids:
         record = session.record(uid)
         found[uid] = record

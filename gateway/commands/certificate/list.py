@@ -122,7 +122,7 @@ class Listing:
 
     def _row(self, found: ListedVersion, named: dict[str, list[Any]]) -> dict[str, Any]:
         version, url = found.version, found.vault.url
-        place = CertificateId(url, version.name, version.version)
+        certificate_id = CertificateId(url, version.name, version.version)
         left = (version.expires - self._session.http.now()).days if found.state != "pending" else None
         return {
             "vault": url.removeprefix("https://").partition(".")[0],
@@ -136,6 +136,6 @@ class Listing:
             "days_left": left,
             "enabled": version.enabled,
             "thumbprint": version.thumbprint,
-            "records": [record.uid for record in named.get(records.key(place), [])],
-            "id": str(place),
+            "records": [record.uid for record in named.get(records.key(certificate_id), [])],
+            "id": str(certificate_id),
         }

@@ -34,7 +34,7 @@ def read_files(paths: Iterable[str]) -> list[Certificate]:
     return chain
 
 
-def merge(session: Session, place: CertificateId, chain: list[Certificate]) -> dict[str, Any]:
+def merge(session: Session, certificate_id: CertificateId, chain: list[Certificate]) -> dict[str, Any]:
     """Finish the pending operation with a chain whose order is right; the version as the vault then shows it.
 
     Raises:
@@ -43,15 +43,15 @@ def merge(session: Session, place: CertificateId, chain: list[Certificate]) -> d
         Unknown: whether it was merged cannot be told.
         CallError
     """
-    vault = OperatorCertificates(session.http, session.azure, place.vault_url)
-    operation = _pending(vault, place)
+    vault = OperatorCertificates(session.http, session.azure, certificate_id.vault_url)
+    operation = _pending(vault, certificate_id)
     x509.check_request(chain[0], operation.csr)
     for each in chain:
         x509.check_dates(each, session.http.now())
     if names := x509.missing_names(chain[0], operation.csr):
         warn(f"the CA left out names that were asked for: {', '.join(names)}")
-    version = _merged(vault, place, chain)
-    followers = [record.uid for record in records.of_certificate(session, place)]
+    version = _merged(vault, certificate_id, chain)
+    followers = [record.uid for record in records.of_certificate(session, certificate_id)]
     try:
         about = described(vault, version)
     except (Failed, CallError) as error:
@@ -62,29 +62,29 @@ def merge(session: Session, place: CertificateId, chain: list[Certificate]) -> d
     return about | {"records": followers, "next": "the next run of the renewal script publishes it in the record"}
 
 
-def _pending(vault: OperatorCertificates, place: CertificateId) -> Operation:
-    operation = vault.operation(place.name)
+def _pending(vault: OperatorCertificates, certificate_id: CertificateId) -> Operation:
+    operation = vault.operation(certificate_id.name)
     if operation is None or not operation.is_open:
         raise Failed(
-            f"nothing waits to be merged: no version of {place.name} is being made",
+            f"nothing waits to be merged: no version of {certificate_id.name} is being made",
             "ask for one first: keeper-rotation certificate request, or renew, with the issuer Unknown",
         )
     if operation.issuer != UNKNOWN or not operation.csr:
-        what = f"{place.name} is being issued by {operation.issuer}"
+        what = f"{certificate_id.name} is being issued by {operation.issuer}"
         raise Failed(f"{what}, and nothing can be merged", "wait for the issuer; keeper-rotation certificate status")
     return operation
 
 
-def _merged(vault: OperatorCertificates, place: CertificateId, chain: list[Certificate]) -> Version:
+def _merged(vault: OperatorCertificates, certificate_id: CertificateId, chain: list[Certificate]) -> Version:
     """Sent once; where the answer is lost, the vault is asked what it has."""
     from cryptography.hazmat.primitives.serialization import Encoding
 
     def look() -> Version | None:
         wanted = x509.thumbprint(chain[0])
-        return next((each for each in vault.versions(place.name) if each.thumbprint == wanted), None)
+        return next((each for each in vault.versions(certificate_id.name) if each.thumbprint == wanted), None)
 
     try:
-        return vault.merge(place.name, [each.public_bytes(Encoding.DER) for each in chain])
+        return vault.merge(certificate_id.name, [each.public_bytes(Encoding.DER) for each in chain])
     except Unclear as error:
-        hint = f"look with keeper-rotation certificate status {place}; merging again does no harm"
+        hint = f"look with keeper-rotation certificate status {certificate_id}; merging again does no harm"
         return resolve_lost_answer(error, look, "the chain was merged", hint)

@@ -12,7 +12,7 @@ from gateway.azure.key_vault.certificate_changes import OperatorCertificates, no
 from gateway.azure.key_vault.certificates import Version
 from gateway.azure.key_vault.ids import CertificateId
 from gateway.commands.shared.output import warn
-from gateway.commands.shared.private_file import check_place, write_private
+from gateway.commands.shared.private_file import check_path, write_private
 from gateway.commands.shared.progress import progress
 from gateway.errors import CallError, Failed, Incomplete, Refused, RotationError
 from gateway.model import x509
@@ -34,14 +34,14 @@ class FileOptions:
     history: bool
     force: bool
 
-    def path(self, place: CertificateId, version: str) -> str:
+    def path(self, certificate_id: CertificateId, version: str) -> str:
         """Of the file for a version."""
         if self.history or Path(self.out).is_dir():
-            return str(Path(self.out) / f"{place.name}-{version}.{_ENDINGS[self.form]}")
+            return str(Path(self.out) / f"{certificate_id.name}-{version}.{_ENDINGS[self.form]}")
         return self.out
 
 
-def chosen(vault: OperatorCertificates, place: CertificateId, *, history: bool) -> list[Version]:
+def chosen(vault: OperatorCertificates, certificate_id: CertificateId, *, history: bool) -> list[Version]:
     """All versions, oldest first; or the one that is named, or the current one.
 
     Raises:
@@ -49,16 +49,19 @@ def chosen(vault: OperatorCertificates, place: CertificateId, *, history: bool) 
         CallError
     """
     if history:
-        if versions := vault.versions(place.name):
+        if versions := vault.versions(certificate_id.name):
             return versions
-        raise not_there(vault.url, place.name)
-    version, certificate = vault.whole(place.name, place.version)
+        raise not_there(vault.url, certificate_id.name)
+    version, certificate = vault.whole(certificate_id.name, certificate_id.version)
     if certificate is None:
-        raise Failed(f"{place.name} has no version yet", f"look with keeper-rotation certificate status {place}")
+        raise Failed(
+            f"{certificate_id.name} has no version yet",
+            f"look with keeper-rotation certificate status {certificate_id}",
+        )
     return [version]
 
 
-def to_files(session: Session, place: CertificateId, options: FileOptions) -> list[dict[str, Any]]:
+def to_files(session: Session, certificate_id: CertificateId, options: FileOptions) -> list[dict[str, Any]]:
     """Write them; what was written.
 
     Raises:
@@ -66,14 +69,14 @@ def to_files(session: Session, place: CertificateId, options: FileOptions) -> li
         Incomplete: some versions could not be read, and the others were written.
         CallError
     """
-    vault = OperatorCertificates(session.http, session.azure, place.vault_url)
-    versions = chosen(vault, place, history=options.history)
-    paths = {each.version: options.path(place, each.version) for each in versions}
+    vault = OperatorCertificates(session.http, session.azure, certificate_id.vault_url)
+    versions = chosen(vault, certificate_id, history=options.history)
+    paths = {each.version: options.path(certificate_id, each.version) for each in versions}
     if options.history:
         _check_folder(options.out)
     if not options.history or Path(options.out).is_dir():
         for path in paths.values():
-            check_place(path, force=options.force)
+            check_path(path, force=options.force)
 
     def write(version: Version) -> dict[str, Any]:
         content = _content(vault, version, options)
@@ -118,11 +121,11 @@ def _explained(error: RotationError | CallError) -> RotationError | CallError:
 
 
 def _check_folder(out: str) -> None:
-    place = Path(out)
-    if place.exists() and not place.is_dir():
+    folder = Path(out)
+    if folder.exists() and not folder.is_dir():
         raise Failed(f"{out} is a file, and the history is many", "name a folder")
-    if not place.exists() and not place.absolute().parent.is_dir():
-        raise Failed(f"there is no folder {place.parent}", "name a folder whose parent is there")
+    if not folder.exists() and not folder.absolute().parent.is_dir():
+        raise Failed(f"there is no folder {folder.parent}", "name a folder whose parent is there")
 
 
 def _content(vault: OperatorCertificates, version: Version, options: FileOptions) -> bytes:

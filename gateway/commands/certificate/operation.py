@@ -12,7 +12,7 @@ from gateway.azure.key_vault.certificate_changes import OperatorCertificates, no
 from gateway.azure.key_vault.certificates import UNKNOWN, Operation, Version
 from gateway.azure.key_vault.ids import CertificateId
 from gateway.commands.shared.output import stamp
-from gateway.commands.shared.private_file import check_place, write_private
+from gateway.commands.shared.private_file import check_path, write_private
 from gateway.commands.shared.progress import progress
 from gateway.errors import CallError, Failed, Incomplete, Unclear
 from gateway.host.lost_answer import resolve_lost_answer
@@ -26,13 +26,13 @@ _READS = 5
 _COMMAND = "keeper-rotation certificate"
 
 
-def refuse_open(operation: Operation | None, place: CertificateId) -> None:
+def refuse_open(operation: Operation | None, certificate_id: CertificateId) -> None:
     """No version is being made already. Raises Failed."""
     if operation and operation.is_open:
         finish = f"{_COMMAND} merge, or " if operation.issuer == UNKNOWN else ""
         raise Failed(
-            f"a version of {place.name} is being made already, by the issuer {operation.issuer}",
-            f"look with {_COMMAND} status {place}; end it with {finish}{_COMMAND} cancel",
+            f"a version of {certificate_id.name} is being made already, by the issuer {operation.issuer}",
+            f"look with {_COMMAND} status {certificate_id}; end it with {finish}{_COMMAND} cancel",
         )
 
 
@@ -125,7 +125,7 @@ def csr_of(operation: Operation, path: str, *, force: bool) -> dict[str, str]:
     return about
 
 
-def status(session: Session, place: CertificateId, csr_out: str, *, force: bool) -> tuple[dict[str, Any], int]:
+def status(session: Session, certificate_id: CertificateId, csr_out: str, *, force: bool) -> tuple[dict[str, Any], int]:
     """How the last operation of a certificate stands, and the command's exit code.
 
     Raises:
@@ -133,31 +133,31 @@ def status(session: Session, place: CertificateId, csr_out: str, *, force: bool)
         CallError
     """
     if csr_out:
-        check_place(csr_out, force=force)
-    vault = OperatorCertificates(session.http, session.azure, place.vault_url)
-    operation = vault.operation(place.name)
+        check_path(csr_out, force=force)
+    vault = OperatorCertificates(session.http, session.azure, certificate_id.vault_url)
+    operation = vault.operation(certificate_id.name)
     if operation is None:
-        if not vault.versions(place.name):
-            raise not_there(vault.url, place.name)
-        return {"certificate": str(place), "status": "none", "details": "no version is being made"}, 0
-    about: dict[str, Any] = {"certificate": str(place), "status": operation.status, "issuer": operation.issuer}
+        if not vault.versions(certificate_id.name):
+            raise not_there(vault.url, certificate_id.name)
+        return {"certificate": str(certificate_id), "status": "none", "details": "no version is being made"}, 0
+    about: dict[str, Any] = {"certificate": str(certificate_id), "status": operation.status, "issuer": operation.issuer}
     about |= {"details" if operation.status in ("inProgress", "completed") else "error": operation.said}
     if operation.is_open:
-        about["since"] = stamp(vault.begun(place.name))
+        about["since"] = stamp(vault.begun(certificate_id.name))
         about |= csr_of(operation, csr_out, force=force) if operation.issuer == UNKNOWN else {}
-        about |= {"next": by_hand(place)} if operation.issuer == UNKNOWN else {}
+        about |= {"next": by_hand(certificate_id)} if operation.issuer == UNKNOWN else {}
     elif csr_out:
         raise Failed("there is no signing request that waits", "leave out --csr-out")
     codes = {"completed": 0, "inProgress": 2}
     return about | {"request_id": operation.request_id}, codes.get(operation.status, 1)
 
 
-def by_hand(place: CertificateId) -> str:
+def by_hand(certificate_id: CertificateId) -> str:
     """What follows where a CA signs elsewhere."""
-    return f"have the CSR signed, then: {_COMMAND} merge {place} --chain FILE"
+    return f"have the CSR signed, then: {_COMMAND} merge {certificate_id} --chain FILE"
 
 
-def cancel(session: Session, place: CertificateId) -> dict[str, Any]:
+def cancel(session: Session, certificate_id: CertificateId) -> dict[str, Any]:
     """Cancel what is being made. One that waits for a CA elsewhere is forgotten: nobody would answer the wish.
 
     Raises:
@@ -166,21 +166,21 @@ def cancel(session: Session, place: CertificateId) -> dict[str, Any]:
         Unknown: whether it was asked to cannot be told.
         CallError
     """
-    vault = OperatorCertificates(session.http, session.azure, place.vault_url)
-    look = f"look with {_COMMAND} status {place}"
-    operation = vault.operation(place.name)
+    vault = OperatorCertificates(session.http, session.azure, certificate_id.vault_url)
+    look = f"look with {_COMMAND} status {certificate_id}"
+    operation = vault.operation(certificate_id.name)
     if operation is None or not operation.is_open:
-        raise Failed(f"no version of {place.name} is being made", look)
-    vault.cancel(place.name)
+        raise Failed(f"no version of {certificate_id.name} is being made", look)
+    vault.cancel(certificate_id.name)
     try:
-        operation = _after_cancelling(session, vault, place.name)
+        operation = _after_cancelling(session, vault, certificate_id.name)
     except CallError as error:
         raise Incomplete(f"the issuer is asked to cancel, and how it stands cannot be told: {error}", look) from None
     if operation and operation.is_open:
         raise Incomplete(f"{operation.issuer} has not answered yet", look)
     if operation and operation.status == "completed":
-        raise Failed(f"the version of {place.name} was made before it could be cancelled", look)
-    return {"certificate": str(place), "status": operation.status if operation else "cancelled"}
+        raise Failed(f"the version of {certificate_id.name} was made before it could be cancelled", look)
+    return {"certificate": str(certificate_id), "status": operation.status if operation else "cancelled"}
 
 
 def _after_cancelling(session: Session, vault: OperatorCertificates, name: str) -> Operation | None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gateway.commands.shared.session import Session
 
 
-def policy(session: Session, place: CertificateId, options: PolicyOptions) -> dict[str, Any]:
+def policy(session: Session, certificate_id: CertificateId, options: PolicyOptions) -> dict[str, Any]:
     """The policy of a certificate, after it was changed to what is wanted; what is not wanted stays.
 
     Raises:
@@ -32,20 +32,20 @@ def policy(session: Session, place: CertificateId, options: PolicyOptions) -> di
         Unknown: whether it was changed cannot be told.
         CallError
     """
-    vault = OperatorCertificates(session.http, session.azure, place.vault_url)
+    vault = OperatorCertificates(session.http, session.azure, certificate_id.vault_url)
     try:
-        there = vault.policy(place.name)
+        there = vault.policy(certificate_id.name)
     except Refused as error:
         if error.status != 404:
             raise
-        raise not_there(vault.url, place.name) from None
+        raise not_there(vault.url, certificate_id.name) from None
     if not options:
         return there
     new = new_policy(options, there)
     if issuer_of(new) != issuer_of(there):
         check_issuer(vault, new)
     changed = {section: value for section, value in new.items() if value != there.get(section)}
-    return vault.change_policy(place.name, changed) if changed else there
+    return vault.change_policy(certificate_id.name, changed) if changed else there
 
 
 def readable(policy: dict[str, Any]) -> dict[str, Any]:

@@ -26,8 +26,8 @@ def by_certificate(records: Iterable[VaultRecord], cloud: Cloud) -> dict[str, li
     """The records that name a certificate, by `key`."""
     found: dict[str, list[VaultRecord]] = {}
     for record in records:
-        if place := named_in(record, cloud):
-            found.setdefault(key(place), []).append(record)
+        if certificate_id := named_in(record, cloud):
+            found.setdefault(key(certificate_id), []).append(record)
     return found
 
 
@@ -39,17 +39,17 @@ def named_in(record: VaultRecord, cloud: Cloud) -> CertificateId | None:
         return None
 
 
-def key(place: CertificateId) -> str:
+def key(certificate_id: CertificateId) -> str:
     """The same for every spelling of a certificate, and for all its versions."""
-    return f"{place.vault_url}/{place.name}".lower()
+    return f"{certificate_id.vault_url}/{certificate_id.name}".lower()
 
 
-def of_certificate(session: Session, place: CertificateId) -> list[VaultRecord]:
+def of_certificate(session: Session, certificate_id: CertificateId) -> list[VaultRecord]:
     """The records that name this certificate."""
-    return by_certificate(session.records.values(), session.azure.cloud).get(key(place), [])
+    return by_certificate(session.records.values(), session.azure.cloud).get(key(certificate_id), [])
 
 
-def record_for(session: Session, uid: str, place: CertificateId) -> VaultRecord:
+def record_for(session: Session, uid: str, certificate_id: CertificateId) -> VaultRecord:
     """The PAM User record with this uid, which names this certificate or none yet, and can be edited.
 
     Raises:
@@ -63,7 +63,7 @@ def record_for(session: Session, uid: str, place: CertificateId) -> VaultRecord:
     check_editable(record)
     check_alone(record, CERTIFICATE)
     there, given = named_in(record, session.azure.cloud), record.value(TARGET).strip()
-    if given and (there is None or key(there) != key(place)):
+    if given and (there is None or key(there) != key(certificate_id)):
         raise Failed(f"record {uid} names another certificate, {given}", "name another record, or empty this field")
     return record
 
@@ -73,14 +73,14 @@ def save(session: Session, record: VaultRecord, values: Mapping[str, str]) -> Va
     return keeper_changes.save(session, record, values, LABELS)
 
 
-def create(session: Session, folder_uid: str, place: CertificateId, months: int) -> str:
+def create(session: Session, folder_uid: str, certificate_id: CertificateId, months: int) -> str:
     """A new PAM User record that the renewal script can be attached to; its uid. ``months``: of its validity.
 
     Raises:
         Failed, CallError
     """
-    where = place.vault_url.removeprefix("https://").partition(".")[0]
-    new = new_record(Item(TARGET, str(place), place.name, where, None), session.azure.cloud)
+    where = certificate_id.vault_url.removeprefix("https://").partition(".")[0]
+    new = new_record(Item(TARGET, str(certificate_id), certificate_id.name, where, None), session.azure.cloud)
     fields = new.fields()
     if months == 1:  # the script's default is as long
         fields.append(("rotate_before_hours", "text", "168"))

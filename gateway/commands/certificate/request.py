@@ -24,7 +24,7 @@ from gateway.commands.certificate.operation import (
 from gateway.commands.certificate.policies import check_issuer, warn_of_silence, with_contacts
 from gateway.commands.certificate.policy_options import PolicyOptions, new_policy
 from gateway.commands.shared.output import note
-from gateway.commands.shared.private_file import check_place
+from gateway.commands.shared.private_file import check_path
 from gateway.errors import CallError, Failed, Incomplete, RotationError, Unknown
 from gateway.kinds.registry import CERTIFICATE
 from gateway.model import x509
@@ -66,19 +66,19 @@ class Request:
         Failed, CallError
     """
 
-    def __init__(self, session: Session, place: CertificateId, follow: Follow) -> None:
-        self._session, self._place, self._follow = session, place, follow
-        self._vault = OperatorCertificates(session.http, session.azure, place.vault_url)
+    def __init__(self, session: Session, certificate_id: CertificateId, follow: Follow) -> None:
+        self._session, self._certificate_id, self._follow = session, certificate_id, follow
+        self._vault = OperatorCertificates(session.http, session.azure, certificate_id.vault_url)
         if follow.csr_out:
-            check_place(follow.csr_out, force=follow.force)
+            check_path(follow.csr_out, force=follow.force)
         if follow.record_uid:
             session.hold(follow.record_uid)
-            records.record_for(session, follow.record_uid, place)
+            records.record_for(session, follow.record_uid, certificate_id)
         if follow.folder_uid:
             self._check_folder()
-        self._last = self._vault.operation(place.name)
-        refuse_open(self._last, place)
-        self._before = {each.version for each in self._vault.versions(place.name)}
+        self._last = self._vault.operation(certificate_id.name)
+        refuse_open(self._last, certificate_id)
+        self._before = {each.version for each in self._vault.versions(certificate_id.name)}
         self._months = 12
 
     def request(self, options: PolicyOptions) -> dict[str, Any]:
@@ -94,7 +94,9 @@ class Request:
         self._months = int(policy["x509_props"].get("validity_months") or self._months)
         self._check_contacts(policy)
         if self._before:
-            note(f"{self._place.name} is there already: it gets a new version, by its policy with these changes")
+            note(
+                f"{self._certificate_id.name} is there already: it gets a new version, by its policy with these changes"
+            )
         return self._asked(policy, self._follow.tags)
 
     def renew(self, months: int | None) -> dict[str, Any]:
@@ -108,10 +110,10 @@ class Request:
     def _asked(self, policy: dict[str, Any] | None, tags: dict[str, str]) -> dict[str, Any]:
         """Ask for it, and do what is left: from here on what was asked for is told, whatever ends this command."""
         operation: Operation | None = None
-        look = f"keeper-rotation certificate status {self._place}"
+        look = f"keeper-rotation certificate status {self._certificate_id}"
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
-            operation = begin(self._vault, self._place.name, policy, tags, self._last)
+            operation = begin(self._vault, self._certificate_id.name, policy, tags, self._last)
             # An issuer may take its time, and the record's own runs must not wait for it.
             self._session.let_go(self._follow.record_uid)
             return self._finish(operation)
@@ -119,7 +121,7 @@ class Request:
             if operation is None:
                 what = "whether the version was begun cannot be told: this was interrupted"
                 raise Unknown(what, f"look with {look} before you run this again") from None
-            what = f"{self._place.name} was asked for, and this was interrupted"
+            what = f"{self._certificate_id.name} was asked for, and this was interrupted"
             raise Incomplete(what, f"{look}; do not ask for it again") from None
 
     def prepare_policy(self, months: int | None) -> None:
@@ -129,25 +131,25 @@ class Request:
             Failed, Unknown, CallError
         """
         if changed := self._renewed_policy(months):
-            self._vault.change_policy(self._place.name, {"x509_props": changed["x509_props"]})
+            self._vault.change_policy(self._certificate_id.name, {"x509_props": changed["x509_props"]})
 
     def _renewed_policy(self, months: int | None) -> dict[str, Any] | None:
         """The policy with this validity; None where it stays as it is."""
         if not self._before:
-            raise not_there(self._vault.url, self._place.name)
-        policy = self._vault.policy(self._place.name)
+            raise not_there(self._vault.url, self._certificate_id.name)
+        policy = self._vault.policy(self._certificate_id.name)
         check_issuer(self._vault, policy)
         return new_policy(PolicyOptions(validity_months=months), policy) if months else None
 
     def _policy(self, options: PolicyOptions) -> dict[str, Any]:
         if self._before:
-            return new_policy(options, self._vault.policy(self._place.name))
+            return new_policy(options, self._vault.policy(self._certificate_id.name))
         policy = new_policy(options, None)
-        check_free(self._vault, self._place.name)
+        check_free(self._vault, self._certificate_id.name)
         return policy
 
     def _check_folder(self) -> None:
-        if named := records.of_certificate(self._session, self._place):
+        if named := records.of_certificate(self._session, self._certificate_id):
             uids = ", ".join(record.uid for record in named)
             raise Failed(f"record {uids} names this certificate already", "leave out --folder")
         self._session.folders.check(self._follow.folder_uid)
@@ -169,18 +171,18 @@ class Request:
     def _finish(self, operation: Operation) -> dict[str, Any]:
         """What is left, each by itself: the version is asked for, and nothing of this may hide that."""
         left: list[str] = []
-        about: dict[str, Any] = {"certificate": str(self._place), "status": operation.status}
+        about: dict[str, Any] = {"certificate": str(self._certificate_id), "status": operation.status}
         shown, unsettled = self._ended(operation)
         if self._follow.contacts:
             self._attempt("the contacts", self._add_contacts, left)
         if operation.is_open and operation.issuer == UNKNOWN:
             self._attempt("the CSR", lambda: about.update(self._csr(operation)), left)
-            about["next"] = by_hand(self._place)
+            about["next"] = by_hand(self._certificate_id)
         self._attempt("the Keeper record", lambda: about.update(self._in_keeper(operation)), left)
         if unsettled or left:
             said = ([f"and {unsettled}"] if unsettled else []) + ([f"but not done: {'; '.join(left)}"] if left else [])
-            hint = f"keeper-rotation certificate status {self._place}; do not ask for it again"
-            raise Incomplete(f"{self._place.name} was asked for, {'; '.join(said)}", hint)
+            hint = f"keeper-rotation certificate status {self._certificate_id}; do not ask for it again"
+            raise Incomplete(f"{self._certificate_id.name} was asked for, {'; '.join(said)}", hint)
         return about | shown | (self._followers() if shown else {})
 
     def _ended(self, operation: Operation) -> tuple[dict[str, Any], str]:
@@ -206,12 +208,12 @@ class Request:
         return csr_of(operation, self._follow.csr_out, force=self._follow.force)
 
     def _in_keeper(self, operation: Operation) -> dict[str, Any]:
-        values = {records.TARGET: str(self._place)}
+        values = {records.TARGET: str(self._certificate_id)}
         if operation.is_open and operation.issuer == UNKNOWN:
             values["csr"] = x509.request_text(operation.csr)
         uid = self._follow.record_uid
         if self._follow.folder_uid:
-            uid = records.create(self._session, self._follow.folder_uid, self._place, self._months)
+            uid = records.create(self._session, self._follow.folder_uid, self._certificate_id, self._months)
             if len(values) == 1:
                 return {"record": uid}
         return {"record": records.save(self._session, self._session.hold(uid), values).uid} if uid else {}
@@ -219,12 +221,12 @@ class Request:
     def _outcome(self, operation: Operation) -> dict[str, Any]:
         if operation.is_open and (operation.issuer == UNKNOWN or not self._follow.wait):
             return {}
-        wait(self._session, self._vault, self._place.name, operation)
-        made = made_since(self._session, self._vault, self._place.name, self._before)
+        wait(self._session, self._vault, self._certificate_id.name, operation)
+        made = made_since(self._session, self._vault, self._certificate_id.name, self._before)
         return {"status": "completed"} | described(self._vault, made)
 
     def _followers(self) -> dict[str, Any]:
         """The records that show an older version yet."""
-        uids = [record.uid for record in records.of_certificate(self._session, self._place)]
+        uids = [record.uid for record in records.of_certificate(self._session, self._certificate_id)]
         follows = f"the next run of {CERTIFICATE.name}.py publishes it in the record"
         return {"records": uids, "next": follows} if uids else {}

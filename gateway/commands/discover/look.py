@@ -67,8 +67,8 @@ class Discovery(Survey):
         return list(chain.from_iterable(side_by_side(partial(self._secret_versions, vault), current)))
 
     def _secret_versions(self, vault: KeyVaultSecrets, current: TlsSecret) -> list[Item]:
-        found = [each for each in self._counted(vault.versions(current.place.name)) if each.is_tls]
-        return [_tls_secret(each, each.place.version, each is found[-1]) for each in reversed(found)]
+        found = [each for each in self._counted(vault.versions(current.secret_id.name)) if each.is_tls]
+        return [_tls_secret(each, each.secret_id.version, each is found[-1]) for each in reversed(found)]
 
     def apps(self) -> list[Item]:
         """All app registrations; where the credential may not list them, those that it owns."""
@@ -107,13 +107,13 @@ def _tls_secret(each: TlsSecret, version: str = "", current: bool = True) -> Ite
     notes = [f"{kind} of a certificate" if each.managed else kind, *([] if each.enabled else ["disabled"])]
     notes += [f"activates {each.activates:%Y-%m-%d}"] if each.activates and not each.managed else []
     notes += [] if current else ["previous version"]
-    place = each.place.whole()
+    secret_id = each.secret_id.whole()
     label, address = (
-        (CERTIFICATE, f"{place.vault_url}/certificates/{place.name}") if each.managed else (TLS, str(place))
+        (CERTIFICATE, f"{secret_id.vault_url}/certificates/{secret_id.name}") if each.managed else (TLS, str(secret_id))
     )
     return Item(
-        label, address, place.name, place.vault, each.expires, ", ".join(notes), version=version, previous=not current,
-        source=str(each.place) if version else str(place),
+        label, address, secret_id.name, secret_id.vault, each.expires, ", ".join(notes),
+        version=version, previous=not current, source=str(each.secret_id) if version else str(secret_id),
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from gateway.commands.discover.look import WITHOUT, Discovery
 from gateway.commands.shared import new_records
 from gateway.commands.shared.new_records import APP, Item
 from gateway.commands.shared.output import counted
-from gateway.commands.shared.private_file import check_place, write_private
+from gateway.commands.shared.private_file import check_path, write_private
 from gateway.commands.shared.progress import progress
 from gateway.commands.shared.session import Session, open_session
 from gateway.errors import CallError, Failed, Incomplete, RotationError
@@ -63,7 +63,7 @@ class Options:
         if self.create and not self.folder:
             raise Failed(f"{self.create_option} without --folder", "give the uid or the name of a shared folder")
         for path in self.files():
-            check_place(path, force=self.force)
+            check_path(path, force=self.force)
 
     def wants(self, row: Row, session: Session) -> bool:
         """Whether the row is one of those that are asked for."""

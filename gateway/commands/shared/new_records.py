@@ -102,7 +102,7 @@ def commander_csv(records: Sequence[NewRecord], folder: str) -> str:
 
 def commander_json(records: Sequence[NewRecord], folder: str) -> str:
     """For ``keeper import --format=json``: all fields, also those that are empty."""
-    place = {"shared_folder": _escaped(folder), "can_edit": True}
+    shared = {"shared_folder": _escaped(folder), "can_edit": True}
     made: list[dict[str, Any]] = [
         {
             "title": record.title,
@@ -111,7 +111,7 @@ def commander_json(records: Sequence[NewRecord], folder: str) -> str:
             "password": record.password,
             "notes": record.notes,
             "custom_fields": {_typed(label): value for label, value in record.all_values.items()},
-            "folders": [place],
+            "folders": [shared],
         }
         for record in records
     ]

@@ -28,14 +28,16 @@ def bundle_of(secret: TlsSecret, value: Secret) -> Bundle:
 
     if not secret.is_tls:
         kind = repr(secret.content_type) if secret.content_type else "none"
-        raise Failed(f"{secret.place.name} is no TLS secret: its content type is {kind}", "name a secret of PFX or PEM")
+        raise Failed(
+            f"{secret.secret_id.name} is no TLS secret: its content type is {kind}", "name a secret of PFX or PEM"
+        )
     try:
         return read_secret(value.reveal(), secret.content_type)
     except Failed as error:
         hint = error.hint
         if isinstance(error, WrongPassword):
             hint = "a PFX in a vault must be without a password: set it anew with keeper-rotation tls-secret create"
-        raise Failed(f"{secret.place.name}: {error.message}", hint) from None
+        raise Failed(f"{secret.secret_id.name}: {error.message}", hint) from None
 
 
 def values_of(secret: TlsSecret, bundle: Bundle) -> dict[str, str]:
@@ -44,8 +46,8 @@ def values_of(secret: TlsSecret, bundle: Bundle) -> dict[str, str]:
 
     said = facts(bundle.leaf)
     return {
-        TARGET: str(secret.place.whole()),
-        VERSION: secret.place.version,
+        TARGET: str(secret.secret_id.whole()),
+        VERSION: secret.secret_id.version,
         TLS_SECRET.outputs.value: said.thumbprint,
         "serial_number": said.serial_number,
         "subject": said.subject,
@@ -57,7 +59,7 @@ def values_of(secret: TlsSecret, bundle: Bundle) -> dict[str, str]:
 
 def facts_at(session: Session, address: str) -> dict[str, str]:
     """The values for a new record, without the field that names the secret. Raises Failed, CallError."""
-    place = SecretId.read(address, session.azure.cloud, TARGET)
-    secret, value = KeyVaultSecrets(session.http, session.azure, place.vault_url).read(place.name)
+    secret_id = SecretId.read(address, session.azure.cloud, TARGET)
+    secret, value = KeyVaultSecrets(session.http, session.azure, secret_id.vault_url).read(secret_id.name)
     values = values_of(secret, bundle_of(secret, value))
     return {label: text for label, text in values.items() if label != TARGET}

@@ -141,8 +141,8 @@ class _ServiceConnections:
             if len(new) < _PROJECTS_A_PAGE:
                 return list(found)
 
-    def _endpoints(self, place: tuple[str, str]) -> list[tuple[str, dict[str, Any]]]:
-        organisation, project = place
+    def _endpoints(self, named: tuple[str, str]) -> list[tuple[str, dict[str, Any]]]:
+        organisation, project = named
         path = f"{quote(project)}/_apis/serviceendpoint/endpoints"
         answer = DevOpsConnection(organisation, project, "", False).send(self._asker.context, "GET", path)
         return [(project, endpoint) for endpoint in answer["value"]]
@@ -178,13 +178,13 @@ class _Runbooks:
     def _account(self, account: dict[str, Any]) -> list[Candidate]:
         pages, rights = self._asker.arm.pages, AutomationRunbook.rights
         workers = partial(pages, f"{account['id']}/hybridRunbookWorkerGroups", "2015-10-31")
-        groups = self._asker.attempt(f"worker groups of {account['name']}", lambda: list(workers()), rights)
-        places = ["", *(str(group["name"]) for group in groups or [])]
+        listed = self._asker.attempt(f"worker groups of {account['name']}", lambda: list(workers()), rights)
+        groups = ["", *(str(group["name"]) for group in listed or [])]
         runbooks = list(pages(f"{account['id']}/runbooks", "2018-06-30"))
         named = [(str(runbook["name"]), f"{account['id']}/runbooks/{runbook['name']}") for runbook in runbooks]
-        return self._asker.each("runbook", partial(self._runbook, places), named, rights)
+        return self._asker.each("runbook", partial(self._runbook, groups), named, rights)
 
-    def _runbook(self, places: list[str], resource: str) -> list[Candidate]:
+    def _runbook(self, groups: list[str], resource: str) -> list[Candidate]:
         about = self._asker.arm.get(resource, "2018-06-30")["properties"]
         parameters = {str(name): each or {} for name, each in (about.get("parameters") or {}).items()}
         needed = [name for name, each in parameters.items() if each.get("isMandatory")]
@@ -192,12 +192,12 @@ class _Runbooks:
         query = [f"{quote(name)}=<{_type(parameters[name])}>" for name in needed if name.lower() not in ours]
         query += ["include_secret=true"] if ours - {"secretid"} else []
         note = _described(parameters) + ("; needs a Key Vault secret in deliver_to too" if "secretid" in ours else "")
-        return [self._runbook_at(place, resource, query, note) for place in places]
+        return [self._runbook_on(group, resource, query, note) for group in groups]
 
-    def _runbook_at(self, place: str, resource: str, query: list[str], note: str) -> Candidate:
-        options = [f"runOn={quote(place, safe='')}", *query] if place else query
+    def _runbook_on(self, group: str, resource: str, query: list[str], note: str) -> Candidate:
+        options = [f"runOn={quote(group, safe='')}", *query] if group else query
         address = f"{resource}?{'&'.join(options)}" if options else resource
-        runs = f"runs on the worker group {place}" if place else "runs in Azure"
+        runs = f"runs on the worker group {group}" if group else "runs in Azure"
         return self._asker.judge("runbook", address, resource.rpartition("/")[2], f"{runs}; {note}")
 
 

@@ -38,7 +38,7 @@ def read_moment(text: str | None, option: str, *, may_be_none: bool = False) -> 
 
 
 def update(
-    session: Session, place: SecretId, activates: Moment, expires: Moment, enabled: bool | None
+    session: Session, secret_id: SecretId, activates: Moment, expires: Moment, enabled: bool | None
 ) -> dict[str, Any]:
     """Change a version's dates and whether it is enabled; its attributes as they are then.
 
@@ -48,8 +48,8 @@ def update(
         Unknown: whether it was changed cannot be told.
         CallError
     """
-    vault = KeyVaultSecrets(session.http, session.azure, place.vault_url)
-    there = _plain_version(vault, place)
+    vault = KeyVaultSecrets(session.http, session.azure, secret_id.vault_url)
+    there = _plain_version(vault, secret_id)
     starts = there.activates if activates is None else activates
     ends = there.expires if expires is None else expires
     if isinstance(starts, datetime) and isinstance(ends, datetime) and starts >= ends:
@@ -58,52 +58,56 @@ def update(
         raise Failed(f"--expires {expires:%Y-%m-%d} is past", "to take it out of use: --disable")
     wishes = {"nbf": activates, "exp": expires}
     attributes: dict[str, Any] = {name: _seconds(moment) for name, moment in wishes.items() if moment is not None}
-    shown = _changed(vault, place, attributes | ({} if enabled is None else {"enabled": enabled}))
+    shown = _changed(vault, secret_id, attributes | ({} if enabled is None else {"enabled": enabled}))
     if kept := [name for name, moment in wishes.items() if moment == NONE and shown.get(name) is not None]:
         what = " and ".join({"nbf": "the activation date", "exp": "the expiry date"}[name] for name in kept)
         hint = "remove it in the portal, or set the secret anew with tls-secret create --new-version"
         if len(kept) == len(attributes) and enabled is None:
-            raise Failed(f"{place}: Key Vault kept {what}", hint)
-        raise Incomplete(f"{place}: Key Vault kept {what}; what else was asked for is done", hint)
+            raise Failed(f"{secret_id}: Key Vault kept {what}", hint)
+        raise Incomplete(f"{secret_id}: Key Vault kept {what}; what else was asked for is done", hint)
     return shown
 
 
-def _changed(vault: KeyVaultSecrets, place: SecretId, wished: dict[str, Any]) -> dict[str, Any]:
+def _changed(vault: KeyVaultSecrets, secret_id: SecretId, wished: dict[str, Any]) -> dict[str, Any]:
     """The attributes after the change; looked up where its answer was lost."""
 
     def look() -> dict[str, Any] | None:
-        now = _plain_version(vault, place)
+        now = _plain_version(vault, secret_id)
         shown = {"nbf": _seconds(now.activates), "exp": _seconds(now.expires), "enabled": now.enabled}
         return shown if shown.items() >= wished.items() else None
 
     try:
-        return vault.change(place, wished)
+        return vault.change(secret_id, wished)
     except Unclear as error:
         hint = "look at it in the portal; running it again does no harm"
-        return resolve_lost_answer(error, look, f"{place} was changed", hint)
+        return resolve_lost_answer(error, look, f"{secret_id} was changed", hint)
 
 
 def _seconds(moment: Moment) -> int | None:
     return int(moment.timestamp()) if isinstance(moment, datetime) else None
 
 
-def _plain_version(vault: KeyVaultSecrets, place: SecretId) -> TlsSecret:
+def _plain_version(vault: KeyVaultSecrets, secret_id: SecretId) -> TlsSecret:
     """The version that is named, or the newest, of a TLS secret that belongs to no certificate. Raises Failed."""
-    versions = vault.versions(place.name)
-    named = [each for each in versions if place.version in ("", each.place.version)]
+    versions = vault.versions(secret_id.name)
+    named = [each for each in versions if secret_id.version in ("", each.secret_id.version)]
     if not named:
-        what = f"there is no version {place.version} of {place.whole()}" if versions else f"there is no secret {place}"
+        what = (
+            f"there is no version {secret_id.version} of {secret_id.whole()}"
+            if versions
+            else f"there is no secret {secret_id}"
+        )
         raise Failed(what, "look with keeper-rotation tls-secret list")
     if named[-1].managed:
         hint = "its dates are the certificate's; to switch it off, disable the certificate in the portal"
-        raise Failed(f"{place.whole()} belongs to the certificate of this name", hint)
+        raise Failed(f"{secret_id.whole()} belongs to the certificate of this name", hint)
     if not named[-1].is_tls:
         kind = repr(named[-1].content_type) if named[-1].content_type else "none"
-        raise Failed(f"{place.whole()} is no TLS secret: its content type is {kind}", "name a secret of PFX or PEM")
+        raise Failed(f"{secret_id.whole()} is no TLS secret: its content type is {kind}", "name a secret of PFX or PEM")
     return named[-1]
 
 
-def read_current(session: Session, place: SecretId) -> tuple[TlsSecret, Secret]:
+def read_current(session: Session, secret_id: SecretId) -> tuple[TlsSecret, Secret]:
     """The version that is named, or the current one, with its value.
 
     Raises:
@@ -111,25 +115,25 @@ def read_current(session: Session, place: SecretId) -> tuple[TlsSecret, Secret]:
         CallError
     """
     try:
-        return KeyVaultSecrets(session.http, session.azure, place.vault_url).read(place.name, place.version)
+        return KeyVaultSecrets(session.http, session.azure, secret_id.vault_url).read(secret_id.name, secret_id.version)
     except Refused as error:
         if error.status != 404:
             raise
-        raise Failed(f"there is no secret {place}", "look with keeper-rotation tls-secret list") from None
+        raise Failed(f"there is no secret {secret_id}", "look with keeper-rotation tls-secret list") from None
 
 
-def rediscover(session: Session, place: SecretId | None, uid: str) -> list[dict[str, Any]]:
+def rediscover(session: Session, secret_id: SecretId | None, uid: str) -> list[dict[str, Any]]:
     """Let the record, or every record that names the secret, show the current version; what was done.
 
     Raises:
         Failed, Unknown, CallError
         Incomplete: some records show it, or an older attachment is still there.
     """
-    records = _records(session, place, uid)
-    place = place or named_in(records[0], session)
-    if place is None:
+    records = _records(session, secret_id, uid)
+    secret_id = secret_id or named_in(records[0], session)
+    if secret_id is None:
         raise Failed(f"record {uid} has no {TARGET}", f"name the secret as well, and it is written to {TARGET}")
-    secret, value = read_current(session, place.whole())
+    secret, value = read_current(session, secret_id.whole())
     _refuse_managed(secret)
     done: list[dict[str, Any]] = []
     for record in records:
@@ -138,58 +142,60 @@ def rediscover(session: Session, place: SecretId | None, uid: str) -> list[dict[
         except (Failed, CallError) as error:
             if not any(each["result"] == UPDATED for each in done):
                 raise
-            raise Incomplete(f"record {record.uid}: {error}; others show {secret.place}", error.hint) from None
-        done.append({"record": record.uid, "secret": str(secret.place), "result": UPDATED if changed else UP_TO_DATE})
+            raise Incomplete(f"record {record.uid}: {error}; others show {secret.secret_id}", error.hint) from None
+        done.append(
+            {"record": record.uid, "secret": str(secret.secret_id), "result": UPDATED if changed else UP_TO_DATE}
+        )
     return done
 
 
-def _records(session: Session, place: SecretId | None, uid: str) -> list[VaultRecord]:
-    if uid and place:
-        return [record_for(session, uid, place)]
+def _records(session: Session, secret_id: SecretId | None, uid: str) -> list[VaultRecord]:
+    if uid and secret_id:
+        return [record_for(session, uid, secret_id)]
     if uid:
         record = tls_record(session, uid)
         refuse_others(record)
         return [record]
-    if place is None:
+    if secret_id is None:
         raise Failed("neither a secret nor --record", "name one of them")
-    if uids := [record.uid for record in of_secret(session, place)]:
+    if uids := [record.uid for record in of_secret(session, secret_id)]:
         found = [tls_record(session, each) for each in uids]
         for record in found:
             refuse_others(record)
         return found
-    _refuse_managed(read_current(session, place.whole())[0])
+    _refuse_managed(read_current(session, secret_id.whole())[0])
     hint = "make one with keeper-rotation tls-secret list --add-certificates, or name one with --record"
-    raise Failed(f"no record has {place.whole()} in {TARGET}", hint)
+    raise Failed(f"no record has {secret_id.whole()} in {TARGET}", hint)
 
 
 def _refuse_managed(secret: TlsSecret) -> None:
     if secret.managed:
-        place = secret.place.whole()
-        certificate = f"{place.vault_url}/certificates/{place.name}"
+        secret_id = secret.secret_id.whole()
+        certificate = f"{secret_id.vault_url}/certificates/{secret_id.name}"
         hint = f"its record is that of the certificate: keeper-rotation certificate obtain {certificate} --record=UID"
-        raise Failed(f"{place} belongs to the certificate of this name", hint)
+        raise Failed(f"{secret_id} belongs to the certificate of this name", hint)
 
 
-def to_record(session: Session, place: SecretId, uid: str, form: str) -> dict[str, Any]:
+def to_record(session: Session, secret_id: SecretId, uid: str, form: str) -> dict[str, Any]:
     """Attach a version to a record, which shows it from then on. Raises Failed, Incomplete, Unknown, CallError."""
-    record = record_for(session, uid, place)
-    secret, value = read_current(session, place)
+    record = record_for(session, uid, secret_id)
+    secret, value = read_current(session, secret_id)
     _refuse_managed(secret)
     follow(session, record, secret, value, form)
-    return {"record": uid, "secret": str(secret.place), "result": "attached"}
+    return {"record": uid, "secret": str(secret.secret_id), "result": "attached"}
 
 
-def content(session: Session, place: SecretId, form: str, password: Secret) -> tuple[TlsSecret, bytes]:
+def content(session: Session, secret_id: SecretId, form: str, password: Secret) -> tuple[TlsSecret, bytes]:
     """A version as a file. Raises Failed, CallError."""
     from gateway.model import x509
 
-    secret, value = read_current(session, place)
+    secret, value = read_current(session, secret_id)
     if form == "cer":
         return secret, _public(secret, value)
     bundle = bundle_of(secret, value)
     if form == "pem":
         return secret, x509.to_pem(bundle)
-    return secret, x509.to_pfx(bundle, place.name, password.reveal())
+    return secret, x509.to_pfx(bundle, secret_id.name, password.reveal())
 
 
 def _public(secret: TlsSecret, value: Secret) -> bytes:

@@ -88,7 +88,12 @@ def create(
     if folder:
         wanted = NewTlsSecret(**{**vars(wanted), "folder": session.folder_uid(folder)})
     made, uid = set_secret(session, url, bundle, wanted)
-    said = {"secret": str(made.place), "expires": output.stamp(made.expires), "enabled": made.enabled, "record": uid}
+    said = {
+        "secret": str(made.secret_id),
+        "expires": output.stamp(made.expires),
+        "enabled": made.enabled,
+        "record": uid,
+    }
     output.show(said, as_json=as_json)
 
 
@@ -112,10 +117,10 @@ def update(
     ends = read_moment(expires, "--expires", may_be_none=True)
     if starts is None and ends is None and enabled is None:
         raise Failed("nothing to change", "give --activates, --expires, --enable or --disable")
-    place = _secret(secret, options["cloud"])
-    shown = change(_open(options), place, starts, ends, enabled)
+    secret_id = _secret(secret, options["cloud"])
+    shown = change(_open(options), secret_id, starts, ends, enabled)
     said = {name: _stamp(shown.get(key)) for name, key in (("activates", "nbf"), ("expires", "exp"))}
-    output.show({"secret": str(place), "enabled": bool(shown.get("enabled")), **said}, as_json=as_json)
+    output.show({"secret": str(secret_id), "enabled": bool(shown.get("enabled")), **said}, as_json=as_json)
 
 
 @tls_secret.command()
@@ -131,8 +136,8 @@ def rediscover(secret: str, record: str, as_json: bool, **options: Any) -> None:
 
     if not (secret or record):
         raise Failed("neither ID nor --record", "name a secret, or a record that shows one")
-    place = _secret(secret, options["cloud"]) if secret else None
-    done = follow_current(_open(options), place, record)
+    secret_id = _secret(secret, options["cloud"]) if secret else None
+    done = follow_current(_open(options), secret_id, record)
     columns = {"record": "RECORD", "result": "RESULT", "secret": "SECRET"}
     output.show_table(done, columns, as_json=as_json, none="")
 
@@ -154,24 +159,24 @@ def obtain(
     A PFX in a file gets the password that is asked for; one that is attached gets one of its own, in the record.
     """
     from gateway.commands.shared import inputs, output
-    from gateway.commands.shared.private_file import check_place, write_private
+    from gateway.commands.shared.private_file import check_path, write_private
     from gateway.commands.tls_secret.change import content, to_record
     from gateway.errors import Failed
     from gateway.secret import Secret
 
     if bool(out) == bool(record):
         raise Failed("it goes to a file or to a record", "give --out FILE or --record UID")
-    place = _secret(secret, options["cloud"])
+    secret_id = _secret(secret, options["cloud"])
     if record:
         if form == "cer":
             raise Failed("--form cer is not for a record", "leave it out, or write --form pem")
-        output.show(to_record(_open(options), place, record, form), as_json=as_json)
+        output.show(to_record(_open(options), secret_id, record, form), as_json=as_json)
         return
-    check_place(out, force=force)
+    check_path(out, force=force)
     password = inputs.new_password(from_stdin=password_stdin) if form == "pfx" else Secret("")
-    found, text = content(_open(options), place, form, password)
+    found, text = content(_open(options), secret_id, form, password)
     write_private(out, text, force=force)
-    output.show({"secret": str(found.place), "file": out}, as_json=as_json)
+    output.show({"secret": str(found.secret_id), "file": out}, as_json=as_json)
 
 
 @tls_secret.command()

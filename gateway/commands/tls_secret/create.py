@@ -102,8 +102,8 @@ def check(bundle: Bundle, wanted: NewTlsSecret, now: datetime) -> tuple[TlsSecre
         problems.append((size, "leave certificates above it out of the file"))
     if problems:
         raise Failed("; ".join(what for what, _ in problems), "; ".join(dict.fromkeys(hint for _, hint in problems)))
-    place = SecretId("", wanted.name)
-    draft = TlsSecret(place, now, wanted.activates, wanted.expires or ends, wanted.enabled, PFX, False, {})
+    secret_id = SecretId("", wanted.name)
+    draft = TlsSecret(secret_id, now, wanted.activates, wanted.expires or ends, wanted.enabled, PFX, False, {})
     return draft, Secret(text)
 
 
@@ -168,38 +168,40 @@ def create(session: Session, url: str, bundle: Bundle, wanted: NewTlsSecret) -> 
     draft, value = check(bundle, wanted, session.http.now())
     vault = KeyVaultSecrets(session.http, session.azure, url)
     before = check_free(vault, wanted)
-    place = SecretId(url, wanted.name)
+    secret_id = SecretId(url, wanted.name)
     if wanted.record:
-        record_for(session, wanted.record, place)
-    shown_by = [record.uid for record in of_secret(session, place) if record.uid != wanted.record]
+        record_for(session, wanted.record, secret_id)
+    shown_by = [record.uid for record in of_secret(session, secret_id) if record.uid != wanted.record]
     if wanted.folder:
         if shown_by:
             raise Failed(f"record {', '.join(shown_by)} names this secret already", "leave out --folder")
         session.folders.check(wanted.folder)
-    draft = replace(draft, place=place, tags=before[-1].tags if before else {})
+    draft = replace(draft, secret_id=secret_id, tags=before[-1].tags if before else {})
     try:
         made = vault.put(draft, value, before)
     except Unclear as error:
-        what = f"whether {place} was set cannot be told: {error}"
+        what = f"whether {secret_id} was set cannot be told: {error}"
         raise Unknown(
             what, "look at its versions in the portal; a second one with the same value does no harm"
         ) from None
     if shown_by:
-        note(f"record {', '.join(shown_by)} shows an older version: keeper-rotation tls-secret rediscover {place}")
+        note(f"record {', '.join(shown_by)} shows an older version: keeper-rotation tls-secret rediscover {secret_id}")
     try:
         return made, _show(session, wanted, made, value, bundle)
     except (RotationError, CallError) as error:
-        hint = f"keeper-rotation tls-secret rediscover {made.place.whole()} --record=UID, or list --add-certificates"
-        raise Incomplete(f"{made.place} is set; no record shows it: {error}", hint) from None
+        hint = (
+            f"keeper-rotation tls-secret rediscover {made.secret_id.whole()} --record=UID, or list --add-certificates"
+        )
+        raise Incomplete(f"{made.secret_id} is set; no record shows it: {error}", hint) from None
 
 
 def _show(session: Session, wanted: NewTlsSecret, made: TlsSecret, value: Secret, bundle: Bundle) -> str:
     if wanted.record:
-        follow(session, record_for(session, wanted.record, made.place), made, value)
+        follow(session, record_for(session, wanted.record, made.secret_id), made, value)
         return wanted.record
     if not wanted.folder:
         return ""
-    place = made.place.whole()
-    new = new_record(Item(TLS, str(place), place.name, place.vault, made.expires), session.azure.cloud)
+    secret_id = made.secret_id.whole()
+    new = new_record(Item(TLS, str(secret_id), secret_id.name, secret_id.vault, made.expires), session.azure.cloud)
     new = replace(new, values=new.values | values_of(made, bundle))
     return session.folders.create(wanted.folder, new.title, new.kind, new.fields(), new.notes)

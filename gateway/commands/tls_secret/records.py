@@ -32,9 +32,9 @@ def named_in(record: VaultRecord, session: Session) -> SecretId | None:
     return SecretId.read(given, session.azure.cloud, f"{TARGET} of record {record.uid}").whole() if given else None
 
 
-def of_secret(session: Session, place: SecretId) -> list[VaultRecord]:
+def of_secret(session: Session, secret_id: SecretId) -> list[VaultRecord]:
     """The records that name this secret."""
-    address, found = str(place.whole()).lower(), []
+    address, found = str(secret_id.whole()).lower(), []
     for record in session.records.values():
         try:
             named = named_in(record, session)
@@ -52,12 +52,12 @@ def tls_record(session: Session, uid: str) -> VaultRecord:
     return record
 
 
-def record_for(session: Session, uid: str, place: SecretId) -> VaultRecord:
+def record_for(session: Session, uid: str, secret_id: SecretId) -> VaultRecord:
     """As `tls_record`; it names this secret, or nothing yet. Raises Failed, CallError."""
     record = tls_record(session, uid)
     refuse_others(record)
     there = named_in(record, session)
-    if there and str(there).lower() != str(place.whole()).lower():
+    if there and str(there).lower() != str(secret_id.whole()).lower():
         raise Failed(f"record {uid} names another secret, {there}", f"name another record, or empty {TARGET}")
     return record
 
@@ -85,7 +85,7 @@ def follow(session: Session, record: VaultRecord, secret: TlsSecret, value: Secr
     bundle = bundle_of(secret, value)
     values = values_of(secret, bundle)
     wish = form or record.value("export") or _attached(record)
-    export = Export(keeper_changes.wishing(record, "export", wish), secret.place.name, lambda _: bundle)
+    export = Export(keeper_changes.wishing(record, "export", wish), secret.secret_id.name, lambda _: bundle)
     shown = all(record.value(name) == text for name, text in values.items())
     if shown and not form and not export.is_missing(record):
         return _tidy(session, export, record)

@@ -40,8 +40,8 @@ def policy(certificate_id: str, as_json: bool, **given: Any) -> None:
     from gateway.commands.shared.output import show
 
     options, session = split_options(given)
-    place = read_id(certificate_id, session["cloud"], version=NO_VERSION)
-    found = changed(open_session(**session), place, options)
+    certificate = read_id(certificate_id, session["cloud"], version=NO_VERSION)
+    found = changed(open_session(**session), certificate, options)
     show(found if as_json else readable(found), as_json=as_json)
 
 

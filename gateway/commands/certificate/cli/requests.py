@@ -45,14 +45,14 @@ def request(
     from gateway.commands.shared.names import read_id
 
     options, session = split_options(given)
-    place = read_id(certificate_id, session["cloud"], version=NO_VERSION)
+    certificate = read_id(certificate_id, session["cloud"], version=NO_VERSION)
     if record_uid and folder:
         raise Failed("--record or --folder, not both", "--record fills in a record, --folder makes one")
     with_contacts([], contacts)
     labels, opened = read_tags(tags), open_session(**session)
     folder_uid = opened.folder_uid(folder) if folder else ""
     follow = Follow(wait, record_uid, folder_uid, csr_out, force, contacts, labels)
-    _ended(Request(opened, place, follow).request(options), as_json)
+    _ended(Request(opened, certificate, follow).request(options), as_json)
 
 
 @click.command()
@@ -66,8 +66,8 @@ def status(certificate_id: str, csr_out: str, force: bool, as_json: bool, **sess
     from gateway.commands.shared.names import read_id
     from gateway.commands.shared.output import show
 
-    place = read_id(certificate_id, session["cloud"], version=NO_VERSION)
-    about, code = look(open_session(**session), place, csr_out, force=force)
+    certificate = read_id(certificate_id, session["cloud"], version=NO_VERSION)
+    about, code = look(open_session(**session), certificate, csr_out, force=force)
     show(about, as_json=as_json)
     sys.exit(code)
 
@@ -82,8 +82,8 @@ def cancel(certificate_id: str, as_json: bool, **session: str) -> None:
     from gateway.commands.shared.names import read_id
     from gateway.commands.shared.output import show
 
-    place = read_id(certificate_id, session["cloud"], version=NO_VERSION)
-    show(end(open_session(**session), place), as_json=as_json)
+    certificate = read_id(certificate_id, session["cloud"], version=NO_VERSION)
+    show(end(open_session(**session), certificate), as_json=as_json)
 
 
 @click.command()
@@ -102,9 +102,9 @@ def merge(certificate_id: str, first: tuple[str, ...], more: tuple[str, ...], as
     from gateway.commands.shared.names import read_id
     from gateway.commands.shared.output import show
 
-    place = read_id(certificate_id, session["cloud"], version=NO_VERSION)
+    certificate = read_id(certificate_id, session["cloud"], version=NO_VERSION)
     chain = read_files([*first, *more])
-    show(finish(open_session(**session), place, chain), as_json=as_json)
+    show(finish(open_session(**session), certificate, chain), as_json=as_json)
 
 
 @click.command()
@@ -131,7 +131,9 @@ def renew(
     from gateway.commands.run_script import run_script
     from gateway.commands.shared.names import read_id
 
-    place = read_id(certificate_id, session["cloud"], version="an earlier version cannot be renewed, nor one alone")
+    certificate = read_id(
+        certificate_id, session["cloud"], version="an earlier version cannot be renewed, nor one alone"
+    )
     if script and (not wait or csr_out or force):
         raise Failed(
             "--no-wait, --csr-out and --force do not go with --script",
@@ -140,10 +142,10 @@ def renew(
     opened = open_session(**session)
     if not script:
         follow = Follow(wait, record_uid, csr_out=csr_out, force=force)
-        _ended(Request(opened, place, follow).renew(validity_months), as_json)
+        _ended(Request(opened, certificate, follow).renew(validity_months), as_json)
         return
-    uid = uid_for_script(opened, place, validity_months, record_uid)
-    Request(opened, place, Follow()).prepare_policy(validity_months)
+    uid = uid_for_script(opened, certificate, validity_months, record_uid)
+    Request(opened, certificate, Follow()).prepare_policy(validity_months)
     attached = [session["credential_uid"]] if session["credential_uid"] else []
     sys.exit(run_script(script, uid, attached, session["configuration_uid"], now=True, as_json=as_json))
 

@@ -66,7 +66,7 @@ def obtain(
     from gateway.commands.shared.names import read_id
     from gateway.commands.shared.output import show_table
 
-    place = read_id(certificate_id, session["cloud"], version=NO_VERSION if history else "")
+    certificate = read_id(certificate_id, session["cloud"], version=NO_VERSION if history else "")
     if bool(out) == bool(record_uid):
         raise Failed(
             "where to is not said" if not out else "--out or --record, not both", "--out=FILE, or --record=UID"
@@ -74,23 +74,23 @@ def obtain(
     if record_uid:
         from gateway.commands.certificate.attach import RecordAttachment
 
-        rows = RecordAttachment(open_session(**session), place, record_uid, form or "").obtain(history=history)
+        rows = RecordAttachment(open_session(**session), certificate, record_uid, form or "").obtain(history=history)
     else:
-        rows = _to_files(place, out, form or "pfx", history, force, password_stdin, session)
+        rows = _to_files(certificate, out, form or "pfx", history, force, password_stdin, session)
     columns = {"version": "VERSION", "file": "FILE", "password_field": "PASSWORD IN", "note": ""}
     shown = {key: heading for key, heading in columns.items() if any(row.get(key) for row in rows)}
     show_table(rows, shown, as_json=as_json, none="nothing")
 
 
 def _to_files(
-    place: Any, out: str, form: str, history: bool, force: bool, password_stdin: bool, session: dict[str, str]
+    certificate: Any, out: str, form: str, history: bool, force: bool, password_stdin: bool, session: dict[str, str]
 ) -> list[dict[str, Any]]:
     from gateway.commands.certificate.obtain import FileOptions, to_files
     from gateway.commands.shared.inputs import new_password
     from gateway.secret import Secret
 
     password = new_password(from_stdin=password_stdin) if form == "pfx" else Secret("")
-    return to_files(open_session(**session), place, FileOptions(out, form, password, history, force))
+    return to_files(open_session(**session), certificate, FileOptions(out, form, password, history, force))
 
 
 @click.command()
@@ -112,11 +112,11 @@ def delete(
 
     if not from_keeper:
         raise Failed(ONLY_KEEPER, "add --from-keeper to delete its records in Keeper; the portal deletes certificates")
-    places = [read_id(text, session["cloud"], version=NO_VERSION) for text in certificate_ids]
-    if not places and not record_uids:
+    certificates = [read_id(text, session["cloud"], version=NO_VERSION) for text in certificate_ids]
+    if not certificates and not record_uids:
         raise Failed("what is to be deleted is not said", "name a certificate's ID, or --record=UID")
     opened = open_session(**session)
-    wanted = to_delete(opened, places, record_uids)
+    wanted = to_delete(opened, certificates, record_uids)
     _confirm([f"{record.uid}  {record.title}" for record in wanted], yes)
     rows = end(opened, wanted)
     columns = {"record": "DELETED RECORD", "title": "TITLE", "certificate": "CERTIFICATE"}
