@@ -133,9 +133,9 @@ def read_stamp(text: str) -> datetime | None:
         return None
 
 
-def stamp(moment: datetime) -> str:
-    """``2026-11-22T10:00:00Z``: the form that Graph takes and that we write into records."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def stamp(moment: datetime | None) -> str:
+    """``2026-11-22T10:00:00Z``: the form that Graph takes and that we write into records; empty for none."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else ""
 
 
 @dataclass(frozen=True)

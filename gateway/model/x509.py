@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from gateway.errors import Failed
+from gateway.model.credential import stamp
 
 PFX, PEM = "application/x-pkcs12", "application/x-pem-file"
 _BEGIN = b"-----BEGIN "
@@ -318,7 +319,7 @@ def check_dates(certificate: x509.Certificate, now: datetime) -> None:
         what = f"the certificate expired on {certificate.not_valid_after_utc:%Y-%m-%d}: {name}"
         raise Failed(what, "give one that is still valid")
     if certificate.not_valid_before_utc > now:
-        begins = f"{certificate.not_valid_before_utc:%Y-%m-%dT%H:%M:%SZ}"
+        begins = stamp(certificate.not_valid_before_utc)
         raise Failed(f"the certificate is valid only from {begins}: {name}", "come back then")
 
 

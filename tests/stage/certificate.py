@@ -89,7 +89,7 @@ class CertificateStage(Stage):
             for label, value in {
                 "thumbprint": found.certificate.fingerprint(hashes.SHA1()).hex().upper(),
                 "serial_number": facts(found.certificate).serial_number,
-                "expires": found.certificate.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "expires": found.certificate.not_valid_after_utc.strftime(STAMP),
             }.items()
             if self.value(label) != value
         ]

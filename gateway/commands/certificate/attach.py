@@ -19,11 +19,12 @@ from gateway.commands.certificate import records
 from gateway.commands.certificate.obtain import chosen, each_version
 from gateway.commands.certificate.policy_options import CONTENT_TYPES
 from gateway.commands.shared import keeper_changes
-from gateway.commands.shared.output import note, stamp, warn
+from gateway.commands.shared.output import note, warn
 from gateway.errors import CallError, Failed, Refused
 from gateway.keeper.certificate_attachment import FILE, PASSWORD, Export
 from gateway.kinds.registry import CERTIFICATE
 from gateway.model import x509
+from gateway.model.credential import stamp
 from gateway.secret import Secret
 
 if TYPE_CHECKING:

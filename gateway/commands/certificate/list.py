@@ -12,12 +12,13 @@ from gateway.azure.key_vault.certificate_changes import OperatorCertificates
 from gateway.azure.key_vault.certificates import Version
 from gateway.azure.key_vault.ids import CertificateId
 from gateway.commands.certificate import records
-from gateway.commands.shared.output import stamp, warn
+from gateway.commands.shared.output import warn
 from gateway.commands.shared.progress import progress
 from gateway.commands.shared.survey import VAULT_READER
 from gateway.errors import CallError, Failed, Refused
 from gateway.host.background import side_by_side
 from gateway.model import x509
+from gateway.model.credential import stamp
 
 if TYPE_CHECKING:
     from gateway.commands.shared.session import Session

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from gateway.azure.key_vault.certificate_changes import OperatorCertificates, not_there
 from gateway.azure.key_vault.certificates import UNKNOWN, Operation, Version
 from gateway.azure.key_vault.ids import CertificateId
-from gateway.commands.shared.output import stamp
 from gateway.commands.shared.private_file import check_path, write_private
 from gateway.commands.shared.progress import progress
 from gateway.errors import CallError, Failed, Incomplete, Unclear
 from gateway.host.lost_answer import resolve_lost_answer
 from gateway.model import x509
+from gateway.model.credential import stamp
 
 if TYPE_CHECKING:
     from gateway.commands.shared.session import Session

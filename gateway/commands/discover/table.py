@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from gateway.commands.discover.known_records import Row
-from gateway.commands.shared.output import show_table, stamp
+from gateway.commands.shared.output import show_table
+from gateway.model.credential import stamp
 
 _COLUMNS = {
     "name": "NAME", "where": "WHERE", "expires": "EXPIRES", "days": "DAYS", "records": "RECORD", "note": "",

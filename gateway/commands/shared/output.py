@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 import click
@@ -12,11 +11,6 @@ import click
 from gateway.secret import masked
 
 Row = Mapping[str, Any]
-
-
-def stamp(moment: datetime | None) -> str:
-    """A moment as records and JSON have it; empty for none."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else ""
 
 
 def show_table(rows: Sequence[Row], columns: Mapping[str, str], *, as_json: bool, none: str) -> None:

@@ -8,6 +8,7 @@ from gateway.azure.key_vault.ids import SecretId
 from gateway.azure.key_vault.secrets import KeyVaultSecrets, TlsSecret
 from gateway.errors import Failed
 from gateway.kinds.registry import TLS_SECRET
+from gateway.model.credential import stamp
 from gateway.secret import Secret
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from gateway.model.x509 import Bundle
 
 TARGET, VERSION = TLS_SECRET.target, TLS_SECRET.outputs.key_id
-_STAMP = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def bundle_of(secret: TlsSecret, value: Secret) -> Bundle:
@@ -52,8 +52,8 @@ def values_of(secret: TlsSecret, bundle: Bundle) -> dict[str, str]:
         "serial_number": said.serial_number,
         "subject": said.subject,
         "issuer": said.issuer,
-        "not_before": said.not_before.strftime(_STAMP),
-        "expires": said.expires.strftime(_STAMP),
+        "not_before": stamp(said.not_before),
+        "expires": stamp(said.expires),
     }
 
 

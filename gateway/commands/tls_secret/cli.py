@@ -74,6 +74,7 @@ def create(
     from gateway.commands.tls_secret.create import NewTlsSecret, ask_password, check, read_file
     from gateway.commands.tls_secret.create import create as set_secret
     from gateway.errors import Failed
+    from gateway.model.credential import stamp
 
     if record and folder:
         raise Failed("both --record and --folder", "give one of them")
@@ -90,7 +91,7 @@ def create(
     made, uid = set_secret(session, url, bundle, wanted)
     said = {
         "secret": str(made.secret_id),
-        "expires": output.stamp(made.expires),
+        "expires": stamp(made.expires),
         "enabled": made.enabled,
         "record": uid,
     }
@@ -119,7 +120,7 @@ def update(
         raise Failed("nothing to change", "give --activates, --expires, --enable or --disable")
     secret_id = _secret(secret, options["cloud"])
     shown = change(_open(options), secret_id, starts, ends, enabled)
-    said = {name: _stamp(shown.get(key)) for name, key in (("activates", "nbf"), ("expires", "exp"))}
+    said = {name: _stamp_of(shown.get(key)) for name, key in (("activates", "nbf"), ("expires", "exp"))}
     output.show({"secret": str(secret_id), "enabled": bool(shown.get("enabled")), **said}, as_json=as_json)
 
 
@@ -232,9 +233,9 @@ def _now() -> Any:
     return datetime.now(UTC)
 
 
-def _stamp(seconds: Any) -> str:
+def _stamp_of(seconds: Any) -> str:
     from datetime import UTC, datetime
 
-    from gateway.commands.shared.output import stamp
+    from gateway.model.credential import stamp
 
     return stamp(None if seconds is None else datetime.fromtimestamp(int(seconds), UTC))
