@@ -19,7 +19,7 @@ from gateway.commands.certificate.cli.group import certificate
 from gateway.commands.discover.cli import discover
 from gateway.commands.scripts import scripts
 from gateway.commands.tls_secret.cli import tls_secret
-from gateway.deliveries.addresses import KINDS
+from gateway.deliveries.addresses import DESTINATIONS
 from gateway.model.x509 import PFX, Bundle, to_pfx
 from sandbox.arm.roles import Role
 from tests.stage import patience
@@ -119,7 +119,7 @@ def test_the_warning_stands_before_the_first_rotation(name: str) -> None:
 # Deliveries
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", DESTINATIONS, ids=lambda kind: kind.__name__)
 def test_every_form_of_an_address_is_shown(kind: type) -> None:
     assert f"`{kind.example}`" in DELIVERIES  # type: ignore[attr-defined]
 

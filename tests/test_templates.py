@@ -21,7 +21,7 @@ from gateway.commands.shared.new_records import Item, commander_csv, commander_j
 from gateway.kinds.registry import CERTIFICATE as RENEWAL
 from gateway.kinds.registry import TLS_SECRET, find, only
 from gateway.model.clouds import CLOUDS
-from gateway.model.fields import DEFAULTS, FIELDS, KINDS
+from gateway.model.fields import DEFAULTS, FIELDS, TYPES
 from gateway.model.policy import read_policy
 from tests.stage.certificate import CertificateStage
 from tests.stage.mongodb_user import MongoStage
@@ -245,7 +245,7 @@ def test_a_commander_csv_has_no_header_and_loses_no_blank_value(path: str) -> No
 @pytest.mark.parametrize("path", USERS)
 def test_a_template_has_only_labels_and_types_that_are_in_the_table(path: str) -> None:
     kinds = {field["label"]: field["type"] for field in saved(path)["custom"]}
-    assert kinds == {label: "text" if path in WEB_VAULT else KINDS[label] for label in kinds}
+    assert kinds == {label: "text" if path in WEB_VAULT else TYPES[label] for label in kinds}
 
 
 @pytest.mark.parametrize("path", USERS)

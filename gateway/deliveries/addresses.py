@@ -14,7 +14,7 @@ from gateway.deliveries.runbook import AutomationRunbook
 from gateway.errors import Failed
 from gateway.model.clouds import Cloud
 
-KINDS: tuple[type[Destination], ...] = (
+DESTINATIONS: tuple[type[Destination], ...] = (
     KeeperField,
     KeyVaultCertificateDestination,
     KeyVaultSecretDestination,
@@ -51,14 +51,14 @@ def _read_line(line: str, cloud: Cloud) -> Destination:
     first, _, rest = line.partition(" ")
     optional = first.lower() == "optional"
     address = rest.strip() if optional else line
-    for kind in KINDS:
+    for kind in DESTINATIONS:
         try:
             found = kind.recognise(address, cloud, optional)
         except ValueError:
             break  # not even an address
         if found:
             return found
-    forms = "; ".join(kind.example for kind in KINDS)
+    forms = "; ".join(kind.example for kind in DESTINATIONS)
     raise Failed(f"deliver_to: {without_login(line)!r} is not an address of a destination", f"the forms are {forms}")
 
 

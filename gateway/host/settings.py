@@ -11,7 +11,7 @@ from gateway.errors import Failed
 
 
 @dataclass(frozen=True)
-class Setting:
+class Variable:
     """One environment variable that holds a number."""
 
     name: str
@@ -21,12 +21,12 @@ class Setting:
 
 
 SETTINGS = (
-    Setting("ROTATION_PROVE_SUCCESSES", 3, 1, "how many sign-ins in a row prove a new secret"),
-    Setting("ROTATION_PROVE_INTERVAL_SECONDS", 2, 0, "pause between these sign-ins"),
-    Setting("ROTATION_PROVE_TIMEOUT_SECONDS", 120, 0, "how long a new secret may take to be accepted everywhere"),
-    Setting("ROTATION_REQUEST_TIMEOUT_SECONDS", 30, 0.1, "timeout of one request"),
-    Setting("ROTATION_DEADLINE_SECONDS", 600, 5, "timeout of the whole run"),
-    Setting("ROTATION_RETRY_BASE_SECONDS", 1, 0, "first pause before a call is repeated; doubles, jittered"),
+    Variable("ROTATION_PROVE_SUCCESSES", 3, 1, "how many sign-ins in a row prove a new secret"),
+    Variable("ROTATION_PROVE_INTERVAL_SECONDS", 2, 0, "pause between these sign-ins"),
+    Variable("ROTATION_PROVE_TIMEOUT_SECONDS", 120, 0, "how long a new secret may take to be accepted everywhere"),
+    Variable("ROTATION_REQUEST_TIMEOUT_SECONDS", 30, 0.1, "timeout of one request"),
+    Variable("ROTATION_DEADLINE_SECONDS", 600, 5, "timeout of the whole run"),
+    Variable("ROTATION_RETRY_BASE_SECONDS", 1, 0, "first pause before a call is repeated; doubles, jittered"),
 )
 
 
@@ -50,7 +50,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         Failed: one or more variables are not numbers in their range; all of them are named.
     """
     problems: list[str] = []
-    numbers = [_number(setting, environment, problems) for setting in SETTINGS]
+    numbers = [_number(variable, environment, problems) for variable in SETTINGS]
     if problems:
         raise Failed("; ".join(problems), "correct or remove these environment variables of the Gateway's service")
     successes, interval, prove_timeout, request_timeout, deadline, retry_base = numbers
@@ -64,14 +64,14 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     return Settings(int(successes), interval, prove_timeout, request_timeout, deadline, retry_base, lock_dir)
 
 
-def _number(setting: Setting, environment: Mapping[str, str], problems: list[str]) -> float:
-    text = environment.get(setting.name, "").strip()
+def _number(variable: Variable, environment: Mapping[str, str], problems: list[str]) -> float:
+    text = environment.get(variable.name, "").strip()
     if not text:
-        return setting.default
+        return variable.default
     try:
         number = float(text)
     except ValueError:
         number = math.nan
-    if not (math.isfinite(number) and number >= setting.least):
-        problems.append(f"{setting.name}={text!r} is not a number of at least {setting.least:g}")
+    if not (math.isfinite(number) and number >= variable.least):
+        problems.append(f"{variable.name}={text!r} is not a number of at least {variable.least:g}")
     return number

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any, Protocol
 
-from gateway.model.fields import KINDS
+from gateway.model.fields import TYPES
 from gateway.secret import Secret, mask
 
 # Standard fields of a PAM User, which are known by their type.
@@ -68,7 +68,7 @@ class VaultRecord:
     def repeated_labels(self) -> list[str]:
         """Those of our labels that stand on more than one field; the first field is the one that counts."""
         labels = [field.get("label") for field in self._fields()]
-        return [label for label in KINDS if labels.count(label) > 1]
+        return [label for label in TYPES if labels.count(label) > 1]
 
     def misspelt_labels(self, inputs: Iterable[str]) -> dict[str, str]:
         """Labels that differ only in case, spaces and dashes from one of these; with the right one."""
@@ -81,7 +81,7 @@ class VaultRecord:
         """Labels of custom fields that are nearly one of these that is not there; with that one."""
         lacking = {_letters(label): label for label in inputs if not self.has(label)}
         custom = [field for field in self.sdk_record.dict.get("custom") or [] if isinstance(field, dict)]
-        labels = [label for field in custom if (label := str(field.get("label") or "")) not in KINDS]
+        labels = [label for field in custom if (label := str(field.get("label") or "")) not in TYPES]
         near = {label: get_close_matches(_letters(label), lacking, 1, _NEAR) for label in labels}
         return {label: lacking[found[0]] for label, found in near.items() if found and found[0] != _letters(label)}
 
@@ -112,7 +112,7 @@ class VaultRecord:
 
         A field that holds a secret by our table but is plain text (as the web vault's CSV import makes it) is hidden.
         """
-        kind = kind or KINDS.get(label, label)
+        kind = kind or TYPES.get(label, label)
         field = self._field(label)
         if field is None:
             self.sdk_record.add_custom_field(field_type=kind, label=label, value=value)

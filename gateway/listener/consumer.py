@@ -43,7 +43,7 @@ _GONE = (KafkaError._ALL_BROKERS_DOWN, KafkaError._AUTHENTICATION)
 _REASONS = (KafkaError._TRANSPORT, KafkaError._RESOLVE, KafkaError._SSL, KafkaError._AUTHENTICATION)
 
 
-class Takes(Protocol):
+class MessageHandler(Protocol):
     """Who deals with the messages: `gateway.listener.dispatch.Dispatcher`."""
 
     @property
@@ -57,7 +57,7 @@ class Takes(Protocol):
 class Intake:
     """The consumer. Everything here runs in the thread that calls `run`."""
 
-    def __init__(self, listen: ListenSettings, sign_in: SignIn, dispatcher: Takes, health: Health) -> None:
+    def __init__(self, listen: ListenSettings, sign_in: SignIn, dispatcher: MessageHandler, health: Health) -> None:
         self._listen = listen
         self._sign_in = sign_in
         self._dispatcher = dispatcher

@@ -19,7 +19,7 @@ from gateway.listener.health import KEEPER, Health
 from gateway.listener.offsets import Partition
 from gateway.listener.queue import Job, Work
 from gateway.listener.records import Records, address_in
-from gateway.listener.run_script import Ran, Rotator
+from gateway.listener.run_script import Rotator, ScriptResult
 from gateway.listener.settings import ListenSettings
 from gateway.listener.versions import Versions
 
@@ -172,7 +172,7 @@ class Dispatcher:
         seen.is_gone = self._versions.current(record, address_in(record, event)) != event.version
         return seen.is_gone
 
-    def _run(self, script: str, record: VaultRecord, line: bytes) -> Ran:
+    def _run(self, script: str, record: VaultRecord, line: bytes) -> ScriptResult:
         ran = self._rotator.run(script, record.uid, line)
         metrics = self._health.metrics
         metrics.rotations.labels(ran.result).inc()

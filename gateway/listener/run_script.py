@@ -29,7 +29,7 @@ _MOST_LINES = 20
 
 
 @dataclass(frozen=True)
-class Ran:
+class ScriptResult:
     """How a script ended. ``code`` is negative where it was killed; ``report`` is its JSON line, or empty."""
 
     code: int
@@ -92,7 +92,7 @@ class Rotator:
         params = json.loads(base64.b64decode(line)) | {"dueWhileLastRotated": unless_rotated_since}
         return base64.b64encode(json.dumps(params).encode()) + b"\n"
 
-    def run(self, script: str, uid: str, line: bytes) -> Ran:
+    def run(self, script: str, uid: str, line: bytes) -> ScriptResult:
         """Run it to its end; what it says on stderr goes to the log."""
         began = monotonic()
         # Without our label: msal takes REGION_NAME for an Azure region, and complains.
@@ -113,7 +113,7 @@ class Rotator:
             output, errors = process.communicate()
         for text in errors.decode(errors="replace").splitlines()[:_MOST_LINES]:
             log.info("record %s: %s", uid, masked(text)[:500])
-        return Ran(process.returncode, monotonic() - began, _report(output))
+        return ScriptResult(process.returncode, monotonic() - began, _report(output))
 
 
 def _report(output: bytes) -> dict[str, Any]:

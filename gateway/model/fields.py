@@ -106,4 +106,4 @@ FIELDS = (
 )
 
 DEFAULTS = {field.label: field.default for field in FIELDS}
-KINDS = {field.label: field.kind for field in FIELDS}
+TYPES = {field.label: field.kind for field in FIELDS}

@@ -15,7 +15,7 @@ from keepercommander.commands.discoveryrotation import validate_cron_expression
 from keepercommander.commands.pam_import.base import PamUserObject
 from keepercommander.keeper_dag import types as schedules
 
-from gateway.model.fields import KINDS
+from gateway.model.fields import TYPES
 from gateway.model.policy import read_policy
 from tests.stage.commander import Vault, commander
 from tests.stage.rotation import ROOT
@@ -132,7 +132,7 @@ def test_the_record_has_fields_of_ours_with_their_types_and_a_valid_policy(
     with commander() as vault:
         set_up(vault, script, monkeypatch)
         fields = vault.records()[PROJECTS[script].title]["custom"]
-    assert {each["label"]: each["type"] for each in fields} == {each["label"]: KINDS[each["label"]] for each in fields}
+    assert {each["label"]: each["type"] for each in fields} == {each["label"]: TYPES[each["label"]] for each in fields}
     read_policy(lambda label: PROJECTS[script].fields.get(label, ""))
     assert ("NOOP" in PROJECTS[script].fields) == (script != "publish_password")
 

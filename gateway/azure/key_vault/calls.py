@@ -54,7 +54,7 @@ def key_vault_url(text: str, cloud: Cloud, where: str = "--vault") -> str:
     return f"https://{name}.{cloud.key_vault}"
 
 
-class SignedIn(Protocol):
+class CredentialSource(Protocol):
     """Who asks: `gateway.azure.sign_in.Azure`."""
 
     def credential(self) -> TokenCredential:
@@ -70,7 +70,7 @@ class KeyVaultCalls:
         hints: what to do, by Key Vault's (inner) error code.
     """
 
-    def __init__(self, http: Http, azure: SignedIn, url: str, where: str, hints: Mapping[str, str]) -> None:
+    def __init__(self, http: Http, azure: CredentialSource, url: str, where: str, hints: Mapping[str, str]) -> None:
         self._http = http
         self._azure = azure
         self._url = url

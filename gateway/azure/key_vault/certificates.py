@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from gateway.azure.key_vault.calls import KeyVaultCalls, SignedIn
+from gateway.azure.key_vault.calls import CredentialSource, KeyVaultCalls
 from gateway.errors import Failed, Refused
 from gateway.host.http import Http
 from gateway.secret import Secret
@@ -73,7 +73,7 @@ class KeyVaultCertificates:
         url: of the vault.
     """
 
-    def __init__(self, http: Http, azure: SignedIn, url: str) -> None:
+    def __init__(self, http: Http, azure: CredentialSource, url: str) -> None:
         self.url = url
         host = urlsplit(url).netloc
         self._calls = KeyVaultCalls(http, azure, url, f"Key Vault {host.partition('.')[0]}", HINTS)

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from gateway.azure.key_vault.calls import KeyVaultCalls, SignedIn
+from gateway.azure.key_vault.calls import CredentialSource, KeyVaultCalls
 from gateway.azure.key_vault.ids import SecretId
 from gateway.errors import CallError, Refused, Unclear
 from gateway.host.http import Http
@@ -66,7 +66,7 @@ class KeyVaultSecrets:
         url: of the vault.
     """
 
-    def __init__(self, http: Http, azure: SignedIn, url: str) -> None:
+    def __init__(self, http: Http, azure: CredentialSource, url: str) -> None:
         self.url = url
         where = f"Key Vault {urlsplit(url).netloc.partition('.')[0]}"
         self._calls = KeyVaultCalls(http, azure, url, where, HINTS)

@@ -88,7 +88,7 @@ class RecordAttachment:
     def _current(self, version: Version) -> dict[str, Any]:
         name, before = self._certificate_id.name, self._record.value("export")
         # The wish is saved together with the file that it asks for, not before.
-        wished = keeper_changes.wishing(self._record, "export", self._form)
+        wished = keeper_changes.with_field(self._record, "export", self._form)
         export = Export(wished, name, lambda wanted: self._vault.bundle(name, wanted))
         values = self._facts(version) | {"export": self._form}
         values[records.TARGET] = str(CertificateId(self._certificate_id.vault_url, name))
@@ -168,7 +168,7 @@ class RecordAttachment:
         if self._form == "pem":
             return self._record, x509.to_pem(bundle)
         password = Secret(self._record.value(HISTORY_PASSWORD) or secrets.token_urlsafe(24))
-        wished = keeper_changes.wishing(self._record, HISTORY_PASSWORD, password.reveal(), "secret")
+        wished = keeper_changes.with_field(self._record, HISTORY_PASSWORD, password.reveal(), "secret")
         return wished, x509.to_pfx(bundle, name, password.reveal())
 
     def _has_changed(self) -> bool:

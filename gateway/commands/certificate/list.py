@@ -34,7 +34,7 @@ DETAILS = ("subject", "issuer")
 
 
 @dataclass(frozen=True)
-class Look:
+class ListOptions:
     """What is to be listed. ``details``: subject and issuer too, which takes a request for each version."""
 
     versions: str = CURRENT
@@ -61,8 +61,8 @@ class ListedVersion:
 class Listing:
     """One list. ``failed``: how many vaults refused; ``warned``: something did, and a warning says why."""
 
-    def __init__(self, session: Session, look: Look) -> None:
-        self._session, self._look = session, look
+    def __init__(self, session: Session, options: ListOptions) -> None:
+        self._session, self._options = session, options
         self._seen, self._doing = 0, "listing"
         self.failed = 0
         self.warned = False
@@ -72,7 +72,7 @@ class Listing:
         with progress(lambda: f"{self._doing}: {self._seen:,} so far"):
             vaults = [OperatorCertificates(self._session.http, self._session.azure, url) for url in urls]
             found = list(chain.from_iterable(side_by_side(self._of_key_vault, vaults)))
-            if self._look.details:
+            if self._options.details:
                 self._doing, self._seen = f"reading {len(found):,} certificates", 0
                 found = list(chain.from_iterable(side_by_side(self._detailed, found)))
         named = records.by_certificate(self._session.records.values(), self._session.azure.cloud)
@@ -84,15 +84,15 @@ class Listing:
         if found is None:
             self.failed += 1
             return []
-        if self._look.versions == CURRENT:
+        if self._options.versions == CURRENT:
             return found
         ready = [each for each in found if each.version.thumbprint]
         older = list(chain.from_iterable(side_by_side(partial(self._versions, vault), ready)))
         pending = [each for each in found if not each.version.thumbprint]
-        return [each for each in older if self._look.versions == ALL or not each.current] + pending
+        return [each for each in older if self._options.versions == ALL or not each.current] + pending
 
     def _counted(self, vault: OperatorCertificates) -> Any:
-        for version in vault.names(pending=self._look.pending):
+        for version in vault.names(pending=self._options.pending):
             self._seen += 1
             yield ListedVersion(vault, version, current=True)
 

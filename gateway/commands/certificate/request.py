@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Follow:
+class FollowUp:
     """What is done besides asking for a version.
 
     ``record_uid`` gets ``certificate_id``; in ``folder_uid`` a record is made. ``contacts`` are added to the vault's.
@@ -66,15 +66,15 @@ class Request:
         Failed, CallError
     """
 
-    def __init__(self, session: Session, certificate_id: CertificateId, follow: Follow) -> None:
-        self._session, self._certificate_id, self._follow = session, certificate_id, follow
+    def __init__(self, session: Session, certificate_id: CertificateId, follow_up: FollowUp) -> None:
+        self._session, self._certificate_id, self._follow_up = session, certificate_id, follow_up
         self._vault = OperatorCertificates(session.http, session.azure, certificate_id.vault_url)
-        if follow.csr_out:
-            check_path(follow.csr_out, force=follow.force)
-        if follow.record_uid:
-            session.hold(follow.record_uid)
-            records.record_for(session, follow.record_uid, certificate_id)
-        if follow.folder_uid:
+        if follow_up.csr_out:
+            check_path(follow_up.csr_out, force=follow_up.force)
+        if follow_up.record_uid:
+            session.hold(follow_up.record_uid)
+            records.record_for(session, follow_up.record_uid, certificate_id)
+        if follow_up.folder_uid:
             self._check_folder()
         self._last = self._vault.operation(certificate_id.name)
         refuse_open(self._last, certificate_id)
@@ -97,7 +97,7 @@ class Request:
             note(
                 f"{self._certificate_id.name} is there already: it gets a new version, by its policy with these changes"
             )
-        return self._asked(policy, self._follow.tags)
+        return self._asked(policy, self._follow_up.tags)
 
     def renew(self, months: int | None) -> dict[str, Any]:
         """Ask for a version by the certificate's own policy, valid for ``months`` where that is said.
@@ -115,7 +115,7 @@ class Request:
         try:
             operation = begin(self._vault, self._certificate_id.name, policy, tags, self._last)
             # An issuer may take its time, and the record's own runs must not wait for it.
-            self._session.let_go(self._follow.record_uid)
+            self._session.let_go(self._follow_up.record_uid)
             return self._finish(operation)
         except KeyboardInterrupt:
             if operation is None:
@@ -152,19 +152,19 @@ class Request:
         if named := records.of_certificate(self._session, self._certificate_id):
             uids = ", ".join(record.uid for record in named)
             raise Failed(f"record {uids} names this certificate already", "leave out --folder")
-        self._session.folders.check(self._follow.folder_uid)
+        self._session.folders.check(self._follow_up.folder_uid)
 
     def _check_contacts(self, policy: Mapping[str, Any]) -> None:
         """They can be read, and those to be added are addresses."""
-        if self._follow.contacts:
-            with_contacts(self._vault.contacts(), self._follow.contacts)
+        if self._follow_up.contacts:
+            with_contacts(self._vault.contacts(), self._follow_up.contacts)
         else:
             warn_of_silence(self._vault, policy)
 
     def _add_contacts(self) -> None:
         """To those that are there now: while an issuer took its time, others may have been added."""
         there = self._vault.contacts()
-        wanted = with_contacts(there, self._follow.contacts)
+        wanted = with_contacts(there, self._follow_up.contacts)
         if wanted != there:
             self._vault.change_contacts(wanted)
 
@@ -173,7 +173,7 @@ class Request:
         left: list[str] = []
         about: dict[str, Any] = {"certificate": str(self._certificate_id), "status": operation.status}
         shown, unsettled = self._ended(operation)
-        if self._follow.contacts:
+        if self._follow_up.contacts:
             self._attempt("the contacts", self._add_contacts, left)
         if operation.is_open and operation.issuer == UNKNOWN:
             self._attempt("the CSR", lambda: about.update(self._csr(operation)), left)
@@ -205,21 +205,21 @@ class Request:
             left.append(f"{what}: {error}; {error.hint}")
 
     def _csr(self, operation: Operation) -> dict[str, str]:
-        return csr_of(operation, self._follow.csr_out, force=self._follow.force)
+        return csr_of(operation, self._follow_up.csr_out, force=self._follow_up.force)
 
     def _in_keeper(self, operation: Operation) -> dict[str, Any]:
         values = {records.TARGET: str(self._certificate_id)}
         if operation.is_open and operation.issuer == UNKNOWN:
             values["csr"] = x509.request_text(operation.csr)
-        uid = self._follow.record_uid
-        if self._follow.folder_uid:
-            uid = records.create(self._session, self._follow.folder_uid, self._certificate_id, self._months)
+        uid = self._follow_up.record_uid
+        if self._follow_up.folder_uid:
+            uid = records.create(self._session, self._follow_up.folder_uid, self._certificate_id, self._months)
             if len(values) == 1:
                 return {"record": uid}
         return {"record": records.save(self._session, self._session.hold(uid), values).uid} if uid else {}
 
     def _outcome(self, operation: Operation) -> dict[str, Any]:
-        if operation.is_open and (operation.issuer == UNKNOWN or not self._follow.wait):
+        if operation.is_open and (operation.issuer == UNKNOWN or not self._follow_up.wait):
             return {}
         wait(self._session, self._vault, self._certificate_id.name, operation)
         made = made_since(self._session, self._vault, self._certificate_id.name, self._before)

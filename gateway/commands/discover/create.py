@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from gateway.commands.discover.known_records import KnownRecords, Row
+from gateway.commands.discover.known_records import KnownItem, KnownRecords
 from gateway.commands.shared.new_records import TLS, Item, NewRecord, new_record
 from gateway.commands.shared.progress import progress
 from gateway.commands.shared.session import Session
@@ -35,7 +35,7 @@ def folder_name(folders: Folders, given: str) -> str:
     return next((folder.name for folder in folders.all() if folder.uid == given and not folder.parent), given)
 
 
-def missing(rows: Sequence[Row], session: Session) -> list[NewRecord]:
+def missing(rows: Sequence[KnownItem], session: Session) -> list[NewRecord]:
     """A record for each thing that has none; one, however often it is listed."""
     wanted: dict[str, Item] = {}
     for row in rows:

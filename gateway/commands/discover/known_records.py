@@ -17,7 +17,7 @@ LABELS = (CERTIFICATE, APP, STORAGE, TLS)
 
 
 @dataclass
-class Row:
+class KnownItem:
     """One thing, and the uids of the records that stand for it; ``made``: the one that this run made."""
 
     item: Item

@@ -11,7 +11,7 @@ import click
 
 from gateway.commands.discover import table
 from gateway.commands.discover.create import Creation, folder_name, missing, one_at_a_time
-from gateway.commands.discover.known_records import KnownRecords, Row
+from gateway.commands.discover.known_records import KnownItem, KnownRecords
 from gateway.commands.discover.look import WITHOUT, Discovery
 from gateway.commands.shared import new_records
 from gateway.commands.shared.new_records import APP, Item
@@ -65,7 +65,7 @@ class Options:
         for path in self.files():
             check_path(path, force=self.force)
 
-    def wants(self, row: Row, session: Session) -> bool:
+    def wants(self, row: KnownItem, session: Session) -> bool:
         """Whether the row is one of those that are asked for."""
         name, days = row.item.name.lower(), row.item.days_left(session.http.now())
         named = not self.only or any(fnmatch(name, pattern.lower()) for pattern in self.only)
@@ -106,18 +106,18 @@ def _folder(session: Session, options: Options) -> str:
     return folder_name(session.folders, options.folder) if options.files() and options.folder else new_records.FOLDER
 
 
-def _rows(items: Iterable[Item], session: Session, look: Discovery) -> list[Row]:
+def _rows(items: Iterable[Item], session: Session, look: Discovery) -> list[KnownItem]:
     once = {(item.address.lower(), item.version): item for item in items}
     known = KnownRecords(session.records.values(), session.azure.cloud)
     _resolve_principals(known, list(once.values()), session, look)
     return [_row(item, known) for item in once.values()]
 
 
-def _row(item: Item, known: KnownRecords) -> Row:
+def _row(item: Item, known: KnownRecords) -> KnownItem:
     """With the records that stand for it, or that deliver to it: such a copy follows its original."""
     if (uids := known.records(item)) or not (deliverers := known.deliverers(item)):
-        return Row(item, uids)
-    return Row(replace(item, note=", ".join(filter(None, (item.note, "delivered by that record")))), deliverers)
+        return KnownItem(item, uids)
+    return KnownItem(replace(item, note=", ".join(filter(None, (item.note, "delivered by that record")))), deliverers)
 
 
 def _resolve_principals(known: KnownRecords, items: Sequence[Item], session: Session, look: Discovery) -> None:
@@ -134,7 +134,7 @@ def _resolve_principals(known: KnownRecords, items: Sequence[Item], session: Ses
             look.warnings.append(f"whether {name} of a record is a service principal cannot be told: {error}")
 
 
-def _make(rows: list[Row], session: Session, folder: str, options: Options) -> RotationError | None:
+def _make(rows: list[KnownItem], session: Session, folder: str, options: Options) -> RotationError | None:
     """The records or the file that is asked for; what kept them from being complete, once some are made."""
     if not (options.create or options.files()):
         return None
@@ -154,7 +154,7 @@ def _make(rows: list[Row], session: Session, folder: str, options: Options) -> R
 
 
 def _create(
-    rows: list[Row], records: Sequence[new_records.NewRecord], session: Session, folder: str
+    rows: list[KnownItem], records: Sequence[new_records.NewRecord], session: Session, folder: str
 ) -> RotationError | None:
     by_address = {row.item.address.lower(): row for row in rows if not row.item.previous}
 
@@ -180,7 +180,7 @@ def _write(records: Sequence[new_records.NewRecord], folder: str, options: Optio
         click.echo(f"{counted(len(records), 'record')} written to {path}", err=True)
 
 
-def _close(rows: Sequence[Row], look: Discovery, stopped: RotationError | None) -> None:
+def _close(rows: Sequence[KnownItem], look: Discovery, stopped: RotationError | None) -> None:
     without = sum(1 for row in rows if not (row.records or row.item.previous))
     click.echo(f"{len(rows):,} shown, {without:,} without a record", err=True)
     if stopped:

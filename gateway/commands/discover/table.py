@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from gateway.commands.discover.known_records import Row
+from gateway.commands.discover.known_records import KnownItem
 from gateway.commands.shared.output import show_table
 from gateway.model.credential import stamp
 
@@ -14,13 +14,13 @@ _COLUMNS = {
 }  # fmt: skip
 
 
-def show_rows(rows: Sequence[Row], now: datetime, *, as_json: bool) -> None:
+def show_rows(rows: Sequence[KnownItem], now: datetime, *, as_json: bool) -> None:
     """Print a line for each, or a list of objects."""
     shown = [_object(row, now) if as_json else _line(row, now) for row in rows]
     show_table(shown, _COLUMNS, as_json=as_json, none="nothing")
 
 
-def _object(row: Row, now: datetime) -> dict[str, object]:
+def _object(row: KnownItem, now: datetime) -> dict[str, object]:
     item = row.item
     return {
         "label": item.label,
@@ -37,7 +37,7 @@ def _object(row: Row, now: datetime) -> dict[str, object]:
     }
 
 
-def _line(row: Row, now: datetime) -> dict[str, object]:
+def _line(row: KnownItem, now: datetime) -> dict[str, object]:
     item = row.item
     return {
         "name": f"{item.name} {item.version[:8]}" if item.version else item.name,

@@ -36,7 +36,7 @@ def save(session: Session, record: VaultRecord, values: Mapping[str, str], label
     return saving.record
 
 
-def wishing(record: VaultRecord, label: str, value: str, kind: str = "") -> VaultRecord:
+def with_field(record: VaultRecord, label: str, value: str, kind: str = "") -> VaultRecord:
     """The record as it would read with this field; nothing is saved of it."""
     wished = VaultRecord(copy.deepcopy(record.sdk_record))
     wished.set(label, value, kind)

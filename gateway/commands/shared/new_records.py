@@ -19,7 +19,7 @@ from gateway.keeper.folders import NewField
 from gateway.kinds import registry
 from gateway.kinds.registry import ROTATED, of_target
 from gateway.model.clouds import Cloud
-from gateway.model.fields import DEFAULTS, KINDS, Field
+from gateway.model.fields import DEFAULTS, TYPES, Field
 from gateway.model.kind_facts import KindFacts
 
 FOLDER = "Azure Rotation"
@@ -53,7 +53,7 @@ class NewRecord:
         """For `Folders.create`."""
         own: list[NewField] = [("login", "login", self.login)]
         own += [("password", "password", self.password)] if self.password else []
-        return own + [(label, KINDS[label], value) for label, value in self.values.items()]
+        return own + [(label, TYPES[label], value) for label, value in self.values.items()]
 
 
 def new_record(item: Item, cloud: Cloud) -> NewRecord:
@@ -124,7 +124,7 @@ def _start(record: NewRecord, folder: str) -> list[str]:
 
 
 def _typed(label: str) -> str:
-    return f"${KINDS[label]}:{label}"
+    return f"${TYPES[label]}:{label}"
 
 
 def _escaped(folder: str) -> str:

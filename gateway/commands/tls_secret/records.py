@@ -85,7 +85,7 @@ def follow(session: Session, record: VaultRecord, secret: TlsSecret, value: Secr
     bundle = bundle_of(secret, value)
     values = values_of(secret, bundle)
     wish = form or record.value("export") or _attached(record)
-    export = Export(keeper_changes.wishing(record, "export", wish), secret.secret_id.name, lambda _: bundle)
+    export = Export(keeper_changes.with_field(record, "export", wish), secret.secret_id.name, lambda _: bundle)
     shown = all(record.value(name) == text for name, text in values.items())
     if shown and not form and not export.is_missing(record):
         return _tidy(session, export, record)

@@ -8,7 +8,7 @@ from gateway.commands.certificate.cli import key_vaults as vaults
 from gateway.commands.certificate.cli import requests, versions
 
 
-class Ordered(click.Group):
+class OrderedGroup(click.Group):
     """Commands in the order in which they are written here."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -16,7 +16,7 @@ class Ordered(click.Group):
         return list(self.commands)
 
 
-@click.group(cls=Ordered)
+@click.group(cls=OrderedGroup)
 def certificate() -> None:
     """Certificates of Azure Key Vault: list, request, merge, renew, obtain.
 

@@ -41,7 +41,7 @@ def request(
     is asked for, and not issued yet.
     """
     from gateway.commands.certificate.policies import with_contacts
-    from gateway.commands.certificate.request import Follow, Request, read_tags
+    from gateway.commands.certificate.request import FollowUp, Request, read_tags
     from gateway.commands.shared.names import read_id
 
     options, session = split_options(given)
@@ -51,8 +51,8 @@ def request(
     with_contacts([], contacts)
     labels, opened = read_tags(tags), open_session(**session)
     folder_uid = opened.folder_uid(folder) if folder else ""
-    follow = Follow(wait, record_uid, folder_uid, csr_out, force, contacts, labels)
-    _ended(Request(opened, certificate, follow).request(options), as_json)
+    follow_up = FollowUp(wait, record_uid, folder_uid, csr_out, force, contacts, labels)
+    _ended(Request(opened, certificate, follow_up).request(options), as_json)
 
 
 @click.command()
@@ -127,7 +127,7 @@ def renew(
     Exit 2: it is asked for, and not issued yet.
     """
     from gateway.commands.certificate.renew import uid_for_script
-    from gateway.commands.certificate.request import Follow, Request
+    from gateway.commands.certificate.request import FollowUp, Request
     from gateway.commands.run_script import run_script
     from gateway.commands.shared.names import read_id
 
@@ -141,11 +141,11 @@ def renew(
         )
     opened = open_session(**session)
     if not script:
-        follow = Follow(wait, record_uid, csr_out=csr_out, force=force)
-        _ended(Request(opened, certificate, follow).renew(validity_months), as_json)
+        follow_up = FollowUp(wait, record_uid, csr_out=csr_out, force=force)
+        _ended(Request(opened, certificate, follow_up).renew(validity_months), as_json)
         return
     uid = uid_for_script(opened, certificate, validity_months, record_uid)
-    Request(opened, certificate, Follow()).prepare_policy(validity_months)
+    Request(opened, certificate, FollowUp()).prepare_policy(validity_months)
     attached = [session["credential_uid"]] if session["credential_uid"] else []
     sys.exit(run_script(script, uid, attached, session["configuration_uid"], now=True, as_json=as_json))
 

@@ -24,7 +24,7 @@ def list_(vault: tuple[str, ...], versions: str, pending: bool, details: bool, a
 
     Exit 2: a vault, or a certificate of it, could not be read; exit 1: none could.
     """
-    from gateway.commands.certificate.list import COLUMNS, DETAILS, Listing, Look
+    from gateway.commands.certificate.list import COLUMNS, DETAILS, Listing, ListOptions
     from gateway.commands.shared.names import read_key_vault
     from gateway.commands.shared.output import show_table
     from gateway.commands.shared.survey import all_key_vaults
@@ -32,7 +32,7 @@ def list_(vault: tuple[str, ...], versions: str, pending: bool, details: bool, a
     urls = [read_key_vault(text, session["cloud"]) for text in vault]
     opened = open_session(**session)
     urls = list(dict.fromkeys(urls)) or [url for url, _ in all_key_vaults(opened)]
-    listing = Listing(opened, Look(versions, pending, details))
+    listing = Listing(opened, ListOptions(versions, pending, details))
     rows = listing.rows(urls)
     if listing.failed == len(urls):
         raise Failed("no vault could be listed", "see the warnings")
