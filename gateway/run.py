@@ -13,7 +13,7 @@ from functools import partial
 from typing import Protocol
 
 from gateway import DOOR, __version__
-from gateway.engine.gathered import Host
+from gateway.engine.gathered import RunContext
 from gateway.engine.kind import Kind
 from gateway.engine.order import rotate
 from gateway.engine.prepare import Preparation
@@ -68,18 +68,20 @@ def run(kind: str, *, door: int = DOOR, arguments: list[str] | None = None) -> i
     return _Run(partial(_begin, facts)).finish(sys.argv[1:] if arguments is None else arguments)
 
 
-def _begin(facts: KindFacts, params: Params, host: Host, report: Report) -> Task:
+def _begin(facts: KindFacts, params: Params, context: RunContext, report: Report) -> Task:
     found = registry.load(facts)
-    task: Task = RotationTask(found, params, host, report) if issubclass(found, Kind) else found(params, host, report)
+    task: Task = (
+        RotationTask(found, params, context, report) if issubclass(found, Kind) else found(params, context, report)
+    )
     return task
 
 
 class RotationTask:
     """A rotation of one kind: read, and unless it is switched off, rotate."""
 
-    def __init__(self, kind: type[Kind], params: Params, host: Host, report: Report) -> None:
-        self._preparation = Preparation(kind, params, host)
-        self._host = host
+    def __init__(self, kind: type[Kind], params: Params, context: RunContext, report: Report) -> None:
+        self._preparation = Preparation(kind, params, context)
+        self._context = context
         self._report = report
         self._state: State | None = None
         self.record = self._preparation.record
@@ -94,12 +96,12 @@ class RotationTask:
         self._report.warnings += self._preparation.warnings()
         if not self._preparation.policy.enabled:
             return "disabled"
-        self._state = State(self._preparation.finish(), self._host, self._report)
+        self._state = State(self._preparation.finish(), self._context, self._report)
         return rotate(self._state)
 
 
 class _Run:
-    def __init__(self, begin: Callable[[Params, Host, Report], Task]) -> None:
+    def __init__(self, begin: Callable[[Params, RunContext, Report], Task]) -> None:
         self._begin = begin
         self._report = Report()
         self._task: Task | None = None
@@ -145,8 +147,8 @@ class _Run:
         # What the Gateway handed over says whom to tell when the vault itself cannot be reached.
         self._value = next((each.get for each in params.attached if each.uid == params.record_uid), self._value)
         self._http = Http(settings.request_timeout, deadline)
-        host = Host(settings, self._http, deadline, Vault(find_ksm_config(), self._http))
-        self._task = self._begin(params, host, self._report)
+        context = RunContext(settings, self._http, deadline, Vault(find_ksm_config(), self._http))
+        self._task = self._begin(params, context, self._report)
         self._value = self._task.record.value
         self._report.result = self._task.run()
 

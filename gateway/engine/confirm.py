@@ -57,7 +57,7 @@ class Confirmation:
     def __init__(self, state: State) -> None:
         self._state = state
         self._prepared = state.prepared
-        self._host = state.host
+        self._run = state.run
         self._mint = state.maker
         self._saved_at = monotonic()
         self.listing: tuple[LiveCredential, ...] = ()
@@ -74,7 +74,7 @@ class Confirmation:
         try:
             self.listing = self._mint.shown(minted)
         except CallError as error:
-            if self._host.http.latest > self._mint.marked_until:
+            if self._run.http.latest > self._mint.marked_until:
                 what = f"the save took so long that another run may have removed {minted.key_id}; and then: {error}"
                 raise Unknown(what, "run it again soon: it finds out, and makes a new one if need be") from None
             raise Unclear(error.where, str(error).removeprefix(f"{error.where}: "), error.hint) from None
@@ -88,7 +88,7 @@ class Confirmation:
     def _look_again(self, minted: Minted) -> Confirmed:
         uid, label = self._prepared.record.uid, self._prepared.kind.outputs.key_id
         try:
-            fresh = self._host.vault.read([uid]).get(uid)
+            fresh = self._run.vault.read([uid]).get(uid)
         except CallError as error:
             if self._lists(minted.key_id):
                 raise Unclear("the record", f"cannot be looked at again: {error}") from None
@@ -115,7 +115,7 @@ class Confirmation:
 
     def _put_back(self, minted: Minted, fresh: VaultRecord) -> Confirmed:
         before = self._prepared.inventory.published
-        if before is None or before.ends <= self._host.http.now() or not self._lists(before.key_id):
+        if before is None or before.ends <= self._run.http.now() or not self._lists(before.key_id):
             raise Unknown(self._gone(minted), "run it again soon: it makes a new one")
         try:
             if (instead := self._state.save_before(fresh)) is not None:

@@ -77,7 +77,7 @@ def _note(state: State, ledger: Ledger) -> None:
     """What is delivered is noted once, after all; where that fails, the next run serves all again."""
     uid = state.prepared.record.uid
     try:
-        record = state.host.vault.read([uid])[uid]
+        record = state.run.vault.read([uid])[uid]
         if record.value(state.prepared.kind.outputs.key_id) == ledger.key_id:
             state.save_values(record, {"rotation_state": ledger.text(uid)})
         else:
@@ -102,7 +102,7 @@ def _deliver_newer(state: State, record: VaultRecord) -> None:
 
 def _ends(state: State, expires: str) -> datetime:
     # Where somebody edits the record: how long it lives is not worth a consumer.
-    return read_stamp(expires) or state.host.http.now() + state.prepared.policy.lifetime
+    return read_stamp(expires) or state.run.http.now() + state.prepared.policy.lifetime
 
 
 def after_retirement(state: State, delivery: Delivery, removed: list[str]) -> None:

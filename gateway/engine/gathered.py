@@ -15,7 +15,7 @@ from gateway.model.policy import Policy
 
 
 @dataclass(frozen=True)
-class Host:
+class RunContext:
     """What a run has at hand: the host's settings, the session, its end, and the vault."""
 
     settings: Settings

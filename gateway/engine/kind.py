@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import ClassVar
 
 from gateway.azure.sign_in import Azure
-from gateway.engine.gathered import Gathered, Host
+from gateway.engine.gathered import Gathered, RunContext
 from gateway.engine.maker import Maker, SaveIntent
 from gateway.host.http import Http
 from gateway.keeper.admin import AdminSearch, choose_admin, early_admin
@@ -95,7 +95,7 @@ class Kind(ABC):
         """How a secret of this kind is called where it is delivered to; before `identify`, as far as is known."""
 
     @abstractmethod
-    def maker(self, gathered: Gathered, host: Host, save_intent: SaveIntent) -> Maker:
+    def maker(self, gathered: Gathered, run: RunContext, save_intent: SaveIntent) -> Maker:
         """What makes a new one; the base of each way has it."""
 
     def published_id(self, record: VaultRecord) -> str:

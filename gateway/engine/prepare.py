@@ -8,7 +8,7 @@ from datetime import timedelta
 from gateway.azure.sign_in import Azure
 from gateway.deliveries.base import DeliveryContext, Destination
 from gateway.deliveries.distribution import Deliveries
-from gateway.engine.gathered import Host
+from gateway.engine.gathered import RunContext
 from gateway.engine.kind import Kind, Wanted
 from gateway.engine.state import Prepared
 from gateway.errors import CallError, Failed
@@ -33,16 +33,16 @@ class Preparation:
         CallError
     """
 
-    def __init__(self, make_kind: type[Kind], params: Params, host: Host) -> None:
+    def __init__(self, make_kind: type[Kind], params: Params, run: RunContext) -> None:
         self._make_kind = make_kind
-        self._host = host
+        self._run = run
         self._params = params
-        self._lock = RecordLock(host.settings.lock_dir, params.record_uid)
-        self._search = AdminSearch(params, None, host.vault)
+        self._lock = RecordLock(run.settings.lock_dir, params.record_uid)
+        self._search = AdminSearch(params, None, run.vault)
         self._early_cloud = self._cloud_on_stdin()
         self._early_admin = make_kind.early_admin(self._search)
         self._early = self._begin_sign_in(self._early_admin) if self._early_admin else None
-        self.record = read_record(host.vault, params.record_uid)
+        self.record = read_record(run.vault, params.record_uid)
         facts = make_kind.facts
         self.policy = read_policy(self.record.value, facts.defaults, chooses_lifetime=facts.has("secret_lifetime_days"))
         if params.due_now:
@@ -81,17 +81,17 @@ class Preparation:
             key_id=kind.published_id(self.record),
             value=self.record.secret(kind.outputs.value),
             ledger=ledger,
-            published_by_others=kind.published_by_others(listing, self.record, self._host.vault, self.policy),
-            now=self._host.http.now(),
+            published_by_others=kind.published_by_others(listing, self.record, self._run.vault, self.policy),
+            now=self._run.http.now(),
             replicas_agree=self._replicas_agree(),
         )
         self._check_self_rotation(kind, admin, destinations)
-        host, attached, uid = self._host, self._params.attached, self.record.uid
+        run, attached, uid = self._run, self._params.attached, self.record.uid
         delivery_form = kind.delivery_form()
         versions = bool(delivery_form.certificate) or any(each.holds_versions for each in destinations)
         search = replace(self._search, record=self.record)
-        azure = kind.azure or azure_for(destinations, search, host.http, self.policy.cloud)
-        context = DeliveryContext(host.http, host.deadline, azure, host.vault, attached, uid, delivery_form, versions)
+        azure = kind.azure or azure_for(destinations, search, run.http, self.policy.cloud)
+        context = DeliveryContext(run.http, run.deadline, azure, run.vault, attached, uid, delivery_form, versions)
         deliveries = Deliveries(destinations, ledger.holds, context)
         inventory, held = decisions.sort(listing, known), deliveries.held()
         return Prepared(self.record, self.policy, target, known, inventory, held, deliveries, kind, admin, self._lock)
@@ -101,11 +101,11 @@ class Preparation:
         return CLOUDS.get(mine[0].get("azure_cloud") if mine else "", CLOUDS["AzureCloud"])
 
     def _begin_sign_in(self, admin: AdminCredential) -> Background[Kind]:
-        return Background(lambda: self._make_kind(self._host.http, self._early_cloud, admin))
+        return Background(lambda: self._make_kind(self._run.http, self._early_cloud, admin))
 
     def _replicas_agree(self) -> bool:
         last = read_stamp(self.record.value("last_rotated"))
-        return last is not None and self._host.http.now() - last > decisions.LAG
+        return last is not None and self._run.http.now() - last > decisions.LAG
 
     def _destinations(self) -> list[Destination]:
         text = self.record.value("deliver_to")
@@ -129,7 +129,7 @@ class Preparation:
             admin, begun = self._early_admin, self._early
         else:
             admin = self._make_kind.choose_admin(replace(self._search, record=self.record))
-            begun = Background(lambda: self._make_kind(self._host.http, self.policy.cloud, admin))
+            begun = Background(lambda: self._make_kind(self._run.http, self.policy.cloud, admin))
         try:
             return admin, begun.result()
         except CallError as error:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from gateway.deliveries.distribution import Deliveries
-from gateway.engine.gathered import Gathered, Host
+from gateway.engine.gathered import Gathered, RunContext
 from gateway.engine.kind import Kind
 from gateway.errors import Failed, Incomplete
 from gateway.host.lock import RecordLock
@@ -41,12 +41,12 @@ class State:
         is_superseded: whether another rotation has finished meanwhile, and the record publishes its credential.
     """
 
-    def __init__(self, prepared: Prepared, host: Host, report: Report) -> None:
+    def __init__(self, prepared: Prepared, run: RunContext, report: Report) -> None:
         self.prepared = prepared
-        self.host = host
+        self.run = run
         self.report = report
-        self.deadline = host.deadline
-        self.maker = prepared.kind.maker(prepared, host, self.save_intent)
+        self.deadline = run.deadline
+        self.maker = prepared.kind.maker(prepared, run, self.save_intent)
         self.record = prepared.record
         self.before = {label: prepared.record.value(label) for label in self._written_labels()}
         self.has_written = False
@@ -96,7 +96,7 @@ class State:
             minted.value.reveal(),
             stamp(minted.ends),
             self.prepared.target.created,
-            stamp(self.host.http.now()),
+            stamp(self.run.http.now()),
             ledger.text(self.prepared.record.uid),
         )
         more = self.prepared.kind.more_outputs(minted, self.record)
@@ -128,7 +128,7 @@ class State:
     def _save(
         self, record: VaultRecord, values: Mapping[str, str], labels: Labels, is_live: Callable[[str], bool]
     ) -> Save:
-        return Save(self.host.vault, self.deadline, record, values, labels, is_live)
+        return Save(self.run.vault, self.deadline, record, values, labels, is_live)
 
     def _is_live(self, key_id: str) -> bool:
         # The id of what a run alone can name is known to nobody but that run.

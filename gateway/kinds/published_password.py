@@ -23,7 +23,7 @@ from functools import partial
 from gateway.deliveries.addresses import read_destinations
 from gateway.deliveries.base import Delivery, DeliveryContext, Destination
 from gateway.deliveries.distribution import Deliveries
-from gateway.engine.gathered import Host
+from gateway.engine.gathered import RunContext
 from gateway.engine.prepare import azure_for
 from gateway.errors import PERMISSION_HINT, CallError, Failed, Incomplete, Refused, RotationError
 from gateway.host.background import Background
@@ -57,12 +57,12 @@ class Publication:
 
     has_written = False
 
-    def __init__(self, params: Params, host: Host, report: Report) -> None:
+    def __init__(self, params: Params, run: RunContext, report: Report) -> None:
         self._params = params
-        self._host = host
+        self._run = run
         self._report = report
-        self._lock = RecordLock(host.settings.lock_dir, params.record_uid)
-        self.record = read_record(host.vault, params.record_uid)
+        self._lock = RecordLock(run.settings.lock_dir, params.record_uid)
+        self.record = read_record(run.vault, params.record_uid)
         self._refused: dict[Destination, Failed] = {}
 
     def run(self) -> str:
@@ -116,7 +116,7 @@ class Publication:
     def _newer(self, delivered: Secret, left: list[Failed]) -> Secret | None:
         """What another rotation put into the record meanwhile, for ours may have come last."""
         try:
-            self.record = read_record(self._host.vault, self._params.record_uid)
+            self.record = read_record(self._run.vault, self._params.record_uid)
         except (RotationError, CallError) as error:
             what = f"whether the password was rotated again meanwhile cannot be told: {error}"
             left.append(Failed(what, error.hint))
@@ -139,21 +139,21 @@ class Publication:
         return new
 
     def _context(self, destinations: list[Destination]) -> DeliveryContext:
-        host, params = self._host, self._params
+        run, params = self._run, self._params
         policy = read_policy(self.record.value)
         try:
-            azure = azure_for(destinations, AdminSearch(params, self.record, host.vault), host.http, policy.cloud)
+            azure = azure_for(destinations, AdminSearch(params, self.record, run.vault), run.http, policy.cloud)
         except (Failed, CallError) as error:
             azure, problem = None, Failed(str(error), error.hint)
             self._refused |= {each: problem for each in destinations if not each.keeper_record}
         form, versions = PUBLISHED_PASSWORD.delivery_form, any(each.holds_versions for each in destinations)
         return DeliveryContext(
-            host.http, host.deadline, azure, host.vault, params.attached, self.record.uid, form, versions
+            run.http, run.deadline, azure, run.vault, params.attached, self.record.uid, form, versions
         )
 
     def _check(self, destinations: list[Destination], context: DeliveryContext) -> None:
         """Find out who cannot be served. Half of the time is for that, so that one who hangs leaves time for others."""
-        deadline = self._host.deadline
+        deadline = self._run.deadline
         reserve = deadline.for_work() / 2
         for each, running in [(each, Background(partial(each.check, context))) for each in destinations]:
             try:
@@ -198,7 +198,7 @@ class Publication:
         labels = Labels("login", "rotation_state", "rotation_state")
         values = {"rotation_state": ledger.text(self.record.uid)}
         try:
-            Save(self._host.vault, self._host.deadline, self.record, values, labels, lambda key_id: False).run()
+            Save(self._run.vault, self._run.deadline, self.record, values, labels, lambda key_id: False).run()
         except (RotationError, CallError) as error:
             return [Failed(f"what was delivered could not be noted in the record: {error}", error.hint)]
         return []

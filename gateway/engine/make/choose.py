@@ -13,7 +13,7 @@ from abc import abstractmethod
 from datetime import timedelta
 from typing import ClassVar
 
-from gateway.engine.gathered import Gathered, Host
+from gateway.engine.gathered import Gathered, RunContext
 from gateway.engine.kind import Kind
 from gateway.engine.maker import READS, Maker, SaveIntent, refuse_while_at_work
 from gateway.errors import CallError, Failed, NotSent, RotationError, Unclear, Unknown
@@ -43,9 +43,9 @@ class ChosenKind(Kind):
     def logs_in(self, value: Secret, *, new: bool) -> bool:
         """Whether this value, the ``new`` one or the published one, logs in now. Raises CallError."""
 
-    def maker(self, gathered: Gathered, host: Host, save_intent: SaveIntent) -> Maker:
+    def maker(self, gathered: Gathered, run: RunContext, save_intent: SaveIntent) -> Maker:
         """What chooses a value and tells it to the server."""
-        return Choice(self, gathered, host, save_intent)
+        return Choice(self, gathered, run, save_intent)
 
 
 class Choice(Maker):
@@ -54,19 +54,19 @@ class Choice(Maker):
     finishes_first: ClassVar[bool] = True  # the next value ends what a destination still holds
     ids_are_runs_own: ClassVar[bool] = True
 
-    def __init__(self, kind: ChosenKind, gathered: Gathered, host: Host, save_intent: SaveIntent) -> None:
+    def __init__(self, kind: ChosenKind, gathered: Gathered, run: RunContext, save_intent: SaveIntent) -> None:
         self._gathered = gathered
         self._kind = kind
-        self._host = host
-        self._http = host.http
-        self._deadline = host.deadline
-        self._settings = host.settings
+        self._run = run
+        self._http = run.http
+        self._deadline = run.deadline
+        self._settings = run.settings
         self._save_intent = save_intent
         self._is_of_before = False
         """whether the new value is the pending one of an earlier run, which may have told it to the server"""
         self._may_arrive = False
         """whether the server was told the new value without an answer, and may still take it"""
-        self.marked_until = host.http.now() + timedelta(seconds=self._deadline.remaining())
+        self.marked_until = run.http.now() + timedelta(seconds=self._deadline.remaining())
 
     def make(self, lifetime: timedelta) -> Minted:
         """A value that the server has: the pending one of an earlier run, or a new one.
@@ -170,7 +170,7 @@ class Choice(Maker):
         try:
             with self._deadline.taking_back():
                 uid = self._gathered.record.uid
-                record = self._host.vault.read([uid])[uid]
+                record = self._run.vault.read([uid])[uid]
                 published = record.secret(self._kind.outputs.value)
                 if published and not self._logs_in(published, new=False):
                     self._http.retrying(lambda: self._kind.tell(published))

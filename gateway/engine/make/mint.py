@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar
 
-from gateway.engine.gathered import Gathered, Host
+from gateway.engine.gathered import Gathered, RunContext
 from gateway.engine.kind import Kind
 from gateway.engine.maker import READS, Maker, SaveIntent
 from gateway.errors import CallError, Failed, Unclear, Unknown
@@ -52,23 +52,23 @@ class MintedKind(Kind):
         published = {uid: other.value(self.outputs.key_id) for uid, other in records.items()}
         return {key_id: uid for key_id, uid in theirs.items() if published.get(uid) == key_id}
 
-    def maker(self, gathered: Gathered, host: Host, save_intent: SaveIntent) -> Maker:
+    def maker(self, gathered: Gathered, run: RunContext, save_intent: SaveIntent) -> Maker:
         """What mints one."""
-        return Mint(self, gathered, host)
+        return Mint(self, gathered, run)
 
 
 class Mint(Maker):
     """Makes credentials beside the old ones, and marks them."""
 
-    def __init__(self, kind: MintedKind, gathered: Gathered, host: Host) -> None:
+    def __init__(self, kind: MintedKind, gathered: Gathered, run: RunContext) -> None:
         self._kind = kind
         self._target = gathered.target
-        self._http = host.http
-        self._deadline = host.deadline
-        self._settings = host.settings
+        self._http = run.http
+        self._deadline = run.deadline
+        self._settings = run.settings
         self._record_uid = gathered.known.record_uid
         self._lock_id = gathered.known.lock_id
-        self.marked_until = host.http.now()
+        self.marked_until = run.http.now()
 
     def make(self, lifetime: timedelta) -> Minted:
         """A new credential. What is throttled is asked for again; what may have been made, only once more.

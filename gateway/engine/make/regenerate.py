@@ -12,7 +12,7 @@ from abc import abstractmethod
 from datetime import datetime, timedelta
 from typing import ClassVar
 
-from gateway.engine.gathered import Gathered, Host
+from gateway.engine.gathered import Gathered, RunContext
 from gateway.engine.kind import Kind
 from gateway.engine.maker import READS, Maker, SaveIntent, refuse_while_at_work
 from gateway.errors import CallError, Failed, Incomplete, Unclear, Unknown
@@ -41,9 +41,9 @@ class RegeneratedKind(Kind):
         """Whether ``error``, from `prove`, means that no value would ever be accepted. Raises CallError."""
         return False
 
-    def maker(self, gathered: Gathered, host: Host, save_intent: SaveIntent) -> Maker:
+    def maker(self, gathered: Gathered, run: RunContext, save_intent: SaveIntent) -> Maker:
         """What regenerates the idle one."""
-        return Regeneration(self, gathered, host, save_intent)
+        return Regeneration(self, gathered, run, save_intent)
 
 
 class Regeneration(Maker):
@@ -51,14 +51,14 @@ class Regeneration(Maker):
 
     finishes_first: ClassVar[bool] = True  # a key that a destination still holds cannot be regenerated
 
-    def __init__(self, kind: RegeneratedKind, gathered: Gathered, host: Host, save_intent: SaveIntent) -> None:
+    def __init__(self, kind: RegeneratedKind, gathered: Gathered, run: RunContext, save_intent: SaveIntent) -> None:
         self._gathered = gathered
         self._kind = kind
-        self._http = host.http
-        self._deadline = host.deadline
-        self._settings = host.settings
+        self._http = run.http
+        self._deadline = run.deadline
+        self._settings = run.settings
         self._save_intent = save_intent
-        self.marked_until = host.http.now() + timedelta(seconds=self._deadline.remaining())
+        self.marked_until = run.http.now() + timedelta(seconds=self._deadline.remaining())
 
     def make(self, lifetime: timedelta) -> Minted:
         """The idle key, regenerated now or by a run before that could not publish it.

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import ClassVar
 
 from gateway.azure.key_vault.certificates import UNKNOWN, Operation
-from gateway.engine.gathered import Gathered, Host
+from gateway.engine.gathered import Gathered, RunContext
 from gateway.engine.kind import Kind
 from gateway.engine.maker import READS, Maker, SaveIntent, refuse_while_at_work
 from gateway.errors import CallError, Failed, Incomplete, Unclear
@@ -68,9 +68,9 @@ class RenewedKind(Kind):
         others = (other for other in vault.read([]).values() if other.uid != record.uid)
         return {published: other.uid for other in others if (published := self.published_id(other))}
 
-    def maker(self, gathered: Gathered, host: Host, save_intent: SaveIntent) -> Maker:
+    def maker(self, gathered: Gathered, run: RunContext, save_intent: SaveIntent) -> Maker:
         """What renews it."""
-        return Renewal(self, gathered, host, save_intent)
+        return Renewal(self, gathered, run, save_intent)
 
 
 class Renewal(Maker):
@@ -78,15 +78,15 @@ class Renewal(Maker):
 
     end_of_old: ClassVar[str] = "disabled version"
 
-    def __init__(self, kind: RenewedKind, gathered: Gathered, host: Host, save_intent: SaveIntent) -> None:
+    def __init__(self, kind: RenewedKind, gathered: Gathered, run: RunContext, save_intent: SaveIntent) -> None:
         self._gathered = gathered
         self._kind = kind
-        self._host = host
-        self._http = host.http
-        self._deadline = host.deadline
+        self._run = run
+        self._http = run.http
+        self._deadline = run.deadline
         self._save_intent = save_intent
         self._newest = newest(gathered.inventory.all())
-        self.marked_until = host.http.now() + timedelta(seconds=self._deadline.remaining())
+        self.marked_until = run.http.now() + timedelta(seconds=self._deadline.remaining())
 
     def make(self, lifetime: timedelta) -> Minted:
         """The next version: one that is there already, or a new one.
@@ -154,7 +154,7 @@ class Renewal(Maker):
         """After a request that broke: the operation that it began, if it did."""
         for attempt in range(READS):
             if attempt:
-                self._deadline.pause(self._host.settings.retry_base)
+                self._deadline.pause(self._run.settings.retry_base)
             operation = self._kind.operation()
             if operation and operation.request_id != last:
                 return operation
@@ -164,7 +164,7 @@ class Renewal(Maker):
         """The version that is new since the listing: an operation that is completed names none."""
         for attempt in range(READS):
             if attempt:
-                self._deadline.pause(self._host.settings.retry_base)
+                self._deadline.pause(self._run.settings.retry_base)
             if made := self._made_since():
                 return made
         raise Failed("Key Vault does not show the new version yet", "run it again: it publishes it then")
@@ -175,7 +175,7 @@ class Renewal(Maker):
 
     def _await(self, operation: Operation) -> None:
         """Wait for its end."""
-        began, pause = self._deadline.remaining(), self._host.settings.retry_base / 2
+        began, pause = self._deadline.remaining(), self._run.settings.retry_base / 2
         while operation.is_open:
             if operation.issuer == UNKNOWN:
                 raise self._for_a_ca(operation)
@@ -219,14 +219,14 @@ class Renewal(Maker):
 
     def before_save(self, minted: Minted, record: VaultRecord) -> VaultRecord:
         """The new version is attached to the record, where that is wanted. Raises Failed, CallError."""
-        return self._kind.export.attach(self._host.vault, record, minted.key_id)
+        return self._kind.export.attach(self._run.vault, record, minted.key_id)
 
     def tidy(self, record: VaultRecord) -> VaultRecord:
         """Attachments that the record does not name go. Raises CallError."""
         intent = self._gathered.known.ledger.intent
         if intent and intent.lock_id != self._gathered.known.lock_id and not self._is_past(intent):
             return record  # a run of another host may be about to name one of them
-        return self._kind.export.tidy(self._host.vault, record)
+        return self._kind.export.tidy(self._run.vault, record)
 
     def _is_past(self, intent: Intent) -> bool:
         return self._gathered.known.now > intent.until + GRACE
@@ -235,7 +235,7 @@ class Renewal(Maker):
         """Leave the new version in the vault, and the record as it was."""
         log.warning("version %s stays in the vault, and is not published", minted.key_id)
         with self._deadline.taking_back():
-            self._kind.export.take_back(self._host.vault)
+            self._kind.export.take_back(self._run.vault)
 
 
 def waiting_for_a_ca(certificate_id: str) -> tuple[str, str]:
