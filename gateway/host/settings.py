@@ -1,32 +1,90 @@
-"""Settings of the host: environment variables, all optional. README's table is checked against `SETTINGS`."""
+"""Settings: what one is, how it is read, and those of the host, which are optional environment variables.
+
+README's table is checked against `SETTINGS`; the listener has more of them in ``listener/settings.py``.
+"""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from gateway.errors import Failed
 
+Default = str | int | float | dict[str, str] | None
+
 
 @dataclass(frozen=True)
-class Variable:
-    """One environment variable that holds a number."""
+class Setting:
+    """One setting: ``name`` is what a file calls it, ``variable`` its environment variable where that is another one.
+
+    Its kind is its default's; without a default it must be given. A number is from ``least`` to less than ``below``.
+    """
 
     name: str
-    default: float
-    least: float
+    default: Default
     meaning: str
+    least: float = 0.0
+    below: float = math.inf
+    variable: str = ""
+
+    def read(self, environment: Mapping[str, str], file: Mapping[str, Any]) -> Any:
+        """Its value; the environment wins. Raises ValueError, which says what is wrong."""
+        given = environment.get(self.variable or self.name, "").strip() or file.get(self.name)
+        if given is None:
+            if self.default is None:
+                raise ValueError(f"{self.name} ({self.variable}) is missing")
+            return self.default
+        if isinstance(self.default, dict):
+            return self._table(given)
+        if isinstance(self.default, (int, float)):
+            return self._number(given)
+        return str(given).strip()
+
+    def _number(self, given: Any) -> float:
+        kind = float if isinstance(self.default, float) else int
+        try:
+            number = kind(given)
+        except (ValueError, TypeError, OverflowError):
+            number = math.nan
+        if not self.least <= number < self.below:
+            place = f"{self.name}: " if self.variable else f"{self.name}="
+            raise ValueError(f"{place}{given!r} is not a number of at least {self.least:g}")
+        return number
+
+    def _table(self, given: Any) -> dict[str, str]:
+        if isinstance(given, str):
+            pairs = [entry.partition("=") for entry in given.split(";") if entry.strip()]
+            given = {key.strip(): value.strip() for key, _, value in pairs}
+        if not isinstance(given, dict) or any(isinstance(value, (dict, list)) for value in given.values()):
+            raise ValueError(f"{self.name}: a table of names and texts is expected")
+        return {str(key): str(value).lower() if isinstance(value, bool) else str(value) for key, value in given.items()}
+
+
+def read_each(
+    settings: Iterable[Setting], environment: Mapping[str, str], file: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """The values by name, and everything that is wrong with what was given."""
+    known = {setting.name: setting for setting in settings}
+    values: dict[str, Any] = {}
+    problems = [f"there is no setting {name!r}" for name in sorted(file.keys() - known.keys())]
+    for setting in known.values():
+        try:
+            values[setting.name] = setting.read(environment, file)
+        except ValueError as error:
+            problems.append(str(error))
+    return values, problems
 
 
 SETTINGS = (
-    Variable("ROTATION_PROVE_SUCCESSES", 3, 1, "how many sign-ins in a row prove a new secret"),
-    Variable("ROTATION_PROVE_INTERVAL_SECONDS", 2, 0, "pause between these sign-ins"),
-    Variable("ROTATION_PROVE_TIMEOUT_SECONDS", 120, 0, "how long a new secret may take to be accepted everywhere"),
-    Variable("ROTATION_REQUEST_TIMEOUT_SECONDS", 30, 0.1, "timeout of one request"),
-    Variable("ROTATION_DEADLINE_SECONDS", 600, 5, "timeout of the whole run"),
-    Variable("ROTATION_RETRY_BASE_SECONDS", 1, 0, "first pause before a call is repeated; doubles, jittered"),
+    Setting("ROTATION_PROVE_SUCCESSES", 3.0, "how many sign-ins in a row prove a new secret", 1),
+    Setting("ROTATION_PROVE_INTERVAL_SECONDS", 2.0, "pause between these sign-ins"),
+    Setting("ROTATION_PROVE_TIMEOUT_SECONDS", 120.0, "how long a new secret may take to be accepted everywhere"),
+    Setting("ROTATION_REQUEST_TIMEOUT_SECONDS", 30.0, "timeout of one request", 0.1),
+    Setting("ROTATION_DEADLINE_SECONDS", 600.0, "timeout of the whole run", 5),
+    Setting("ROTATION_RETRY_BASE_SECONDS", 1.0, "first pause before a call is repeated; doubles, jittered"),
 )
 
 
@@ -49,11 +107,10 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     Raises:
         Failed: one or more variables are not numbers in their range; all of them are named.
     """
-    problems: list[str] = []
-    numbers = [_number(variable, environment, problems) for variable in SETTINGS]
+    values, problems = read_each(SETTINGS, environment, {})
     if problems:
         raise Failed("; ".join(problems), "correct or remove these environment variables of the Gateway's service")
-    successes, interval, prove_timeout, request_timeout, deadline, retry_base = numbers
+    successes, interval, prove_timeout, request_timeout, deadline, retry_base = values.values()
     if prove_timeout <= (successes - 1) * interval:
         raise Failed(
             "ROTATION_PROVE_TIMEOUT_SECONDS is too short for ROTATION_PROVE_SUCCESSES sign-ins "
@@ -62,16 +119,3 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         )
     lock_dir = environment.get("ROTATION_LOCK_DIR", "").strip()
     return Settings(int(successes), interval, prove_timeout, request_timeout, deadline, retry_base, lock_dir)
-
-
-def _number(variable: Variable, environment: Mapping[str, str], problems: list[str]) -> float:
-    text = environment.get(variable.name, "").strip()
-    if not text:
-        return variable.default
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not (math.isfinite(number) and number >= variable.least):
-        problems.append(f"{variable.name}={text!r} is not a number of at least {variable.least:g}")
-    return number

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.errors import Failed
+from gateway.host.settings import Default, Setting, read_each
 from gateway.kinds.registry import ROTATED
 from gateway.model.clouds import CLOUDS
 
@@ -23,40 +24,29 @@ _OURS = ("bootstrap.servers", "group.id", "enable.auto.commit", "enable.auto.off
 _SECRET = ("password", "secret", "sasl.username", "sasl.oauthbearer.config", "key.pem", "assertion")
 
 
-@dataclass(frozen=True)
-class Setting:
-    """One setting. Its kind is its default's; ``least`` is for numbers; without a default it must be given."""
-
-    name: str
-    default: str | int | float | dict[str, str] | None
-    meaning: str
-    least: float = 0.0
-
-    @property
-    def variable(self) -> str:
-        """The environment variable."""
-        return "REGION_NAME" if self.name == "region" else f"LISTEN_{self.name.upper()}"
+def _listen(name: str, default: Default, meaning: str, least: float = 0.0) -> Setting:
+    return Setting(name, default, meaning, least, 1e6, f"LISTEN_{name.upper()}")
 
 
 SETTINGS = (
-    Setting("bootstrap_servers", None, "Kafka endpoint of the Event Hubs namespace: `<namespace>.servicebus.windows.net:9093`"),  # noqa: E501
-    Setting("event_hub", None, "name of the Event Hub, which is Kafka's topic"),
-    Setting("consumer_group", "keeper-rotation", "listeners of one group share the work"),
-    Setting("sign_in", "identity", "`identity`: managed or workload identity of this host; `client-secret` or `connection-string`: from `sign_in_record`; `none`: a Kafka without sign-in or TLS"),  # noqa: E501
-    Setting("sign_in_record", "", "uid of the Keeper record with `application_client_id`, `client_secret`, `tenant_id`, or with `connection_string`"),  # noqa: E501
-    Setting("identity_client_id", "", "client id of the managed identity, where the host has several"),
-    Setting("azure_cloud", "AzureCloud", "where to sign in for the Event Hub: `AzureCloud`, `AzureUSGovernment` or `AzureChinaCloud`"),  # noqa: E501
-    Setting("configuration", "", "uid of the PAM configuration, where the Keeper application can read several"),
-    Setting("scripts", SCRIPTS, "script by the field that names a record's target; paths from the folder of this file"),
-    Setting("kafka", {}, "further properties of librdkafka; no secrets"),
-    Setting("health_address", "127.0.0.1:8080", "where `/healthz` and `/metrics` answer"),
-    Setting("region", "", "a label for `/healthz` and `/metrics`"),
-    Setting("workers", 4, "how many events are worked on at once", 1),
-    Setting("waiting", 500, "how many messages may wait here before no more are fetched", 1),
-    Setting("tries", 5, "how often an event's rotation is tried", 1),
-    Setting("retry_seconds", 30.0, "pause before the second try; doubles up to ten minutes, jittered"),
-    Setting("records_seconds", 60.0, "how old the copy of the Keeper records may be"),
-    Setting("handover_seconds", 30.0, "how long a rotation may hold up the group when its partition goes to another host"),  # noqa: E501
+    _listen("bootstrap_servers", None, "Kafka endpoint of the Event Hubs namespace: `<namespace>.servicebus.windows.net:9093`"),  # noqa: E501
+    _listen("event_hub", None, "name of the Event Hub, which is Kafka's topic"),
+    _listen("consumer_group", "keeper-rotation", "listeners of one group share the work"),
+    _listen("sign_in", "identity", "`identity`: managed or workload identity of this host; `client-secret` or `connection-string`: from `sign_in_record`; `none`: a Kafka without sign-in or TLS"),  # noqa: E501
+    _listen("sign_in_record", "", "uid of the Keeper record with `application_client_id`, `client_secret`, `tenant_id`, or with `connection_string`"),  # noqa: E501
+    _listen("identity_client_id", "", "client id of the managed identity, where the host has several"),
+    _listen("azure_cloud", "AzureCloud", "where to sign in for the Event Hub: `AzureCloud`, `AzureUSGovernment` or `AzureChinaCloud`"),  # noqa: E501
+    _listen("configuration", "", "uid of the PAM configuration, where the Keeper application can read several"),
+    _listen("scripts", SCRIPTS, "script by the field that names a record's target; paths from the folder of this file"),
+    _listen("kafka", {}, "further properties of librdkafka; no secrets"),
+    _listen("health_address", "127.0.0.1:8080", "where `/healthz` and `/metrics` answer"),
+    Setting("region", "", "a label for `/healthz` and `/metrics`", variable="REGION_NAME"),
+    _listen("workers", 4, "how many events are worked on at once", 1),
+    _listen("waiting", 500, "how many messages may wait here before no more are fetched", 1),
+    _listen("tries", 5, "how often an event's rotation is tried", 1),
+    _listen("retry_seconds", 30.0, "pause before the second try; doubles up to ten minutes, jittered"),
+    _listen("records_seconds", 60.0, "how old the copy of the Keeper records may be"),
+    _listen("handover_seconds", 30.0, "how long a rotation may hold up the group when its partition goes to another host"),  # noqa: E501
 )  # fmt: skip
 
 
@@ -95,15 +85,14 @@ def read_listen_settings(path: str, environment: Mapping[str, str] = os.environ)
     Raises:
         Failed: the file cannot be read, or settings cannot be used; all of them are named.
     """
-    reader = _Reader(_file(path), environment)
-    values = {setting.name: reader.value(setting) for setting in SETTINGS}
-    if not reader.problems:
+    values, problems = read_each(SETTINGS, environment, _file(path))
+    if not problems:
         folder = Path(path).resolve().parent if path else Path.cwd()
-        values["scripts"] = reader.scripts(folder, values["scripts"])
-        _check(values, reader.problems)
-    if reader.problems:
+        values["scripts"] = _scripts(folder, values["scripts"], problems)
+        _check(values, problems)
+    if problems:
         where = path or "the environment"
-        raise Failed(f"settings of listen, {where}: " + "; ".join(reader.problems), "docs/listen.md explains each")
+        raise Failed(f"settings of listen, {where}: " + "; ".join(problems), "docs/listen.md explains each")
     return ListenSettings(**{field.name: values[field.name] for field in fields(ListenSettings)})
 
 
@@ -118,55 +107,15 @@ def _file(path: str) -> dict[str, Any]:
         raise Failed(f"settings of listen: {path} is not TOML: {error}", "correct that line") from None
 
 
-class _Reader:
-    """Reads settings, and gathers what is wrong with them."""
-
-    def __init__(self, file: dict[str, Any], environment: Mapping[str, str]) -> None:
-        self._file = file
-        self._environment = environment
-        unknown = sorted(file.keys() - {setting.name for setting in SETTINGS})
-        self.problems = [f"there is no setting {name!r}" for name in unknown]
-
-    def value(self, setting: Setting) -> Any:
-        given = self._environment.get(setting.variable, "").strip() or self._file.get(setting.name)
-        if given is None:
-            if setting.default is None:
-                self.problems.append(f"{setting.name} ({setting.variable}) is missing")
-            return setting.default
-        if isinstance(setting.default, dict):
-            return self._table(setting, given)
-        if isinstance(setting.default, (int, float)):
-            return self._number(setting, given)
-        return str(given).strip()
-
-    def _number(self, setting: Setting, given: Any) -> float:
-        kind = float if isinstance(setting.default, float) else int
-        try:
-            number = kind(given)
-        except (ValueError, TypeError):
-            number = -1
-        if not setting.least <= number < 1e6:
-            self.problems.append(f"{setting.name}: {given!r} is not a number of at least {setting.least:g}")
-        return number
-
-    def _table(self, setting: Setting, given: Any) -> dict[str, str]:
-        if isinstance(given, str):
-            pairs = [entry.partition("=") for entry in given.split(";") if entry.strip()]
-            given = {key.strip(): value.strip() for key, _, value in pairs}
-        if not isinstance(given, dict) or any(isinstance(value, (dict, list)) for value in given.values()):
-            self.problems.append(f"{setting.name}: a table of names and texts is expected")
-            return {}
-        return {str(key): str(value).lower() if isinstance(value, bool) else str(value) for key, value in given.items()}
-
-    def scripts(self, folder: Path, given: Mapping[str, str]) -> dict[str, str]:
-        """Full paths. A script that is named must be there; one of the defaults may be missing."""
-        named = given is not SCRIPTS
-        paths = {field: (folder / path).resolve() for field, path in given.items()}
-        missing = [path for path in paths.values() if not path.is_file()]
-        self.problems += [f"scripts: there is no file {path}" for path in missing if named]
-        if not named and len(missing) == len(paths):
-            self.problems.append(f"scripts: none of the default ones is below {folder}")
-        return {field: str(path) for field, path in paths.items() if path.is_file()}
+def _scripts(folder: Path, given: Mapping[str, str], problems: list[str]) -> dict[str, str]:
+    """Full paths. A script that is named must be there; one of the defaults may be missing."""
+    named = given is not SCRIPTS
+    paths = {field: (folder / path).resolve() for field, path in given.items()}
+    missing = [path for path in paths.values() if not path.is_file()]
+    problems += [f"scripts: there is no file {path}" for path in missing if named]
+    if not named and len(missing) == len(paths):
+        problems.append(f"scripts: none of the default ones is below {folder}")
+    return {field: str(path) for field, path in paths.items() if path.is_file()}
 
 
 def _check(values: dict[str, Any], problems: list[str]) -> None:

@@ -79,6 +79,7 @@ def test_the_environment_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         ("tires = 5", "there is no setting 'tires'"),
         ('scripts = { application_object_id = ["a"] }', "scripts: a table of names and texts"),
         ("workers = true\ntries = 'many'", "tries: 'many' is not a number"),
+        ("workers = inf\ntries = 1_000_000", "workers: inf is not a number of at least 1; tries: 1000000 is not"),
         ("", r"bootstrap_servers \(LISTEN_BOOTSTRAP_SERVERS\) is missing; event_hub"),
     ],
 )

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
+from gateway.host.settings import Setting
 from gateway.listener.events import PREFIX, TYPES
 from gateway.listener.health import Metrics
-from gateway.listener.settings import SCRIPTS, SETTINGS, Setting
+from gateway.listener.settings import SCRIPTS, SETTINGS
 from tests.stage.rotation import ROOT
 
 PAGE = ROOT / "docs" / "listen.md"
