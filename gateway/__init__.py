@@ -25,6 +25,6 @@ The rooms, from the top down::
 No rotation imports ``commands/`` or ``listener/``; ``keeper/`` and ``azure/`` do not know each other.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 DOOR = 1
 """What an attached script and this package agree on: the line on stdin, the exit codes. Raised when these change."""

@@ -50,7 +50,7 @@ class Task(Protocol):
         """Do it all; the report's ``result``. Raises RotationError, CallError."""
 
 
-def run(kind: str, *, door: int = DOOR, arguments: list[str] | None = None) -> int:
+def open_door(kind: str, *, door: int = DOOR, arguments: list[str] | None = None) -> int:
     """Do what the Gateway's line on stdin asks for; the exit code for `sys.exit`.
 
     0: done. 1: failed, everything is as before. 2: saved, but something is left for the next run. 3: look at it.

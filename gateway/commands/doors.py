@@ -13,19 +13,26 @@ DOOR = Template(r'''#!/usr/bin/env python3
 """$story
 
 Attach this file to a PAM User record as a PAM script. The script command is the full path of the Python in which the
-package keeper-azure-rotation is installed, such as /opt/keeper-azure-rotation/bin/python. This file is only a door:
-the package does the work ($path), and an upgrade of it needs no new door.
+package keeper-azure-rotation is installed, such as /opt/keeper-azure-rotation/bin/python. This file only starts
+what the package does ($path): an upgrade of the package needs no new file.
 """
 
 import json
+import os
 import sys
 
 
 def refuse(error, hint):
     # type: (str, str) -> None
-    """Nothing was read yet: say so in the form that every outcome has, and fail."""
-    print(json.dumps({"result": "failed", "error": error, "hint": hint}))
-    sys.exit("error: " + error + "\nhint: " + hint)
+    """Nothing was read yet: say so in the form that every outcome has, and fail, whatever becomes of the output."""
+    line = json.dumps({"result": "failed", "error": error, "hint": hint})
+    for stream, text in (sys.stdout, line), (sys.stderr, "error: " + error + "\nhint: " + hint):
+        try:
+            stream.write(text + "\n")
+            stream.flush()
+        except Exception:
+            pass
+    os._exit(1)
 
 
 if sys.version_info < (3, 11):
@@ -34,7 +41,7 @@ if sys.version_info < (3, 11):
         "make the script command the full path of a newer Python in which keeper-azure-rotation is installed",
     )
 try:
-    from gateway.run import run
+    from gateway.run import open_door
 except ImportError as error:
     if error.name == "gateway":
         refuse(
@@ -44,8 +51,8 @@ except ImportError as error:
     where = "keeper-azure-rotation in " + sys.executable
     if (error.name or "").startswith("gateway."):
         refuse(where + " is older than this script", "upgrade the package")
-    refuse(where + " is incomplete: " + str(error), "install what its requirements.txt names, too")
-sys.exit(run("$name", door=$number))
+    refuse(where + " is incomplete: " + str(error), "also install what its requirements.txt lists")
+sys.exit(open_door("$name", door=$number))
 ''')
 
 

@@ -53,12 +53,10 @@ def read_params(stdin: BinaryIO) -> Params:
     """
     if stdin.isatty():
         raise Failed("stdin: a terminal, where the Gateway's line is expected", _HOW)
-    line = _first_line(stdin)
-    if len(line) > MOST_BYTES:
-        raise Failed(f"stdin: more than {MOST_BYTES} bytes", _HOW)
-    if not line.strip():
+    text = _line(stdin)
+    if not text:
         raise Failed("stdin: empty", _HOW)
-    params = _decoded(_text(line), dict, "stdin")
+    params = _decoded(text, dict, "stdin")
     records = params.get("records") or ""
     if not isinstance(records, str):
         raise Failed("stdin: 'records' is not a base64 text", _HOW)
@@ -74,12 +72,34 @@ def read_params(stdin: BinaryIO) -> Params:
     )
 
 
-def _first_line(stdin: BinaryIO) -> bytes:
-    """A later Gateway may write more, or leave the pipe open: neither is waited for."""
-    line = stdin.readline(MOST_BYTES + 1)
-    if line.startswith(codecs.BOM_UTF16_LE) and len(line) % 2:
-        line += stdin.read(1)  # the other half of the newline
-    return line
+def _line(stdin: BinaryIO) -> str:
+    """The first line that is not blank; all of them where one alone is not whole, as in wrapped base64.
+
+    A later Gateway may write more, or leave the pipe open: after a whole line neither is waited for.
+    """
+    read = _add_line(b"", stdin)
+    while not (text := _text(read)) and (longer := _add_line(read, stdin)) != read:
+        read = longer
+    if text and not _is_whole(text):
+        read += stdin.read(MOST_BYTES + 1 - len(read))
+    if len(read) > MOST_BYTES:
+        raise Failed(f"stdin: more than {MOST_BYTES} bytes", _HOW)
+    return _text(read)
+
+
+def _add_line(read: bytes, stdin: BinaryIO) -> bytes:
+    read += stdin.readline(MOST_BYTES + 1 - len(read))
+    if read.startswith(codecs.BOM_UTF16_LE) and len(read) % 2:
+        read += stdin.read(1)  # the other half of the newline
+    return read
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        _decoded(text, dict, "stdin")
+    except Failed:
+        return False
+    return True
 
 
 def _text(line: bytes) -> str:

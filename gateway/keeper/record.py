@@ -83,7 +83,8 @@ class VaultRecord:
         custom = [field for field in self.sdk_record.dict.get("custom") or [] if isinstance(field, dict)]
         labels = [label for field in custom if (label := str(field.get("label") or "")) not in TYPES]
         near = {label: get_close_matches(_letters(label), lacking, 1, _NEAR) for label in labels}
-        return {label: lacking[found[0]] for label, found in near.items() if found and found[0] != _letters(label)}
+        meant = {label: lacking[found[0]] for label, found in near.items() if found and found[0] != _letters(label)}
+        return {label: right for label, right in meant.items() if not _has_more_words(label, right)}
 
     def labelled(self) -> dict[str, str]:
         """The values of `fields_in_order` by label; the first wins."""
@@ -134,6 +135,15 @@ def _first(value: Any) -> str:
     """The first of a field's values as text."""
     first = value[0] if isinstance(value, list) and value else value
     return first if isinstance(first, str) else "" if first is None or isinstance(first, (list, dict)) else str(first)
+
+
+def _has_more_words(label: str, ours: str) -> bool:
+    """Whether it is ours with a word or a number besides, as ``subject 2``: a field of its own."""
+    return {*_words(ours)} < {*_words(label)}
+
+
+def _words(label: str) -> list[str]:
+    return re.findall(r"[^\W\d_]+|\d+", label.lower())
 
 
 def _letters(label: str) -> str:

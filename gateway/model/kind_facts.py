@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from gateway.model.credential import DeliveryForm
 from gateway.model.fields import Field
 
+_OF_KEEPER = ("NOOP", "Private Key Type")
+
 
 @dataclass(frozen=True)
 class Outputs:
@@ -67,8 +69,8 @@ class KindFacts:
         return any(each.label == label for each in self.fields)
 
     def inputs(self) -> list[str]:
-        """Labels of the fields by which a person says what is wanted."""
-        return [each.label for each in self.fields if not each.written and each.label != "NOOP"]
+        """Labels of the fields by which a person says what is wanted of a script; the others are Keeper's."""
+        return [each.label for each in self.fields if not each.written and each.label not in _OF_KEEPER]
 
     def used_for(self, value: Callable[[str], str]) -> list[str]:
         """The fields that say that a record, read by ``value``, stands for something else than one of this kind."""

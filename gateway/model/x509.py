@@ -269,7 +269,7 @@ def _upwards(leaf: x509.Certificate, found: list[x509.Certificate]) -> list[x509
 def _signed(lower: x509.Certificate, upper: x509.Certificate) -> bool:
     try:
         lower.verify_directly_issued_by(upper)
-    except (ValueError, TypeError, InvalidSignature):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
 

@@ -285,6 +285,9 @@ ODD: dict[str, Callable[[bytes], bytes]] = {
     "UTF-16 of the other order": lambda line: b"\xfe\xff" + line.decode().encode("utf-16-be"),
     "no end of the line": lambda line: line.rstrip(b"\n"),
     "a second line, which is not for it": lambda line: line + b"{}\n",
+    "wrapped, as MIME does": lambda line: b"\n".join(line[at : at + 76] for at in range(0, len(line), 76)),
+    "after empty lines": lambda line: b"\n\r\n" + line,
+    "after an empty line, in UTF-16": lambda line: ("\n" + line.decode()).encode("utf-16"),
     "a second line in UTF-16": lambda line: (line.decode() + "{}\r\n").encode("utf-16"),
 }
 

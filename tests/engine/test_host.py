@@ -98,13 +98,24 @@ def test_package_that_is_not_installed(tmp_path: Path) -> None:
     assert "the Python in which it is installed" in report["hint"]
 
 
-OLDER = {"no such entry": {}, "an entry of another name": {"run": "def rotate(): ...\n"}}
+OLDER = {
+    "no such entry": {},
+    "an entry of another name": {"run": "def rotate(): ...\n"},
+    "an entry that knows no doors": {"run": "def run(kind, arguments=None): return 0\n"},
+}
 
 
 @pytest.mark.parametrize("what", OLDER)
 def test_package_from_before_there_were_doors(what: str, tmp_path: Path) -> None:
     report = said(opened(package(tmp_path, **OLDER[what]), "-S"))
     assert "is older than this script" in report["error"] and "upgrade" in report["hint"]
+
+
+@pytest.mark.parametrize("where", ["/dev/full", "&-"])
+def test_door_that_nobody_opens_ends_with_1_whatever_becomes_of_its_output(where: str, tmp_path: Path) -> None:
+    door = shutil.copy(SCRIPT, tmp_path / "door.py")
+    command = ["/bin/sh", "-c", f'exec "$0" -S "$1" >{where} 2>{where}', sys.executable, door]
+    assert subprocess.run(command, input="", text=True, check=False).returncode == 1
 
 
 def test_package_without_what_it_needs(tmp_path: Path) -> None:

@@ -34,7 +34,8 @@ INNOCENT = (
     "admin_login", "password_policy", "password_hint", "password_strength", "password_age", "issued_by", "validity",
     "validity_days", "report", "expert", "exported", "dns_server", "dns_zone", "rotation", "rotation_owner",
     "rotation_interval", "rotated_by", "rotate_before", "overlap", "created_by", "state", "status", "value",
-    "template", "title", "type", "vault", "private key", "approved_by", "phone", "runbook", "keep_old", "",
+    "template", "title", "type", "vault", "private key", "approved_by", "phone", "runbook", "keep_old",
+    "Private Key PEM", "Key Type 2", "Subject 2", "rotation enabled by", "Alternate Login 2", "",
 )  # fmt: skip
 
 # What must not be passed over, and which field was meant.
