@@ -84,6 +84,12 @@ class Unclear(CallError):
         self.may_have_changed = may_have_changed
 
 
+def next_page_elsewhere(where: str) -> Unclear:
+    """A list that goes on where our token does not go."""
+    what = "the link to the next page points to another host; the list is not complete"
+    return Unclear(where, what, "report this message: it is not known that Azure does so")
+
+
 class Refused(CallError):
     """The service answered with an error.
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
-from gateway.errors import Failed, Unclear
+from gateway.errors import Failed, Unclear, next_page_elsewhere
 from gateway.host.http import Answer, Http
 from gateway.model.clouds import Cloud
 from gateway.secret import Secret
@@ -48,16 +48,16 @@ class Arm:
             if not (link := body.get("nextLink")):
                 return
             if not (path := self.path_of(str(link))):
-                raise Unclear(where, "a next page on another host")
+                raise next_page_elsewhere(where)
             body = self.get(path, "")
 
     def path_of(self, link: str) -> str:
         """Path and query of a link of Resource Manager's own; empty where it leads elsewhere.
 
-        Our token goes nowhere else. Azure writes the port out, or not.
+        Our token goes nowhere else. Azure writes host and port out, or not.
         """
         try:
-            parts = urlsplit(link)
+            parts = urlsplit(urljoin(self._root, link) if link.startswith("/") else link)
         except ValueError:
             return ""
         if f"{parts.scheme}://{parts.netloc.removesuffix(':443')}".lower() != self._root:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from gateway.errors import CallError, Failed, Refused, Unclear
+from gateway.errors import CallError, Failed, Refused, Unclear, next_page_elsewhere
 from gateway.host.http import Answer, Http
 from gateway.model.credential import LiveCredential, Minted, stamp, utc
 from gateway.secret import Secret
@@ -135,7 +135,7 @@ class Graph:
             yield from entries
             following = str(body.get("@odata.nextLink") or "")
             if following and not following.startswith(f"{self._root}/"):
-                raise Unclear(f"Graph {what}", "a next page on another host")
+                raise next_page_elsewhere(f"Graph {what}")
             path = following.removeprefix(self._root)
 
     def _page(self, what: str, path: str) -> dict[str, Any]:

@@ -60,9 +60,16 @@ class StorageAccount:
         return Target(self.id, "", self.name, created, None, can_sign_in=self.admits_keys)
 
     def keys(self, lifetime: timedelta) -> tuple[LiveCredential, ...]:
-        """Both keys. They never expire by themselves: their end is when they are to be replaced. Raises CallError."""
-        listed = self._listed().items()
-        return tuple(LiveCredential(name, "", value.hint, made + lifetime, made) for name, (value, made) in listed)
+        """Both keys. They never expire by themselves: their end is when they are to be replaced.
+
+        One of unknown age is due, and not at its end: nothing ends. Raises CallError.
+        """
+        return tuple(self._live(name, value, made, lifetime) for name, (value, made) in self._listed().items())
+
+    def _live(self, name: str, value: Secret, made: datetime, lifetime: timedelta) -> LiveCredential:
+        is_due = made == _LONG_AGO
+        begins = self._azure.arm.http.now() if is_due else made
+        return LiveCredential(name, "", value.hint, begins + lifetime, made, is_due)
 
     def _listed(self) -> dict[str, tuple[Secret, datetime]]:
         def ask() -> dict[str, tuple[Secret, datetime]]:
@@ -146,5 +153,5 @@ def _with_role(error: Refused) -> Refused:
 
 
 def _moment(text: str | None) -> datetime:
-    # Null: the key was not regenerated since Azure tells creation times.
+    # Null: the key has not been regenerated since Azure reports creation times.
     return utc(text) if text else _LONG_AGO

@@ -1,11 +1,18 @@
-"""Stdin, stdout and stderr of the process: what cannot be printed never changes how a command or a script ends."""
+"""Stdin, stdout and stderr of the process: what cannot be printed never changes how a command or a script ends.
+
+What cannot be written to stdout is a warning, unless nobody reads it.
+"""
 
 from __future__ import annotations
 
+import errno
 import io
+import logging
 import os
 import sys
 from typing import Any, TextIO
+
+log = logging.getLogger("gateway")
 
 
 def hold_streams() -> None:
@@ -28,8 +35,14 @@ def _forgiving(before: TextIO | None, number: int) -> io.TextIOWrapper:
 
 
 class _Forgiving(io.FileIO):
+    _has_warned = False
+
     def write(self, data: Any) -> int:
         try:
             return super().write(data) or len(data)
-        except OSError:  # nobody reads it, or the disk is full
+        except OSError as error:
+            nobody_reads = error.errno in (errno.EPIPE, errno.EBADF)
+            if self.fileno() == 1 and not nobody_reads and not self._has_warned:
+                self._has_warned = True
+                log.warning("stdout could not be written: %s", error.strerror)
             return len(data)

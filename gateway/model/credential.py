@@ -25,6 +25,8 @@ class LiveCredential:
     hint: str
     ends: datetime
     made: datetime | None = None
+    is_due: bool = False
+    """whether it is to be replaced at once, however far its end is"""
 
     @property
     def generation(self) -> str:

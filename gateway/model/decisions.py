@@ -110,10 +110,10 @@ def newest(credentials: Iterable[LiveCredential]) -> LiveCredential:
 
 
 def is_due(published: LiveCredential | None, known: Knowledge, policy: Policy) -> bool:
-    """Whether to rotate now: the published secret is gone, is not the saved one, is near its end, or always."""
+    """Whether to rotate now: the published secret is gone, due, not the saved one or near its end, or always."""
     if policy.rotate_before is None or published is None:
         return True
-    return not _fits(published, known) or published.ends - known.now < policy.rotate_before
+    return published.is_due or not _fits(published, known) or published.ends - known.now < policy.rotate_before
 
 
 def _fits(published: LiveCredential, known: Knowledge) -> bool:

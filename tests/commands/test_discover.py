@@ -225,18 +225,18 @@ def garbled(name: str) -> Callable[[DiscoverStage], None]:
     return put
 
 
-def following(link: str) -> Callable[[DiscoverStage], None]:
-    """Resource Manager says that the list goes on there."""
+def following(link: str, times: int | None = None) -> Callable[[DiscoverStage], None]:
+    """Resource Manager says that the list goes on there, each time or so often."""
 
     def put(stage: DiscoverStage) -> None:
         page = {"value": [each.shown() for each in stage.sandbox.storage.accounts()], "nextLink": link}
         answer = faults.Status(200, {"Content-Type": "application/json"}, json.dumps(page).encode())
-        stage.sandbox.fault("arm", "list_storage_accounts", answer, times=None)
+        stage.sandbox.fault("arm", "list_storage_accounts", answer, times=times)
 
     return put
 
 
-ELSEWHERE = "storage-accounts", 1, "a next page on another host"
+ELSEWHERE = "storage-accounts", 1, "the link to the next page points to another host; the list is not complete"
 NOBODYS = "11111111-2222-3333-4444-555555555555"
 UNREAD: dict[str, tuple[Callable[[DiscoverStage], None], str, int, str]] = {
     "a role is missing": (locked, "certificates", 2, "Key Vault Reader on the vault"),
@@ -253,6 +253,7 @@ UNREAD: dict[str, tuple[Callable[[DiscoverStage], None], str, int, str]] = {
     "a next page on another host": (following("https://management.azure.com.evil.example/subscriptions"), *ELSEWHERE),
     "a next page on another port": (following("https://management.azure.com:8443/subscriptions"), *ELSEWHERE),
     "a next page without TLS": (following("http://management.azure.com/subscriptions"), *ELSEWHERE),
+    "a next page whose path is a host": (following("//evil.example/subscriptions"), *ELSEWHERE),
     "a next page that is no address": (following("https://[management.azure.com/subscriptions"), *ELSEWHERE),
 }  # fmt: skip
 
@@ -265,8 +266,16 @@ def test_a_place_that_cannot_be_read_is_a_warning(what: str, shop: DiscoverStage
     spoil(shop)
     outcome = shop.command("discover", *shlex.split(line.format(subscription=shop.at.subscription_id)))
     assert outcome.code == code and "warning: " in outcome.stderr and message in outcome.stderr, outcome
+    assert ("report this" in outcome.stderr) == ("the next page" in message), outcome
     assert ("web1" in outcome.stdout) == (code == 2) and "error: " in outcome.stderr and "hint: " in outcome.stderr
     assert not shop.writes()
+
+
+def test_a_list_goes_on_where_the_link_to_the_next_page_names_no_host(shop: DiscoverStage) -> None:
+    accounts = f"/subscriptions/{shop.at.subscription_id}/providers/Microsoft.Storage/storageAccounts"
+    following(f"{accounts}?api-version=2023-05-01", 1)(shop)
+    add(shop, "storage-accounts", "web1")
+    assert [row["name"] for row in rows(shop, "storage-accounts")] == ["web1"]
 
 
 @pytest.mark.parametrize("roles, code, message", [

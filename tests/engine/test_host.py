@@ -187,6 +187,7 @@ MUTE = {
     "stderr that is closed": "2>&-",
     "neither of both": ">&- 2>&-",
 }
+NOT_WRITTEN = "warning: stdout could not be written: No space left on device\n"
 
 
 def muted(how: str, stage: Stage, *arguments: str | Path, line: bytes = b"") -> subprocess.CompletedProcess[bytes]:
@@ -222,12 +223,13 @@ def test_what_a_command_has_changed_is_done_without_an_output(how: str, shop: Di
     process = muted(how, shop, "-m", "gateway", "tls-secret", "create", "--vault=shop", "--name=api", f"--pfx={file}")
     assert process.returncode == 0, process
     assert len(shop.versions("api")) == 1 and b"rror" not in process.stderr
+    assert process.stderr.decode().count(NOT_WRITTEN) == (how == "stdout that is full")
 
 
 @pytest.mark.parametrize("how", list(MUTE)[:3])
-def test_help_without_an_output(how: str, stage: Stage) -> None:
+def test_help_without_an_output_says_so_where_it_may_be_missed(how: str, stage: Stage) -> None:
     process = muted(how, stage, "-m", "gateway", "run", "--help")
-    assert process.returncode == 0 and not process.stderr, process
+    assert (process.returncode, process.stderr.decode()) == (0, NOT_WRITTEN if "full" in how else ""), process
 
 
 @pytest.mark.parametrize("how", list(MUTE)[3:])

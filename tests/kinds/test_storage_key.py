@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from gateway.model.credential import stamp
 from sandbox.proxy import faults
 from tests.stage import patience
 from tests.stage.rotation import Outcome
@@ -115,7 +117,7 @@ def test_a_key_that_was_regenerated_by_hand_is_replaced_at_once(storage: Make) -
     rotated(stage)
 
 
-# Azure tells no creation time of a key that was not regenerated since it tells creation times.
+# Azure reports no creation time for keys that have not been regenerated since it reports them.
 NEVER_REGENERATED: dict[str, dict[str, str]] = {
     "every run rotates": {},
     "a very old key is due": {"rotate_before_hours": "24", "secret_lifetime_days": "3650"},
@@ -230,14 +232,16 @@ def test_a_version_of_ours_that_is_disabled_is_replaced(storage: Make) -> None:
     assert (last.tags["team"], last.content_type) == ("orders", "a key")
 
 
-def test_a_version_of_another_record_that_is_disabled_is_left_alone(storage: Make) -> None:
-    stage = storage()
+@pytest.mark.parametrize("ages_known", [True, False], ids=["young keys", "keys of unknown age"])
+def test_a_version_of_another_record_that_is_disabled_is_left_alone(ages_known: bool, storage: Make) -> None:
+    stage = storage(ages_known=ages_known)
     stage.to_key_vault()
     (first,) = stage.versions()
     first.tags, first.enabled = {"keeper-record": "another", "keeper-key-id": "key1"}, False
     outcome = stage.run()
-    assert outcome.code == 1 and "enable it" in outcome.report["hint"]
+    assert outcome.code == 1 and "enable it" in outcome.report["hint"], outcome
     assert not stage.regenerated()
+    assert outcome.report["expires"] >= stamp(datetime.fromtimestamp(stage.sandbox.clock.now(), UTC))
 
 
 def test_a_key_that_a_destination_still_holds_is_not_regenerated(storage: Make) -> None:
