@@ -14,7 +14,7 @@ import click
 
 from gateway.host.deadline import Deadline
 from gateway.host.http import Http
-from gateway.host.notify import days_left
+from gateway.host.notify import days_left, in_days
 from gateway.host.settings import read_settings
 from gateway.keeper.config import find_ksm_config
 from gateway.keeper.parameters import gateway_line
@@ -28,10 +28,10 @@ MEANING = {
 }
 # Results that end with exit 0 and are no rotation.
 NOT_ROTATED = {
-    "not_due": "nothing was rotated: the published credential expires in {days:.0f} days ({expires}); "
+    "not_due": "nothing was rotated: the published credential expires in {days} ({expires}); "
     "add --now to rotate it now",
     "disabled": "nothing was done: rotation_enabled is False in the record",
-    "finished": "nothing was rotated: open deliveries are finished with the published credential; "
+    "finished": "nothing was rotated: open deliveries were completed with the published credential; "
     "to rotate, run it again with --now",
     "superseded": "another run rotated meanwhile; the record shows its credential",
 }
@@ -81,7 +81,7 @@ def _meaning(code: int, report: dict[str, Any], now: datetime) -> str:
         return MEANING.get(code, "not a code of these scripts")
     expires = str(report.get("expires"))
     text = NOT_ROTATED.get(str(report["result"]), MEANING[0])
-    return text.format(days=days_left(expires, now) or 0, expires=expires)
+    return text.format(days=in_days(days_left(expires, now) or 0), expires=expires)
 
 
 def _readable(report: dict[str, Any]) -> str:

@@ -19,8 +19,11 @@ _TEMPLATES = ("pam_user_template.csv", "templates")
 
 
 @click.command()
-@click.option("--to", "folder", required=True, type=click.Path(path_type=Path), metavar="DIR", help="It may be new.")
-@click.option("--force", is_flag=True, help="Overwrite files that are there and are different.")
+@click.option(
+    "--to", "folder", required=True, type=click.Path(path_type=Path), metavar="DIR",
+    help="Folder to write to; created if missing.",
+)  # fmt: skip
+@click.option("--force", is_flag=True, help="Overwrite existing files that differ.")
 def scripts(folder: Path, force: bool) -> None:
     """Write the scripts to attach into DIR/scripts, and the templates to import into DIR/templates."""
     wanted = _doors() | _templates()
@@ -53,7 +56,7 @@ def _templates() -> dict[str, bytes]:
 def _refuse_others(folder: Path, wanted: Mapping[str, bytes]) -> None:
     others = [name for name, content in wanted.items() if _differs(folder / name, content)]
     if others:
-        what = f"--to {folder}: there already, and different: {', '.join(others)}"
+        what = f"--to {folder}: existing files differ: {', '.join(others)}"
         raise Failed(what, "name another folder, or add --force to overwrite them")
 
 

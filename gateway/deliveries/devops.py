@@ -34,7 +34,7 @@ _RIGHTS = (
 )
 _TOKEN_ENDED = (
     f"put a new token in {PAT_LABEL}, made for this organisation: the old one has expired, was revoked, or is for "
-    "another organisation; one for 'All accessible organizations' ends on 1 December 2026"
+    "another organisation; tokens for 'All accessible organizations' stop working on 1 December 2026"
 )
 
 

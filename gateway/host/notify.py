@@ -52,7 +52,7 @@ def _message(
     left = days_left(expires, now)
     rotated = report.result in ("rotated", "finished", "superseded")
     if not rotated and policy.before is not None and left is not None and left < policy.before.total_seconds() / 86400:
-        return f"Secret expires in {left:.0f} days: {name}", _body(report, f"It is not rotated: {report.result}")
+        return f"Secret expires in {in_days(left)}: {name}", _body(report, f"It is not rotated: {report.result}")
     if policy.on == "all" and rotated:
         return f"Rotation {report.result}: {name}", _body(report, "")
     return None
@@ -71,6 +71,12 @@ def days_left(expires: str, now: datetime) -> float | None:
     except ValueError:
         return None
     return ((ends if ends.tzinfo else ends.replace(tzinfo=UTC)) - now).total_seconds() / 86400
+
+
+def in_days(left: float) -> str:
+    """``1 day`` or ``6 days``."""
+    days = round(left)
+    return f"{days} day" if days == 1 else f"{days} days"
 
 
 def _send(urls: tuple[str, ...], title: str, body: str) -> None:

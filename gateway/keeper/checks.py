@@ -53,11 +53,11 @@ def check_labels(record: VaultRecord, facts: KindFacts, *, by_hand: bool) -> lis
     hint = "labels are matched exactly: rename these fields in the vault"
     if doubtful and (by_hand or read_ledger(record.value("rotation_state"), record.uid) == Ledger()):
         wrong |= doubtful
-        hint += "; to keep one for a purpose of your own, add the field that it resembles as well, empty"
+        hint += f"; if the name is intended, also add an empty field named {', '.join(doubtful.values())}"
     if wrong:
         named = ", ".join(f"{label!r} is not {right!r}" for label, right in wrong.items())
         raise Failed(f"field labels: {named}", hint)
-    return [f"field label {label!r} is not {right!r}, and is not read" for label, right in doubtful.items()]
+    return [f"field label {label!r} looks like {right!r} and is ignored" for label, right in doubtful.items()]
 
 
 def check_editable(record: VaultRecord) -> None:

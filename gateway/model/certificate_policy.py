@@ -75,7 +75,7 @@ def read_subject(text: str) -> str:
         ValueError: it is none, or longer than one is; the message says so.
     """
     if len(text) > LONGEST_SUBJECT:
-        raise ValueError(f"{len(text):,} characters are more than the {LONGEST_SUBJECT:,} of a name")
+        raise ValueError(f"{len(text):,} characters long; at most {LONGEST_SUBJECT:,} are allowed")
     return ", ".join(f"{sign}={_quoted(value.strip())}" for sign, value in _parts(text))
 
 

@@ -121,7 +121,7 @@ def _fits(published: LiveCredential, known: Knowledge) -> bool:
 
 
 def can_finish(published: LiveCredential | None, known: Knowledge, policy: Policy, *, at_any_time: bool) -> bool:
-    """Whether open deliveries can be finished with the published secret, instead of a new one for all."""
+    """Whether open deliveries can be completed with the published secret, instead of a new one for all."""
     if published is None or not _fits(published, known):
         return False
     return at_any_time or published.ends - known.now >= (policy.rotate_before or A_DAY)

@@ -113,7 +113,7 @@ def test_deliveries_that_were_open_are_not_called_a_rotation(stage: Stage) -> No
     address, live = stage.deliver("secret_address").secret_address, stage.live()
     process = command(stage, "run", str(SCRIPT), f"--record={stage.at.record_uid}", "--now")
     assert (process.returncode, stage.live(), stage.working()[address]) == (0, live, True), process
-    why = "open deliveries are finished with the published credential; to rotate, run it again with --now"
+    why = "open deliveries were completed with the published credential; to rotate, run it again with --now"
     assert process.stderr.splitlines()[-1] == f"exit 0: nothing was rotated: {why}"
 
 

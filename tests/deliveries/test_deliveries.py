@@ -234,7 +234,7 @@ def test_devops_personal_access_token_that_has_ended(status: int, stage: Stage) 
     personal_access_token(stage)
     stage.sandbox.fault("devops", "get_endpoint", faults.Status(status), times=None)
     said = refused(stage, f"HTTP {status} sign-in refused", "put a new token in azure_devops_pat").report["hint"]
-    assert "'All accessible organizations' ends on 1 December 2026" in said and "service principal" not in said
+    assert "'All accessible organizations' stop working on 1 December 2026" in said and "service principal" not in said
 
 
 def test_devops_that_answers_with_its_sign_in_page(stage: Stage) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from gateway.host.notify import in_days
 from sandbox.proxy import faults
 from tests.stage.hooks import URL, Hooks
 from tests.stage.rotation import SCRIPT, Outcome, Stage
@@ -24,6 +25,11 @@ def told(make_stage: Callable[..., Stage]) -> Callable[..., tuple[Stage, Hooks]]
         return make_stage(services=[hooks], settings={"notify": URL} | settings), hooks
 
     return make
+
+
+@pytest.mark.parametrize("left, words", [(-0.1, "0 days"), (0.6, "1 day"), (1.4, "1 day"), (1.6, "2 days")])
+def test_days_are_counted_as_people_do(left: float, words: str) -> None:
+    assert in_days(left) == words
 
 
 def check(stage: Stage, hooks: Hooks, outcome: Outcome) -> None:

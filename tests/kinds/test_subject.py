@@ -50,7 +50,7 @@ def test_what_is_none_is_refused(text: str) -> None:
 
 
 def test_one_that_is_too_long_is_refused_and_not_repeated() -> None:
-    with pytest.raises(ValueError, match=r"^1,001 characters are more than the 1,000 of a name$"):
+    with pytest.raises(ValueError, match=r"^1,001 characters long; at most 1,000 are allowed$"):
         read_subject("CN=" + "a" * 998)
 
 
