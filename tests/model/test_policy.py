@@ -1,0 +1,187 @@
+"""What a record asks for, field by field: what each may say, what it may not, and what an empty one means."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from gateway.errors import Failed
+from gateway.kinds.registry import ROTATED
+from gateway.model.clouds import CLOUDS
+from gateway.model.policy import LONGEST, NotifyPolicy, Policy, read_notify_policy, read_policy
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+USUAL = Policy(
+    enabled=True, lifetime=365 * DAY, rotate_before=None, remove_old="all", overlap=timedelta(),
+    cloud=CLOUDS["AzureCloud"], owners=(),
+)  # fmt: skip
+
+
+def read(fields: dict[str, str], defaults: dict[str, str] | None = None, **options: bool) -> Policy:
+    """The policy of a record with these fields."""
+    return read_policy(lambda label: fields.get(label, ""), defaults, **options)
+
+
+# A field, what it says, and what is read
+
+VALID: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "on": ("rotation_enabled", "True", {"enabled": True}),
+    "on, in another word": ("rotation_enabled", "YES", {"enabled": True}),
+    "on, as a number": ("rotation_enabled", "1", {"enabled": True}),
+    "off": ("rotation_enabled", "False", {"enabled": False}),
+    "off, in another word": ("rotation_enabled", " no ", {"enabled": False}),
+    "off, as a number": ("rotation_enabled", "0", {"enabled": False}),
+    "the shortest life": ("secret_lifetime_days", "1", {"lifetime": DAY}),
+    "a life in fractions": ("secret_lifetime_days", "1.5", {"lifetime": 36 * HOUR}),
+    "the longest life": ("secret_lifetime_days", "3650", {"lifetime": LONGEST}),
+    "blanks around a number": ("secret_lifetime_days", " 30\n", {"lifetime": 30 * DAY}),
+    "rotate near the end": ("rotate_before_hours", "720", {"rotate_before": 720 * HOUR}),
+    "rotate once it is past": ("rotate_before_hours", "0", {"rotate_before": timedelta()}),
+    "remove every other one": ("remove_old", "all", {"remove_old": "all"}),
+    "remove what was replaced": ("remove_old", "Replaced", {"remove_old": "replaced"}),
+    "remove none": ("remove_old", " NONE ", {"remove_old": "none"}),
+    "an overlap": ("overlap_hours", "24", {"overlap": DAY}),
+    "no overlap": ("overlap_hours", "0", {"overlap": timedelta()}),
+    "a part of an hour": ("overlap_hours", "0.5", {"overlap": HOUR / 2}),
+    "another cloud": ("azure_cloud", "azureusgovernment", {"cloud": CLOUDS["AzureUSGovernment"]}),
+    "the third cloud": ("azure_cloud", "AzureChinaCloud", {"cloud": CLOUDS["AzureChinaCloud"]}),
+    "one owner": ("application_owners", "me@example.com", {"owners": ("me@example.com",)}),
+    "owners, one a line": ("application_owners", "a@b.c\r\n d@e.f\n", {"owners": ("a@b.c", "d@e.f")}),
+    "owners with commas between": ("application_owners", "a@b.c, d@e.f", {"owners": ("a@b.c", "d@e.f")}),
+}
+
+
+@pytest.mark.parametrize("sentence", VALID)
+def test_field(sentence: str) -> None:
+    label, text, expected = VALID[sentence]
+    assert read({label: text}) == replace(USUAL, **expected)
+
+
+def test_fields_that_are_empty_mean_their_defaults() -> None:
+    assert read({}) == read(dict.fromkeys(("rotation_enabled", "remove_old", "azure_cloud"), " \n")) == USUAL
+
+
+# A field, what it says, and what is said of it
+
+INVALID: dict[str, tuple[str, str, str]] = {
+    "neither on nor off": ("rotation_enabled", "maybe", "'maybe' is neither True nor False"),
+    "a life that is no number": ("secret_lifetime_days", "a year", "'a year' is not a number from 1 to 3650"),
+    "a life that is too short": ("secret_lifetime_days", "0.99", "'0.99' is not a number from 1 to 3650"),
+    "no life at all": ("secret_lifetime_days", "0", "'0' is not a number from 1 to 3650"),
+    "a life that is too long": ("secret_lifetime_days", "3650.1", "'3650.1' is not a number from 1 to 3650"),
+    "a number that is none": ("rotate_before_hours", "nan", "'nan' is not a number from 0 to 87600"),
+    "a number without an end": ("rotate_before_hours", "inf", "'inf' is not a number from 0 to 87600"),
+    "after the end": ("rotate_before_hours", "-1", "'-1' is not a number from 0 to 87600"),
+    "something else to remove": ("remove_old", "some", "'some' is none of all, replaced, none"),
+    "an overlap with its unit": ("overlap_hours", "24h", "'24h' is not a number from 0 to 87600"),
+    "an overlap that is negative": ("overlap_hours", "-0.1", "'-0.1' is not a number from 0 to 87600"),
+    "an overlap as long as the life": (
+        "overlap_hours", "8760", "must be shorter than secret_lifetime_days, else the secret dies first",
+    ),
+    "a rotation as early as the secret": (
+        "rotate_before_hours", "8760", "must be shorter than secret_lifetime_days, else the secret dies first",
+    ),
+    "a cloud that is none": (
+        "azure_cloud", "Cumulus", "'Cumulus' is none of AzureCloud, AzureUSGovernment, AzureChinaCloud",
+    ),
+    "something else to tell": ("notify_on", "never", "'never' is none of failure, expiry, all"),
+    "a warning at no number": ("notify_before_days", "soon", "'soon' is not a number from 0 to 3650"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sentence", INVALID)
+def test_field_that_cannot_be_used(sentence: str) -> None:
+    label, text, message = INVALID[sentence]
+    with pytest.raises(Failed) as caught:
+        read({label: text})
+    assert caught.value.message == f"{label}: {message}"
+    assert caught.value.hint == "correct these fields of the PAM User record in the vault"
+
+
+def test_all_that_cannot_be_used_is_named_at_once() -> None:
+    fields = {label: "?" for label, text, _ in INVALID.values()}
+    with pytest.raises(Failed) as caught:
+        read(fields)
+    assert {problem.partition(":")[0] for problem in caught.value.message.split("; ")} == fields.keys()
+    assert len(caught.value.message.split("; ")) == len(fields)
+
+
+def test_both_spans_that_are_longer_than_the_life_are_named() -> None:
+    with pytest.raises(Failed, match=r"^overlap_hours: must be shorter .*; rotate_before_hours: must be shorter"):
+        read({"secret_lifetime_days": "1", "overlap_hours": "24", "rotate_before_hours": "24.5"})
+
+
+def test_spans_that_are_shorter_than_the_life() -> None:
+    policy = read({"secret_lifetime_days": "1", "overlap_hours": "23.9", "rotate_before_hours": "23.9"})
+    assert policy.lifetime == DAY and policy.overlap == policy.rotate_before == 23.9 * HOUR
+
+
+# Switched off
+
+
+def test_what_is_switched_off_needs_nothing_right() -> None:
+    policy = read({"rotation_enabled": "no", "remove_old": "?", "azure_cloud": "?", "overlap_hours": "?"})
+    assert policy == replace(USUAL, enabled=False)
+
+
+def test_what_may_be_switched_off_or_not_is_refused() -> None:
+    with pytest.raises(Failed, match=r"^rotation_enabled: 'off' is neither True nor False; remove_old: "):
+        read({"rotation_enabled": "off", "remove_old": "?"})
+
+
+# Kinds: where an empty field means something else than in the table of fields
+
+OF_A_KIND: dict[str, dict[str, Any]] = {
+    "azure_app_secret": {},
+    "azure_storage_key": {"remove_old": "none"},
+    "mongodb_user": {"remove_old": "none"},
+    "azure_key_vault_certificate": {"remove_old": "none", "rotate_before": 720 * HOUR, "lifetime": LONGEST},
+}
+
+
+def test_every_kind_is_in_the_table() -> None:
+    assert OF_A_KIND.keys() == {facts.name for facts in ROTATED}
+
+
+@pytest.mark.parametrize("facts", ROTATED, ids=lambda facts: facts.name)
+def test_defaults_of_a_kind(facts: Any) -> None:
+    chooses = facts.has("secret_lifetime_days")
+    expected = {"lifetime": 365 * DAY if chooses else LONGEST} | OF_A_KIND[facts.name]
+    assert read({}, facts.defaults, chooses_lifetime=chooses) == replace(USUAL, **expected)
+
+
+def test_what_a_record_says_wins_over_the_defaults_of_its_kind() -> None:
+    defaults = {"remove_old": "none", "rotate_before_hours": "720"}
+    expected = replace(USUAL, remove_old="all", rotate_before=HOUR)
+    assert read({"remove_old": "all", "rotate_before_hours": "1"}, defaults) == expected
+
+
+def test_a_kind_whose_life_is_not_the_records_to_choose() -> None:
+    fields = {"secret_lifetime_days": "?", "overlap_hours": "87600", "rotate_before_hours": "87600"}
+    assert read(fields, chooses_lifetime=False) == replace(
+        USUAL, lifetime=LONGEST, overlap=LONGEST, rotate_before=LONGEST
+    )
+
+
+# Who is told: the fields, and what is read
+
+NOTIFY: dict[str, tuple[dict[str, str], NotifyPolicy]] = {
+    "nobody": ({}, NotifyPolicy((), "failure", None)),
+    "several": ({"notify": "mailto://a\ntgram://b"}, NotifyPolicy(("mailto://a", "tgram://b"), "failure", None)),
+    "of everything": ({"notify_on": "ALL"}, NotifyPolicy((), "all", None)),
+    "of the end only": ({"notify_on": "expiry"}, NotifyPolicy((), "expiry", None)),
+    "ahead of time": ({"notify_before_days": "14"}, NotifyPolicy((), "failure", 14 * DAY)),
+    "on the day": ({"notify_before_days": "0"}, NotifyPolicy((), "failure", timedelta())),
+    "of a wish that cannot be used": (
+        {"notify": "x", "notify_on": "?", "notify_before_days": "?"}, NotifyPolicy(("x",), "failure", None),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sentence", NOTIFY)
+def test_who_is_told(sentence: str) -> None:
+    fields, expected = NOTIFY[sentence]
+    assert read_notify_policy(lambda label: fields.get(label, "")) == expected
