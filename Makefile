@@ -19,7 +19,7 @@ demo: .venv-demo/ready        ## the main job, shown in a stand-in vault and ten
 
 # Runs wait more than they work, so there are more of them than cores.
 test: .venv-dev/ready         ## the tests that every change runs: three minutes
-	$(DEV) -m pytest -n 8 --dist worksteal -m "not deep"
+	$(DEV) -m pytest -n 6 --dist worksteal -m "not deep"
 
 test-all: .venv-dev/ready     ## all tests: more requests of the same sweeps
 	$(DEV) -m pytest -n 6 --dist worksteal

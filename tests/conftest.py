@@ -11,9 +11,16 @@ import pytest
 
 from tests.stage.key_vault import Scene
 from tests.stage.rotation import Stage
+from tests.sweep.deep import mark_deep
 
 # A shell starts a command in the background with SIGINT ignored, and every process of a test would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Before ``-m "not deep"`` chooses."""
+    mark_deep(items)
 
 
 @pytest.fixture

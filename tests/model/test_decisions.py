@@ -11,7 +11,7 @@ import pytest
 from gateway.errors import Failed
 from gateway.model import decisions
 from gateway.model.credential import GRACE, LiveCredential, Marker
-from gateway.model.decisions import Known, Sorted
+from gateway.model.decisions import Inventory, Knowledge
 from gateway.model.ledger import Entry, Ledger
 from gateway.model.policy import Policy, read_policy
 from gateway.secret import Secret
@@ -22,13 +22,13 @@ ALIVE, OVER = NOW + HOUR, NOW - HOUR
 VALUE = Secret("abc~the published value")
 
 
-def known(**changes: Any) -> Known:
+def known(**changes: Any) -> Knowledge:
     """The record "ours" publishes "published", as its ledger says; no other record has anything to do with it."""
     usual: dict[str, Any] = {
         "record_uid": "ours", "lock_id": "here", "key_id": "published", "value": VALUE,
         "ledger": Ledger(key_id="published"), "published_by_others": {}, "now": NOW, "settled": True,
     }  # fmt: skip
-    return Known(**usual | changes)
+    return Knowledge(**usual | changes)
 
 
 def policy(**changes: Any) -> Policy:
@@ -55,7 +55,7 @@ OTHER = one("other", marker("theirs", "there", OVER))
 FOREIGN = one("foreign", "made in the portal")
 
 
-def groups(**changes: Any) -> Sorted:
+def groups(**changes: Any) -> Inventory:
     """Only what is named."""
     return replace(decisions.sort((), known()), **changes)
 
@@ -73,7 +73,7 @@ def remembers(**entries: datetime | None) -> Ledger:
 
 # What is what: a credential, what is known, and its group
 
-GROUPS: dict[str, tuple[LiveCredential, Known, str]] = {
+GROUPS: dict[str, tuple[LiveCredential, Knowledge, str]] = {
     "the key id in the record is published": (one("published"), known(), "published"),
     "it is published also where another record publishes it, too": (
         one("published"), known(published_by_others={"published": "theirs"}), "published",
@@ -147,7 +147,7 @@ def test_each_credential_is_in_one_group_in_the_order_of_the_listing() -> None:
 
 
 # Where the record names no live key id, what fits its value may be all that works
-ADRIFT: dict[str, tuple[LiveCredential, Known, str]] = {
+ADRIFT: dict[str, tuple[LiveCredential, Knowledge, str]] = {
     "an orphan that fits the value of the record is kept": (replace(ORPHAN, hint="abc"), known(), "former"),
     "an orphan that does not fit it goes": (ORPHAN, known(), "orphans"),
     "an orphan without a hint goes": (replace(ORPHAN, hint=""), known(), "orphans"),
@@ -227,7 +227,7 @@ def test_can_finish(sentence: str) -> None:
 
 # Whether a new one is needed so much that a broken destination must not hold it up
 
-PRESSING: dict[str, tuple[LiveCredential | None, Known, bool]] = {
+PRESSING: dict[str, tuple[LiveCredential | None, Knowledge, bool]] = {
     "it lives for a day": (replace(PUBLISHED, ends=NOW + DAY), known(), False),
     "it lives for less than a day": (replace(PUBLISHED, ends=NOW + DAY - SECOND), known(), True),
     "it is dead": (replace(PUBLISHED, ends=OVER), known(), True),
@@ -246,8 +246,8 @@ def test_is_pressing(sentence: str) -> None:
 # What the policy lets go: the groups, remove_old, what is known, the key ids with whether this record published them
 
 OURS = {"former": True, "published": True}
-UNSETTLED = known(settled=False, ledger=remembers(unseen=None))
-MAY_GO: dict[str, tuple[Sorted, str, Known, dict[str, bool]]] = {
+UNSETTLED = known(replicas_agree=False, ledger=remembers(unseen=None))
+MAY_GO: dict[str, tuple[Inventory, str, Knowledge, dict[str, bool]]] = {
     "all: also what is somebody else's; never what another run or record may need": (
         ONE_OF_EACH, "all", known(), OURS | {"foreign": False, "other": False},
     ),
@@ -259,23 +259,23 @@ MAY_GO: dict[str, tuple[Sorted, str, Known, dict[str, bool]]] = {
         {"former": True, "other": False},
     ),
     "a listing that may lag: what the record published last is gone or not shown yet": (
-        groups(), "replaced", known(settled=False), {"published": True},
+        groups(), "replaced", known(replicas_agree=False), {"published": True},
     ),
     "a listing that may lag: what is remembered is gone or not shown yet": (
         groups(published=PUBLISHED), "none", UNSETTLED, {"published": True, "unseen": True},
     ),
     "a listing that is complete: what it lacks is gone": (
-        groups(published=PUBLISHED), "replaced", replace(UNSETTLED, settled=True), {"published": True},
+        groups(published=PUBLISHED), "replaced", replace(UNSETTLED, replicas_agree=True), {"published": True},
     ),
     "a listing that may lag: what waits for its date": (
-        groups(), "replaced", known(settled=False, ledger=remembers(unseen=NOW + SECOND)),
+        groups(), "replaced", known(replicas_agree=False, ledger=remembers(unseen=NOW + SECOND)),
         {"published": True, "unseen": True},
     ),
     "a listing that may lag: what a run was told to remove is not expected": (
-        groups(), "replaced", known(settled=False, ledger=remembers(unseen=NOW)), {"published": True},
+        groups(), "replaced", known(replicas_agree=False, ledger=remembers(unseen=NOW)), {"published": True},
     ),
     "a listing that may lag: what this record never published is not expected": (
-        groups(), "all", known(settled=False, ledger=Ledger(entries={"unseen": Entry(None, False)})), {},
+        groups(), "all", known(replicas_agree=False, ledger=Ledger(entries={"unseen": Entry(None, False)})), {},
     ),
     "a listing that may lag: what it shows in another group stays there": (
         groups(young=(one("unseen"),)), "all", UNSETTLED, {"published": True},
@@ -294,7 +294,7 @@ def test_may_go(sentence: str) -> None:
 
 # What only a later listing shows: the listing, the groups of the first, the late orphans
 
-LATE: dict[str, tuple[list[LiveCredential], Sorted, list[str]]] = {
+LATE: dict[str, tuple[list[LiveCredential], Inventory, list[str]]] = {
     "an orphan of this host that was not shown before": ([PUBLISHED, ORPHAN], groups(published=PUBLISHED), ["orphan"]),
     "one that was shown before, in whatever group": ([PUBLISHED, ORPHAN], groups(former=(ORPHAN,)), []),
     "the new one itself": ([PUBLISHED, one("new", marker("ours", "here", ALIVE))], groups(), []),
@@ -312,7 +312,7 @@ def test_late_orphans(sentence: str) -> None:
 # What is to go, and when: remove_old and overlap, the ledger, the entries
 
 TWO = groups(published=PUBLISHED, former=(FORMER,))
-RETIRED: dict[str, tuple[Sorted, dict[str, Any], Ledger, dict[str, Entry]]] = {
+RETIRED: dict[str, tuple[Inventory, dict[str, Any], Ledger, dict[str, Entry]]] = {
     "at once": (TWO, {}, Ledger(), {"former": Entry(NOW, True), "published": Entry(NOW, True)}),
     "after the overlap": (
         groups(published=PUBLISHED), {"overlap": DAY}, Ledger(), {"published": Entry(NOW + DAY, True)},
@@ -360,14 +360,14 @@ def test_what_goes_at_once_and_what_waits() -> None:
 OLD = groups(published=PUBLISHED, former=(FORMER, OLDER))
 MADE = groups(published=PUBLISHED, former=(replace(FORMER, made=OVER),))
 NOT_OURS = known(ledger=Ledger(entries={"foreign": Entry(OVER, False)}))
-OVERDUE: dict[str, tuple[Sorted, str, Known, list[str]]] = {
+OVERDUE: dict[str, tuple[Inventory, str, Knowledge, list[str]]] = {
     "its time has come": (OLD, "replaced", known(ledger=remembers(former=OVER, older=OVER)), ["former", "older"]),
     "its time comes now": (OLD, "replaced", known(ledger=remembers(former=NOW)), ["former"]),
     "its time is still to come": (OLD, "replaced", known(ledger=remembers(former=NOW + SECOND)), []),
     "it is only remembered": (OLD, "all", known(ledger=remembers(former=None)), []),
     "today's policy removes nothing": (OLD, "none", known(ledger=remembers(former=OVER)), []),
     "it is gone": (OLD, "all", known(ledger=remembers(gone=OVER)), []),
-    "it is gone, or the listing lags": (OLD, "all", known(settled=False, ledger=remembers(gone=OVER)), []),
+    "it is gone, or the listing lags": (OLD, "all", known(replicas_agree=False, ledger=remembers(gone=OVER)), []),
     "the record publishes it again": (OLD, "all", known(ledger=remembers(published=OVER)), []),
     "another record publishes it": (
         OLD, "all", known(ledger=remembers(former=OVER), published_by_others={"former": "theirs"}), [],
@@ -391,7 +391,7 @@ def test_overdue(sentence: str) -> None:
 
 DEAD = replace(FOREIGN, key_id="dead", ends=NOW)
 REPLACED, PROMISED = {"remove_old": "replaced"}, {"overlap": HOUR}
-FREED: dict[str, tuple[Sorted, dict[str, Any], set[str], str | None]] = {
+FREED: dict[str, tuple[Inventory, dict[str, Any], set[str], str | None]] = {
     "all, at once: what this record published before goes first": (ONE_OF_EACH, {}, set(), "former"),
     "then what another record's dead run left": (replace(ONE_OF_EACH, former=()), {}, set(), "other"),
     "then somebody else's": (replace(ONE_OF_EACH, former=(), others=()), {}, set(), "foreign"),

@@ -12,7 +12,7 @@ from gateway.model.kind_facts import KindFacts, Outputs
 FACTS = KindFacts(
     name="a_kind",
     implementation="",
-    hand_over=None,  # type: ignore[arg-type]
+    delivery_form=None,  # type: ignore[arg-type]
     target="target",
     outputs=Outputs("id", "value"),
     more=("extra",),
