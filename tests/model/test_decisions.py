@@ -26,7 +26,7 @@ def known(**changes: Any) -> Knowledge:
     """The record "ours" publishes "published", as its ledger says; no other record has anything to do with it."""
     usual: dict[str, Any] = {
         "record_uid": "ours", "lock_id": "here", "key_id": "published", "value": VALUE,
-        "ledger": Ledger(key_id="published"), "published_by_others": {}, "now": NOW, "settled": True,
+        "ledger": Ledger(key_id="published"), "published_by_others": {}, "now": NOW, "replicas_agree": True,
     }  # fmt: skip
     return Knowledge(**usual | changes)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.model.fields import DEFAULTS, FIELDS, KINDS, Field
+from gateway.model.fields import DEFAULTS, FIELDS, TYPES, Field
 from gateway.model.kind_facts import KindFacts, Outputs
 
 FACTS = KindFacts(
@@ -53,6 +53,6 @@ def test_fields() -> None:
 
 
 def test_the_table_of_fields_says_each_thing_once() -> None:
-    assert len(DEFAULTS) == len(KINDS) == len(FIELDS)
+    assert len(DEFAULTS) == len(TYPES) == len(FIELDS)
     assert {field.kind for field in FIELDS} == {"text", "secret", "multiline"}
     assert not [field.label for field in FIELDS if field.written and field.default]
