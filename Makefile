@@ -4,6 +4,9 @@
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-all check night bench bundle lock clean
 
+# Each of the processes that test would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # The first Python that is new enough.
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
