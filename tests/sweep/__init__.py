@@ -1,1 +1,1 @@
-"""Every request with every fault, and what is left behind: ``make sweep``; the tests run a part of it."""
+"""Every request with every fault, and what is left behind: ``make night``; the tests run a part of it."""
