@@ -284,7 +284,7 @@ def test_a_record_that_shows_a_tls_secret_has_every_field_that_is_for_it() -> No
     address = "https://example.vault.azure.net/secrets/EXAMPLE"
     made = new_record(Item("tls_secret_id", address, "EXAMPLE", "example", None), CLOUDS["AzureCloud"])
     (record,) = json.loads(commander_json([made], FOLDER))["records"]
-    named = {f"${field.kind}:{field.label}" for field in FIELDS if field.label in TLS_SECRET.own()}
+    named = {f"${field.type}:{field.label}" for field in FIELDS if field.label in TLS_SECRET.own()}
     assert record["custom_fields"].keys() == named | {"$text:expires"}
     assert record["$type"] == "login" and record["custom_fields"]["$text:tls_secret_id"] == address
 
@@ -301,7 +301,7 @@ def test_the_documentation_has_one_row_for_each_field() -> None:
     assert of_fields == [
         [
             f"`{field.label}`",
-            field.kind,
+            field.type,
             f"`{field.default}`" if field.default else "",
             field.meaning,
             "yes" if field.written else "",

@@ -21,9 +21,9 @@ def read_record(vault: ReadsRecords, uid: str) -> VaultRecord:
             f"record {uid} cannot be read",
             "share its folder with the Gateway's application (Secrets Manager, Applications, Edit)",
         )
-    if record.kind != "pamUser":
+    if record.type != "pamUser":
         hint = "convert it to PAM User in the vault, or name the PAM User record"
-        raise Failed(f"record {uid} is of type {record.kind}, not PAM User", hint)
+        raise Failed(f"record {uid} is of type {record.type}, not PAM User", hint)
     return record
 
 

@@ -129,9 +129,9 @@ class Folders:
             return False
 
 
-def _content(title: str, kind: str, fields: Sequence[NewField], notes: str) -> str:
+def _content(title: str, type_: str, fields: Sequence[NewField], notes: str) -> str:
     """The record as JSON: what has a label of its own is a custom field."""
-    record = RecordCreate(kind, title)
+    record = RecordCreate(type_, title)
     record.notes = notes
     record.fields = [RecordField(type_, value) for label, type_, value in fields if label in ("", type_)]
     record.custom = [RecordField(type_, value, label) for label, type_, value in fields if label not in ("", type_)]

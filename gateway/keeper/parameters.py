@@ -204,11 +204,11 @@ def readable(visible: Mapping[str, VaultRecord], uid: str) -> VaultRecord:
 
 def configuration_of(visible: Mapping[str, VaultRecord], uid: str) -> VaultRecord | None:
     """The PAM configuration with this uid, or the only one there is. Raises Failed."""
-    found = [record for record in visible.values() if record.kind.startswith("pam") and "Configuration" in record.kind]
+    found = [record for record in visible.values() if record.type.startswith("pam") and "Configuration" in record.type]
     if uid:
         if (record := readable(visible, uid)) not in found:
             raise Failed(
-                f"record {uid} is of type {record.kind}, not a PAM configuration", "name one with --config=UID"
+                f"record {uid} is of type {record.type}, not a PAM configuration", "name one with --config=UID"
             )
         return record
     if len(found) > 1:

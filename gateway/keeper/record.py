@@ -31,7 +31,7 @@ class VaultRecord:
         self.sdk_record = sdk_record
         self.uid: str = sdk_record.uid
         self.title: str = sdk_record.title or ""
-        self.kind: str = sdk_record.type or ""
+        self.type: str = sdk_record.type or ""
         self.editable: bool = bool(sdk_record.is_editable)
         self.revision: int | None = sdk_record.revision
 
@@ -53,9 +53,9 @@ class VaultRecord:
         """As `value`, for a value that must not be seen."""
         return Secret(self.value(label))
 
-    def value_of_type(self, kind: str) -> str:
+    def value_of_type(self, type_: str) -> str:
         """The first value of the first field of this type, such as ``login``; empty where there is none."""
-        return next((_first(field.get("value")) for field in self._fields() if field.get("type") == kind), "")
+        return next((_first(field.get("value")) for field in self._fields() if field.get("type") == type_), "")
 
     def fields_in_order(self) -> list[tuple[str, str]]:
         """Label (the field's type where it has none) and first value of every field but the scripts."""
@@ -108,18 +108,18 @@ class VaultRecord:
             raise KeyError(label)
         field["value"] = [value]
 
-    def set(self, label: str, value: str, kind: str = "") -> None:
-        """Put ``value`` under ``label``, adding the field where it is missing; ``kind`` where it is not in our table.
+    def set(self, label: str, value: str, type_: str = "") -> None:
+        """Put ``value`` under ``label``, adding the field where it is missing; ``type_`` where it is not in our table.
 
         A field that holds a secret by our table but is plain text (as the web vault's CSV import makes it) is hidden.
         """
-        kind = kind or TYPES.get(label, label)
+        type_ = type_ or TYPES.get(label, label)
         field = self._field(label)
         if field is None:
-            self.sdk_record.add_custom_field(field_type=kind, label=label, value=value)
+            self.sdk_record.add_custom_field(field_type=type_, label=label, value=value)
             return
-        if kind == "secret" and field.get("type") in ("text", "multiline"):
-            field["type"] = kind
+        if type_ == "secret" and field.get("type") in ("text", "multiline"):
+            field["type"] = type_
         field["value"] = [value]
 
     def attachments(self) -> list[Attachment]:

@@ -103,7 +103,7 @@ def cloud_of(record: VaultRecord) -> Cloud:
 
 def _addresses(record: VaultRecord) -> list[tuple[str, str, str, str]]:
     """Of each Key Vault object that a record names: the vault's address and name, the object's kind and name."""
-    if record.kind != "pamUser":
+    if record.type != "pamUser":
         return []
     lines = [*record.value("deliver_to").splitlines(), record.value(CERTIFICATE.target)]
     found = (_address(line.strip(), cloud_of(record)) for line in lines)

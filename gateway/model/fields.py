@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Field:
-    """A custom field. ``kind`` is Keeper's field type; ``written`` fields are filled in by a rotation."""
+    """A custom field. ``type`` is Keeper's field type; ``written`` fields are filled in by a rotation."""
 
     label: str
-    kind: str
+    type: str
     meaning: str
     default: str = ""
     written: bool = False
@@ -106,4 +106,4 @@ FIELDS = (
 )
 
 DEFAULTS = {field.label: field.default for field in FIELDS}
-TYPES = {field.label: field.kind for field in FIELDS}
+TYPES = {field.label: field.type for field in FIELDS}

@@ -151,9 +151,9 @@ class Runbook:
     def _parameters(self) -> dict[str, Any]:
         return {
             name: {
-                "type": entry.type, "isMandatory": entry.mandatory, "position": place, "defaultValue": entry.default
+                "type": entry.type, "isMandatory": entry.mandatory, "position": position, "defaultValue": entry.default
             }
-            for place, (name, entry) in enumerate(self.parameters.items())
+            for position, (name, entry) in enumerate(self.parameters.items())
         }  # fmt: skip
 
 

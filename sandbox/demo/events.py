@@ -45,9 +45,9 @@ class Act:
         """The record and the vault, side by side."""
         record = self.sandbox.keeper.record(self.made.record_uid)
         published, held = str(record.value("storage_key")), str(self.sandbox.keyvault.value(self.vault, NAME))
-        for place, key in ((f"Keeper record, {record.value('active_key')}", published), ("Key Vault secret", held)):
+        for where, key in ((f"Keeper record, {record.value('active_key')}", published), ("Key Vault secret", held)):
             works = self.sandbox.storage.key_works(self.made.account_name, key)
-            print(f"    {place:22} {key[:3]}…  {'signs requests' if works else 'DEAD'}", flush=True)
+            print(f"    {where:22} {key[:3]}…  {'signs requests' if works else 'DEAD'}", flush=True)
 
     def is_done(self) -> bool:
         """Whether the other key is published, works, and lies in the vault."""

@@ -175,9 +175,9 @@ def test_a_new_version_keeps_the_tags_and_the_version_before(shop: DiscoverStage
 @pytest.mark.parametrize("where", ["record", "folder"])
 def test_the_record_shows_the_new_secret(where: str, shop: DiscoverStage) -> None:
     empty = shop.record_of("export", "pfx", "login") if where == "record" else ""
-    place = [f"--record={empty}"] if empty else ["--folder", FOLDER]
+    where = [f"--record={empty}"] if empty else ["--folder", FOLDER]
     path = shop.file(make_bundle("api"), PASSWORD)
-    uid = json.loads(done(create(shop, path, "--password-stdin", *place, given=PASSWORD)).stdout)["record"]
+    uid = json.loads(done(create(shop, path, "--password-stdin", *where, given=PASSWORD)).stdout)["record"]
     assert uid == (empty or shop.made()[0].uid) and not shop.wrong(uid, "api")
     assert shop.sandbox.keeper.record(uid).value("tls_secret_id") == f"{shop.vault.url}/secrets/api"
     assert bool(shop.sandbox.keeper.files(uid)) == bool(empty)

@@ -150,7 +150,7 @@ def test_the_admin_record_of_a_published_password_is_complete(monkeypatch: pytes
         kinds = {each["label"]: each["type"] for each in vault.records()["Azure rotation admin"]["custom"]}
         assert kinds == {"application_client_id": "text", "client_secret": "secret", "tenant_id": "text"}
         titles = {data["uid"]: title for title, data in vault.records().items()}
-        assert [(titles[admin], titles[place]) for admin, place in vault.admins] == [
+        assert [(titles[admin], titles[linked]) for admin, linked in vault.admins] == [
             (ADMINISTRATOR, "MongoDB server - EXAMPLE")
         ]
 

@@ -349,7 +349,7 @@ def made(desk: Desk) -> list[str]:
 def test_a_new_record_has_all_its_fields(desk: Desk) -> None:
     uid = create(desk, notes="made by a test")
     record = desk.vault.read([uid])[uid]
-    assert (record.title, record.kind, record.editable) == ("A certificate", "pamUser", True)
+    assert (record.title, record.type, record.editable) == ("A certificate", "pamUser", True)
     assert record.fields_in_order() == [
         ("thumbprint", "AB12"),
         ("pfx_password", "canary-of-the-file-2 \"'\\ü"),

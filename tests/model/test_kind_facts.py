@@ -54,5 +54,5 @@ def test_fields() -> None:
 
 def test_the_table_of_fields_says_each_thing_once() -> None:
     assert len(DEFAULTS) == len(TYPES) == len(FIELDS)
-    assert {field.kind for field in FIELDS} == {"text", "secret", "multiline"}
+    assert {field.type for field in FIELDS} == {"text", "secret", "multiline"}
     assert not [field.label for field in FIELDS if field.written and field.default]

@@ -41,20 +41,20 @@ def example(name: str, status: int = 200) -> Any:
     return content["responses"][str(status)].get("body")
 
 
-def differences(ours: Any, theirs: Any, ignoring: frozenset[str] = frozenset(), place: str = "") -> list[str]:
+def differences(ours: Any, theirs: Any, ignoring: frozenset[str] = frozenset(), path: str = "") -> list[str]:
     """Keys that one of them lacks, and values of another type; null is of any type, and a list is its first entry."""
-    if ours is None or theirs is None or place in ignoring:
+    if ours is None or theirs is None or path in ignoring:
         return []
     if isinstance(ours, dict) and isinstance(theirs, dict):
-        names = [name for name in sorted({*ours, *theirs}) if f"{place}/{name}" not in ignoring]
-        lonely = [f"{place}/{name} {'missing' if name in theirs else 'extra'}" for name in names
+        names = [name for name in sorted({*ours, *theirs}) if f"{path}/{name}" not in ignoring]
+        lonely = [f"{path}/{name} {'missing' if name in theirs else 'extra'}" for name in names
                   if (name in ours) != (name in theirs)]  # fmt: skip
         both = [name for name in names if name in ours and name in theirs]
         return lonely + [text for name in both
-                         for text in differences(ours[name], theirs[name], ignoring, f"{place}/{name}")]  # fmt: skip
+                         for text in differences(ours[name], theirs[name], ignoring, f"{path}/{name}")]  # fmt: skip
     if isinstance(ours, list) and isinstance(theirs, list):
-        return differences(ours[0], theirs[0], ignoring, f"{place}[]") if ours and theirs else []
-    return [] if type(ours) is type(theirs) else [f"{place} is {type(ours).__name__}, not {type(theirs).__name__}"]
+        return differences(ours[0], theirs[0], ignoring, f"{path}[]") if ours and theirs else []
+    return [] if type(ours) is type(theirs) else [f"{path} is {type(ours).__name__}, not {type(theirs).__name__}"]
 
 
 def _there(path: Path) -> Path:

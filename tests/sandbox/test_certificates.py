@@ -595,14 +595,14 @@ def test_each_role_allows_what_it_should(
     sandbox.keyvault.add_certificate(vault, "orders", kty="EC")
     if role:
         sandbox.keyvault.grant(names.admin_client_id, role, vault, certificate=None if whole_vault else "orders")
-    place, one = f"{vault.url}/certificates", f"{vault.url}/certificates/orders"
+    all_, one = f"{vault.url}/certificates", f"{vault.url}/certificates/orders"
     contacts = {"contacts": [{"email": "a@example.com"}]}
     answers = {
-        "get": plain.get(one), "list": plain.get(place), "versions": plain.get(f"{one}/versions"),
-        "policy": plain.get(f"{one}/policy"), "issuers": plain.get(f"{place}/issuers"),
+        "get": plain.get(one), "list": plain.get(all_), "versions": plain.get(f"{one}/versions"),
+        "policy": plain.get(f"{one}/policy"), "issuers": plain.get(f"{all_}/issuers"),
         "secret": plain.get(f"{vault.url}/secrets/orders"), "create": plain.post(f"{one}/create", json={}),
         "pending": plain.get(f"{one}/pending"), "update": plain.patch(one, json={"tags": {}}),
-        "contacts": plain.put(f"{place}/contacts", json=contacts), "delete": plain.delete(one),
+        "contacts": plain.put(f"{all_}/contacts", json=contacts), "delete": plain.delete(one),
     }  # fmt: skip
     assert {name for name, answer in answers.items() if answer.status_code not in (403,)} == allowed
     assert {

@@ -51,7 +51,7 @@ class Graph:
 
     def check_if_resource_has_admin(self, resource_uid: str) -> bool:
         """Whether some administrator was given to it."""
-        return any(place == resource_uid for _, place in self._vault.admins)
+        return any(linked == resource_uid for _, linked in self._vault.admins)
 
     def __getattr__(self, name: str) -> Any:
         """Any other order is taken, and any other question is answered with no."""
@@ -195,7 +195,7 @@ def commander() -> Iterator[Vault]:
         (ksm.KSMCommand, "execute", lambda *_, **__: None),
     )
     with mock.patch.multiple(cli, stack=[]):
-        patches = [mock.patch.object(place, name, value) for place, name, value in replaced]
+        patches = [mock.patch.object(module, name, value) for module, name, value in replaced]
         for patch in patches:
             patch.start()
         try:

@@ -225,7 +225,7 @@ class Stage:
             if path.is_file():
                 texts[str(path.relative_to(self.home))] = path.read_bytes().decode(errors="replace")
         canaries = self.canaries()
-        return [place for place, text in texts.items() if any(canary in text for canary in canaries)]
+        return [where for where, text in texts.items() if any(canary in text for canary in canaries)]
 
 
 def _new(script: Path, line: bytes, variables: dict[str, str], cwd: Path) -> subprocess.Popen[bytes]:

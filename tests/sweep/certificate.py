@@ -70,7 +70,7 @@ def judge(case: tuple[str, int, str]) -> Verdict:
         second = made.run()
         verdict.codes = (first.code, second.code)
         verdict.wrong += [f"after the plain run: {what}" for what in _complete(made, second)]
-        verdict.wrong += [f"leak: {place}" for place in made.leaks([first, second])]
+        verdict.wrong += [f"leak: {where}" for where in made.leaks([first, second])]
         verdict.wrong += [f"sandbox: {error}" for error in made.sandbox.errors]
     return verdict
 

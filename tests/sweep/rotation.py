@@ -187,7 +187,7 @@ def judge(case: Case) -> Verdict:
         second = stage.run()
         verdict.healed = second.code
         _after_heal(stage, scene, before, second, verdict)
-        verdict.wrong += [f"leak: {place}" for place in stage.leaks([first, second])]
+        verdict.wrong += [f"leak: {where}" for where in stage.leaks([first, second])]
         verdict.wrong += [f"sandbox: {error}" for error in stage.sandbox.errors]
     return verdict
 

@@ -56,9 +56,9 @@ def record_for(session: Session, uid: str, certificate_id: CertificateId) -> Vau
         Failed
     """
     record = session.record(uid)
-    if record.kind != "pamUser":
+    if record.type != "pamUser":
         hint = "convert it to PAM User in the vault, or name another record"
-        raise Failed(f"record {uid} is of type {record.kind}, not PAM User", hint)
+        raise Failed(f"record {uid} is of type {record.type}, not PAM User", hint)
     check_labels(record, CERTIFICATE, by_hand=True)
     check_editable(record)
     check_alone(record, CERTIFICATE)

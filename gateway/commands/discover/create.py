@@ -89,7 +89,7 @@ class Creation:
                 raise Failed(too_late, AGAIN)
             if (filled := self._filled(record)) is None:
                 return
-            uid = self._session.folders.create(self._folder, record.title, record.kind, filled.fields(), record.notes)
+            uid = self._session.folders.create(self._folder, record.title, record.type, filled.fields(), record.notes)
         except (Failed, CallError) as error:
             raise self._stopped(record, error) from None
         self._made += 1

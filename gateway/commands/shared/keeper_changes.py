@@ -36,10 +36,10 @@ def save(session: Session, record: VaultRecord, values: Mapping[str, str], label
     return saving.record
 
 
-def with_field(record: VaultRecord, label: str, value: str, kind: str = "") -> VaultRecord:
+def with_field(record: VaultRecord, label: str, value: str, type_: str = "") -> VaultRecord:
     """The record as it would read with this field; nothing is saved of it."""
     wished = VaultRecord(copy.deepcopy(record.sdk_record))
-    wished.set(label, value, kind)
+    wished.set(label, value, type_)
     return wished
 
 

@@ -45,7 +45,7 @@ class NewRecord:
     login: str
     values: dict[str, str]
     all_values: dict[str, str]
-    kind: str = "pamUser"
+    type: str = "pamUser"
     password: str = UNUSED
     notes: str = NOTES
 
@@ -96,7 +96,7 @@ def commander_csv(records: Sequence[NewRecord], folder: str) -> str:
     rows = []
     for record in records:
         custom = [text for label, value in record.values.items() for text in (_typed(label), value)]
-        rows.append([*_start(record, f"{_escaped(folder)}#edit"), "$type", record.kind, *custom])
+        rows.append([*_start(record, f"{_escaped(folder)}#edit"), "$type", record.type, *custom])
     return _csv(rows)
 
 
@@ -106,7 +106,7 @@ def commander_json(records: Sequence[NewRecord], folder: str) -> str:
     made: list[dict[str, Any]] = [
         {
             "title": record.title,
-            "$type": record.kind,
+            "$type": record.type,
             "login": record.login,
             "password": record.password,
             "notes": record.notes,

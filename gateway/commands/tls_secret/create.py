@@ -204,4 +204,4 @@ def _show(session: Session, wanted: NewTlsSecret, made: TlsSecret, value: Secret
     secret_id = made.secret_id.whole()
     new = new_record(Item(TLS, str(secret_id), secret_id.name, secret_id.vault, made.expires), session.azure.cloud)
     new = replace(new, values=new.values | values_of(made, bundle))
-    return session.folders.create(wanted.folder, new.title, new.kind, new.fields(), new.notes)
+    return session.folders.create(wanted.folder, new.title, new.type, new.fields(), new.notes)

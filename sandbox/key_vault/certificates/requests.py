@@ -44,9 +44,9 @@ class KeyVaultCertificateRequests(Part):
             raise bad_parameter("Property policy is required for a certificate that is not there yet.")
         certificate = before or Certificate(match["name"], policy)
         pending = self.issuance.ask(vault, certificate, policy, **self.issuance.flags(content))
-        place = f"{vault.url}/certificates/{certificate.name}/pending"
+        location = f"{vault.url}/certificates/{certificate.name}/pending"
         query = f"?api-version={request.query['api-version']}&request_id={pending.request_id}"
-        return Response.of(202, shapes.operation(vault, certificate, pending), {"Location": place + query})
+        return Response.of(202, shapes.operation(vault, certificate, pending), {"Location": location + query})
 
     @route("GET", PENDING, "get_certificate_operation")
     def get_certificate_operation(self, request: Request, match: re.Match[str]) -> Response:
@@ -100,8 +100,8 @@ class KeyVaultCertificateRequests(Part):
         material = _material(lambda: read_x5c(list(content.get("x5c") or ()), pending.key))
         version = self.issuance.complete(vault, certificate, material, version=pending.version, **flags)
         pending.status, pending.details, pending.failure = COMPLETED, None, None
-        place = {"Location": f"{vault.url}/certificates/{certificate.name}?api-version={request.query['api-version']}"}
-        return Response.of(201, shapes.bundle(vault, certificate, version), place)
+        moved = f"{vault.url}/certificates/{certificate.name}?api-version={request.query['api-version']}"
+        return Response.of(201, shapes.bundle(vault, certificate, version), {"Location": moved})
 
     @route("POST", CERTIFICATE + "/import", "import_certificate")
     def import_certificate(self, request: Request, match: re.Match[str]) -> Response:

@@ -56,8 +56,8 @@ class KeyVaultCertificateSettings(Part):
         """All issuers by name."""
         vault = self.keyvault.authorize(request, "read", kind="certificatecas")
         found = [entry for _, entry in sorted(vault.certificates.issuers.items())]
-        place = f"{vault.url}/certificates/issuers"
-        return page(request, found, lambda entry: {"id": f"{place}/{entry.name}", "provider": entry.provider})
+        issuers = f"{vault.url}/certificates/issuers"
+        return page(request, found, lambda entry: {"id": f"{issuers}/{entry.name}", "provider": entry.provider})
 
     @route("GET", ISSUER, "get_certificate_issuer")
     def get_issuer(self, request: Request, match: re.Match[str]) -> Response:
