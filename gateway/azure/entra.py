@@ -20,6 +20,8 @@ from gateway.secret import Secret
 WHERE = "Entra sign-in"
 
 WRONG_SECRET = 7000215
+# Wrong, or not known here yet; expired.
+WRONG_SECRETS = frozenset({WRONG_SECRET, 7000222})
 # The application has no service principal in the tenant, is for personal accounts only, or is disabled.
 CANNOT_SIGN_IN = frozenset({700016, 7000229, 7000112, 9002331})
 # Conditional Access and the like are looked at only after the secret was accepted.
@@ -117,6 +119,8 @@ class Entra:
     def accepts(self, client_id: str, client_secret: Secret) -> None:
         """Ask the token endpoint once, past every cache, whether it accepts this secret now.
 
+        On a connection of its own and without cookies: Entra keeps both to the replica that it answered from first.
+
         Raises:
             CallError: not accepted, or no answer.
         """
@@ -128,7 +132,7 @@ class Entra:
         }
         url = f"{self._cloud.login}/{self._tenant_id}/oauth2/v2.0/token"
         try:
-            answer = json_object(checked(self._http.raw(WHERE, "POST", url, data=form)))
+            answer = json_object(checked(self._http.raw(WHERE, "POST", url, fresh=True, data=form)))
             if not answer or "access_token" not in answer:
                 raise Unclear(WHERE, "an answer without a token")
         except Refused as error:

@@ -34,6 +34,11 @@ class Deliveries:
         self.holds = {address: noted[key] for address, key in keys.items() if key in noted}
         self.warnings: list[str] = []
 
+    @property
+    def required(self) -> list[Destination]:
+        """Those without which a rotation is not complete."""
+        return [destination for destination in self._destinations if not destination.optional]
+
     def open(self, generation: str, *, required: bool = False) -> list[Destination]:
         """The destinations that are not known to hold this generation; only the required ones, if asked for."""
         return [
@@ -52,8 +57,7 @@ class Deliveries:
 
     def held(self) -> set[str]:
         """Generations that a required destination holds."""
-        required = [destination.address for destination in self._destinations if not destination.optional]
-        return {self.holds[address] for address in required if address in self.holds}
+        return {self.holds[each.address] for each in self.required if each.address in self.holds}
 
     def check(self) -> list[Failed]:
         """Ask all destinations, before anything is made; what is wrong with required ones, all at once."""

@@ -18,10 +18,10 @@ from gateway.secret import Secret
 def check_destinations(state: State) -> None:
     """Every destination can be served, before anything is made. Raises Failed: not, and the rotation can wait."""
     problems = state.prepared.deliveries.check()
-    if problems and not decisions.is_pressing(state.prepared.inventory, state.prepared.known):
+    if problems and not decisions.is_pressing(state.why, state.prepared.known):
         hints = dict.fromkeys(problem.hint for problem in problems if problem.hint)
         raise Failed("; ".join(map(str, problems)), "; ".join(hints))
-    why = "rotated all the same, because the published secret is at its end"
+    why = f"rotated all the same ({', '.join(state.why)})"
     state.report.warnings += [f"{problem}; {why}" for problem in problems]
 
 
@@ -53,7 +53,12 @@ def _delivery(state: State, key_id: str, value: Secret, ends: datetime, made: da
 def deliver(state: State, delivery: Delivery, ledger: Ledger) -> bool:
     """Serve every destination that is not known to hold the secret; whether all required ones do now."""
     deliveries, before = state.prepared.deliveries, dict(state.prepared.deliveries.holds)
-    failures = deliveries.serve(delivery, deliveries.open(delivery.generation))
+    waiting = deliveries.open(delivery.generation)
+    if waiting and (reason := state.deadline.over()):
+        state.report.pending += [each.address for each in waiting]
+        state.leave(f"not delivered: {reason}")
+        return _all_served(state, delivery)
+    failures = deliveries.serve(delivery, waiting)
     state.report.delivered = deliveries.holding(delivery.generation)
     for destination, error in failures:
         state.report.pending.append(destination.address)
@@ -61,9 +66,8 @@ def deliver(state: State, delivery: Delivery, ledger: Ledger) -> bool:
             state.report.warnings.append(f"{error}; {error.hint}" if error.hint else str(error))
         else:
             state.leave(f"not delivered: {error}", error.hint)
-    if deliveries.holds != before:
-        _note(state, replace(ledger, holds=deliveries.holds))
-    return not state.is_superseded and _all_served(state, delivery)
+    noted = deliveries.holds == before or _note(state, replace(ledger, holds=deliveries.holds))
+    return noted and _all_served(state, delivery)
 
 
 def _all_served(state: State, delivery: Delivery) -> bool:
@@ -73,18 +77,27 @@ def _all_served(state: State, delivery: Delivery) -> bool:
     return not missing
 
 
-def _note(state: State, ledger: Ledger) -> None:
-    """What is delivered is noted once, after all; where that fails, the next run serves all again."""
-    uid = state.prepared.record.uid
+def _note(state: State, ledger: Ledger) -> bool:
+    """What is delivered is noted once, after all; where that fails, the next run serves all again.
+
+    Returns:
+        Whether the record publishes what was delivered.
+    """
+    uid, kind = state.prepared.record.uid, state.prepared.kind
     try:
         record = state.run.vault.read([uid])[uid]
-        if record.value(state.prepared.kind.outputs.key_id) == ledger.key_id:
-            state.save_values(record, {"rotation_state": ledger.text(uid)})
+        noted = {"rotation_state": ledger.text(uid)}
+        if kind.published_id(record) == ledger.key_id:
+            state.save_values(record, noted)
+        elif state.published and not state.is_of_another(state.published)(record):
+            state.save_values(record, state.published | noted)  # a person put back what was there before
         else:
             state.supersede(record)
-            _deliver_newer(state, record)
+        if state.is_superseded:
+            _deliver_newer(state, state.record)
     except (RotationError, CallError, KeyError) as error:
         state.leave(f"what was delivered could not be noted in the record: {error}")
+    return not state.is_superseded
 
 
 def _deliver_newer(state: State, record: VaultRecord) -> None:

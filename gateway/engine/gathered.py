@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from gateway.host.deadline import Deadline
 from gateway.host.http import Http
+from gateway.host.lock import RecordLock
 from gateway.host.settings import Settings
 from gateway.keeper.record import VaultRecord
 from gateway.keeper.vault import Vault
@@ -35,3 +36,6 @@ class Gathered:
     inventory: decisions.Inventory
     held: set[str]
     """generations that a required destination holds"""
+    lock: RecordLock
+    why: tuple[str, ...]
+    """why a new one is to be made now; none where that can wait"""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from gateway.azure.sign_in import Azure
@@ -102,13 +102,13 @@ class Kind(ABC):
         """The key id that the record publishes."""
         return record.value(self.outputs.key_id).strip().lower()
 
-    def published_by_others(
-        self, listing: Sequence[LiveCredential], record: VaultRecord, vault: ReadsRecords, policy: Policy
+    def needed_by_others(
+        self, listing: Sequence[LiveCredential], record: VaultRecord, vault: ReadsRecords, policy: Policy, now: datetime
     ) -> dict[str, str]:
-        """Key ids that other records than this one publish, with the record's uid; asked only where it matters.
+        """Key ids that other records than this one need, with the reason; asked only where it matters.
 
         Raises:
-            CallError
+            Failed, CallError
         """
         return {}
 

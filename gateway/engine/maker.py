@@ -15,6 +15,7 @@ from gateway.keeper.record import VaultRecord
 from gateway.model.credential import GRACE, LiveCredential, Minted
 from gateway.model.decisions import Knowledge
 from gateway.model.ledger import Intent
+from gateway.secret import Secret
 
 # Graph's replicas disagree for a while: "not there" is believed when it was said this many times in a row.
 READS = 3
@@ -64,6 +65,19 @@ class Maker(ABC):
     @abstractmethod
     def take_back(self, minted: Minted) -> None:
         """Undo `make`, before anybody was given the new one. Raises Unknown."""
+
+    def refuses(self, published: LiveCredential, value: Secret) -> str:
+        """Why what the record publishes is not accepted; empty where it is, or where its listing says all.
+
+        Raises CallError: that cannot be told now.
+        """
+        return ""
+
+    def saving(self, revision: int | None) -> None:  # noqa: B027
+        """The new one is about to be saved over this revision of the record; None: no save of it has come or will come.
+
+        Raises Failed: that cannot be noted.
+        """
 
     def before_save(self, minted: Minted, record: VaultRecord) -> VaultRecord:
         """What the record must hold before it names the new one; the record as it is then. Raises Failed, CallError."""

@@ -3,18 +3,18 @@
 ::
 
     0 read      everything is read and checked; nothing is written (``prepare.py``)
-    1 recover   orphans of dead runs go, open deliveries are finished, and what is dated and due goes
-    2 due?      not yet: done (``model/decisions.py``)
+    1 decide    why a new one is to be made, or that what an earlier run left open comes first (``model/decisions.py``)
+    2 verify    where none is made: what the record publishes is accepted (``verify.py``)
     3 make      a new credential, in the way of its kind (``make/``)
-    4 prove     it is accepted, several times in a row
-    5 save      into the record, and read back (``publish.py``, ``confirm.py``)
+    4 prove     it is accepted, on several connections
+    5 save      into the record, read back, and shown by the target (``publish.py``, ``confirm.py``)
     6 deliver   to everyone else who needs it, side by side (``deliver.py``)
-    7 retire    the old ones, as they were listed before the new one was made (``retire.py``)
+    7 retire    what is old or was never published, as it was listed before the new one was made (``retire.py``)
     8 report    one JSON line and the exit code (``run.py``)
 
 Until the save nothing that anyone relies on has changed, and what was made is taken back when a step fails.
 After it the new credential stays, unless the app turns out not to know it (``confirm.py``), and what is left over is
-left to the next run.
+left to the next run. Nothing is removed before step 7, but for one where a full target has no room.
 """
 
 from __future__ import annotations
@@ -24,9 +24,12 @@ import logging
 from gateway.engine.confirm import confirm
 from gateway.engine.deliver import after_retirement, check_destinations, deliver, delivery_of_new, delivery_of_published
 from gateway.engine.publish import make, publish, tidy
-from gateway.engine.retire import make_room, remove_orphans, remove_overdue, retire
+from gateway.engine.retire import make_room, remove_orphans, retire
 from gateway.engine.state import State
+from gateway.engine.verify import is_accepted
+from gateway.errors import CallError
 from gateway.model import decisions
+from gateway.model.credential import LiveCredential, Minted
 from gateway.model.ledger import Ledger
 
 log = logging.getLogger("gateway")
@@ -38,31 +41,41 @@ def rotate(state: State) -> str:
     Raises:
         RotationError, CallError
     """
-    prepared = state.prepared
     _begin_report(state)
-    remove_orphans(state)
-    if result := _without_a_new_one(state):
-        return _end(state, result)
+    if published := _good_enough(state):
+        return _end(state, _finish(state, published))
+    state.report.why = state.why
     check_destinations(state)
-    make_room(state)
+    make_room(state, is_accepted)
     minted = make(state)
-    entries = decisions.retirements(
-        prepared.inventory, prepared.policy, prepared.known, {*state.report.removed, minted.key_id}
-    )
-    ledger = Ledger(
-        prepared.known.ledger.named, prepared.target.object_id, minted.key_id, entries, prepared.deliveries.holds
-    )
-    if not publish(state, minted, ledger):
-        return _end(state, "superseded")
-    listing = confirm(state, minted)
-    if listing is None:
-        return _end(state, "rotated")
-    tidy(state)
-    delivery = delivery_of_new(state, minted)
-    if delivery and deliver(state, delivery, ledger):
-        retire(state, minted.key_id, entries, listing)
-        after_retirement(state, delivery, state.report.removed)
+    prepared = state.prepared
+    entries = decisions.retirements(prepared.inventory, prepared.policy, prepared.known, minted.key_id)
+    entries = {key_id: entry for key_id, entry in entries.items() if key_id not in state.report.removed}
+    named, holds = prepared.known.ledger.named, prepared.deliveries.holds
+    ledger = Ledger(named, prepared.target.object_id, minted.key_id, entries, holds)
+    if publish(state, minted, ledger):
+        _hand_on(state, minted, ledger)
+    if state.is_superseded and state.report.proved and not state.report.pending:
+        remove_orphans(state, prepared.inventory.all())
     return _end(state, "rotated")
+
+
+def _hand_on(state: State, minted: Minted, ledger: Ledger) -> None:
+    """Steps 5 to 7, once the record is saved."""
+    try:
+        listing = confirm(state, minted)
+    except CallError as error:
+        state.leave(f"the old secrets are not removed yet: {error}", error.hint)
+        state.report.pending += [each.address for each in state.prepared.deliveries.open(minted.generation)]
+        return
+    if state.is_superseded:
+        return
+    tidy(state)
+    if delivery := delivery_of_new(state, minted):
+        served = deliver(state, delivery, ledger)
+        if listing is not None and not state.is_superseded:
+            retire(state, minted.key_id, ledger.entries, listing, served=served)
+            after_retirement(state, delivery, state.report.removed)
 
 
 def _begin_report(state: State) -> None:
@@ -73,32 +86,42 @@ def _begin_report(state: State) -> None:
         prepared.target.client_id,
     )
     state.note_published()
-    for key_id, uid in prepared.known.published_by_others.items():
-        report.keep(key_id, f"published by record {uid}")
+    for credential in prepared.inventory.protected:
+        report.keep(credential.key_id, prepared.known.needed_by_others[credential.key_id])
 
 
-def _without_a_new_one(state: State) -> str:
-    """Finish what an earlier run left open, where the published credential is good enough; else an empty result."""
+def _good_enough(state: State) -> LiveCredential | None:
+    """What the record publishes, where no new one is to be made now; it was seen to work. Raises Incomplete."""
     prepared, published = state.prepared, state.prepared.inventory.published
-    is_behind = prepared.kind.is_behind(prepared.record, prepared.inventory.all())
-    due = is_behind or decisions.is_due(published, prepared.known, prepared.policy)
-    unfinished = prepared.deliveries.open(published.generation if published else prepared.known.key_id, required=True)
-    # Only a rotation of ours can have left something open; where there was none, the first one serves all.
-    can_finish = prepared.known.ledger.key_id == prepared.known.key_id and decisions.can_finish(
-        published, prepared.known, prepared.policy, at_any_time=state.maker.finishes_first
-    )
-    if due and unfinished and can_finish:
+    unfinished = _unfinished(state)
+    waits = decisions.can_wait(state.why, prepared.known, at_any_time=state.maker.finishes_first)
+    if published is None or (state.why and not (waits and unfinished)):
+        return None
+    if not is_accepted(state, published) and (decisions.REFUSED in state.why or unfinished):
+        return None
+    if state.why:
         log.info("what an earlier run left open is finished first; the next run makes a new one")
-    if published is None or is_behind or (due and not (unfinished and can_finish)):
-        # Without a published one, what is overdue may be all that works.
-        if published is not None and not unfinished:
-            remove_overdue(state)
-        return ""
+    return published
+
+
+def _unfinished(state: State) -> bool:
+    published = state.prepared.inventory.published
+    generation = published.generation if published else state.prepared.known.key_id
+    return bool(state.prepared.deliveries.open(generation, required=True))
+
+
+def _finish(state: State, published: LiveCredential) -> str:
+    """Complete what an earlier run left open, with what the record publishes."""
+    prepared, result = state.prepared, "finished" if _unfinished(state) else "not_due"
     tidy(state)
+    due = decisions.overdue(prepared.inventory, prepared.policy, prepared.known)
+    entries = {key_id: prepared.known.ledger.entries[key_id] for key_id in due}
     delivery = delivery_of_published(state, published)
-    if delivery and deliver(state, delivery, prepared.known.ledger.publishing(published.key_id)):
-        after_retirement(state, delivery, remove_overdue(state))
-    return "finished" if unfinished else "not_due"
+    served = delivery and deliver(state, delivery, prepared.known.ledger.publishing(published.key_id))
+    if delivery and served and state.report.proved:
+        retire(state, published.key_id, entries, prepared.inventory.all(), served=True)
+        after_retirement(state, delivery, state.report.removed)
+    return result
 
 
 def _end(state: State, result: str) -> str:

@@ -45,9 +45,9 @@ class Preparation:
         self.record = read_record(run.vault, params.record_uid)
         facts = make_kind.facts
         self.policy = read_policy(self.record.value, facts.defaults, chooses_lifetime=facts.has("secret_lifetime_days"))
+        self._is_asked = params.due_now and params.due_while in (None, self.record.value("last_rotated"))
         if params.due_now:
-            is_asked = params.due_while in (None, self.record.value("last_rotated"))
-            self.policy = replace(self.policy, rotate_before=None if is_asked else timedelta())
+            self.policy = replace(self.policy, rotate_before=None if self._is_asked else timedelta())
         self._warnings: list[str] = []
         if self.policy.enabled:
             self._warnings += check_labels(self.record, facts, by_hand=params.by_hand)
@@ -75,15 +75,17 @@ class Preparation:
             if ledger.target.lower() == target.object_id.lower()
             else Ledger(given, target.object_id)
         )
+        now = self._run.http.now()
         known = decisions.Knowledge(
             record_uid=self.record.uid,
             lock_id=self._lock.lock_id,
             key_id=kind.published_id(self.record),
             value=self.record.secret(kind.outputs.value),
             ledger=ledger,
-            published_by_others=kind.published_by_others(listing, self.record, self._run.vault, self.policy),
-            now=self._run.http.now(),
-            replicas_agree=self._replicas_agree(),
+            needed_by_others=kind.needed_by_others(listing, self.record, self._run.vault, self.policy, now),
+            now=now,
+            last_rotated=read_stamp(self.record.value("last_rotated")),
+            runs=decisions.OwnRuns(self._lock.runs_over(), self._lock.never_published(self.record.revision)),
         )
         self._check_self_rotation(kind, admin, destinations)
         run, attached, uid = self._run, self._params.attached, self.record.uid
@@ -94,7 +96,11 @@ class Preparation:
         context = DeliveryContext(run.http, run.deadline, azure, run.vault, attached, uid, delivery_form, versions)
         deliveries = Deliveries(destinations, ledger.holds, context)
         inventory, held = decisions.sort(listing, known), deliveries.held()
-        return Prepared(self.record, self.policy, target, known, inventory, held, deliveries, kind, admin, self._lock)
+        why = decisions.reasons(inventory.published, known, self.policy, asked=self._is_asked)
+        why += [decisions.BEHIND] if kind.is_behind(self.record, inventory.all()) else []
+        return Prepared(
+            self.record, self.policy, target, known, inventory, held, self._lock, tuple(why), deliveries, kind, admin
+        )
 
     def _cloud_on_stdin(self) -> Cloud:
         mine = [record for record in self._params.attached if record.uid == self._params.record_uid]
@@ -102,10 +108,6 @@ class Preparation:
 
     def _begin_sign_in(self, admin: AdminCredential) -> Background[Kind]:
         return Background(lambda: self._make_kind(self._run.http, self._early_cloud, admin))
-
-    def _replicas_agree(self) -> bool:
-        last = read_stamp(self.record.value("last_rotated"))
-        return last is not None and self._run.http.now() - last > decisions.LAG
 
     def _destinations(self) -> list[Destination]:
         text = self.record.value("deliver_to")

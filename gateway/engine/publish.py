@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from gateway.engine.state import State
 from gateway.errors import CallError, Failed, RotationError, Unknown
+from gateway.keeper.record import VaultRecord
 from gateway.keeper.save import Saved
 from gateway.model.credential import Minted, stamp
-from gateway.model.ledger import Ledger
+from gateway.model.ledger import Ledger, read_ledger
 
 _LISTED = (
     "the app cannot sign in at all (no enterprise application, disabled, or for personal accounts only): "
@@ -45,10 +46,37 @@ def publish(state: State, minted: Minted, ledger: Ledger) -> bool:
         Unknown: what the record says cannot be told, and the new one is left alive.
     """
     if _save(state, minted, ledger) is Saved.SUPERSEDED:
-        state.maker.take_back(minted)
+        give_way(state, minted, state.record)
         return False
     state.report.key_id, state.report.expires = minted.key_id, stamp(minted.ends)
     return True
+
+
+def give_way(state: State, minted: Minted, record: VaultRecord) -> None:
+    """Another rotation has finished: ours is taken back, theirs is looked at. Raises Unknown, CallError."""
+    state.supersede(record)
+    state.maker.take_back(minted)
+    check_other(state, record)
+
+
+def check_other(state: State, record: VaultRecord) -> None:
+    """What another rotation published works, and all required destinations have it; else that is left over."""
+    kind, key_id = state.prepared.kind, state.report.key_id
+    theirs = None
+    try:
+        theirs = next((key for key in kind.live() if key.key_id == key_id), None)
+        why = ""
+        if theirs and (why := state.maker.refuses(theirs, record.secret(kind.outputs.value))):
+            state.leave(f"another rotation has published {key_id}, which is not accepted: {why}")
+        state.report.proved = kind.proof if theirs and not why else ""
+    except CallError as error:
+        state.leave(f"another rotation has published {key_id}, and whether it works cannot be told: {error}")
+    held = read_ledger(record.value("rotation_state"), record.uid).holds
+    generation = theirs.generation if theirs else key_id
+    missing = [each.address for each in state.prepared.deliveries.required if held.get(each.address) != generation]
+    if missing:
+        state.report.pending += missing
+        state.leave(f"another rotation has published {key_id}, and has not delivered it everywhere yet")
 
 
 def _save(state: State, minted: Minted, ledger: Ledger) -> Saved:

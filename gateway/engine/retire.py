@@ -1,9 +1,10 @@
-"""Step 7: end what is old. And what has to go earlier: orphans of dead runs, what is overdue, and to make room."""
+"""Step 7: end what is old, once the new one is saved, proved and delivered. Only a full target needs room before."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from gateway.engine.state import State
 from gateway.errors import CallError
@@ -14,57 +15,72 @@ from gateway.model.ledger import Entry
 log = logging.getLogger("gateway")
 
 
-def remove_orphans(state: State) -> None:
-    """What dead runs of this record made, and never published. Raises RotationError: the time is over."""
-    for key in state.prepared.inventory.orphans:
-        state.deadline.check()
-        _remove(state, key.key_id, "orphan of an earlier run")
-
-
-def remove_overdue(state: State) -> list[str]:
-    """What the ledger dated, and whose time has come; the key ids. Raises RotationError: the time is over."""
-    overdue = decisions.overdue(state.prepared.inventory, state.prepared.policy, state.prepared.known)
-    for key_id in overdue:
-        state.deadline.check()
-        _remove(state, key_id, "its time is over")
-    return [key_id for key_id in overdue if key_id in state.report.removed]
-
-
-def make_room(state: State) -> None:
+def make_room(state: State, is_accepted: Callable[[State, LiveCredential], bool]) -> None:
     """Remove one where the target can hold no further credential. Raises Failed: none may go."""
-    prepared = state.prepared
-    left = [key for key in prepared.inventory.all() if key.key_id not in state.report.removed]
-    if prepared.target.most_live and len(left) >= prepared.target.most_live:
-        _remove(
-            state,
-            decisions.to_free(prepared.inventory, prepared.policy, prepared.known, prepared.held),
-            "the app is full",
-        )
+    prepared, most = state.prepared, state.prepared.target.most_live
+    if not most or len(prepared.inventory.all()) < most:
+        return
+    dead = decisions.expired_to_free(prepared.inventory, prepared.known)
+    if not dead and not (prepared.inventory.published and is_accepted(state, prepared.inventory.published)):
+        raise decisions.full(prepared.inventory, prepared.policy, prepared.known, prepared.held)
+    free = dead[0] if dead else decisions.to_free(prepared.inventory, prepared.policy, prepared.known, prepared.held)
+    _remove(state, free, "the app is full")
 
 
-def retire(state: State, new: str, entries: dict[str, Entry], listing: Iterable[LiveCredential]) -> None:
-    """End the old ones, once everyone required holds the new one.
+def retire(
+    state: State, new: str, entries: dict[str, Entry], listing: Iterable[LiveCredential], *, served: bool
+) -> None:
+    """End the old ones.
 
     Args:
         new: the key id that is published now.
         entries: what is to go, and when, as it was fixed before the new one was made.
         listing: what the target showed last.
+        served: whether everyone required holds the new one; else only what is dead already goes.
     """
     prepared = state.prepared
     now, later = decisions.split_by_time(entries, prepared.known.now)
+    strays = {each.key_id for each in prepared.inventory.strays}
     for key_id in later:
-        state.report.keep(key_id, "its overlap_hours are not over")
-    orphans = decisions.late_orphans(listing, prepared.inventory, prepared.known, new)
-    for key_id in (*now, *orphans):
-        if reason := state.deadline.over():
-            state.leave(f"secret {key_id} is not removed yet: {reason}")
-        else:
-            _remove(state, key_id, _why(entries.get(key_id)))
+        may = "a record that was put back, or another host, may have published it; " if key_id in strays else ""
+        state.report.keep(key_id, f"{may}its overlap_hours are not over")
+    if not served:
+        dead = decisions.expired(prepared.inventory, prepared.policy, prepared.known, new)
+        now = [key_id for key_id in now if key_id in dead]
+    for key_id in now:
+        _remove_in_time(state, key_id, _why(entries[key_id]))
+    if served:
+        remove_orphans(state, listing)
+    _name_the_rest(state, new)
 
 
-def _why(entry: Entry | None) -> str:
-    if entry is None:
-        return "orphan of an earlier run"
+def remove_orphans(state: State, listing: Iterable[LiveCredential]) -> None:
+    """What this host made and nobody ever published, attempts of this very run included."""
+    prepared, lock = state.prepared, state.prepared.lock
+    runs = decisions.OwnRuns(lock.runs_over(), lock.never_published(prepared.record.revision))
+    known = replace(prepared.known, runs=runs)
+    for key_id in decisions.orphans(listing, prepared.inventory, known, state.report.key_id):
+        _remove_in_time(state, key_id, "orphan of an earlier run")
+
+
+def _remove_in_time(state: State, key_id: str, why: str) -> None:
+    if reason := state.deadline.over():
+        state.leave(f"secret {key_id} is not removed yet: {reason}")
+    elif key_id not in state.report.removed:
+        _remove(state, key_id, why)
+
+
+def _name_the_rest(state: State, new: str) -> None:
+    """What stays because the record's policy says so."""
+    policy, inventory = state.prepared.policy.remove_old, state.prepared.inventory
+    strays = {each.key_id for each in inventory.strays}
+    for credential in inventory.all():
+        if credential.key_id not in (new, *state.report.removed) and credential not in inventory.young:
+            what = "this record may have published it" if credential.key_id in strays else "it stays"
+            state.report.keep(credential.key_id, f"{what} (remove_old is {policy})")
+
+
+def _why(entry: Entry) -> str:
     published = "this record published it before"
     return published if entry.published else "this record never published it (remove_old is all)"
 

@@ -12,7 +12,6 @@ from gateway.deliveries.distribution import Deliveries
 from gateway.engine.gathered import Gathered, RunContext
 from gateway.engine.kind import Kind
 from gateway.errors import Failed, Incomplete
-from gateway.host.lock import RecordLock
 from gateway.host.report import Report
 from gateway.keeper.record import VaultRecord
 from gateway.keeper.save import Labels, Save, Saved
@@ -27,7 +26,6 @@ class Prepared(Gathered):
     deliveries: Deliveries
     kind: Kind
     admin: AdminCredential
-    lock: RecordLock
 
 
 class State:
@@ -37,7 +35,9 @@ class State:
         prepared: what was prepared, as it was before anything was made.
         record: the PAM User record, as it was read last.
         before: the fields that a rotation writes, as they were, by label.
+        published: what was saved to publish the new one, by label.
         has_written: whether it came to making something.
+        why: why a new one is made; none where none is.
         is_superseded: whether another rotation has finished meanwhile, and the record publishes its credential.
     """
 
@@ -49,7 +49,9 @@ class State:
         self.maker = prepared.kind.maker(prepared, run, self.save_intent)
         self.record = prepared.record
         self.before = {label: prepared.record.value(label) for label in self._written_labels()}
+        self.published: dict[str, str] = {}
         self.has_written = False
+        self.why = list(prepared.why)
         self.is_superseded = False
         self._left_over: list[tuple[str, str]] = []
 
@@ -64,9 +66,9 @@ class State:
 
     def supersede(self, record: VaultRecord) -> None:
         """Another rotation has finished: the report names what the record publishes by then."""
-        outputs = self.prepared.kind.outputs
-        self.is_superseded = True
-        self.report.key_id, self.report.expires = record.value(outputs.key_id), record.value(outputs.expires)
+        kind = self.prepared.kind
+        self.is_superseded, self.record = True, record
+        self.report.key_id, self.report.expires = kind.published_id(record), record.value(kind.outputs.expires)
 
     def raise_left_over(self) -> None:
         """Raises:
@@ -83,8 +85,13 @@ class State:
         """Note in the record what is about to be made: see `SaveIntent` in maker.py. Raises Failed, Unknown."""
         noted = replace(self.prepared.known.ledger, intent=intent).text(self.record.uid)
         # Whoever noted something meanwhile was first: theirs must not be overwritten.
-        labels = Labels(self.prepared.kind.target, "rotation_state", "pending_password")
-        save = self._save(self.record, {"rotation_state": noted, **(values or {})}, labels, lambda state: True)
+        before = self.record.value("rotation_state")
+        save = self._save(
+            self.record,
+            {"rotation_state": noted, **(values or {})},
+            Labels(self.prepared.kind.target, "rotation_state", "pending_password"),
+            lambda record: record.value("rotation_state") not in (before, noted, ""),
+        )
         if save.run() is not Saved.OURS:
             raise Failed(taken, "run it again")
         self.record = save.record
@@ -101,44 +108,75 @@ class State:
         )
         more = self.prepared.kind.more_outputs(minted, self.record)
         self.before |= {label: self.prepared.record.value(label) for label in more}
-        return self.save_values(self.record, dict(zip(self._written_labels(), values, strict=True)) | more)
+        self.published = dict(zip(self._written_labels(), values, strict=True)) | more
+        return self.save_values(self.record, self.published, self.maker.saving)
 
-    def save_values(self, record: VaultRecord, values: Mapping[str, str]) -> Saved:
-        """Save these fields over ``record``. Raises Failed, Unknown, CallError."""
-        save = self._save(record, values, self._labels(), self._is_live)
+    def save_values(
+        self,
+        record: VaultRecord,
+        values: Mapping[str, str],
+        sending: Callable[[int | None], None] = lambda revision: None,
+    ) -> Saved:
+        """Save these fields over ``record``. Raises Failed, Unknown, CallError.
+
+        ``sending``: told the revision before each try, and None once none of them has come or will come.
+        """
+        save = self._save(record, values, self._labels(), self.is_of_another(values), sending)
         saved = save.run()
         self.record = save.record
         if saved is Saved.SUPERSEDED:
             self.supersede(save.record)
         return saved
 
-    def save_before(self, record: VaultRecord) -> str | None:
-        """Save the fields as they were before this rotation, over ``record``.
+    def save_before(self, record: VaultRecord) -> Saved:
+        """Save the fields as they were before this rotation, over ``record``. Raises Failed, Unknown, CallError."""
+        save = self._save(record, self.before, self._labels(), self.is_of_another(self.before))
+        saved = save.run()
+        self.record = save.record
+        if saved is Saved.SUPERSEDED:
+            self.supersede(save.record)
+        return saved
 
-        Returns:
-            The key id that the record publishes instead, where another rotation has finished meanwhile.
+    def is_of_another(self, values: Mapping[str, str]) -> Callable[[VaultRecord], bool]:
+        """Whether a record shows that another rotation finished meanwhile: what it publishes is alive, and neither what
+        it published before, nor in ``values``, nor anything that a person could have put there."""
+        ours = {self._identity(self.prepared.record), self._identity(self.record)}
+        if self.prepared.kind.outputs.key_id in values:
+            ours.add(tuple(values.get(label, "").strip() for label in self._telling()))
+        return lambda record: self._identity(record) not in ours and self._is_new(record)
 
-        Raises:
-            Failed, Unknown, CallError
-        """
-        # Whatever other key id the record names by now, it is not ours to overwrite.
-        save = self._save(record, self.before, self._labels(), lambda key_id: True)
-        return save.record.value(self.prepared.kind.outputs.key_id) if save.run() is Saved.SUPERSEDED else None
+    def _identity(self, record: VaultRecord) -> tuple[str, ...]:
+        # A key id alone does not tell: a storage key keeps its name when its value changes.
+        return tuple(record.value(label).strip() for label in self._telling())
+
+    def _is_new(self, record: VaultRecord) -> bool:
+        prepared, key_id = self.prepared, self.prepared.kind.published_id(record)
+        if self.maker.ids_are_runs_own:  # nobody can list them: whoever knows another id is another run
+            return key_id not in prepared.known.ledger.ever_published() | {"", prepared.known.key_id}
+        seen = {key.generation for key in prepared.inventory.all()} - {
+            key.generation for key in prepared.inventory.young
+        }
+        listing = prepared.kind.live()
+        # Asked for once more: of a storage key the listing tells which value is whose.
+        key_id = prepared.kind.published_id(record)
+        return any(key.key_id == key_id and key.generation not in seen for key in listing)
 
     def _save(
-        self, record: VaultRecord, values: Mapping[str, str], labels: Labels, is_live: Callable[[str], bool]
+        self,
+        record: VaultRecord,
+        values: Mapping[str, str],
+        labels: Labels,
+        is_of_another: Callable[[VaultRecord], bool],
+        sending: Callable[[int | None], None] = lambda revision: None,
     ) -> Save:
-        return Save(self.run.vault, self.deadline, record, values, labels, is_live)
-
-    def _is_live(self, key_id: str) -> bool:
-        # The id of what a run alone can name is known to nobody but that run.
-        return self.maker.ids_are_runs_own or any(
-            key.key_id == key_id.strip().lower() for key in self.prepared.kind.live()
-        )
+        return Save(self.run.vault, self.deadline, record, values, labels, is_of_another, sending)
 
     def _labels(self) -> Labels:
+        return Labels(self.prepared.kind.target, *self._telling())
+
+    def _telling(self) -> tuple[str, str]:
         outputs = self.prepared.kind.outputs
-        return Labels(self.prepared.kind.target, outputs.key_id, outputs.value)
+        return (outputs.key_id, outputs.value)
 
     def _written_labels(self) -> tuple[str, ...]:
         outputs = self.prepared.kind.outputs

@@ -10,6 +10,7 @@ import json
 import logging
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -52,6 +53,14 @@ class _NoDelay(HTTPAdapter):
         return super().proxy_manager_for(proxy, socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)], **options)
 
 
+def _session() -> requests.Session:
+    session = requests.Session()
+    session.mount("https://", _NoDelay())
+    # Without this, requests would replace our token by what ~/.netrc says about the host.
+    session.auth = lambda request: request
+    return session
+
+
 class Http:
     """The session of a run, shared by Keeper, Entra and Graph.
 
@@ -61,10 +70,7 @@ class Http:
     """
 
     def __init__(self, request_timeout: float, time_left: TimeLeft) -> None:
-        self.session = requests.Session()
-        self.session.mount("https://", _NoDelay())
-        # Without this, requests would replace our token by what ~/.netrc says about the host.
-        self.session.auth = lambda request: request
+        self.session = _session()
         self._request_timeout = request_timeout
         self._time_left = time_left
         self._server_time: datetime | None = None
@@ -76,14 +82,17 @@ class Http:
         """Seconds that the next request may take."""
         return max(0.1, min(self._request_timeout, self._time_left.remaining()))
 
-    def raw(self, where: str, method: str, url: str, **arguments: Any) -> requests.Response:
+    def raw(self, where: str, method: str, url: str, *, fresh: bool = False, **arguments: Any) -> requests.Response:
         """One request, once, whatever its status. Redirects are not followed: a token goes nowhere else.
+
+        ``fresh``: on a connection of its own, with no cookie from before.
 
         Raises:
             NotSent, Unclear
         """
         try:
-            response = self.session.request(method, url, timeout=self.timeout(), allow_redirects=False, **arguments)
+            with _session() if fresh else nullcontext(self.session) as session:
+                response = session.request(method, url, timeout=self.timeout(), allow_redirects=False, **arguments)
         except requests.RequestException as error:
             raise _no_answer(where, error) from None
         except OSError:

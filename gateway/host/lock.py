@@ -1,16 +1,26 @@
-"""One run per record at a time on this host, and a name for "this host" that only its runs know."""
+"""One run per record at a time on this host, a name for "this host" that only its runs know, and what they made.
+
+A lock directory may be copied with its host, so that two machines have one name. What tells them apart is the list of
+runs that each of them made a credential under.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import re
 import secrets
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import filelock
 
 from gateway.errors import Failed
+
+# More runs than this are never between the making of a credential and the record; their secrets would be seen.
+_MOST_RUNS = 100
 
 
 class LockHeld(Failed):
@@ -38,6 +48,7 @@ class RecordLock:
             name = hashlib.sha256(record_uid.encode()).hexdigest()[:32]
             self._lock = filelock.FileLock(folder / f"{name}.lock")
             self._lock.acquire(timeout=0)
+            self._runs = _Runs(folder / f"{name}.runs")
         except filelock.Timeout:
             raise LockHeld(
                 f"another run is at work on record {record_uid}; nothing was changed",
@@ -48,6 +59,81 @@ class RecordLock:
                 f"lock directory {folder}: {error.strerror or error}",
                 "name a directory that the user of the Gateway can write to in ROTATION_LOCK_DIR",
             ) from None
+
+    def begin(self, run_id: str) -> None:
+        """From now on a credential may exist that bears this run id. Raises Failed: that cannot be noted."""
+        self._note(run_id, None)
+
+    def sent(self, run_id: str, revision: int | None) -> None:
+        """The credential is about to be saved over this revision of the record; None: surely none of its saves came.
+
+        Raises Failed: that cannot be noted.
+        """
+        self._note(run_id, revision)
+
+    def _note(self, run_id: str, revision: int | None) -> None:
+        try:
+            self._runs.note(run_id, revision)
+        except OSError as error:
+            raise Failed(f"lock directory: {error.strerror or error}", "make room on this disk") from None
+
+    def runs_over(self) -> frozenset[str]:
+        """Run ids of this boot: we hold the lock, so none of them is alive."""
+        return self._runs.of_this_boot()
+
+    def never_published(self, revision: int | None) -> frozenset[str]:
+        """Run ids whose credential the record never had, now that it has this revision."""
+        return self._runs.never_published(revision)
+
+
+class _Runs:
+    """What the runs on one record made: by run id the boot, and the revision that the last save was sent over."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._boot = _boot()
+        self._runs = _read_runs(path)
+
+    def note(self, run_id: str, revision: int | None) -> None:
+        self._runs[run_id] = {"boot": self._boot, "sent": revision}
+        for oldest in list(self._runs)[:-_MOST_RUNS]:
+            del self._runs[oldest]
+        _write(self._path, json.dumps(self._runs))
+
+    def of_this_boot(self) -> frozenset[str]:
+        return frozenset(run_id for run_id, run in self._runs.items() if self._boot and run["boot"] == self._boot)
+
+    def never_published(self, revision: int | None) -> frozenset[str]:
+        return frozenset(run_id for run_id, run in self._runs.items() if run["sent"] in (None, revision))
+
+
+def _read_runs(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        found = json.loads(path.read_text(encoding="ascii"))
+        return {str(run_id): {"boot": run["boot"], "sent": run["sent"]} for run_id, run in found.items()}
+    except (OSError, ValueError, AttributeError, TypeError, KeyError):
+        return {}  # then nothing is known, and each of them may have been published
+
+
+def _boot() -> str:
+    """Names the time since this machine was started; empty where the system does not tell."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def _write(path: Path, text: str) -> None:
+    """The whole text or the former one, whatever happens meanwhile."""
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    try:
+        with draft.open("x", encoding="ascii") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _state_directory() -> Path:
@@ -66,19 +152,37 @@ def _state_directory() -> Path:
 
 def _make_private(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if hasattr(os, "getuid") and (folder.is_symlink() or folder.stat().st_uid != os.getuid()):
+    if not hasattr(os, "getuid"):
+        return
+    state = folder.stat()
+    if folder.is_symlink() or state.st_uid != os.getuid():
         raise PermissionError(1, "belongs to another user")
+    if state.st_mode & 0o022:
+        raise PermissionError(1, "others may write to it")
 
 
 def _lock_id(path: Path) -> str:
-    """The id in ``path``, made at the first call; two first calls at once agree on one."""
-    if not path.exists():
-        draft = path.with_name(f"lock-id.{secrets.token_hex(8)}")
-        draft.write_text(secrets.token_hex(6), encoding="ascii")
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    return path.read_text(encoding="ascii").strip()
+    """The id in ``path``, made at the first call and where it is damaged; two first calls at once agree on one."""
+    if (found := _read_id(path)) is not None:
+        return found
+    if path.exists():
+        path.unlink()
+    draft = path.with_name(f"lock-id.{secrets.token_hex(8)}")
+    _write(draft, secrets.token_hex(6))
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    if (made := _read_id(path)) is None:
+        raise OSError(5, "lock-id cannot be read back")
+    return made
+
+
+def _read_id(path: Path) -> str | None:
+    try:
+        text = path.read_text(encoding="ascii").strip()
+    except (FileNotFoundError, ValueError):
+        return None
+    return text if re.fullmatch(r"[0-9a-f]{12}", text) else None

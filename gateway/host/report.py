@@ -22,6 +22,7 @@ class Report:
     """The keys of the JSON line. Ids and dates only, never a value."""
 
     result: str = ""
+    why: list[str] = field(default_factory=list)
     record: str = ""
     target: str = ""
     application: str = ""

@@ -140,7 +140,7 @@ class Files:
         return _https("Keeper add_file", answer["url"]), {name: str(value) for name, value in fields.items()}
 
     def _send(self, url: str, fields: dict[str, str], upload: _Upload) -> None:
-        form = {"data": fields, "files": {"file": upload.encrypted}}
+        form: dict[str, Any] = {"data": fields, "files": {"file": upload.encrypted}}
         _accepted(UPLOAD, self._keeper.http.raw(UPLOAD, "POST", url, verify=self._keeper.sdk.verify_ssl_certs, **form))
 
     def _fetched(self, file: Any) -> bytes:

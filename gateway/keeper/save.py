@@ -43,7 +43,8 @@ class Save:
     Args:
         record: as it was read last.
         values: by label.
-        is_live: whether a key id that appears in the record is alive, that is, another rotation's.
+        is_of_another: whether a record shows that another run was first.
+        sending: told the revision before each try, and None once none of the tries has come or will come.
     """
 
     def __init__(
@@ -53,14 +54,16 @@ class Save:
         record: VaultRecord,
         values: Mapping[str, str],
         labels: Labels,
-        is_live: Callable[[str], bool],
+        is_of_another: Callable[[VaultRecord], bool],
+        sending: Callable[[int | None], None] = lambda revision: None,
     ) -> None:
         self._vault = vault
         self._deadline = deadline
         self._values = values
-        self._labels = labels
-        self._is_live = is_live
-        self._before = {label: record.value(label) for label in (labels.target, labels.key_id)}
+        self._target = labels.target
+        self._target_before = record.value(labels.target)
+        self._is_of_another = is_of_another
+        self._sending = sending
         pair = {label: values[label] for label in (labels.key_id, labels.value) if label in values}
         # Key id and value tell that it was saved; all values do, where the record shows these two already.
         self._telling = pair if any(record.value(label) != value for label, value in pair.items()) else dict(values)
@@ -80,12 +83,13 @@ class Save:
                 self._deadline.pause(self._deadline.retry_base)
             error = self._try()
             if isinstance(error, NotSent) and not self._may_arrive:
+                self._sending(None)
                 raise _not_saved(error)
             revision = self.record.revision
             self._read_back(error)
             if self._shows(self._telling) and (self._shows(self._values) or isinstance(error, Refused)):
                 return Saved.OURS
-            if self._is_superseded():
+            if self._is_of_another(self.record):
                 return Saved.SUPERSEDED
             if problem := self._hopeless(error, revision):
                 return self._give_up(problem)
@@ -95,6 +99,7 @@ class Save:
     def _try(self) -> CallError | None:
         for label, value in self._values.items():
             self.record.set(label, value)
+        self._sending(self.record.revision)
         try:
             self._vault.save(self.record)
         except CallError as error:
@@ -120,15 +125,10 @@ class Save:
     def _shows(self, values: Mapping[str, str]) -> bool:
         return all(self.record.value(label) == value for label, value in values.items())
 
-    def _is_superseded(self) -> bool:
-        shown = self.record.value(self._labels.key_id)
-        known = (self._before[self._labels.key_id], self._values.get(self._labels.key_id), "")
-        return shown not in known and self._is_live(shown)
-
     def _hopeless(self, error: CallError | None, revision: int | None) -> Failed | None:
         """Why another try makes no sense, if it makes none."""
-        if self.record.value(self._labels.target) != self._before[self._labels.target]:
-            what = f"somebody changed {self._labels.target} of the record meanwhile"
+        if self.record.value(self._target) != self._target_before:
+            what = f"somebody changed {self._target} of the record meanwhile"
             return Failed(what, "run it again: it rotates what the record names now")
         if isinstance(error, Refused) and self.record.revision == revision:
             return _not_saved(error)
@@ -147,6 +147,7 @@ class Save:
                 f"whether the record will be saved cannot be told: {problem}",
                 "look at the record's history in the vault; the next run finds out and goes on from there",
             )
+        self._sending(None)
         raise problem
 
     def _fence(self) -> CallError | None:

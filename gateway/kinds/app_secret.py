@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from gateway.azure.entra import CANNOT_SIGN_IN, aadsts
+from gateway.azure.entra import CANNOT_SIGN_IN, WRONG_SECRETS, aadsts
 from gateway.azure.graph import Application
 from gateway.azure.owners import make_owners
 from gateway.azure.sign_in import Azure
@@ -70,6 +70,10 @@ class AzureAppSecret(MintedKind):
     def prove(self, minted: Minted) -> None:
         """The token endpoint accepts it."""
         self.azure.entra.accepts(self.client_id, minted.value)
+
+    def is_refusal(self, error: CallError) -> bool:
+        """Entra says that the secret is wrong, or has expired."""
+        return aadsts(error) in WRONG_SECRETS
 
     def cannot_sign_in(self, error: CallError) -> bool:
         """No service principal, or a disabled one: then no secret is ever accepted."""

@@ -198,7 +198,7 @@ class Publication:
         labels = Labels("login", "rotation_state", "rotation_state")
         values = {"rotation_state": ledger.text(self.record.uid)}
         try:
-            Save(self._run.vault, self._run.deadline, self.record, values, labels, lambda key_id: False).run()
+            Save(self._run.vault, self._run.deadline, self.record, values, labels, lambda record: False).run()
         except (RotationError, CallError) as error:
             return [Failed(f"what was delivered could not be noted in the record: {error}", error.hint)]
         return []

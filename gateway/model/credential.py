@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from gateway.secret import Secret
 
 # After a marker's deadline, this long must pass on the service's clock before another host calls it an orphan.
-GRACE = timedelta(minutes=5)
+GRACE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ All times are the service's own (its Date header), never this host's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from gateway.errors import Failed
@@ -18,6 +18,29 @@ from gateway.secret import Secret
 A_DAY = timedelta(days=1)
 # Longer than this no replica was ever seen to lag behind.
 LAG = timedelta(minutes=15)
+# What a broken destination lacks may hold up a rotation that nothing but the schedule asks for, for so long.
+PATIENCE = timedelta(days=7)
+
+EVERY_RUN = "every run"
+ASKED = "asked for"
+FIRST = "placeholder"
+GONE = "gone"
+UNSAVED = "not the saved one"
+REFUSED = "refused"
+NEAR_END = "near its end"
+OLD = "of unknown age"
+BEHIND = "behind the service"
+
+
+@dataclass(frozen=True)
+class OwnRuns:
+    """What this host knows of its earlier runs on the record, by run id.
+
+    ``over``: no such run can be alive. ``never_published``: the record never had what that run made.
+    """
+
+    over: frozenset[str]
+    never_published: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -29,11 +52,21 @@ class Knowledge:
     key_id: str
     value: Secret
     ledger: Ledger
-    published_by_others: dict[str, str]
-    """key ids that other records publish, with the record's uid"""
+    needed_by_others: dict[str, str]
+    """key ids that other records need, with the reason"""
     now: datetime
-    replicas_agree: bool
-    """whether the last rotation is so long ago that every replica knows of it"""
+    last_rotated: datetime | None
+    runs: OwnRuns = field(default_factory=lambda: OwnRuns(frozenset(), frozenset()))
+
+    @property
+    def replicas_agree(self) -> bool:
+        """Whether the last rotation is so long ago that every replica knows of it."""
+        return self.last_rotated is not None and not self.is_young
+
+    @property
+    def is_young(self) -> bool:
+        """Whether what the record publishes is so new that a refusal may mean "not yet"."""
+        return self.last_rotated is not None and self.now - self.last_rotated <= LAG
 
 
 @dataclass(frozen=True)
@@ -43,11 +76,13 @@ class Inventory:
     published: LiveCredential | None
     """what the record publishes"""
     protected: tuple[LiveCredential, ...]
-    """what another record publishes: it stays, whatever this record's policy says"""
+    """what another record needs: it stays, whatever this record's policy says"""
     former: tuple[LiveCredential, ...]
     """what the record published before, by its ledger"""
     orphans: tuple[LiveCredential, ...]
-    """made for this record by a run that is over, and never published"""
+    """made for this record by a run of this host, and surely never published"""
+    strays: tuple[LiveCredential, ...]
+    """made for this record by a run that is over: a record that was put back, or another host, may have published it"""
     young: tuple[LiveCredential, ...]
     """a run that may still be alive may be about to publish it"""
     others: tuple[LiveCredential, ...]
@@ -58,50 +93,44 @@ class Inventory:
     def all(self) -> list[LiveCredential]:
         """Every credential."""
         published = (self.published,) if self.published else ()
-        groups = (published, self.protected, self.former, self.orphans, self.young, self.others, self.foreign)
-        return [credential for group in groups for credential in group]
+        ours = (*self.former, *self.orphans, *self.strays)
+        return [*published, *self.protected, *ours, *self.young, *self.others, *self.foreign]
 
 
 def sort(listing: Iterable[LiveCredential], known: Knowledge) -> Inventory:
     """Each credential of ``listing`` into its group."""
-    listed = tuple(listing)
-    # Without a live key id in the record, whatever fits its value may be what it publishes: it must not go first.
-    adrift = all(credential.key_id != known.key_id for credential in listed)
     groups: dict[str, list[LiveCredential]] = {}
-    for credential in listed:
-        group_name = _group(credential, known)
-        fits = adrift and group_name == "orphans" and credential.hint == known.value.hint != ""
-        groups.setdefault("former" if fits else group_name, []).append(credential)
+    for credential in listing:
+        groups.setdefault(_group(credential, known), []).append(credential)
 
     def group(name: str) -> tuple[LiveCredential, ...]:
         return tuple(groups.get(name, ()))
 
     published = group("published")
-    return Inventory(
-        published[0] if published else None,
-        *(group(name) for name in ("protected", "former", "orphans", "young", "others", "foreign")),
-    )
+    names = ("protected", "former", "orphans", "strays", "young", "others", "foreign")
+    return Inventory(published[0] if published else None, *map(group, names))
 
 
 def _group(credential: LiveCredential, known: Knowledge) -> str:
     if credential.key_id == known.key_id:
         return "published"
-    if credential.key_id in known.published_by_others:
+    if credential.key_id in known.needed_by_others:
         return "protected"
     if credential.key_id in known.ledger.ever_published():
         return "former"
     marker = read_marker(credential.name)
     if marker is None:
         return "foreign"
-    if _is_over(marker, known):
-        return "orphans" if marker.record_uid == known.record_uid else "others"
-    return "young"
+    if marker.record_uid != known.record_uid:
+        return "others" if marker.is_past(known.now) else "young"
+    return _group_of_ours(marker, known)
 
 
-def _is_over(marker: Marker, known: Knowledge) -> bool:
-    # We hold the lock of our own record: no other run of this lock directory can be at work on it.
-    ours = (marker.record_uid, marker.lock_id) == (known.record_uid, known.lock_id)
-    return ours or marker.is_past(known.now)
+def _group_of_ours(marker: Marker, known: Knowledge) -> str:
+    mine = marker.lock_id == known.lock_id
+    if not (marker.is_past(known.now) or (mine and marker.run_id in known.runs.over)):
+        return "young"
+    return "orphans" if mine and marker.run_id in known.runs.never_published else "strays"
 
 
 def newest(credentials: Iterable[LiveCredential]) -> LiveCredential:
@@ -109,34 +138,48 @@ def newest(credentials: Iterable[LiveCredential]) -> LiveCredential:
     return max(credentials, key=lambda each: each.made or datetime.min.replace(tzinfo=UTC))
 
 
-def is_due(published: LiveCredential | None, known: Knowledge, policy: Policy) -> bool:
-    """Whether to rotate now: the published secret is gone, due, not the saved one or near its end, or always."""
-    if policy.rotate_before is None or published is None:
-        return True
-    return published.is_due or not _fits(published, known) or published.ends - known.now < policy.rotate_before
+def reasons(published: LiveCredential | None, known: Knowledge, policy: Policy, *, asked: bool) -> list[str]:
+    """Why a new one is to be made now; none where that can wait."""
+    near = A_DAY if policy.rotate_before is None else policy.rotate_before
+    holds = {
+        ASKED: asked,
+        FIRST: published is None and not known.ledger.key_id,
+        GONE: published is None and known.ledger.key_id != "",
+        UNSAVED: published is not None and not _fits(published, known),
+        OLD: published is not None and published.is_due,
+        NEAR_END: published is not None and published.ends - known.now < near,
+        EVERY_RUN: policy.rotate_before is None and not asked,
+    }
+    return [reason for reason, is_so in holds.items() if is_so]
 
 
 def _fits(published: LiveCredential, known: Knowledge) -> bool:
     return not published.hint or published.hint == known.value.hint
 
 
-def can_finish(published: LiveCredential | None, known: Knowledge, policy: Policy, *, at_any_time: bool) -> bool:
-    """Whether open deliveries can be completed with the published secret, instead of a new one for all."""
-    if published is None or not _fits(published, known):
+def can_wait(why: Iterable[str], known: Knowledge, *, at_any_time: bool) -> bool:
+    """Whether what an earlier run left open comes first, completed with what the record publishes.
+
+    So it is where only the schedule asks for a new one, and not for too long; ``at_any_time``: where a new one would
+    end what a destination still holds.
+    """
+    if not set(why):
+        return True
+    # Only a rotation of ours can have left something open; where there was none, the first one serves all.
+    if known.ledger.key_id != known.key_id or {FIRST, GONE, UNSAVED, OLD, REFUSED, BEHIND} & set(why):
         return False
-    return at_any_time or published.ends - known.now >= (policy.rotate_before or A_DAY)
+    recent = known.last_rotated is not None and known.now - known.last_rotated < PATIENCE
+    return at_any_time or (recent and set(why) == {EVERY_RUN})
 
 
-def is_pressing(inventory: Inventory, known: Knowledge) -> bool:
-    """Whether what the record published is dead or nearly so: then a broken destination must not hold up a new one."""
-    if inventory.published is None:
-        return known.key_id != "" and known.key_id == known.ledger.key_id
-    return inventory.published.ends - known.now < A_DAY
+def is_pressing(why: Iterable[str], known: Knowledge) -> bool:
+    """Whether a broken destination must not hold up a new one: more than the schedule asks for it, and not at first."""
+    return NEAR_END in why or (known.ledger.key_id != "" and bool(set(why) - {EVERY_RUN, FIRST}))
 
 
 def may_go(inventory: Inventory, policy: Policy, known: Knowledge) -> dict[str, bool]:
-    """Key ids that the policy lets a rotation retire, each with whether this record ever published it."""
-    ours = [credential.key_id for credential in inventory.former]
+    """Key ids that the policy lets a rotation retire, each with whether this record may ever have published it."""
+    ours = [credential.key_id for credential in (*inventory.former, *inventory.strays)]
     ours += [inventory.published.key_id] if inventory.published else []
     if not known.replicas_agree:
         # A lagging replica may not list yet what the last rotation did; it goes, or is remembered, all the same.
@@ -144,30 +187,32 @@ def may_go(inventory: Inventory, policy: Policy, known: Knowledge) -> dict[str, 
         ours += [key_id for key_id in known.ledger.still_expected(known.now) if key_id not in listed]
     everyone = (*inventory.foreign, *inventory.others) if policy.remove_old == "all" else ()
     chosen = dict.fromkeys(ours, True) | {credential.key_id: False for credential in everyone}
-    # What another record publishes stays, also where this record is a copy of it.
-    return {key_id: published for key_id, published in chosen.items() if key_id not in known.published_by_others}
+    # What another record needs stays, also where this record is a copy of it.
+    return {key_id: published for key_id, published in chosen.items() if key_id not in known.needed_by_others}
 
 
-def late_orphans(listing: Iterable[LiveCredential], seen: Inventory, known: Knowledge, new: str) -> list[str]:
-    """Orphans of this host's own dead runs that only a later listing showed; anything else that is new is not ours."""
-    earlier = {credential.key_id for credential in seen.all()} | {new}
-    return [credential.key_id for credential in sort(listing, known).orphans if credential.key_id not in earlier]
+def orphans(listing: Iterable[LiveCredential], seen: Inventory, known: Knowledge, published: str) -> list[str]:
+    """What this host made and surely never published, by the first listing and by a later one."""
+    found = (*seen.orphans, *sort(listing, known).orphans)
+    return list(dict.fromkeys(each.key_id for each in found if each.key_id != published))
 
 
-def retirements(inventory: Inventory, policy: Policy, known: Knowledge, gone: Iterable[str]) -> dict[str, Entry]:
+def retirements(inventory: Inventory, policy: Policy, known: Knowledge, new: str) -> dict[str, Entry]:
     """What a rotation now is to retire, and when; with ``remove_old=none`` only what to remember as once published.
 
-    A date that was set before is never put off, or frequent runs would keep an old secret for ever.
+    A date that was set before is never put off, or frequent runs would keep an old secret for ever. What was published
+    until now gets a new one: an earlier date is of a record that was put back since.
     """
+    may = may_go(inventory, policy, known)
+    strays = {credential.key_id for credential in inventory.strays}
     chosen: dict[str, Entry] = {}
-    for key_id, published in may_go(inventory, policy, known).items():
-        after: datetime | None = None
-        if policy.remove_old != "none":
-            after = known.now + policy.overlap
-            before = known.ledger.entries.get(key_id)
-            if before and before.after:
-                after = min(after, before.after)
-        if key_id not in gone:
+    for key_id, published in may.items():
+        overlap = max(policy.overlap, A_DAY) if key_id in strays else policy.overlap
+        after = None if policy.remove_old == "none" else known.now + overlap
+        before = known.ledger.entries.get(key_id)
+        if after and before and before.after and key_id != known.key_id:
+            after = min(after, before.after)
+        if key_id != new:
             chosen[key_id] = Entry(after, published)
     return chosen
 
@@ -185,31 +230,45 @@ def overdue(inventory: Inventory, policy: Policy, known: Knowledge) -> list[str]
     ]
 
 
-def to_free(inventory: Inventory, policy: Policy, known: Knowledge, held: Iterable[str]) -> str:
-    """The key id to remove first where the target can hold no further credential; none that a destination holds.
+def expired(inventory: Inventory, policy: Policy, known: Knowledge, new: str) -> list[str]:
+    """What may go whoever holds it: it is dead already."""
+    dead = {credential.key_id for credential in inventory.all() if credential.ends <= known.now}
+    return [key_id for key_id in may_go(inventory, policy, known) if key_id in dead and key_id != new]
+
+
+def expired_to_free(inventory: Inventory, known: Knowledge) -> list[str]:
+    """What may go before a new one is made, where the target is full: it is dead already."""
+    groups = (inventory.former, inventory.orphans, inventory.strays, inventory.others, inventory.foreign)
+    return [each.key_id for group in groups for each in group if each.ends <= known.now]
+
+
+def to_free(inventory: Inventory, policy: Policy, known: Knowledge, held: Collection[str]) -> str:
+    """The living one to remove first where the target is full, and what the record publishes was just proved.
 
     Raises:
         Failed: none may go; the message names all and says from when on it will work.
     """
-    rest = [key for key in (*inventory.former, *inventory.others, *inventory.foreign) if key.generation not in held]
-    expired = [credential for credential in rest if credential.ends <= known.now]
-    # One more may go early where it would go right after this rotation anyway, and nobody is promised more.
-    works = inventory.published is not None and inventory.published.ends > known.now
-    doomed = rest if policy.remove_old == "all" and not policy.overlap and works else []
-    for credential in (*expired, *doomed):
-        return credential.key_id
-    raise _full(inventory, known)
+    # What would go right after this rotation anyway, and nobody is promised more.
+    doomed = (*inventory.former, *inventory.others, *inventory.foreign)
+    doomed = doomed if policy.remove_old == "all" and not policy.overlap else ()
+    due = set(overdue(inventory, policy, known))
+    free = [*inventory.orphans, *(each for each in inventory.former if each.key_id in due), *doomed]
+    for credential in free:
+        if credential.generation not in held:
+            return credential.key_id
+    raise full(inventory, policy, known, held)
 
 
-def _full(inventory: Inventory, known: Knowledge) -> Failed:
-    everything = inventory.all()
-    dates = [credential.ends for credential in everything]
-    dates += [entry.after for entry in known.ledger.entries.values() if entry.after]
-    frees = min((date for date in dates if date > known.now), default=known.now)
+def full(inventory: Inventory, policy: Policy, known: Knowledge, held: Collection[str]) -> Failed:
+    """What to say where the target can hold no further credential, and none may go."""
+    dates = [each.ends for each in inventory.all() if each not in inventory.protected and each.generation not in held]
+    dates += [entry.after for entry in known.ledger.entries.values() if entry.after and policy.remove_old != "none"]
+    frees = min((date for date in dates if date > known.now), default=None)
+    by_itself = f"; by itself it will work again from {frees:%Y-%m-%d %H:%M} UTC" if frees else ""
     return Failed(
         "the app already has as many client secrets as its audience allows, and none of them may go: "
-        + ", ".join(credential.key_id for credential in everything),
-        f"remove one of them in the portal; by itself it will work again from {frees:%Y-%m-%d %H:%M} UTC",
+        + ", ".join(f"{each.key_id} ({each.name or 'without a name'})" for each in inventory.all()),
+        f"remove one of them in the portal{by_itself}",
     )
 
 

@@ -13,9 +13,12 @@ from gateway.engine.gathered import Gathered, RunContext
 from gateway.engine.kind import Kind
 from gateway.engine.maker import READS, Maker, SaveIntent
 from gateway.errors import CallError, Failed, Unclear, Unknown
+from gateway.host.background import side_by_side
 from gateway.keeper.record import ReadsRecords, VaultRecord
 from gateway.model.credential import LiveCredential, Marker, Minted, read_marker
+from gateway.model.ledger import read_ledger
 from gateway.model.policy import Policy
+from gateway.secret import Secret
 
 log = logging.getLogger("gateway")
 
@@ -41,16 +44,20 @@ class MintedKind(Kind):
         """Whether ``error``, from `prove`, means that no secret would ever be accepted. Raises CallError."""
         return False
 
-    def published_by_others(
-        self, listing: Sequence[LiveCredential], record: VaultRecord, vault: ReadsRecords, policy: Policy
+    def is_refusal(self, error: CallError) -> bool:
+        """Whether ``error``, from `prove`, says that this value is not, or not yet, one of the target's."""
+        return True
+
+    def needed_by_others(
+        self, listing: Sequence[LiveCredential], record: VaultRecord, vault: ReadsRecords, policy: Policy, now: datetime
     ) -> dict[str, str]:
-        """Those whose markers name other records, which publish them. Raises CallError."""
+        """Those that the records which markers name publish, keep until a date, or have delivered. Raises CallError."""
         markers = ((key.key_id, read_marker(key.name)) for key in listing)
-        owners = {key_id: marker.record_uid for key_id, marker in markers if marker}
-        theirs = {key_id: uid for key_id, uid in owners.items() if uid != record.uid}
-        records = vault.read(set(theirs.values())) if theirs else {}
-        published = {uid: other.value(self.outputs.key_id) for uid, other in records.items()}
-        return {key_id: uid for key_id, uid in theirs.items() if published.get(uid) == key_id}
+        theirs = {marker.record_uid for _, marker in markers if marker} - {record.uid}
+        needed: dict[str, str] = {}
+        for other in vault.read(theirs).values() if theirs else ():
+            needed |= needed_by(other, self.published_id(other), now)
+        return needed
 
     def maker(self, gathered: Gathered, run: RunContext, save_intent: SaveIntent) -> Maker:
         """What mints one."""
@@ -62,12 +69,14 @@ class Mint(Maker):
 
     def __init__(self, kind: MintedKind, gathered: Gathered, run: RunContext) -> None:
         self._kind = kind
+        self._gathered = gathered
         self._target = gathered.target
         self._http = run.http
         self._deadline = run.deadline
         self._settings = run.settings
         self._record_uid = gathered.known.record_uid
         self._lock_id = gathered.known.lock_id
+        self._run_id = ""
         self.marked_until = run.http.now()
 
     def make(self, lifetime: timedelta) -> Minted:
@@ -103,7 +112,13 @@ class Mint(Maker):
 
     def _marker(self) -> str:
         self.marked_until = self._http.now() + timedelta(seconds=self._deadline.remaining())
-        return str(Marker(self._record_uid, self._lock_id, secrets.token_hex(4), self.marked_until))
+        self._run_id = secrets.token_hex(4)
+        self._gathered.lock.begin(self._run_id)
+        return str(Marker(self._record_uid, self._lock_id, self._run_id, self.marked_until))
+
+    def saving(self, revision: int | None) -> None:
+        """Noted on this host, which tells a later run that nobody ever published it, or that somebody may have."""
+        self._gathered.lock.sent(self._run_id, revision)
 
     def _clean_up(self, name: str, error: CallError) -> None:
         """After a mint that broke: remove what it may have made, whose value nobody will ever know."""
@@ -130,53 +145,100 @@ class Mint(Maker):
     def prove(self, minted: Minted) -> str:
         """Prove that the new credential works: ``sign-in``, or ``listed`` where the application cannot sign in at all.
 
+        Several sign-ins side by side, each on a connection of its own, so that they may meet several replicas, and one
+        more a moment later. Once one was refused, as many in a row, with growing pauses.
+
         Raises:
             Failed: it was not accepted in time.
         """
-        until = min(self._settings.prove_timeout, self._deadline.for_work())
-        began, told, last, in_a_row, barred = self._deadline.remaining(), False, "", 0, 0
-        while self._target.can_sign_in and barred < self._settings.prove_successes:
+        successes = self._settings.prove_successes
+        if not self._target.can_sign_in:
+            return self._prove_by_listing(minted)
+        errors = side_by_side(lambda _: self._refusal(minted), range(successes))
+        if not any(errors):
+            self._deadline.pause(self._settings.prove_interval)
             self._deadline.check()
-            try:
-                self._kind.prove(minted)
-                in_a_row += 1
-            except CallError as error:
-                in_a_row, last = 0, str(error)
-                barred = barred + 1 if self._kind.cannot_sign_in(error) else 0
-            if in_a_row >= self._settings.prove_successes:
-                return self._kind.proof
-            waited = began - self._deadline.remaining()
-            if waited >= until:
+            errors = [self._refusal(minted)]
+        if any(errors):
+            return self._prove_patiently(minted, [error for error in errors if error], successes)
+        return self._kind.proof
+
+    def _refusal(self, minted: Minted) -> CallError | None:
+        try:
+            self._kind.prove(minted)
+        except CallError as error:
+            return error
+        return None
+
+    def _prove_patiently(self, minted: Minted, errors: list[CallError], successes: int) -> str:
+        """``successes`` sign-ins in a row, after these errors."""
+        barred = sum(self._kind.cannot_sign_in(error) for error in errors)
+        in_a_row, last, refused = 0, str(errors[-1]), 0
+        began, until = self._deadline.remaining(), min(self._settings.prove_timeout, self._deadline.for_work())
+        log.info("waiting up to %.0f s for the new secret to be accepted everywhere", until)
+        while in_a_row < successes:
+            if barred >= successes:
+                return self._prove_by_listing(minted)
+            if began - self._deadline.remaining() >= until:
                 raise Failed(f"the new secret was not accepted within {until:.0f} s: {last}", "run again later")
-            if waited > 2 and not told:
-                log.info("waiting up to %.0f s for the new secret to be accepted everywhere", until)
-                told = True
-            self._deadline.pause(self._settings.prove_interval if in_a_row else self._pause_after_refusal())
+            self._deadline.pause(self._settings.prove_interval if in_a_row else self._pause_after(refused))
+            self._deadline.check()
+            error = self._refusal(minted)
+            in_a_row, refused = (0, refused + 1) if error else (in_a_row + 1, refused)
+            last = str(error) if error else last
+            barred = barred + 1 if error and self._kind.cannot_sign_in(error) else 0
+        return self._kind.proof
+
+    def _pause_after(self, refused: int) -> float:
+        """Seconds; growing, for many refused sign-ins are throttled, and fill the tenant's log."""
+        return min(10.0, max(self._settings.prove_interval, self._settings.retry_base) * 1.5**refused)
+
+    def _prove_by_listing(self, minted: Minted) -> str:
         listing = self.shown(minted, self._settings.prove_successes)
         if all(key.key_id != minted.key_id for key in listing):
             raise Failed(f"the app does not show the new secret {minted.key_id}", "run again in a few minutes")
         return "listed"
 
-    def _pause_after_refusal(self) -> float:
-        return max(self._settings.prove_interval, self._settings.retry_base)
+    def refuses(self, published: LiveCredential, value: Secret) -> str:
+        """Why the published one is not accepted: the last of many refusals. One accepted sign-in is enough."""
+        if not value:
+            return "the record holds no value"
+        minted, refused = Minted(published.key_id, value, published.ends, published.made), 0
+        began, until = self._deadline.remaining(), min(self._settings.prove_timeout, self._deadline.for_work())
+        while self._target.can_sign_in:
+            try:
+                self._http.retrying(lambda: self._kind.prove(minted))
+                return ""
+            except CallError as error:
+                if self._kind.cannot_sign_in(error):
+                    return ""
+                if not self._kind.is_refusal(error):
+                    raise
+                if began - self._deadline.remaining() >= until:
+                    return str(error)
+            self._deadline.pause(self._pause_after(refused))
+            self._deadline.check()
+            refused += 1
+        return ""
 
     def shown(self, minted: Minted, times: int = 1) -> tuple[LiveCredential, ...]:
-        """The last listing, once it shows the new credential ``times`` times in a row, or after four reads more.
+        """The last listing, once it shows the new credential ``times`` times in a row, or when proving has to end.
 
         Raises:
             CallError: there was no time to find out, too.
         """
-        in_a_row = 0
-        for attempt in range(times + 4):
-            if attempt and not in_a_row:
-                self._deadline.pause(self._settings.retry_base * 2 ** (attempt - 1))
-                if reason := self._deadline.over():
-                    raise Unclear("Graph application", f"the new secret is not shown yet, and {reason}")
+        began, until = self._deadline.remaining(), min(self._settings.prove_timeout, self._deadline.for_work())
+        in_a_row, attempt = 0, 0
+        while True:
             listing = self._kind.live()
             in_a_row = in_a_row + 1 if any(key.key_id == minted.key_id for key in listing) else 0
-            if in_a_row == times:
-                break
-        return listing
+            if in_a_row == times or (attempt >= READS and began - self._deadline.remaining() >= until):
+                return listing
+            if not in_a_row:
+                self._deadline.pause(min(10.0, self._settings.retry_base * 2**attempt))
+                attempt += 1
+            if reason := self._deadline.over():
+                raise Unclear("Graph application", f"the new secret is not shown yet, and {reason}")
 
     def remove(self, key_id: str, *, now_made: bool = False) -> bool:
         """Remove a credential; False where it was gone already.
@@ -217,3 +279,14 @@ class Mint(Maker):
                 f"the new secret {minted.key_id} was not published and could not be removed again: {error}",
                 "the next run removes it; the record still holds the previous one",
             ) from None
+
+
+def needed_by(other: VaultRecord, published: str, now: datetime) -> dict[str, str]:
+    """Key ids that another record needs, with the reason: it publishes, keeps or has delivered them.
+
+    Raises Failed: what it keeps cannot be read.
+    """
+    ledger = read_ledger(other.value("rotation_state"), other.uid)
+    held = {each.partition("@")[0]: f"a destination of record {other.uid} holds it" for each in ledger.holds.values()}
+    kept = dict.fromkeys(ledger.keeps(now), f"record {other.uid} keeps it for a while")
+    return {**held, **kept, **({published: f"published by record {other.uid}"} if published else {})}

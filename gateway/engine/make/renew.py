@@ -59,14 +59,16 @@ class RenewedKind(Kind):
     def switch_off(self, version: str) -> None:
         """Nobody is given this version any more. Raises CallError."""
 
-    def published_by_others(
-        self, listing: Sequence[LiveCredential], record: VaultRecord, vault: ReadsRecords, policy: Policy
+    def needed_by_others(
+        self, listing: Sequence[LiveCredential], record: VaultRecord, vault: ReadsRecords, policy: Policy, now: datetime
     ) -> dict[str, str]:
         """What any other record publishes: a version has no marker. Raises CallError."""
         if policy.remove_old == "none":
             return {}
         others = (other for other in vault.read([]).values() if other.uid != record.uid)
-        return {published: other.uid for other in others if (published := self.published_id(other))}
+        return {
+            published: f"published by record {other.uid}" for other in others if (published := self.published_id(other))
+        }
 
     def maker(self, gathered: Gathered, run: RunContext, save_intent: SaveIntent) -> Maker:
         """What renews it."""
