@@ -31,7 +31,7 @@ from sandbox.proxy.faults import Fault, FaultBook, Kind
 from sandbox.proxy.messages import Connect, LoggedRequest
 from sandbox.proxy.server import LOOPBACK, Server
 from sandbox.proxy.service import Service
-from sandbox.storage.blobs import Blobs
+from sandbox.storage.blobs import Blobs, Files, Queues
 from sandbox.storage.service import Storage
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ class World:
         self.automation = Automation(self.arm)
         self.storage = Storage(self.arm)
         self.blobs = Blobs(self.storage, self.clock, echoes_requests)
+        others = [kind(self.storage, self.clock, echoes_requests) for kind in (Files, Queues)]
         self.connections = Connections(self.arm, self.entra, self.storage)
         self.keyvault = KeyVault(
             self.directory, self.tokens, self.roles, self.clock, self.arm.resources, echoes_requests
@@ -73,7 +74,7 @@ class World:
         self.key_vault_url = f"{self.keyvault.add_vault('sandbox-vault', self.resource_group).url}/"
         built_in = (
             self.keeper, self.entra, self.graph, self.identity, self.keyvault, self.arm, self.devops,
-            self.blobs, self.keeper.storage,
+            self.blobs, *others, self.keeper.storage,
         )  # fmt: skip
         self.server = Server([*built_in, *services], self.clock, latency)
 

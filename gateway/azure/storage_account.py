@@ -17,6 +17,13 @@ from gateway.secret import Secret
 
 API_VERSION = "2023-05-01"
 NAMES = ("key1", "key2")
+# Those whose properties can be asked for with one and the same signature; tables have one of their own.
+_SERVICES = ("blob", "file", "queue")
+_CLOCK = timedelta(minutes=5)
+_REACH = (
+    "this host must reach the account's endpoint, also through the account's firewall; "
+    "see the account's page Networking in the portal"
+)
 ROLE = "Storage Account Key Operator Service Role"
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _EXAMPLE = "/subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.Storage/storageAccounts/<name>"
@@ -59,17 +66,32 @@ class StorageAccount:
         created = str(self._properties.get("creationTime") or "")
         return Target(self.id, "", self.name, created, None, can_sign_in=self.admits_keys)
 
-    def keys(self, lifetime: timedelta) -> tuple[LiveCredential, ...]:
+    def check_endpoint(self) -> None:
+        """A key can be proved here, if the account admits keys at all. Raises Failed."""
+        if self.admits_keys and not self._endpoint():
+            what = f"storage account {self.name} has no blob, file or queue endpoint, where a new key could be proved"
+            raise Failed(what, "regenerate its keys by hand")
+
+    def keys(self, lifetime: timedelta, saved: Secret) -> tuple[LiveCredential, ...]:
         """Both keys. They never expire by themselves: their end is when they are to be replaced.
 
-        One of unknown age is due, and not at its end: nothing ends. Raises CallError.
+        One of unknown age is due, and not at its end: nothing ends. Where neither has the value that the record has
+        ``saved``, both are due, and the start of neither fits. Raises CallError.
         """
-        return tuple(self._live(name, value, made, lifetime) for name, (value, made) in self._listed().items())
-
-    def _live(self, name: str, value: Secret, made: datetime, lifetime: timedelta) -> LiveCredential:
-        is_due = made == _LONG_AGO
-        begins = self._azure.arm.http.now() if is_due else made
-        return LiveCredential(name, "", value.hint, begins + lifetime, made, is_due)
+        listed = self._listed()
+        is_saved = bool(self.name_of(saved))
+        now = self._azure.arm.http.now()
+        return tuple(
+            LiveCredential(
+                name,
+                "",
+                value.hint if is_saved else "neither",
+                (now if made == _LONG_AGO else made) + lifetime,
+                made,
+                made == _LONG_AGO or not is_saved,
+            )
+            for name, (value, made) in listed.items()
+        )
 
     def _listed(self) -> dict[str, tuple[Secret, datetime]]:
         def ask() -> dict[str, tuple[Secret, datetime]]:
@@ -105,31 +127,52 @@ class StorageAccount:
     def signs_in(self, key: Secret) -> None:
         """One request that this key signs. Raises CallError: not accepted, or no answer."""
         from azure.core import exceptions
+        from azure.core.credentials import AzureNamedKeyCredential
         from azure.core.pipeline.transport import RequestsTransport
         from azure.storage.blob import BlobServiceClient
 
+        where = f"storage account {self.name}"
+        if not (service := self._endpoint()):
+            raise NotSent(where, "no endpoint")
         http = self._azure.arm.http
         seconds = http.timeout()
         transport = RequestsTransport(
             session=http.session, session_owner=False, connection_timeout=seconds, read_timeout=seconds
         )
         client = BlobServiceClient(
-            self._blob(), credential=key.reveal(), transport=transport, retry_total=0, permit_redirects=False
+            self._endpoints[service],
+            # The name too: endpoints in a DNS zone of Azure's do not tell it in the usual way.
+            credential=AzureNamedKeyCredential(self.name, key.reveal()),
+            transport=transport,
+            retry_total=0,
+            permit_redirects=False,
         )
-        where = f"storage account {self.name}"
         try:
-            client.get_account_information()
+            # Files and queues have only this one of the two, in the same form and with the same signature.
+            client.get_account_information() if service == "blob" else client.get_service_properties()
         except exceptions.HttpResponseError as error:
             status, code = error.status_code or 0, str(getattr(error, "error_code", "") or "")
-            raise (Unclear(where, f"HTTP {status}") if status >= 500 else Refused(where, status, code)) from None
+            if status >= 500:
+                raise Unclear(where, f"HTTP {status}") from None
+            raise Refused(where, status, code, hint=self._hint()) from None
         except exceptions.ServiceRequestError:
             raise NotSent(where, "no connection") from None
         except exceptions.AzureError:
             raise Unclear(where, "no usable answer") from None
 
-    def _blob(self) -> str:
-        endpoints = self._properties.get("primaryEndpoints") or {}
-        return str(endpoints.get("blob") or f"https://{self.name}.blob.{self._suffix()}/")
+    @property
+    def _endpoints(self) -> dict[str, str]:
+        return self._properties.get("primaryEndpoints") or {}
+
+    def _endpoint(self) -> str:
+        """The service at which a key is proved; empty where there is none."""
+        return next((service for service in _SERVICES if self._endpoints.get(service)), "")
+
+    def _hint(self) -> str:
+        off = datetime.now(UTC) - self._azure.arm.http.now()
+        if abs(off) <= _CLOCK:
+            return _REACH
+        return f"set the clock of this host, which dates what a key signs: it is {abs(off) // _CLOCK * 5} minutes off"
 
     def _suffix(self) -> str:
         suffixes = {"AzureUSGovernment": "core.usgovcloudapi.net", "AzureChinaCloud": "core.chinacloudapi.cn"}
@@ -139,11 +182,10 @@ class StorageAccount:
         """As the portal shows it, with the endpoints of the account where they are not the usual ones."""
         usual = f"https://{self.name}.blob.{self._suffix()}/"
         parts = ["DefaultEndpointsProtocol=https", f"AccountName={self.name}", f"AccountKey={key.reveal()}"]
-        if self._blob() == usual:
+        if self._endpoints.get("blob") == usual:
             return ";".join([*parts, f"EndpointSuffix={self._suffix()}"])
-        endpoints = self._properties.get("primaryEndpoints") or {}
-        kinds = ("blob", "file", "queue", "table")
-        return ";".join(parts + [f"{kind.title()}Endpoint={endpoints[kind]}" for kind in kinds if endpoints.get(kind)])
+        given = {kind: self._endpoints.get(kind) for kind in ("blob", "file", "queue", "table")}
+        return ";".join(parts + [f"{kind.title()}Endpoint={address}" for kind, address in given.items() if address])
 
 
 def _with_role(error: Refused) -> Refused:

@@ -1,10 +1,11 @@
 """Rotate the two access keys of an Azure storage account, in turn.
 
-The record publishes one of the keys. The other one is noted in the record and regenerated, which ends its former value,
-then it signs a request. It is saved in the record (active_key, storage_key, connection_string, expires), and each
-destination in deliver_to gets it. The key that was published before lives on until its turn comes; with remove_old it
-is regenerated after overlap_hours, and its new value goes to nobody. A key is not regenerated while a required
-destination still holds it. A key that was regenerated and could not be saved is published by the next run.
+The record publishes one of the keys. It signs a request first, so that this host is known to reach the account. The
+other one is noted in the record and regenerated, which ends its former value, then it signs a request itself. It is
+saved in the record (active_key, storage_key, connection_string, expires), and each destination in deliver_to gets it.
+The key that was published before lives on until its turn comes; with remove_old it is regenerated after overlap_hours,
+and its new value goes to nobody. A key is not regenerated while a required destination still holds it. A key that was
+regenerated and could not be saved is published by the next run.
 
 Field that names the account: storage_account_id. All others are optional: docs/storage-keys.md.
 Permission of the rotating application: the roles Storage Account Key Operator Service Role and Reader on the account.
@@ -25,6 +26,7 @@ from gateway.keeper.record import VaultRecord
 from gateway.kinds.registry import STORAGE_KEY
 from gateway.model.clouds import Cloud
 from gateway.model.credential import AdminCredential, DeliveryForm, LiveCredential, Minted, Target
+from gateway.secret import Secret
 
 
 class AzureStorageKey(RegeneratedKind):
@@ -39,6 +41,7 @@ class AzureStorageKey(RegeneratedKind):
     account: StorageAccount
     account_id = name = ""
     lifetime = timedelta()
+    saved = Secret("")
 
     def __init__(self, http: Http, cloud: Cloud, admin: AdminCredential) -> None:
         self.azure = Azure(http, cloud, admin, begin_with=cloud.arm)
@@ -51,12 +54,13 @@ class AzureStorageKey(RegeneratedKind):
     def find(self, given: str, wanted: Wanted) -> tuple[Target, tuple[LiveCredential, ...]]:
         """The account, and its keys."""
         self.identify(given)
-        self.lifetime = wanted.lifetime
+        self.account.check_endpoint()
+        self.lifetime, self.saved = wanted.lifetime, wanted.record.secret(self.outputs.value)
         return self.account.target(), self.live()
 
     def live(self) -> tuple[LiveCredential, ...]:
         """Both keys, which Azure shows as often as it is asked."""
-        return self.account.keys(self.lifetime)
+        return self.account.keys(self.lifetime, self.saved)
 
     def published_id(self, record: VaultRecord) -> str:
         """The value tells which key it is, whatever name somebody wrote beside it."""

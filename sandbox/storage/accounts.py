@@ -13,6 +13,7 @@ from sandbox.proxy.messages import Response
 STORAGE_TYPE = "Microsoft.Storage/storageAccounts"
 SUFFIXES = ("core.windows.net", "core.usgovcloudapi.net", "core.chinacloudapi.cn")
 KEY_NAMES = ("key1", "key2")
+SERVICES = ("blob", "queue", "table", "file")
 NAME = re.compile(r"[a-z0-9]{3,24}")
 
 
@@ -27,7 +28,10 @@ class StorageKey:
 
 @dataclass
 class StorageAccount(Resource):
-    """A storage account with ``key1`` and ``key2``. ``suffix``: how its hosts end, which is its cloud."""
+    """A storage account with ``key1`` and ``key2``.
+
+    ``suffix``: how its hosts end, which is its cloud; ``services``: those that it has.
+    """
 
     keys: dict[str, StorageKey] = field(default_factory=dict)
     suffix: str = SUFFIXES[0]
@@ -36,6 +40,7 @@ class StorageAccount(Resource):
     expiry_days: int | None = None
     sku: str = "Standard_LRS"
     kind: str = "StorageV2"
+    services: tuple[str, ...] = SERVICES
 
     def host(self, service: str) -> str:
         """The host of one of its services: ``blob``, ``queue``, ``table`` or ``file``."""
@@ -71,9 +76,7 @@ class StorageAccount(Resource):
                 "allowBlobPublicAccess": False,
                 "supportsHttpsTrafficOnly": True,
                 "creationTime": moment(self.created),
-                "primaryEndpoints": {
-                    service: f"https://{self.host(service)}/" for service in ("blob", "queue", "table", "file")
-                },
+                "primaryEndpoints": {service: f"https://{self.host(service)}/" for service in self.services},
                 "primaryLocation": self.location,
                 "provisioningState": "Succeeded",
                 "statusOfPrimary": "available",

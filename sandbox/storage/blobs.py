@@ -151,7 +151,10 @@ class Blobs(Service):
             raise BlobError(403, detail=f"The request's date is too far from now: '{text}'.")
 
     def _account(self, host: str) -> StorageAccount | None:
-        return next((entry for entry in self.storage.accounts() if entry.host("blob") == host), None)
+        return next(
+            (each for each in self.storage.accounts() if self.name in each.services and each.host(self.name) == host),
+            None,
+        )
 
     def _existing(self, request: Request) -> StorageAccount:
         account = self._account(request.host)
@@ -183,6 +186,24 @@ class Blobs(Service):
         echoed = {name: request.headers[name] for name in names if name in request.headers}
         server = "Windows-Azure-Blob/1.0 Microsoft-HTTPAPI/2.0"
         return {"Server": server, "x-ms-request-id": new_id()} | echoed
+
+
+class Files(Blobs):
+    """File shares: of what is here, their service answers for its properties alone."""
+
+    name = "file"
+
+    def handle(self, request: Request) -> Response:
+        """Refuse what only blobs have."""
+        if self.operation(request) != "get_service_properties":
+            return self._error(request, BlobError(400))
+        return super().handle(request)
+
+
+class Queues(Files):
+    """Queues: the same."""
+
+    name = "queue"
 
 
 def _switched_off(parent: Xml.Element, name: str) -> None:
