@@ -54,6 +54,8 @@ class Kind(ABC):
     facts: ClassVar[KindFacts]
     proof: ClassVar[str]
     """how a new one is proved, for the report"""
+    listed: ClassVar[str] = "the service lists the new secret; no sign-in proved it"
+    """what it means where a new one was proved by the listing alone, as a warning"""
     azure: Azure | None = None
 
     @abstractmethod

@@ -35,6 +35,10 @@ class AzureAppSecret(MintedKind):
     """
 
     facts = APP_SECRET
+    listed = (
+        "the app cannot sign in at all (no enterprise application, disabled, or for personal accounts only): "
+        "the new secret was proved by Graph's listing"
+    )
     azure: Azure
     object_id = client_id = ""
 

@@ -37,6 +37,10 @@ class AzureStorageKey(RegeneratedKind):
 
     facts = STORAGE_KEY
     proof = "request"
+    listed = (
+        "the storage account admits no keys (allowSharedKeyAccess is off): "
+        "the new key was proved by Azure's listing, and opens nothing"
+    )
     azure: Azure
     account: StorageAccount
     account_id = name = ""
