@@ -79,6 +79,10 @@ class Maker(ABC):
         Raises Failed: that cannot be noted.
         """
 
+    def may_make_from(self) -> datetime | None:
+        """Before this moment a new one would end one that may still be in use; None where one can be made now."""
+        return None
+
     def before_save(self, minted: Minted, record: VaultRecord) -> VaultRecord:
         """What the record must hold before it names the new one; the record as it is then. Raises Failed, CallError."""
         return record

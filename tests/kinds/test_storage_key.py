@@ -106,6 +106,15 @@ def test_an_overlap_protects_the_former_key(storage: Make) -> None:
     assert stage.regenerated() == ["key2"] and stage.works()
 
 
+def test_the_former_key_lives_on_for_a_day_where_the_record_says_nothing_of_it(storage: Make) -> None:
+    stage = storage(settings={"overlap_hours": ""})
+    rotated(stage)
+    assert stage.run().code == 2
+    assert stage.regenerated() == ["key2"]
+    stage.sandbox.clock.advance(DAY - 1800)  # a daily schedule is not punctual
+    rotated(stage)
+
+
 def test_not_due_until_the_threshold(storage: Make) -> None:
     stage = storage(settings={"secret_lifetime_days": "3650", "rotate_before_hours": "24"})
     assert stage.run().result == "not_due"

@@ -136,7 +136,7 @@ def test_what_may_be_switched_off_or_not_is_refused() -> None:
 
 OF_A_KIND: dict[str, dict[str, Any]] = {
     "azure_app_secret": {},
-    "azure_storage_key": {"remove_old": "none"},
+    "azure_storage_key": {"remove_old": "none", "overlap": DAY},
     "mongodb_user": {"remove_old": "none"},
     "azure_key_vault_certificate": {"remove_old": "none", "rotate_before": 720 * HOUR, "lifetime": LONGEST},
 }

@@ -24,6 +24,8 @@ from gateway.model.ledger import Intent
 
 log = logging.getLogger("gateway")
 
+# So much less than the overlap is near enough: a daily schedule is not punctual.
+_NEAR_ENOUGH = timedelta(hours=1)
 _TAKEN = "another run has begun to regenerate a key; nothing was regenerated"
 
 
@@ -84,7 +86,7 @@ class Regeneration(Maker):
 
     def _idle(self) -> LiveCredential:
         gathered = self._gathered
-        held, until = gathered.held, self._overlap_ends()
+        held, until = gathered.held, self.may_make_from()
         idle = [
             key
             for key in gathered.inventory.all()
@@ -104,12 +106,13 @@ class Regeneration(Maker):
             )
         return free[0]
 
-    def _overlap_ends(self) -> datetime | None:
-        """Until when the former key is protected; None where it is not."""
+    def may_make_from(self) -> datetime | None:
+        """The end of the former key's overlap; None where it is over."""
         last = read_stamp(self._gathered.record.value("last_rotated"))
         if last is None:
             return None
-        ends = last + self._gathered.policy.overlap
+        overlap = self._gathered.policy.overlap
+        ends = last + overlap - min(_NEAR_ENOUGH, overlap / 24)
         return ends if self._gathered.inventory.published and ends > self._gathered.known.now else None
 
     def _was_regenerated(self, idle: LiveCredential) -> bool:
