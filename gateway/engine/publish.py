@@ -9,11 +9,6 @@ from gateway.keeper.save import Saved
 from gateway.model.credential import Minted, stamp
 from gateway.model.ledger import Ledger, read_ledger
 
-_LISTED = (
-    "the app cannot sign in at all (no enterprise application, disabled, or for personal accounts only): "
-    "the new secret was proved by Graph's listing"
-)
-
 
 def make(state: State) -> Minted:
     """A new credential that is proved; none where that fails. Raises RotationError, CallError."""
@@ -34,7 +29,7 @@ def make(state: State) -> Minted:
 def _prove(state: State, minted: Minted) -> None:
     state.report.proved = state.maker.prove(minted)
     if state.report.proved == "listed":
-        state.report.warnings.append(_LISTED)
+        state.report.warnings.append(state.prepared.kind.listed)
     state.deadline.check()
 
 

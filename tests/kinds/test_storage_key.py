@@ -285,6 +285,8 @@ def test_an_account_that_admits_no_keys_is_proved_by_the_listing(storage: Make) 
     stage = storage(allow_shared_key=False)
     outcome = stage.run()
     assert (outcome.code, outcome.report["proved"]) == (0, "listed"), outcome
+    (warning,) = outcome.report["warnings"]
+    assert "allowSharedKeyAccess" in warning and "Graph" not in warning
 
 
 def test_a_new_key_is_waited_for(storage: Make) -> None:
