@@ -36,7 +36,7 @@ class SaveIntent(Protocol):
 class Maker(ABC):
     """Makes, proves and ends credentials of one kind for one record, and takes back what cannot be published."""
 
-    finishes_first: ClassVar[bool] = False
+    finishes_first: bool = False
     """whether what an earlier run left open is completed with the published one, however near its end that is"""
     ids_are_runs_own: ClassVar[bool] = False
     """whether a run alone knows the id of what it makes: another id in the record is then another run's"""

@@ -92,7 +92,7 @@ class MongoDBUser(ChosenKind):
     def live(self) -> tuple[LiveCredential, ...]:
         """The published password, if it logs in."""
         key_id, value = self.record.value(self.outputs.key_id), self.record.secret(self.outputs.value)
-        if not key_id or not self.logs_in(value, new=False):
+        if not key_id or not self.logs_in(value, self.record):
             return ()
         return (LiveCredential(key_id, "", value.hint, self._ends()),)
 
@@ -108,13 +108,21 @@ class MongoDBUser(ChosenKind):
         """By the record's rules."""
         return choose_password(self.record)
 
-    def tell(self, value: Secret) -> None:
-        """The user whose turn it is has this password from now on."""
-        self.server.set_password(self._admin(), self.next_login, self.database, value)
+    @property
+    def takes_turns(self) -> bool:
+        """With two users."""
+        return self.next_login != self.login
 
-    def logs_in(self, value: Secret, *, new: bool) -> bool:
-        """A real login: of the user whose turn it is, or of the published one."""
-        return bool(value) and self.server.logs_in(self.next_login if new else self.login, value, self.database)
+    def tell(self, value: Secret, published_by: VaultRecord | None = None) -> None:
+        """The user whose turn it is, or the published one, has this password from now on."""
+        self.server.set_password(self._admin(), self._user(published_by), self.database, value)
+
+    def logs_in(self, value: Secret, published_by: VaultRecord | None = None) -> bool:
+        """A real login of the same user."""
+        return bool(value) and self.server.logs_in(self._user(published_by), value, self.database)
+
+    def _user(self, published_by: VaultRecord | None) -> str:
+        return published_by.value("login") if published_by else self.next_login
 
     def deliverable(self, value: Secret, record: VaultRecord) -> Secret:
         """The password, or the record's template with it."""
@@ -122,7 +130,7 @@ class MongoDBUser(ChosenKind):
 
     def more_outputs(self, minted: Minted, record: VaultRecord) -> dict[str, str]:
         """What was pending is published, and with two users their turns change."""
-        turns = {"login": self.next_login, "alternate_login": self.login} if self.next_login != self.login else {}
+        turns = {"login": self.next_login, "alternate_login": self.login} if self.takes_turns else {}
         return {"pending_password": "", **turns}
 
     def delivery_form(self) -> DeliveryForm:

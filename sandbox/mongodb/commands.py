@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, Protocol
 
 from sandbox.mongodb.login import Login
-from sandbox.mongodb.users import Users
+from sandbox.mongodb.scram import Credentials
+from sandbox.mongodb.users import KnownUsers, User, Users
 from sandbox.proxy.clock import Clock
 
 Content = dict[str, Any]
@@ -20,10 +21,19 @@ class ServerState(Protocol):
 
     address: str
     clock: Clock
+    known: KnownUsers
+    knows_write_concern: bool
     read_only: bool
     replica_set: str
     speculative: bool
     users: Users
+
+    @property
+    def is_router(self) -> bool:
+        """Whether it is one of a sharded cluster's."""
+
+    def replicate(self, user: User, before: Mapping[str, Credentials], concern: object) -> None:
+        """Let the other members of the set have a change. Raises CommandError."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sandbox.mongodb.scram import Conversation, Denied, login_in
-from sandbox.mongodb.users import User, Users
+from sandbox.mongodb.users import KnownUsers, User
 from sandbox.mongodb.wire import Command, CommandError
 
 UNAUTHORIZED, PROTOCOL_ERROR, AUTHENTICATION_FAILED, MECHANISM_UNAVAILABLE = 13, 17, 18, 334
@@ -16,7 +16,7 @@ CONVERSATION = 1  # MongoDB, too, gives this number to every one of them
 class Login:
     """One connection's login. Every refusal is CommandError 18 with the same words, as with MongoDB."""
 
-    def __init__(self, users: Users) -> None:
+    def __init__(self, users: KnownUsers) -> None:
         self._users = users
         self._conversation: Conversation | None = None
         self._applicant: User | None = None
@@ -27,7 +27,8 @@ class Login:
     def user(self) -> User | None:
         """Who is logged in, as long as there is such a user."""
         user = self._user
-        return user if user and self._users.find(user.name, user.database) is user else None
+        known = self._users.find(user.name, user.database) if user else None
+        return known if user and known and known.user_id == user.user_id else None
 
     @property
     def name(self) -> str:
@@ -48,6 +49,7 @@ class Login:
         mechanism, first = str(wanted.get("mechanism")), _payload(wanted)
         self._skip = bool(wanted.get("options", {}).get("skipEmptyExchange"))
         self._proven = False
+        self._users.count_login()
         try:
             self._applicant = self._users.find(login_in(first), database)
             self._conversation = self._talk(mechanism, first)

@@ -8,7 +8,7 @@ with MongoDB() as server:
     assert server.password_works("orders", "...", "app")
 
 ``replica_set``, ``speculative``, ``require_tls`` and ``read_only`` may be changed at any time. A client may use TLS
-or not; the authority is the sandbox's. Collections are always empty.
+or not; the authority is the sandbox's. Collections are always empty. ``shard`` makes it one router of several.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from __future__ import annotations
 import contextlib
 import secrets
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from urllib.parse import quote, quote_plus, urlencode
 
+from sandbox.mongodb.scram import Credentials
 from sandbox.mongodb.talk import Talk
-from sandbox.mongodb.users import ADMIN, Granted, User, Users
-from sandbox.mongodb.wire import WireConnection
+from sandbox.mongodb.users import ADMIN, Granted, KnownUsers, User, UserCache, Users
+from sandbox.mongodb.wire import CommandError, WireConnection
 from sandbox.proxy import faults
 from sandbox.proxy.authority import authority
 from sandbox.proxy.clock import Clock
@@ -34,6 +35,7 @@ from sandbox.proxy.service import STATE, Service
 
 NAME = Talk.name
 MISSING_BYTES = 64
+WRITE_CONCERN_FAILED = 64
 
 
 class MongoDB(Server):
@@ -41,6 +43,7 @@ class MongoDB(Server):
 
     ``speculative``: a hello may carry the first half of a login, in which case no saslStart is sent.
     ``require_tls``: who begins in the clear is disconnected. ``read_only``: no primary, so that nothing can be changed.
+    ``has_majority``: enough members of the set answer. ``knows_write_concern``: updateUser takes one.
     ``issued``: gets every password that a user was ever given.
     """
 
@@ -54,7 +57,11 @@ class MongoDB(Server):
         self.speculative = speculative
         self.require_tls = require_tls
         self.read_only = False
+        self.has_majority = self.knows_write_concern = True
         self.users = Users([] if issued is None else issued)
+        self.known: KnownUsers = self.users
+        self.routers: list[MongoDB] = []
+        self._not_replicated: list[tuple[User, Mapping[str, Credentials]]] = []
 
     @classmethod
     def beside(cls, other: Exchanges, issued: list[str]) -> MongoDB:
@@ -64,6 +71,32 @@ class MongoDB(Server):
         server.requests, server.connects = other.requests, other.connects
         server.victim = other._kill
         return server
+
+    def shard(self, routers: int = 2, seconds: float = 30.0, logins: int = 0) -> None:
+        """From now on this is one of so many routers, each with a cache of its own: see UserCache."""
+        self.routers = [self, *(MongoDB.beside(self, self.users.issued) for _ in range(routers - 1))]
+        for router in self.routers:
+            router.routers, router.users = self.routers, self.users
+        self.refresh(seconds, logins)
+        for router in self.routers[1:]:
+            router.start()
+
+    def refresh(self, seconds: float, logins: int = 0) -> None:
+        """Each router fetches the users anew, and from now on as often as this."""
+        with STATE:
+            for router in self.routers:
+                router.known = UserCache(self.users, self.clock, seconds, logins)
+
+    @property
+    def is_router(self) -> bool:
+        """Whether it is one of a sharded cluster's."""
+        return bool(self.routers)
+
+    def close(self) -> None:
+        """Stop, the other routers as well."""
+        super().close()
+        for router in self.routers[1:] if self.routers[:1] == [self] else []:
+            router.close()
 
     def __enter__(self) -> MongoDB:
         self.start()
@@ -79,9 +112,10 @@ class MongoDB(Server):
     def uri(self, login: str | None = None, database: str = "", tls: bool = False) -> str:
         """The connection string, never with a password; the database is also the one to log in to."""
         user = f"{quote_plus(login)}@" if login else ""
+        hosts = ",".join(router.address for router in self.routers) or self.address
         options = {"replicaSet": self.replica_set} if self.replica_set else {}
         query = urlencode(options | ({"tls": "true"} if tls else {}))
-        return f"mongodb://{user}{self.address}/{quote(database, safe='')}" + (f"?{query}" if query else "")
+        return f"mongodb://{user}{hosts}/{quote(database, safe='')}" + (f"?{query}" if query else "")
 
     def add_user(
         self, name: str, password: str | None = None, database: str = ADMIN, roles: Iterable[Granted] = ()
@@ -101,6 +135,27 @@ class MongoDB(Server):
         """Whether a login with it would succeed."""
         user = self.user(name, database)
         return user is not None and user.password_is(password)
+
+    def known_everywhere(self, name: str, password: str, database: str = ADMIN) -> bool:
+        """Whether every router, as far as it knows the users now, lets it log in."""
+        with STATE:
+            users = [router.known.find(name, database) for router in self.routers]
+        return all(user is not None and user.password_is(password) for user in users)
+
+    def replicate(self, user: User, before: Mapping[str, Credentials], concern: object) -> None:
+        """Let the other members have a change of a user. Raises CommandError: a majority is waited for in vain."""
+        waits = isinstance(concern, dict) and concern.get("w") == "majority"
+        if not (waits and self.has_majority):
+            self._not_replicated.append((user, before))
+        if waits and not self.has_majority:
+            raise CommandError(WRITE_CONCERN_FAILED, "waiting for replication timed out")
+
+    def fail_over(self) -> None:
+        """The next primary never heard of what nobody waited for."""
+        with STATE:
+            while self._not_replicated:
+                user, before = self._not_replicated.pop()
+                user.credentials = dict(before)
 
     def user(self, name: str, database: str = ADMIN) -> User | None:
         """A user, or None if there is none of this name."""

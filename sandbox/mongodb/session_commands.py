@@ -28,7 +28,7 @@ class SessionCommands(Commands):
         """What this server is, how a user can log in, and on request the first half of a login."""
         content = self._self_portrait() | self._member()
         database, _, name = str(asked.document.get("saslSupportedMechs", "")).partition(".")
-        if user := self.server.users.find(name, database):
+        if user := self.server.known.find(name, database):
             content["saslSupportedMechs"] = list(user.credentials)
         if (start := asked.document.get("speculativeAuthenticate")) and self.server.speculative:
             with contextlib.suppress(CommandError):  # the client learns it from the saslStart that it sends then
@@ -55,6 +55,8 @@ class SessionCommands(Commands):
 
     def _member(self) -> Content:
         name, here = self.server.replica_set, self.server.address
+        if self.server.is_router:
+            return {"msg": "isdbgrid"}
         if not name:
             return {}
         content = {"setName": name, "setVersion": 1, "secondary": self.server.read_only, "hosts": [here], "me": here}

@@ -20,7 +20,7 @@ class Talk(Service):
 
     def __init__(self, server: ServerState, number: int) -> None:
         self.server = server
-        self.login = Login(server.users)
+        self.login = Login(server.known)
         parts = (SessionCommands(server, self.login, number), UserCommands(server, self.login))
         self._entries = {name: entry for part in parts for name, entry in part.entries().items()}
 

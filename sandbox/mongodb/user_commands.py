@@ -12,6 +12,8 @@ from sandbox.mongodb.scram import MECHANISMS, SHA_256
 from sandbox.mongodb.users import BAD_VALUE, USERS, Role, User, roles_of
 from sandbox.mongodb.wire import Command, CommandError
 
+UNKNOWN_FIELD = 40415
+
 
 class UserCommands(Commands):
     """What an administrator of users may do."""
@@ -29,19 +31,26 @@ class UserCommands(Commands):
     @command("updateUser", right=USERS, writes=True)
     def update_user(self, asked: Command) -> Content:
         """Another password, other roles or both; the mechanisms stay."""
+        concern = asked.document.get("writeConcern")
+        if concern is not None and not self.server.knows_write_concern:
+            raise CommandError(UNKNOWN_FIELD, "BSON field 'updateUser.writeConcern' is an unknown field.")
         user = self.server.users.get(str(asked.argument), asked.database)
+        before = user.credentials
         if not {"pwd", "roles"} & set(asked.document):
             raise CommandError(BAD_VALUE, "Must specify at least one field to update in updateUser")
         roles = self._granted(asked) if "roles" in asked.document else user.roles
         if "pwd" in asked.document:
             self.server.users.set_password(user, _password(asked))
         user.roles = roles
+        self.server.known.forget()
+        self.server.replicate(user, before, concern)
         return {}
 
     @command("dropUser", right=USERS, writes=True)
     def drop_user(self, asked: Command) -> Content:
         """One user less."""
         self.server.users.remove(self.server.users.get(str(asked.argument), asked.database))
+        self.server.known.forget()
         return {}
 
     @command("usersInfo")

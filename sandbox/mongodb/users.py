@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 from bson.binary import Binary
 
 from sandbox.mongodb.scram import MECHANISMS, Credentials
 from sandbox.mongodb.wire import CommandError
+from sandbox.proxy.clock import Clock
 
 ADMIN = "admin"
 BAD_VALUE, USER_NOT_FOUND, ROLE_NOT_FOUND, USER_EXISTS = 2, 11, 31, 51003
@@ -91,6 +92,19 @@ class User:
         }
 
 
+class KnownUsers(Protocol):
+    """The users as one process of the server knows them."""
+
+    def find(self, name: str, database: str) -> User | None:
+        """A user of this authentication database."""
+
+    def count_login(self) -> None:
+        """Somebody begins to log in."""
+
+    def forget(self) -> None:
+        """What is known is fetched anew."""
+
+
 class Users:
     """All of a server's users. ``issued`` gets every password that any of them was ever given."""
 
@@ -107,6 +121,12 @@ class Users:
         if found := self.find(name, database):
             return found
         raise CommandError(USER_NOT_FOUND, f'Could not find user "{name}" for db "{database}"')
+
+    def count_login(self) -> None:
+        """Nothing is cached here."""
+
+    def forget(self) -> None:
+        """Nothing is cached here."""
 
     def all(self, database: str | None = None) -> list[User]:
         """The users of a database, or of all."""
@@ -141,3 +161,35 @@ class Users:
             raise CommandError(BAD_VALUE, "the password holds a character that SASLprep prohibits") from None
         self.issued.append(password)
         return made
+
+
+class UserCache:
+    """What one router knows of the users: copies, fetched anew ``seconds`` later or after ``logins`` (0: never).
+
+    Source: https://www.mongodb.com/docs/manual/reference/parameters/ (userCacheInvalidationIntervalSecs)
+    """
+
+    def __init__(self, users: Users, clock: Clock, seconds: float, logins: int) -> None:
+        self._users, self._clock = users, clock
+        self._seconds, self._logins = seconds, logins
+        self.forget()
+
+    def find(self, name: str, database: str) -> User | None:
+        """The user as it was when it was fetched."""
+        if self._clock.now() - self._since >= self._seconds:
+            self.forget()
+        if (database, name) not in self._copies:
+            user = self._users.find(name, database)
+            self._copies[database, name] = user and replace(user)
+        return self._copies[database, name]
+
+    def count_login(self) -> None:
+        """After so many everything is fetched anew."""
+        self._begun += 1
+        if self._begun == self._logins:
+            self.forget()
+
+    def forget(self) -> None:
+        """Fetch each user anew."""
+        self._copies: dict[tuple[str, str], User | None] = {}
+        self._since, self._begun = self._clock.now(), 0

@@ -36,6 +36,7 @@ CODES = {
     17: "ProtocolError", 18: "AuthenticationFailed", 31: "RoleNotFound", 50: "MaxTimeMSExpired", 59: "CommandNotFound",
     64: "WriteConcernFailed", 89: "NetworkTimeout", 91: "ShutdownInProgress", 189: "PrimarySteppedDown",
     334: "MechanismUnavailable", 352: "UnsupportedOpQueryCommand", 10107: "NotWritablePrimary",
+    40415: "Location40415",
     11600: "InterruptedAtShutdown", 11602: "InterruptedDueToReplStateChange",
 }  # fmt: skip
 

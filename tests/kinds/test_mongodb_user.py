@@ -200,6 +200,41 @@ def test_the_password_is_delivered(mongo: Make) -> None:
     assert password in str(stage.sandbox.keyvault.value(vault, "orders"))
 
 
+def with_vault(stage: MongoStage) -> Any:
+    """A vault that holds the old password, and is named in deliver_to."""
+    vault = stage.sandbox.keyvault.add_vault("passwords-vault")
+    stage.sandbox.keyvault.set_secret(vault, "orders", OLD)
+    stage.sandbox.keyvault.grant(stage.at.admin_client_id, "Key Vault Secrets Officer", vault)
+    stage.sandbox.keeper.edit(stage.at.record_uid, "deliver_to", f"{vault.url}/secrets/orders")
+    return vault
+
+
+BROKEN = {
+    "one user, not near its end": ("", "", False),
+    "one user, past its end": ("", "2020-01-01T00:00:00Z", True),
+    "two users, past its end: the former password still works": ("orders-b", "2020-01-01T00:00:00Z", False),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_broken_destination_holds_up_the_next_password_only_where_it_keeps_one_alive(what: str, mongo: Make) -> None:
+    alternate, expires, goes_on = BROKEN[what]
+    stage = mongo(**({"alternate_login": alternate} if alternate else {}))
+    with_vault(stage)
+    rotated(stage)
+    stage.sandbox.fault("keyvault", "set_secret", faults.Status(403), times=None)
+    assert stage.rotate().code == 2
+    if expires:
+        stage.sandbox.keeper.edit(stage.at.record_uid, "expires", expires)
+    before = stage.standard("password")
+    outcome = stage.rotate()
+    assert outcome.code == 2 and outcome.report["pending"], outcome
+    assert (stage.standard("password") != before) == goes_on
+    assert stage.works(stage.standard("password"))
+    stage.sandbox.faults.clear()
+    heals(stage)
+
+
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a password in the address": ({"mongodb_uri": "mongodb://a:geheim@host.example/"}, "it holds a login or password"),
     "no address": ({"mongodb_uri": "host.example:27017"}, "not the address of a MongoDB server"),
@@ -388,6 +423,91 @@ def test_whether_an_earlier_change_came_cannot_be_told(mongo: Make) -> None:
     assert one_logs_in(stage)
     stage.sandbox.faults.clear()
     heals(stage)
+
+
+# Several routers behind one address, each with a cache of its own: only the one that was told the new password knows it
+
+NEVER = 1e9
+CACHES: dict[str, tuple[dict[str, Any], dict[str, str], int]] = {
+    "the others ask again after some logins": ({"logins": 9}, {}, 0),
+    "the others ask again after some seconds": ({"seconds": 1}, {"ROTATION_PROVE_TIMEOUT_SECONDS": "10"}, 0),
+    "the others do not ask again while the run lasts": ({"seconds": NEVER}, {}, 1),
+}
+
+
+@pytest.mark.parametrize("what", CACHES)
+def test_each_router_of_a_cluster_lets_the_published_password_log_in(what: str, mongo: Make) -> None:
+    shard, variables, code = CACHES[what]
+    stage = mongo(shard={"routers": 4, **shard})
+    stage.server.known_everywhere("orders", OLD, "shop")  # each has it in its cache
+    outcome = stage.rotate(**variables)
+    assert outcome.code == code, outcome
+    assert (stage.standard("password") == OLD) == (code == 1)
+    assert stage.works(stage.standard("password")), "what the record publishes is dead once the caches are renewed"
+    assert stage.server.known_everywhere("orders", stage.standard("password"), "shop")
+    stage.server.refresh(seconds=0.1)
+    heals(stage)
+
+
+TAKEN_BACK = {"in time": ({"logins": 12}, 1), "too late": ({"seconds": NEVER}, 3)}
+
+
+@pytest.mark.parametrize("what", TAKEN_BACK)
+def test_a_password_is_taken_back_when_each_router_lets_the_old_one_log_in(what: str, mongo: Make) -> None:
+    shard, code = TAKEN_BACK[what]
+    stage = mongo(shard={"routers": 2, **shard})
+    held = stage.sandbox.fault("mongodb", "updateUser", faults.PauseAfter())
+    stage.sandbox.fault("keeper", "update_secret", faults.Status(403), nth=2, times=None)
+    # Each router has the new one in its cache by the time at which it is taken back.
+    process = stage.start(script=SCRIPT, ROTATION_REQUEST_TIMEOUT_SECONDS="10", ROTATION_DEADLINE_SECONDS="30")
+    assert held.reached.wait(patience.seconds(10))
+    for router in stage.server.routers:
+        router.known.forget()
+    held.release.set()
+    outcome = stage.finish(process)
+    assert outcome.code == code, outcome
+    assert stage.standard("password") == OLD and stage.works(OLD)
+    assert stage.server.known_everywhere("orders", OLD, "shop") == (code == 1)
+    stage.sandbox.faults.clear()
+    stage.server.refresh(seconds=0.1)
+    heals(stage)
+
+
+def test_a_router_that_is_down_holds_up_nothing(mongo: Make) -> None:
+    stage = mongo(shard={"routers": 2, "logins": 3})
+    stage.server.routers[1].close()
+    rotated(stage)
+
+
+# What a set agrees upon
+
+
+def test_a_failover_forgets_no_password_that_is_published(mongo: Make) -> None:
+    stage = mongo(replica_set="rs0")
+    rotated(stage)
+    stage.server.fail_over()
+    assert stage.works(stage.standard("password")) and not stage.works(OLD)
+
+
+def test_a_server_that_knows_no_write_concern_is_told_without(mongo: Make) -> None:
+    stage = mongo()
+    stage.server.knows_write_concern = False
+    rotated(stage)
+
+
+def test_a_set_without_a_majority_publishes_nothing(mongo: Make) -> None:
+    stage = mongo(replica_set="rs0")
+    stage.server.has_majority = False
+    for _ in range(2):
+        outcome = stage.rotate()
+        assert outcome.code == 3 and "a majority of the set" in outcome.report["error"], outcome
+        assert stage.standard("password") == OLD and one_logs_in(stage)
+    stage.server.fail_over()
+    assert stage.works(OLD)
+    stage.server.has_majority = True
+    heals(stage)
+    stage.server.fail_over()
+    assert stage.works(stage.standard("password"))
 
 
 EXPIRES = {

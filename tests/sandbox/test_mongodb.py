@@ -269,6 +269,65 @@ def test_connection_strings(server: MongoDB) -> None:
     assert server.uri("a@b", "app", tls=True) == f"mongodb://a%40b@127.0.0.1:{server.port}/app?tls=true"
 
 
+# Routers, and what a set agrees upon
+
+
+def known(server: MongoDB, password: str) -> list[bool]:
+    """At which router this logs in."""
+    found = []
+    for router in server.routers:
+        uri, options = f"mongodb://{router.address}/app", {"directConnection": True}
+        with MongoClient(uri, username="orders", password=password, **options) as client:  # type: ignore[arg-type]
+            try:
+                found.append(bool(client.app.command("ping")))
+            except errors.OperationFailure:
+                found.append(False)
+    return found
+
+
+def test_a_router_knows_users_as_it_fetched_them_last(server: MongoDB) -> None:
+    server.shard(routers=2, seconds=30)
+    assert known(server, OLD) == [True, True]
+    with connect(server, "admin", ADMIN) as client:
+        client.admin.command("ping")
+        assert client.topology_description.topology_type_name == "Sharded"
+    with MongoClient(f"mongodb://{server.address}/", username="admin", password=ADMIN, directConnection=True) as told:
+        told.app.command("updateUser", "orders", pwd=NEW)
+    assert (known(server, NEW), known(server, OLD)) == ([True, False], [False, True])
+    assert server.password_works("orders", NEW, "app") and not server.known_everywhere("orders", NEW, "app")
+    server.clock.advance(31)
+    assert (known(server, NEW), known(server, OLD)) == ([True, True], [False, False])
+    assert server.known_everywhere("orders", NEW, "app")
+
+
+def test_a_router_fetches_users_anew_after_some_logins(server: MongoDB) -> None:
+    server.shard(routers=1, seconds=1e9, logins=3)
+    assert known(server, OLD) == [True]
+    server.set_password("orders", NEW, "app")
+    assert known(server, NEW) == [False]
+    assert known(server, NEW) == [True]
+
+
+@pytest.mark.parametrize(
+    ("concern", "left"), [({}, OLD), ({"writeConcern": {"w": 1}}, OLD), ({"writeConcern": {"w": "majority"}}, NEW)]
+)
+def test_a_failover_forgets_what_no_majority_has(server: MongoDB, concern: dict[str, Any], left: str) -> None:
+    server.replica_set = "rs0"
+    with connect(server, "admin", ADMIN) as client:
+        client.app.command("updateUser", "orders", pwd=NEW, **concern)
+    assert server.password_works("orders", NEW, "app")
+    server.fail_over()
+    assert server.password_works("orders", left, "app")
+
+
+def test_a_majority_that_is_waited_for_in_vain(server: MongoDB) -> None:
+    server.has_majority = False
+    with connect(server, "admin", ADMIN) as client:
+        concern = {"w": "majority", "wtimeout": 100}
+        assert code(lambda: client.app.command("updateUser", "orders", pwd=NEW, writeConcern=concern)) == 64
+    assert server.password_works("orders", NEW, "app")
+
+
 # Faults
 
 

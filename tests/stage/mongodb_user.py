@@ -15,12 +15,15 @@ class MongoStage(Stage):
     """A stage with a MongoDB server, its administrator's record attached, and a user whose password is rotated."""
 
     def __init__(
-        self, *, server: Any = None, tls: bool = False, replica_set: str = "", admin_roles: Any = None, **settings: str
-    ) -> None:
+        self, *, server: Any = None, tls: bool = False, replica_set: str = "", admin_roles: Any = None,
+        shard: dict[str, Any] | None = None, **settings: str
+    ) -> None:  # fmt: skip
         super().__init__()
         self.server = server or self.sandbox.mongodb
         if server is None:
             self.server.replica_set, self.server.require_tls = replica_set, tls
+        if shard is not None:
+            self.server.shard(**shard)
         roles = ["userAdminAnyDatabase"] if admin_roles is None else admin_roles
         self.admin_password = self.server.add_user("dba", None, "admin", roles)
         for name in ("orders", "orders-b"):

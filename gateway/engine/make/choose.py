@@ -17,6 +17,7 @@ from gateway.engine.gathered import Gathered, RunContext
 from gateway.engine.kind import Kind
 from gateway.engine.maker import READS, Maker, SaveIntent, refuse_while_at_work
 from gateway.errors import CallError, Failed, NotSent, RotationError, Unclear, Unknown
+from gateway.keeper.record import VaultRecord
 from gateway.model.credential import LiveCredential, Minted
 from gateway.model.ledger import Intent
 from gateway.secret import Secret
@@ -35,13 +36,23 @@ class ChosenKind(Kind):
     def choose(self) -> Secret:
         """A new value by the record's rules. Raises Failed."""
 
-    @abstractmethod
-    def tell(self, value: Secret) -> None:
-        """Make the server take this value. Raises CallError."""
+    @property
+    def takes_turns(self) -> bool:
+        """Whether the published value goes on working when the server has the new one."""
+        return False
 
     @abstractmethod
-    def logs_in(self, value: Secret, *, new: bool) -> bool:
-        """Whether this value, the ``new`` one or the published one, logs in now. Raises CallError."""
+    def tell(self, value: Secret, published_by: VaultRecord | None = None) -> None:
+        """Make the server take this value: a new one, or what a record publishes; twice is the same as once.
+
+        Raises:
+            CallError
+            Unknown: it has taken it, and may forget it.
+        """
+
+    @abstractmethod
+    def logs_in(self, value: Secret, published_by: VaultRecord | None = None) -> bool:
+        """Whether this value, a new one or what a record publishes, logs in everywhere now. Raises CallError."""
 
     def maker(self, gathered: Gathered, run: RunContext, save_intent: SaveIntent) -> Maker:
         """What chooses a value and tells it to the server."""
@@ -51,12 +62,13 @@ class ChosenKind(Kind):
 class Choice(Maker):
     """Chooses values, and makes the server take them."""
 
-    finishes_first: ClassVar[bool] = True  # the next value ends what a destination still holds
     ids_are_runs_own: ClassVar[bool] = True
 
     def __init__(self, kind: ChosenKind, gathered: Gathered, run: RunContext, save_intent: SaveIntent) -> None:
         self._gathered = gathered
         self._kind = kind
+        # With two users the next value ends what a destination still holds; with one that is dead already.
+        self.finishes_first = kind.takes_turns
         self._run = run
         self._http = run.http
         self._deadline = run.deadline
@@ -64,6 +76,8 @@ class Choice(Maker):
         self._save_intent = save_intent
         self._is_of_before = False
         """whether the new value is the pending one of an earlier run, which may have told it to the server"""
+        self._has_it = False
+        """whether the server has that one already"""
         self._may_arrive = False
         """whether the server was told the new value without an answer, and may still take it"""
         self.marked_until = run.http.now() + timedelta(seconds=self._deadline.remaining())
@@ -78,18 +92,20 @@ class Choice(Maker):
         """
         value, key_id = self._pending()
         minted = Minted(key_id, value, self._http.now() + lifetime)
-        if not self._has_already(value):
+        # Told once more where the server has it already: it may not have lasted.
+        self._has_it = self._has_already(value)
+        if not self._has_it:
             self._deadline.check()
-            self._tell(value)
+        self._tell(value)
         return minted
 
     def _has_already(self, value: Secret) -> bool:
         """Whether an earlier run has told the server this value."""
         try:
-            if self._logs_in(value, new=True):
+            if self._logs_in(value):
                 log.info("the server has the pending value of an earlier run already")
                 return True
-            if self._gathered.known.value and not self._logs_in(self._gathered.known.value, new=False):
+            if self._gathered.known.value and not self._logs_in(self._gathered.known.value, self._gathered.record):
                 log.warning("neither the published nor the pending value logs in; the server is told the pending one")
         except CallError as error:
             if self._is_of_before:
@@ -109,18 +125,17 @@ class Choice(Maker):
         self._save_intent(intent, taken, {"pending_password": value.reveal()})
         return value, key_id
 
-    def _logs_in(self, value: Secret, *, new: bool) -> bool:
-        return bool(value) and self._http.retrying(lambda: self._kind.logs_in(value, new=new))
+    def _logs_in(self, value: Secret, published_by: VaultRecord | None = None) -> bool:
+        return bool(value) and self._http.retrying(lambda: self._kind.logs_in(value, published_by))
 
     def _tell(self, value: Secret) -> None:
         try:
-            # Telling the same value twice is the same as once.
             self._http.retrying(lambda: self._tell_once(value))
         except CallError as error:
             never_left = isinstance(error, NotSent) and not self._may_arrive
             if not never_left and self._has_taken(value, error):
                 return
-            if self._may_arrive:
+            if self._may_arrive or self._has_it:
                 raise Unknown(f"whether the server has the new value cannot be told: {error}", _BOTH) from None
             raise Failed(f"the server did not take the new value: {error}", error.hint) from None
 
@@ -138,7 +153,7 @@ class Choice(Maker):
                 for attempt in range(READS if self._may_arrive else 1):
                     if attempt:
                         self._deadline.pause(self._settings.retry_base)
-                    if self._logs_in(value, new=True):
+                    if self._logs_in(value):
                         return True
         except CallError as second:
             what = f"whether the server has the new value cannot be told ({error}): {second}"
@@ -147,17 +162,26 @@ class Choice(Maker):
 
     def prove(self, minted: Minted) -> str:
         """A real login, several times in a row. Raises Failed, CallError."""
-        for attempt in range(self._settings.prove_successes):
-            self._deadline.check()
-            if attempt:
-                self._deadline.pause(self._settings.prove_interval)
-            if not self._logs_in(minted.value, new=True):
-                raise Failed("the server took the new value, and refuses it", "run it again")
+        if not self._is_accepted(minted.value, None, self._deadline.for_work()):
+            raise Failed("the server took the new value, and refuses it", "run it again")
         return self._kind.proof
+
+    def _is_accepted(self, value: Secret, published_by: VaultRecord | None, left: float) -> bool:
+        """Whether a value that the server was told logs in several times in a row; refused means 'not yet' at first."""
+        end = self._deadline.remaining() - min(self._settings.prove_timeout, left)
+        in_a_row = 0
+        while True:
+            self._deadline.check()
+            in_a_row = in_a_row + 1 if self._logs_in(value, published_by) else 0
+            if in_a_row >= self._settings.prove_successes:
+                return True
+            if not in_a_row and self._deadline.remaining() <= end:
+                return False
+            self._deadline.pause(max(self._settings.prove_interval, 0 if in_a_row else self._settings.retry_base))
 
     def shown(self, minted: Minted) -> tuple[LiveCredential, ...]:
         """The new value, if it logs in. Raises CallError."""
-        if self._logs_in(minted.value, new=True):
+        if self._logs_in(minted.value):
             return (LiveCredential(minted.key_id, "", minted.value.hint, minted.ends),)
         return ()
 
@@ -166,14 +190,16 @@ class Choice(Maker):
         return False
 
     def take_back(self, minted: Minted) -> None:
-        """Make the server agree with the record again. Raises Unknown."""
+        """Make the server agree with the record again, and see that it does. Raises Unknown."""
         try:
             with self._deadline.taking_back():
                 uid = self._gathered.record.uid
                 record = self._run.vault.read([uid])[uid]
                 published = record.secret(self._kind.outputs.value)
-                if published and not self._logs_in(published, new=False):
-                    self._http.retrying(lambda: self._kind.tell(published))
+                if published:
+                    self._http.retrying(lambda: self._kind.tell(published, record))
+                    if not self._is_accepted(published, record, self._deadline.remaining()):
+                        raise Failed("it refuses that one")
         except (RotationError, CallError, KeyError) as error:
             what = f"the server may have the pending value, and could not be told the published one again: {error}"
             raise Unknown(what, _BOTH) from None

@@ -13,7 +13,6 @@ import logging
 from abc import abstractmethod
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import ClassVar
 
 from gateway.engine.gathered import Gathered, RunContext
 from gateway.engine.kind import Kind
@@ -56,7 +55,7 @@ class RegeneratedKind(Kind):
 class Regeneration(Maker):
     """Regenerates the key that is not published."""
 
-    finishes_first: ClassVar[bool] = True  # a key that a destination still holds cannot be regenerated
+    finishes_first: bool = True  # a key that a destination still holds cannot be regenerated
 
     def __init__(self, kind: RegeneratedKind, gathered: Gathered, run: RunContext, save_intent: SaveIntent) -> None:
         self._gathered = gathered
