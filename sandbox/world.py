@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 class World:
     """A Keeper vault and an Azure tenant on loopback.
 
+    ``clock`` is everyone's time; each service's own, such as ``keeper.clock``, follows it until it is moved itself.
     ``latency``: seconds per round trip (connect, TLS handshake, request). ``echoes_requests``: Azure's errors quote the
     secrets and tokens that they were sent. ``services``: more of them, besides the ones that are built in.
     """
@@ -50,26 +51,29 @@ class World:
         self.directory = Directory(self.clock)
         self.tokens = Tokens(self.directory, self.clock)
         self.keeper = Keeper()
-        self.entra = Entra(self.directory, self.tokens, self.clock, echoes_requests)
-        self.graph = Graph(self.directory, self.tokens, self.entra, self.clock, echoes_requests)
+        self.keeper.clock = Clock(self.clock)
+        self.entra = Entra(self.directory, self.tokens, Clock(self.clock), echoes_requests)
+        self.graph = Graph(self.directory, self.tokens, self.entra, Clock(self.clock), echoes_requests)
         self.identity = ManagedIdentity(self.tokens, self.clock)
         self.user = self.directory.add_user("alex")
         self.subscription_id = new_id()
         self.resource_group = "rotation"
         self.roles = Roles(self.clock)
-        self.arm = Arm(self.directory, self.tokens, self.roles, self.clock, self.subscription_id, echoes_requests)
+        self.arm = Arm(
+            self.directory, self.tokens, self.roles, Clock(self.clock), self.subscription_id, echoes_requests
+        )
         self.resource_manager = ResourceManager(self.arm)
         self.automation = Automation(self.arm)
         self.storage = Storage(self.arm)
-        self.blobs = Blobs(self.storage, self.clock, echoes_requests)
-        others = [kind(self.storage, self.clock, echoes_requests) for kind in (Files, Queues)]
+        self.blobs = Blobs(self.storage, Clock(self.clock), echoes_requests)
+        others = [kind(self.storage, Clock(self.clock), echoes_requests) for kind in (Files, Queues)]
         self.connections = Connections(self.arm, self.entra, self.storage)
         self.keyvault = KeyVault(
-            self.directory, self.tokens, self.roles, self.clock, self.arm.resources, echoes_requests
+            self.directory, self.tokens, self.roles, Clock(self.clock), self.arm.resources, echoes_requests
         )
         vaults = KeyVaultProvider(self.arm)
         self.arm.parts = (self.resource_manager, vaults, self.automation, self.storage, self.connections)
-        self.devops = DevOps(self.directory, self.tokens, self.entra, self.clock, echoes_requests)
+        self.devops = DevOps(self.directory, self.tokens, self.entra, Clock(self.clock), echoes_requests)
         self.group_id = self.resource_manager.add_group(self.resource_group)
         self.key_vault_url = f"{self.keyvault.add_vault('sandbox-vault', self.resource_group).url}/"
         built_in = (

@@ -95,5 +95,5 @@ class Maker(ABC):
 def refuse_while_at_work(intent: Intent, known: Knowledge, what: str) -> None:
     """Raise Incomplete while the run of another host that has this intent may still be alive."""
     if intent.lock_id != known.lock_id and known.now <= intent.until + GRACE:
-        hint = f"nothing was changed; run again after {intent.until + GRACE:%H:%M} UTC"
+        hint = f"nothing was changed; run again after {intent.until + GRACE:%Y-%m-%d %H:%M} UTC"
         raise Incomplete(f"another run may be about to {what}", hint)

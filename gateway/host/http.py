@@ -74,6 +74,7 @@ class Http:
         self._request_timeout = request_timeout
         self._time_left = time_left
         self._server_time: datetime | None = None
+        self._holder_answered = False
         self.latest = datetime.min.replace(tzinfo=UTC)
         """the latest moment that any service has named; this host's clocks may have stood still"""
         self._read_at = 0.0
@@ -147,15 +148,22 @@ class Http:
             attempt += 1
 
     def now(self) -> datetime:
-        """The time of day by the service asked last, UTC; by this host only where none has answered yet."""
+        """The time of day, UTC, by the service asked last that holds credentials, else by the vault.
+
+        This host's clock counts only where none has answered yet.
+        """
         if self._server_time is None:
             return datetime.now(UTC)
         return self._server_time + timedelta(seconds=monotonic() - self._read_at)
 
-    def note_time(self, response: Any) -> None:
-        """Take the time of day from an answer's Date header; for answers to Microsoft's clients on our session too."""
-        if date := _date(response):
+    def note_time(self, response: Any, *, of_vault: bool = False) -> None:
+        """Take the time of day from an answer's Date header; for answers to Microsoft's clients on our session too.
+
+        ``of_vault``: it holds no credential that ends; its time counts as long as no service that does has answered.
+        """
+        if (date := _date(response)) and not (of_vault and self._holder_answered):
             self._server_time, self._read_at = date, monotonic()
+            self._holder_answered = not of_vault
 
 
 def _date(response: Any) -> datetime | None:

@@ -89,6 +89,7 @@ class Keeper:
             "Authorization": "Signature " + base64.b64encode(message.signature).decode(),
         }
         response = self.http.raw(where, "POST", url, headers=headers, data=message.encrypted_payload, verify=verify)
+        self.http.note_time(response, of_vault=True)
         if response.status_code != 200:
             self._raise_unless_key_change(where, response)
         return KSMHttpResponse(response.status_code, response.content, response)

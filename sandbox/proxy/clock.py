@@ -1,4 +1,4 @@
-"""The sandbox's clock: real time plus an offset that a test may move."""
+"""The sandbox's clocks: real time plus an offset that a test may move, and each service's own, which follows it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ from email.utils import formatdate
 
 
 class Clock:
-    """Tells every service the time, so that expiry and propagation can be tried without waiting."""
+    """Tells every service the time, so that expiry and propagation can be tried without waiting.
 
-    def __init__(self) -> None:
+    ``follows``: the clock that this one is right by, until it is moved itself.
+    """
+
+    def __init__(self, follows: Clock | None = None) -> None:
+        self._follows = follows
         self._offset = 0.0
         self._lock = threading.Lock()
 
     def now(self) -> float:
         """Seconds since the epoch, as the sandbox sees it."""
-        return time.time() + self._offset
+        return (self._follows.now() if self._follows else time.time()) + self._offset
 
     def advance(self, seconds: float) -> None:
         """Move the sandbox's time forward (or back, when negative)."""

@@ -9,6 +9,7 @@ import struct
 import time
 from typing import BinaryIO
 
+from sandbox.proxy.clock import Clock
 from sandbox.proxy.messages import Request
 
 LONGEST_LINE = 65536
@@ -27,6 +28,7 @@ class Connection:
 
     def __init__(self, sock: socket.socket, number: int) -> None:
         self.number = number
+        self.clock: Clock | None = None  # of the service that answers, where that has one of its own
         # Without this the kernel holds back small answers and each request waits for 40 ms.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = sock

@@ -112,7 +112,7 @@ class Exchanges:
                 self._answer(connection, Response(200, b"", response.headers), logged)
             case faults.Slow(seconds):
                 logged.status = response.status
-                head = response.head(self.clock.http_date())
+                head = response.head(self._date(connection))
                 connection.send(head if response.body else b"")
                 connection.drip(response.body or head, seconds)
             case faults.Truncated():
@@ -137,7 +137,7 @@ class Exchanges:
     def _cut_short(self, connection: Connection, response: Response, logged: LoggedRequest) -> None:
         whole = Response(200, response.body or b"{}", response.headers)
         logged.status = whole.status
-        head = whole.head(self.clock.http_date(), length=len(whole.body) + 64, close=True)
+        head = whole.head(self._date(connection), length=len(whole.body) + 64, close=True)
         connection.send(head + whole.body[: max(1, len(whole.body) // 2)])
 
     def _answer(self, connection: Connection, response: Response, logged: LoggedRequest) -> None:
@@ -145,8 +145,11 @@ class Exchanges:
         self.send(connection, response)
 
     def send(self, connection: Connection, response: Response) -> None:
-        """Write an answer, dated by the sandbox's clock."""
-        connection.send(response.head(self.clock.http_date()) + response.body)
+        """Write an answer, dated by the clock of the service."""
+        connection.send(response.head(self._date(connection)) + response.body)
+
+    def _date(self, connection: Connection) -> str:
+        return (connection.clock or self.clock).http_date()
 
     def delay(self) -> None:
         """Let one round trip's time pass."""

@@ -117,6 +117,7 @@ class Server(Exchanges):
         return self.before(connection, service, Request("CONNECT", host, "/", {}), asked, fault)
 
     def _keep_alive(self, connection: Connection, service: Service, host: str, request: Request | None = None) -> None:
+        connection.clock = getattr(service, "clock", None)
         if request is not None:
             request = Request(request.method, host, request.target, request.headers, request.body)
         while request := request or connection.read(host):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
+from sandbox.proxy.clock import Clock
 from sandbox.proxy.messages import LoggedRequest, Request, Response
 
 STATE = threading.RLock()
@@ -71,6 +72,9 @@ class Service(Part):
     name: str = ""
     hosts: tuple[str, ...] = ()
     """Host names in full; one that begins with a dot stands for every host that ends with it."""
+
+    clock: Clock
+    """By which its answers are dated; a service that has none goes by the server's."""
 
     parts: Sequence[Part] = ()
     """Further operations. The service's own come first, then those of each part; the first that fits is performed."""

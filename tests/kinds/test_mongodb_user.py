@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ import pytest
 from gateway.host.deadline import Deadline
 from sandbox.proxy import faults
 from tests.stage import patience
+from tests.stage.host_clock import wrong_clock
 from tests.stage.mongodb_user import OLD, SCRIPT, MongoStage
 from tests.stage.name_server import Outage, name_server
 from tests.stage.rotation import Outcome
@@ -567,6 +569,23 @@ def test_another_host_waits_for_a_run_that_is_at_work(mongo: Make) -> None:
     held.release.set()
     assert stage.finish(first).code == 0
     assert stage.works(stage.standard("password"))
+
+
+@pytest.mark.parametrize("seconds", [86400, -86400], ids=["fast", "slow"])
+def test_another_host_waits_no_longer_though_the_clock_of_the_first_one_is_wrong(
+    seconds: int, mongo: Make, tmp_path: Path
+) -> None:
+    stage = mongo()
+    stage.sandbox.fault("mongodb", "updateUser", faults.KillBefore())
+    assert stage.rotate(PYTHONPATH=wrong_clock(tmp_path / "site", seconds)).code == -9
+    second = stage.rotate(ROTATION_LOCK_DIR=str(stage.home / "other"))
+    assert second.code == 2 and "another run may be about to change this password" in second.report["error"], second
+    named = datetime.strptime(second.report["hint"].split("again after ")[1], "%Y-%m-%d %H:%M UTC").replace(tzinfo=UTC)
+    assert timedelta() < named - datetime.now(UTC) < timedelta(minutes=20)
+    stage.sandbox.clock.advance(20 * 60)
+    third = stage.rotate(ROTATION_LOCK_DIR=str(stage.home / "other"))
+    assert (third.code, third.result) == (0, "rotated"), third
+    assert stage.value("last_rotated")[:10] == f"{datetime.fromtimestamp(stage.sandbox.clock.now(), UTC):%Y-%m-%d}"
 
 
 def test_the_newer_password_is_delivered_in_its_template(mongo: Make) -> None:

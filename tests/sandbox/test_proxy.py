@@ -97,6 +97,14 @@ def test_noise_does_no_harm(sandbox: Sandbox) -> None:
     assert requests.get(DISCOVERY, timeout=5).status_code == 200
 
 
+def test_a_service_may_have_a_clock_of_its_own(sandbox: Sandbox) -> None:
+    sandbox.entra.clock.advance(3600)
+    sandbox.clock.advance(86400)
+    dates = [requests.get(url, timeout=5).headers["Date"] for url in (DISCOVERY, "https://graph.microsoft.com/v1.0/x")]
+    entra, graph = (parsedate_to_datetime(date).timestamp() - time.time() for date in dates)
+    assert (round(entra / 60), round(graph / 60)) == (25 * 60, 24 * 60)
+
+
 def test_another_service_is_one_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Clock(Service):
         name = "clock"
