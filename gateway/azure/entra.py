@@ -68,7 +68,7 @@ class Entra:
         """An access token, asked for once in a run.
 
         Raises:
-            Failed: no identity answered.
+            Failed: this host has no identity.
             CallError
         """
         with self._lock:
@@ -97,7 +97,7 @@ class Entra:
         return Secret(answer["access_token"])
 
     def _by_identity(self, scope: str) -> Secret:
-        from azure.core.exceptions import ClientAuthenticationError
+        from azure.core.exceptions import AzureError, ClientAuthenticationError
         from azure.identity import ManagedIdentityCredential, WorkloadIdentityCredential
 
         options: dict[str, Any] = {"client_id": self._client_id} if self._client_id else {}
@@ -114,6 +114,12 @@ class Entra:
             raise Failed(
                 "Entra sign-in: the configuration has no client secret, and no managed or workload identity answered",
                 "fill in the client secret of the PAM configuration, or give this host an identity",
+            ) from None
+        except AzureError as error:
+            raise Unclear(
+                WHERE,
+                f"no usable answer from the managed or workload identity of this host ({type(error).__name__})",
+                "check that this host reaches the endpoint of its identity, past any proxy (NO_PROXY); then run again",
             ) from None
 
     def accepts(self, client_id: str, client_secret: Secret) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sandbox.keeper.vault import make_field
+from sandbox.proxy import faults
 from tests.stage.rotation import Stage, encoded
 
 
@@ -123,6 +124,27 @@ def test_workload_identity_where_the_configuration_has_no_secret(make_stage: Cal
     outcome = stage.run(AZURE_FEDERATED_TOKEN_FILE=str(token))
     assert outcome.code == 0, outcome
     assert stage.published_works()
+
+
+UNREACHABLE = {
+    "no connection": faults.ResetBefore(),
+    "no answer": faults.Hang(),
+    "an error": faults.Status(500),
+    "no JSON": faults.Malformed(),
+    "throttled": faults.Status(429),
+}
+
+
+@pytest.mark.parametrize("what", UNREACHABLE)
+def test_a_managed_identity_that_cannot_be_asked_now(what: str, make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(attach_admin=False, config_has_secret=False)
+    stage.sandbox.identity.client_id = stage.at.admin_client_id
+    put = stage.sandbox.fault("identity", "managed_identity_token", UNREACHABLE[what], times=None)
+    before = stage.live()
+    outcome = stage.run(NO_PROXY="127.0.0.1", **stage.sandbox.identity_env())
+    assert put.fired and outcome.code == 1, outcome
+    assert "managed or workload identity" in outcome.report["error"] and outcome.report["hint"], outcome
+    assert stage.live() == before
 
 
 def test_managed_identity_where_the_configuration_has_no_secret(make_stage: Callable[..., Stage]) -> None:
