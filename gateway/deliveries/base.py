@@ -74,13 +74,13 @@ class Receipt:
 class Delivery:
     """What is handed over.
 
-    ``replaces``, ``replaced``: generation and value of what was published before. ``versions``: addresses of Key Vault
-    versions that hold it.
+    ``expires``: None where no date ends it. ``replaces``, ``replaced``: generation and value of what was published
+    before. ``versions``: addresses of Key Vault versions that hold it.
     """
 
     key_id: str
     value: Secret
-    expires: datetime
+    expires: datetime | None
     replaces: str = ""
     replaced: Secret | None = None
     versions: Mapping[str, str] = field(default_factory=dict)

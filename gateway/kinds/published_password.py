@@ -17,7 +17,6 @@ import hmac
 import logging
 import secrets
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 
 from gateway.deliveries.addresses import read_destinations
@@ -110,7 +109,7 @@ class Publication:
         salt = ledger.target or secrets.token_hex(16)
         value = rendered(self.record, self.record.value("login"), password)
         ledger = replace(ledger, target=salt, key_id=_fingerprint(value, salt))
-        delivery = Delivery(ledger.key_id, value, datetime.max.replace(tzinfo=UTC))
+        delivery = Delivery(ledger.key_id, value, None)
         return self._deliver(destinations, Deliveries(destinations, ledger.holds, context), ledger, delivery)
 
     def _newer(self, delivered: Secret, left: list[Failed]) -> Secret | None:

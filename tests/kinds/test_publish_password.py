@@ -47,6 +47,13 @@ def test_step_10_both_sides_are_compared(password: Make) -> None:
     assert len(stage.sandbox.keyvault.versions(stage.vault, "mongodb")) == versions, "nothing was left to do"
 
 
+def test_a_version_of_a_password_that_no_date_ends_has_none(password: Make) -> None:
+    stage = password()
+    assert stage.publish().code == 0
+    assert stage.held() == NEW
+    assert [each.exp for each in stage.sandbox.keyvault.versions(stage.vault, "mongodb")] == [None, None]
+
+
 def test_step_3_every_rotation_of_the_schedule_is_published(password: Make) -> None:
     stage = password()
     passwords = [OLD, "second-Password", "third-Password", "fourth-Password"]
