@@ -44,6 +44,14 @@ log = logging.getLogger("gateway")
 _MOST_PASSES = 3
 # What a destination answers when it is looked at, and takes a value all the same.
 _TAKES_ALL_THE_SAME = "SecretDisabled"
+# https://docs.keeper.io/en/keeperpam/privileged-access-manager/password-rotation/post-rotation-scripts/rotation-rollback
+_ROLLBACK, _RERUN = "Rollback On Post Rotation Fail", "Re-run On Post Rotation Fail"
+_REVERSE = "Reverse Params On Re-run"
+_SETTINGS_HINT = f"turn off {_ROLLBACK}, or turn on {_RERUN} and {_REVERSE} as well"
+_ROLLED_BACK = (
+    "the record holds the old password, though an earlier run delivered the new one: the Gateway may have rolled the "
+    "rotation back, so the record's password was delivered"
+)
 
 
 class Publication:
@@ -63,6 +71,7 @@ class Publication:
         self._lock = RecordLock(run.settings.lock_dir, params.record_uid)
         self.record = read_record(run.vault, params.record_uid)
         self._refused: dict[Destination, Failed] = {}
+        self._doubts: list[Failed] = []
 
     def run(self) -> str:
         """Deliver, compare, and note it. Raises RotationError, CallError."""
@@ -70,6 +79,7 @@ class Publication:
         if not policy.enabled:
             return "disabled"
         self._warn(check_labels(self.record, PUBLISHED_PASSWORD, by_hand=self._params.by_hand))
+        self._warn(self._rollback_warnings())
         check_editable(self.record)
         password = self._password()
         destinations = read_destinations(self.record.value("deliver_to"), policy.cloud)
@@ -96,6 +106,7 @@ class Publication:
         raise Incomplete("the password is rotated faster than it can be delivered", "the next run delivers it")
 
     def _ended(self, left: list[Failed]) -> str:
+        left = left + self._doubts
         if not left:
             return "published"
         what = "; ".join(dict.fromkeys(map(str, left)))
@@ -135,7 +146,27 @@ class Publication:
                 "the record's password is neither the new nor the old one that the Gateway passes",
                 "this script is for records that Keeper rotates itself: remove the field NOOP, or rotate again",
             )
-        return new
+        if saved == new or not self._was_delivered(new):
+            return new
+        self._doubts = [Failed(_ROLLED_BACK, _SETTINGS_HINT)]
+        return saved
+
+    def _was_delivered(self, password: Secret) -> bool:
+        """Whether an earlier run delivered this one last."""
+        ledger = read_ledger(self.record.value("rotation_state"), self.record.uid)
+        value = rendered(self.record, self.record.value("login"), password)
+        return bool(ledger.target) and ledger.key_id == _fingerprint(value, ledger.target)
+
+    def _rollback_warnings(self) -> list[str]:
+        """Keeper's settings of a rollback: the user's record counts, else the attached resource or configuration."""
+        sources = [self.record.value, *(each.get for each in self._params.attached)]
+
+        def is_set(label: str) -> bool:
+            return next((text for get in sources if (text := get(label).strip().upper())), "") == "TRUE"
+
+        if not is_set(_ROLLBACK) or (is_set(_RERUN) and is_set(_REVERSE)):
+            return []
+        return [f"{_ROLLBACK} is on: a destination may keep a password that the Gateway takes back; {_SETTINGS_HINT}"]
 
     def _context(self, destinations: list[Destination]) -> DeliveryContext:
         run, params = self._run, self._params

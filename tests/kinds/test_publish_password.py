@@ -12,6 +12,7 @@ import pytest
 from gateway.host.deadline import Deadline
 from sandbox.proxy import faults
 from tests.stage import patience
+from tests.stage.keeper_gateway import KeeperGateway
 from tests.stage.published_password import NEW, OLD, SCRIPT, PasswordStage
 from tests.sweep.deep import deep_unless
 from tests.sweep.rotation import FAULTS, KILLS
@@ -326,6 +327,51 @@ def test_by_hand_the_current_password_is_delivered(password: Make) -> None:
     process = command(stage, "run", str(SCRIPT), f"--record={stage.at.record_uid}")
     assert process.returncode == 0, process
     assert stage.held() == NEW
+
+
+# Keeper's rollback: where the script fails, the Gateway may put the old password back, and run the script again
+
+
+SETTINGS: dict[str, tuple[bool, bool, bool]] = {
+    "no rollback": (False, False, False),
+    "rollback alone": (True, False, False),
+    "rollback, and run again with the same parameters": (True, True, False),
+    "rollback, and run again with reversed parameters": (True, True, True),
+}
+
+
+@pytest.mark.parametrize("heals", [True, False], ids=["passing", "lasting"])
+@pytest.mark.parametrize("saves_first", [True, False], ids=["saved first", "saved last"])
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_no_rollback_leaves_a_dead_password_unnamed(
+    settings: str, saves_first: bool, heals: bool, password: Make
+) -> None:
+    stage = password()
+    second = _other_vault(stage, granted=True)
+    stage.sandbox.keeper.edit(stage.at.record_uid, "deliver_to", f"{stage.address}\n{second}")
+    gateway = KeeperGateway(stage, saves_first, *SETTINGS[settings])
+    fault = faults.Status(503)
+    stage.sandbox.fault("keyvault", "set_secret", fault, times=None, when=lambda asked: asked.host in second)
+    outcomes = gateway.rotate(OLD, NEW, stage.sandbox.faults.clear if heals else lambda: None)
+    held = {stage.held(), stage.sandbox.keyvault.value("other-vault", "mongodb")}
+    agrees = held == {gateway.live}
+    assert outcomes[0].code == 2, outcomes
+    assert agrees or outcomes[-1].code != 0, (outcomes, held)
+    if len(outcomes) > 1 and heals:
+        assert agrees, outcomes
+    if settings.endswith("same parameters"):
+        assert "the Gateway may have rolled the rotation back" in outcomes[-1].report["error"], outcomes
+    stage.sandbox.faults.clear()
+    assert stage.publish(stage.standard(), "third-Password-3").code == 0, "the next rotation is as any other"
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_settings_of_a_rollback_that_can_leave_a_dead_password_are_a_warning(settings: str, password: Make) -> None:
+    stage = password()
+    KeeperGateway(stage, True, *SETTINGS[settings]).configure()
+    outcome = stage.publish()
+    named = [each for each in outcome.report["warnings"] if "Rollback On Post Rotation Fail" in each]
+    assert outcome.code == 0 and len(named) == (settings in list(SETTINGS)[1:3]), outcome
 
 
 REQUESTS = [

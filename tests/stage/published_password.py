@@ -31,6 +31,11 @@ class PasswordStage(Stage):
         (field,) = [entry for entry in self.stored()["fields"] if entry["type"] == "password"]
         field["value"] = [password]
 
+    def standard(self) -> str:
+        """The record's password."""
+        (field,) = [entry for entry in self.stored()["fields"] if entry["type"] == "password"]
+        return str(field["value"][0])
+
     def publish(self, old: str = OLD, new: str = NEW, **variables: str) -> Outcome:
         """Run the script as the Gateway does after it has rotated the password."""
         line = self.line(newPassword=new, oldPassword=old)
