@@ -73,7 +73,7 @@ class World:
         )
         vaults = KeyVaultProvider(self.arm)
         self.arm.parts = (self.resource_manager, vaults, self.automation, self.storage, self.connections)
-        self.devops = DevOps(self.directory, self.tokens, self.entra, Clock(self.clock), echoes_requests)
+        self.devops = DevOps(self.directory, self.tokens, self.roles, self.entra, Clock(self.clock), echoes_requests)
         self.group_id = self.resource_manager.add_group(self.resource_group)
         self.key_vault_url = f"{self.keyvault.add_vault('sandbox-vault', self.resource_group).url}/"
         built_in = (

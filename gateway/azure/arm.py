@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
-from gateway.errors import Failed, Unclear, next_page_elsewhere
-from gateway.host.http import Answer, Http
+from gateway.errors import Failed, Refused, Unclear, next_page_elsewhere
+from gateway.host.http import Answer, Http, retry_after
 from gateway.model.clouds import Cloud
 from gateway.secret import Secret
 
 T = TypeVar("T")
+_MOST_READ = 4000
 
 
 class Arm:
@@ -79,6 +80,22 @@ class Arm:
             raise Unclear("Azure", "an answer with an id that is no path")
         url, token = self._root + path + version, self._token().reveal()
         return self.http.send(_where(path), method, url, token=token, payload=payload, any_body=any_body)
+
+    def answer(self, method: str, path: str) -> tuple[int, str]:
+        """Status and beginning of what a service behind Resource Manager answers, in whatever form.
+
+        Raises:
+            CallError: there is no answer of that service.
+        """
+        where, token = _where(path), self._token().reveal()
+        response = self.http.raw(where, method, self._root + path, headers={"Authorization": f"Bearer {token}"})
+        self.http.note_time(response)
+        status = response.status_code
+        if status >= 500 or 300 <= status < 400:
+            raise Unclear(where, f"HTTP {status}")
+        if status == 429:
+            raise Refused(where, status, throttled=True, retry_after=retry_after(response))
+        return status, response.content[:_MOST_READ].decode(errors="replace")
 
     def require(self, scope: str, actions: list[str], role: str) -> None:
         """Check that we may do ``actions`` on ``scope``, before anything is done.

@@ -11,7 +11,8 @@ from typing import Any
 
 from gateway.azure.arm import arm_id
 from gateway.deliveries.base import Delivery, DeliveryContext, Destination, Receipt, refuse
-from gateway.errors import CallError, Failed, Refused, Unclear
+from gateway.deliveries.own_test import OwnTest, Tested, Verdict
+from gateway.errors import Failed, Refused
 from gateway.host.http import Answer
 from gateway.model.clouds import Cloud
 
@@ -29,6 +30,8 @@ class ApiConnection(Destination):
 
     def __init__(self, resource: str, optional: bool) -> None:
         super().__init__(resource, optional)
+        self._own_test = OwnTest(self.address)
+        self._test_links: list[dict[str, Any]] = []
 
     @classmethod
     def recognise(cls, text: str, cloud: Cloud, optional: bool) -> Destination | None:
@@ -50,6 +53,7 @@ class ApiConnection(Destination):
     def deliver(self, context: DeliveryContext, delivery: Delivery) -> Receipt:
         """The whole connection with the new secret, then its own test."""
         connection = self._read(context)
+        self.observe(context)
         body = self.complete(context, connection, delivery.value.reveal())
 
         def put() -> Answer:
@@ -63,15 +67,18 @@ class ApiConnection(Destination):
                     f"give the rotating application {_JOIN} on the connector: templates/roles/api_connector.json"
                 )
             raise
-        return Receipt(warnings=tuple(self._test(context)))
+        self._read(context)
+        return Receipt(warnings=self._verify(context))
 
     def _read(self, context: DeliveryContext) -> dict[str, Any]:
         try:
-            return context.azure.arm.get(self.address, API_VERSION)
+            connection = context.azure.arm.get(self.address, API_VERSION)
         except Refused as error:
             if error.status == 404:
                 raise Failed(f"{self.address}: there is no such connection", f"the form is {self.example}") from None
             raise
+        self._test_links = (connection.get("properties") or {}).get("testLinks") or []
+        return connection
 
     def complete(self, context: DeliveryContext, connection: dict[str, Any], secret: str) -> dict[str, Any]:
         """The body of the PUT: what the connection shows, and the sign-in in full. Raises Failed, CallError."""
@@ -122,27 +129,22 @@ class ApiConnection(Destination):
             )
         return values
 
-    def _test(self, context: DeliveryContext) -> list[str]:
-        """Ask the connection's own test link; some connectors have none."""
-        connection = self._read(context)
-        links = (connection.get("properties") or {}).get("testLinks") or []
-        path = context.azure.arm.path_of(str(links[0].get("requestUri", ""))) if links else ""
-        if not path:
-            return [f"{self.address}: the connection has no test, so it was not tested"]
-        method = str(links[0].get("method") or "GET").upper()
-        for attempt in range(1, context.deadline.TRIES + 1):
-            try:
-                context.azure.arm.send(method, path, "", any_body=True)  # the body is the connector's own
-                return []
-            except CallError as error:
-                # What it signs in to may be a replica that does not know the secret yet.
-                if attempt == context.deadline.TRIES:
-                    raise self._failed(error) from None
-                context.deadline.pause(context.deadline.retry_base * 2 ** (attempt - 1))
-        return []
+    def observe(self, context: DeliveryContext) -> None:
+        """Its own test, with what it holds."""
+        self._own_test.observe(lambda: self._ask_test(context))
 
-    def _failed(self, error: CallError) -> CallError:
-        return Unclear(self.address, f"its test with the new secret failed: {error}")
+    def _verify(self, context: DeliveryContext) -> tuple[str, ...]:
+        # What it signs in to may be a replica that does not know the secret yet.
+        return context.http.retrying(lambda: self._own_test.judge(self._ask_test(context)))
+
+    def _ask_test(self, context: DeliveryContext) -> Tested:
+        """Its own test link, as it was read last; some connectors have none. Raises Failed, CallError."""
+        link = self._test_links[0] if self._test_links else {}
+        path = context.azure.arm.path_of(str(link.get("requestUri", "")))
+        if not path:
+            return Tested(Verdict.NOT_OFFERED, "the connection has no test")
+        status, text = context.azure.arm.answer(str(link.get("method") or "GET").upper(), path)
+        return Tested.by_status(status, f"HTTP {status} {text}")
 
 
 def _role(name: str) -> str:

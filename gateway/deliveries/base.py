@@ -138,6 +138,9 @@ class Destination(ABC):
             Failed, CallError
         """
 
+    def observe(self, context: DeliveryContext) -> None:  # noqa: B027
+        """Before anything is made: note what is to be compared after the delivery. Raises nothing."""
+
     @abstractmethod
     def deliver(self, context: DeliveryContext, delivery: Delivery) -> Receipt:
         """Hand over, unless it is there already, and verify.

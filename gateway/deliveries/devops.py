@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 import requests
 
 from gateway.deliveries.base import Delivery, DeliveryContext, Destination, Receipt, refuse
+from gateway.deliveries.own_test import OwnTest, Tested
 from gateway.errors import Failed, Refused, Unclear
 from gateway.host.http import json_object, retry_after
 from gateway.model.clouds import Cloud
@@ -49,6 +50,7 @@ class DevOpsConnection(Destination):
         self.organisation, self.project, self.endpoint_id = organisation, project, endpoint_id
         address = f"{ROOT}/{quote(organisation)}/{quote(project)}/_settings/adminservices?resourceId={endpoint_id}"
         super().__init__(address, optional)
+        self._own_test = OwnTest(address)
 
     @classmethod
     def recognise(cls, text: str, cloud: Cloud, optional: bool) -> Destination | None:
@@ -104,12 +106,12 @@ class DevOpsConnection(Destination):
         client_id = self._owner(context)
         endpoint = self._get(context)
         self.check_scheme(endpoint, client_id)
+        self.observe(context)
         changed = copy.deepcopy(endpoint)
         changed["authorization"]["parameters"]["serviceprincipalkey"] = delivery.value.reveal()
         # An update is of the organisation, without a project; it repeats itself without harm.
         self.send(context, "PUT", f"_apis/serviceendpoint/endpoints/{self.endpoint_id}", changed)
-        context.http.retrying(lambda: self._test(context))
-        return Receipt()
+        return Receipt(warnings=self._verify(context))
 
     def _owner(self, context: DeliveryContext) -> str:
         """The client id that a connection must have to take our secret."""
@@ -117,14 +119,29 @@ class DevOpsConnection(Destination):
             raise Failed(f"{self.address}: a service connection takes client secrets only", "remove the line")
         return context.delivery_form.roles["clientid"]
 
-    def _test(self, context: DeliveryContext) -> None:
+    def observe(self, context: DeliveryContext) -> None:
+        """Its own test, with what it holds."""
+        self._own_test.observe(lambda: self._ask_test(context))
+
+    def _verify(self, context: DeliveryContext) -> tuple[str, ...]:
+        # What it signs in to may be a replica that does not know the secret yet.
+        return context.http.retrying(lambda: self._own_test.judge(self._ask_test(context)))
+
+    def _ask_test(self, context: DeliveryContext) -> Tested:
+        """The test behind the button *Verify*. Raises Failed, CallError."""
         payload = {"dataSourceDetails": {"dataSourceName": "TestConnection"}}
         path = f"{quote(self.project)}/_apis/serviceendpoint/endpointproxy?endpointId={self.endpoint_id}"
-        answer = json_object(self._asked(context, "POST", path, payload, "7.1")) or {}
+        try:
+            answer = json_object(self._asked(context, "POST", path, payload, "7.1")) or {}
+        except Refused as error:
+            if error.status not in (400, 403, 404):
+                raise
+            return Tested.by_status(error.status, f"HTTP {error.status} {error.code}")
         # Documented is statusCode, "ok" where it passed; a success that says nothing of the kind is one.
-        status = str(answer.get("statusCode") or ("failed" if answer.get("errorMessage") else "ok"))
-        if status.lower() != "ok":
-            raise Unclear(self.address, "the connection's test with the new secret failed")
+        said = str(answer.get("errorMessage") or "")
+        status = str(answer.get("statusCode") or ("failed" if said else "ok")).lower()
+        # A test that ran and failed was offered, whatever its status.
+        return Tested.by_status({"ok": 200, "unauthorized": 401}.get(status, 403), said or status)
 
     def _get(self, context: DeliveryContext) -> dict[str, Any]:
         path = f"{quote(self.project)}/_apis/serviceendpoint/endpoints/{self.endpoint_id}"

@@ -62,7 +62,7 @@ class Deliveries:
     def check(self) -> list[Failed]:
         """Ask all destinations, before anything is made; what is wrong with required ones, all at once."""
         problems = []
-        for destination, running in self._begin(self._destinations, lambda each: each.check(self._context)):
+        for destination, running in self._begin(self._destinations, self._check):
             try:
                 self.warnings += running.result()
             except Exception as error:  # an answer of any shape must not end the run
@@ -72,6 +72,11 @@ class Deliveries:
                 else:
                     problems.append(problem)
         return problems
+
+    def _check(self, destination: Destination) -> list[str]:
+        warnings = destination.check(self._context)
+        destination.observe(self._context)
+        return warnings
 
     def serve(self, delivery: Delivery, destinations: Iterable[Destination]) -> list[tuple[Destination, Failed]]:
         """Deliver to all of these; those that could not be served, with the reason.

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from sandbox.arm.roles import Roles
 from sandbox.devops.model import ADMINISTRATOR, Endpoint, Identity, Organization, Project
 from sandbox.entra.directory import Directory, new_id
 from sandbox.entra.tokens import TokenRefused, Tokens
@@ -68,8 +69,11 @@ class DevOpsBase(Service):
     slow_down_seconds: int | None = None
     settle_seconds = 0.0
 
-    def __init__(self, directory: Directory, tokens: Tokens, clock: Clock, echoes_requests: bool = False) -> None:
+    def __init__(
+        self, directory: Directory, tokens: Tokens, roles: Roles, clock: Clock, echoes_requests: bool = False
+    ) -> None:
         self.directory = directory
+        self.roles = roles
         self.tokens = tokens
         self.clock = clock
         self.echoes_requests = echoes_requests

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 from typing import Any
 
@@ -16,6 +17,7 @@ from sandbox.proxy.service import Part, route
 ENDPOINTS = "/_apis/serviceendpoint/endpoints"
 ENDPOINT = ENDPOINTS + r"/(?P<endpoint>[^/]+)"
 NAMESPACE = "49b48001-ca20-4adc-8111-5b60c903a50c"
+READ_SUBSCRIPTION = "Microsoft.Resources/subscriptions/read"
 WITHOUT_KEY = ("WorkloadIdentityFederation", "ManagedServiceIdentity")
 
 
@@ -119,10 +121,27 @@ class DevOpsEndpoints(Part):
         details = (content.get("serviceEndpointDetails") or {}).get("authorization") or {}
         sent = {name: value for name, value in (details.get("parameters") or {}).items() if value is not None}
         refusal = self.sign_in_refusal(endpoint.content, endpoint.parameters | sent)
+        status, said = ("badRequest", refusal) if refusal else self._read_subscription(endpoint)
         return self.devops.answer(request, {
-            "result": [] if refusal else ["[]"], "statusCode": "badRequest" if refusal else "ok",
-            "errorMessage": refusal or "", "activityId": new_id(),
+            "result": [] if said else ["[]"], "statusCode": status, "errorMessage": said, "activityId": new_id(),
         })  # fmt: skip
+
+    def _read_subscription(self, endpoint: Endpoint) -> tuple[str, str]:
+        """What the test of a connection to Azure does once it is signed in: a right that pipelines may not need."""
+        scope = f"/subscriptions/{(endpoint.content.get('data') or {}).get('subscriptionId')}"
+        client_id = str(endpoint.parameters.get("serviceprincipalid"))
+        other = endpoint.content["type"] != "azurerm" or endpoint.content["authorization"]["scheme"] in WITHOUT_KEY
+        if other or self.devops.roles.allowed(client_id, READ_SUBSCRIPTION, scope):
+            return "ok", ""
+        error = {"code": "AuthorizationFailed", "message": (
+            f"The client '{client_id}' with object id '{new_id()}' does not have authorization to perform action "
+            f"'{READ_SUBSCRIPTION}' over scope '{scope}' or the scope is invalid. If access was recently granted, "
+            "please refresh your credentials."
+        )}  # fmt: skip
+        return "forbidden", (
+            f"Failed to query service connection API: 'https://management.azure.com{scope}?api-version=2016-06-01'. "
+            f"Status Code: 'Forbidden', Response from server: '{json.dumps({'error': error})}'"
+        )
 
     @route("GET", ORGANIZATION + f"/_apis/permissions/{NAMESPACE}/(?P<bits>\\d+)", "check_permission")
     def check_permission(self, request: Request, match: re.Match[str]) -> Response:

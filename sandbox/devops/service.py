@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from sandbox.arm.roles import Roles
 from sandbox.devops.base import MANAGE, DevOpsBase
 from sandbox.devops.endpoints import DevOpsEndpoints
 from sandbox.devops.locations import DevOpsLocations
@@ -20,9 +21,10 @@ class DevOps(DevOpsBase):
     """All organisations."""
 
     def __init__(
-        self, directory: Directory, tokens: Tokens, entra: Entra, clock: Clock, echoes_requests: bool = False
-    ) -> None:
-        super().__init__(directory, tokens, clock, echoes_requests)
+        self, directory: Directory, tokens: Tokens, roles: Roles, entra: Entra, clock: Clock,
+        echoes_requests: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__(directory, tokens, roles, clock, echoes_requests)
         self._endpoints = DevOpsEndpoints(self, entra)
         self.parts = (DevOpsLocations(self), self._endpoints)
 

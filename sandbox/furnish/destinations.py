@@ -159,6 +159,9 @@ def _service_connection(
     endpoint = sandbox.devops.add_endpoint(
         organization, list(projects), f"{prefix}-production", parameters, more=UNKNOWN_FIELDS
     )
+    # Its own test reads the subscription that it names.
+    endpoint.content["data"]["subscriptionId"] = at.subscription_id
+    sandbox.arm.grant(at.target_client_id, "Reader", f"/subscriptions/{at.subscription_id}")
     return organization, projects, endpoint
 
 

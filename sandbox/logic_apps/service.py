@@ -7,6 +7,7 @@ from typing import Any
 
 from sandbox.arm.base import GROUP, ArmError, collection, json_object
 from sandbox.arm.service import Arm
+from sandbox.entra.directory import new_id
 from sandbox.entra.service import Entra
 from sandbox.logic_apps.connections import CONNECTION_TYPE, IDENTITY, Connection
 from sandbox.logic_apps.connectors import CATALOGUE, CLIENT_ID, CLIENT_SECRET, MANAGED_API, MANAGED_APIS, Connector
@@ -23,7 +24,8 @@ class Connections(Part):
     """The part of Microsoft.Web that belongs to Logic Apps.
 
     ``hidden``: parameters that are never shown, though they are no secrets. ``test_links``: whether connections have
-    one. ``join_required``: whether storing one also takes a permission on its connector.
+    one. ``powerless``: names of connections whose sign-in may not do what their test does. ``join_required``: whether
+    storing one also takes a permission on its connector.
     """
 
     def __init__(self, arm: Arm, entra: Entra, storage: Storage) -> None:
@@ -34,6 +36,7 @@ class Connections(Part):
         self.catalogue = dict(CATALOGUE)
         self.hidden: set[str] = set()
         self.test_links = True
+        self.powerless: set[str] = set()
         self.join_required = False
 
     # -- for tests and the demo ---------------------------------------------------------------------------------
@@ -154,9 +157,15 @@ class Connections(Part):
     @route("GET", CONNECTION + "/extensions/proxy/testConnection", "test_connection")
     def test_connection(self, request: Request, match: re.Match[str]) -> Response:
         """Use the connection once, with what is stored in it. The body is the connector's own: here, as often, none."""
-        refusal = self._refusal(self._connection(request, match, "read"))
+        connection = self._connection(request, match, "read")
+        refusal = self._refusal(connection)
         if refusal:
             raise refusal
+        if connection.name in self.powerless:
+            return Response.of(403, {  # the connector's own form of an error
+                "status": 403, "message": "Operation failed because client does not have permission to perform the "
+                f"operation on the key vault.\r\nclientRequestId: {new_id()}", "source": "keyvault-we.azconn-we.net",
+            })  # fmt: skip
         return Response(200)
 
     # -- behind them --------------------------------------------------------------------------------------------

@@ -105,6 +105,15 @@ def test_a_dead_secret_looks_connected_and_fails_its_test(
     assert not sandbox.connections.works("orders-keyvault")
 
 
+def test_a_sign_in_without_rights_fails_the_test_in_the_connectors_own_words(
+    sandbox: Sandbox, admin: Calls, made: Destinations
+) -> None:
+    sandbox.connections.powerless.add(made.connection.name)
+    link = admin.get(made.connection.id, VERSION).json()["properties"]["testLinks"][0]["requestUri"]
+    answer = admin.session.get(link, timeout=10)
+    assert answer.status_code == 403 and set(answer.json()) == {"status", "message", "source"}
+
+
 @pytest.mark.parametrize(
     ("change", "status", "code"),
     [

@@ -257,6 +257,19 @@ def test_a_change_needs_an_api_version(admin: Calls, made: Destinations) -> None
     assert admin.session.get(f"{DEVOPS}/contoso/_apis/projects", timeout=10).status_code == 200
 
 
+def test_the_test_reads_the_subscription_and_pipelines_need_not(
+    sandbox: Sandbox, names: Furnished, admin: Calls, made: Destinations
+) -> None:
+    assert probe(admin, made.endpoint) == "ok"
+    sandbox.roles.revoke(names.target_client_id)
+    sandbox.arm.grant(names.target_client_id, "Contributor", sandbox.group_id)
+    path = f"/contoso/Orders team/_apis/serviceendpoint/endpointproxy?endpointId={made.endpoint.id}"
+    answer = admin.send("POST", path, VERSION, json=TEST).json()
+    assert answer["statusCode"] == "forbidden" and "Microsoft.Resources/subscriptions/read" in answer["errorMessage"]
+    assert answer["errorMessage"].startswith("Failed to query service connection API: 'https://management.azure.com/")
+    assert sandbox.devops.works(made.endpoint)
+
+
 @pytest.mark.parametrize("scheme", ["WorkloadIdentityFederation", "ManagedServiceIdentity"])
 def test_endpoints_without_a_key(sandbox: Sandbox, made: Destinations, scheme: str) -> None:
     endpoint = sandbox.devops.add_endpoint(made.organization, list(made.projects), "no-key", {}, scheme=scheme)
