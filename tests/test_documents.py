@@ -295,7 +295,8 @@ NEEDED = [
 
 @pytest.mark.parametrize(("address", "action"), NEEDED)
 def test_roles_allow_nothing_that_is_not_needed(address: str, action: str, stage: Stage) -> None:
-    assert with_roles(stage, address, without=action).code != 0
+    outcome = with_roles(stage, address, without=action)
+    assert outcome.code != 0 or "could not be asked for" in str(outcome.report["warnings"]), outcome
 
 
 READER, USER, OFFICER = "Key Vault Reader", "Key Vault Certificate User", "Key Vault Secrets Officer"

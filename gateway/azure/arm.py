@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
-from gateway.errors import Failed, Refused, Unclear, next_page_elsewhere
+from gateway.errors import Refused, Unclear, next_page_elsewhere
 from gateway.host.http import Answer, Http, retry_after
 from gateway.model.clouds import Cloud
 from gateway.secret import Secret
@@ -97,20 +97,10 @@ class Arm:
             raise Refused(where, status, throttled=True, retry_after=retry_after(response))
         return status, response.content[:_MOST_READ].decode(errors="replace")
 
-    def require(self, scope: str, actions: list[str], role: str) -> None:
-        """Check that we may do ``actions`` on ``scope``, before anything is done.
-
-        Raises:
-            Failed: not allowed; ``role`` names the built-in role that allows it.
-            CallError
-        """
+    def denied(self, scope: str, actions: list[str]) -> list[str]:
+        """Those of ``actions`` that we may not do on ``scope``, by what Resource Manager says. Raises CallError."""
         granted = list(self.pages(f"{scope}/providers/Microsoft.Authorization/permissions", "2022-04-01"))
-        missing = [action for action in actions if not any(allows(entry, action) for entry in granted)]
-        if missing:
-            raise Failed(
-                f"{scope}: the rotating application may not {', '.join(missing)}",
-                f"give its service principal the role {role} there; a new role takes some minutes",
-            )
+        return [action for action in actions if not any(allows(entry, action) for entry in granted)]
 
 
 def _where(path: str) -> str:

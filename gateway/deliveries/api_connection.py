@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.azure.arm import arm_id
-from gateway.deliveries.base import Delivery, DeliveryContext, Destination, Receipt, refuse
+from gateway.deliveries.base import Delivery, DeliveryContext, Destination, Receipt, ask_arm, refuse
 from gateway.deliveries.own_test import OwnTest, Tested, Verdict
 from gateway.errors import Failed, Refused
 from gateway.host.http import Answer
@@ -46,9 +46,8 @@ class ApiConnection(Destination):
     def check(self, context: DeliveryContext) -> list[str]:
         """It is there, we may write it, and all that it needs is known."""
         connection = self._read(context)
-        context.azure.arm.require(self.address, _ACTIONS, ROLE)
         self.complete(context, connection, "")
-        return []
+        return ask_arm(context, self.address, _ACTIONS, ROLE)
 
     def deliver(self, context: DeliveryContext, delivery: Delivery) -> Receipt:
         """The whole connection with the new secret, then its own test."""

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from gateway.azure.arm import Arm
-from gateway.errors import Failed
+from gateway.errors import CallError, Failed
 from gateway.host.deadline import Deadline
 from gateway.host.http import Http
 from gateway.keeper.record import AttachedRecord, KeepsRecords
@@ -20,6 +20,9 @@ from gateway.secret import Secret
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
+
+
+CANNOT_BE_ASKED = "our permissions could not be asked for"
 
 
 class SignedIn(Protocol):
@@ -92,6 +95,10 @@ class Delivery:
         return generation(self.key_id, self.made)
 
 
+class Denied(Failed):
+    """A service says that we may not do what a delivery takes: advice, for where we did so before it may be wrong."""
+
+
 class Destination(ABC):
     """One line of ``deliver_to``.
 
@@ -136,6 +143,7 @@ class Destination(ABC):
 
         Raises:
             Failed, CallError
+            Denied: nothing but a service's word about our permissions speaks against it.
         """
 
     def observe(self, context: DeliveryContext) -> None:  # noqa: B027
@@ -151,6 +159,25 @@ class Destination(ABC):
 
     def after_retirement(self, context: DeliveryContext, delivery: Delivery, removed: list[str]) -> None:  # noqa: B027
         """The secrets with these key ids and generations are dead now: most have nothing to do. Raises CallError."""
+
+
+def ask_arm(context: DeliveryContext, scope: str, actions: list[str], role: str) -> list[str]:
+    """Ask Resource Manager whether we may; a warning where it cannot be asked. Raises Denied."""
+    try:
+        denied = context.azure.arm.denied(scope, actions)
+    except CallError as error:
+        return [cannot_be_asked(scope, error)]
+    if denied:
+        raise Denied(
+            f"{scope}: the rotating application may not {', '.join(denied)}",
+            f"give its service principal the role {role} there; a new role takes some minutes",
+        )
+    return []
+
+
+def cannot_be_asked(where: str, error: CallError) -> str:
+    """The warning about a permission of which the service does not tell us."""
+    return f"{where}: {CANNOT_BE_ASKED}: {error}"
 
 
 def refuse(line: str, what: str, example: str) -> Failed:

@@ -16,9 +16,9 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import requests
 
-from gateway.deliveries.base import Delivery, DeliveryContext, Destination, Receipt, refuse
+from gateway.deliveries.base import Delivery, DeliveryContext, Denied, Destination, Receipt, cannot_be_asked, refuse
 from gateway.deliveries.own_test import OwnTest, Tested
-from gateway.errors import Failed, Refused, Unclear
+from gateway.errors import CallError, Failed, Refused, Unclear
 from gateway.host.http import json_object, retry_after
 from gateway.model.clouds import Cloud
 from gateway.secret import mask
@@ -74,15 +74,22 @@ class DevOpsConnection(Destination):
         client_id = self._owner(context)
         endpoint = self._get(context)
         self.check_scheme(endpoint, client_id)
-        tokens = [
-            f"endpoints/{reference['projectReference']['id']}/{self.endpoint_id}"
-            for reference in endpoint.get("serviceEndpointProjectReferences") or []
-        ]
-        path = f"_apis/permissions/{_NAMESPACE}/{_ADMINISTER}?tokens={quote(tokens[0] if tokens else '', safe='')}"
-        answer = self.send(context, "GET", path, version="7.1")
+        path = f"_apis/permissions/{_NAMESPACE}/{_ADMINISTER}?tokens={quote(self._token(endpoint), safe='')}"
+        try:
+            answer = self.send(context, "GET", path, version="7.1")
+        except CallError as error:
+            return [cannot_be_asked(self.address, error)]
         if not all(answer.get("value") or [False]):
-            raise Failed(f"{self.address}: we are not Administrator of the connection {endpoint['name']!r}", _RIGHTS)
+            raise Denied(f"{self.address}: we are not Administrator of the connection {endpoint['name']!r}", _RIGHTS)
         return []
+
+    def _token(self, endpoint: dict[str, Any]) -> str:
+        """By which the namespace of permissions knows the connection in the project of the address."""
+        references = endpoint.get("serviceEndpointProjectReferences") or []
+        projects = [each["projectReference"] for each in references]
+        mine = [each for each in projects if self.project.lower() in (each["id"], str(each.get("name")).lower())]
+        project = next((each["id"] for each in [*mine, *projects]), "Collection")
+        return f"endpoints/{project}/{self.endpoint_id}"
 
     def check_scheme(self, endpoint: dict[str, Any], client_id: str) -> None:
         """It signs in with a client secret of this app, and takes a new one. Raises Failed."""

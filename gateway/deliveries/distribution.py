@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from gateway.deliveries.base import Delivery, DeliveryContext, Destination, comparable_address
+from gateway.deliveries.base import Delivery, DeliveryContext, Denied, Destination, comparable_address
 from gateway.errors import PERMISSION_HINT, CallError, Failed, RotationError, Unclear
 from gateway.host.background import Background
 
@@ -74,7 +74,12 @@ class Deliveries:
         return problems
 
     def _check(self, destination: Destination) -> list[str]:
-        warnings = destination.check(self._context)
+        try:
+            warnings = destination.check(self._context)
+        except Denied as error:
+            if destination.address not in self.holds:
+                raise
+            warnings = [f"{error}; it was served before, so it is tried"]
         destination.observe(self._context)
         return warnings
 

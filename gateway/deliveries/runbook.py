@@ -14,13 +14,14 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from gateway.azure.arm import arm_id
-from gateway.deliveries.base import Delivery, DeliveryContext, Destination, Receipt, refuse
+from gateway.deliveries.base import Delivery, DeliveryContext, Destination, Receipt, ask_arm, refuse
 from gateway.errors import CallError, Failed, Refused, Unclear
 from gateway.model.clouds import Cloud
 
 log = logging.getLogger("gateway")
 
 ROLE = "Automation Operator"
+_ACTIONS = [f"Microsoft.Automation/automationAccounts/jobs/{what}" for what in ("write", "read")]
 _SECRET_ID = "SecretId"  # noqa: S105 (a parameter's name)
 _OURS = ("runOn", "include_secret", "wait")
 _DONE, _BAD = ("Completed",), ("Failed", "Stopped", "Suspended")
@@ -65,15 +66,12 @@ class AutomationRunbook(Destination):
 
     def check(self, context: DeliveryContext) -> list[str]:
         """It is published, its parameters are spelled as here, the worker group exists, and we may start it."""
-        actions = ["Microsoft.Automation/automationAccounts/jobs/write"]
-        actions += ["Microsoft.Automation/automationAccounts/jobs/read"]
-        context.azure.arm.require(self.account, actions, ROLE)
         known = self._known(context)
         self._check_parameters(known, context.delivery_form.parameter, context.versions_follow)
         if self.run_on:
             group = f"{self.account}/hybridRunbookWorkerGroups/{self.run_on}"
             self._get(context, group, "2015-10-31", "hybrid worker group")
-        return self._warnings(known, context.delivery_form.parameter)
+        return self._warnings(known, context.delivery_form.parameter) + ask_arm(context, self.account, _ACTIONS, ROLE)
 
     def _check_parameters(self, known: dict[str, Any], secret: str, versions_follow: bool) -> None:
         names = {name.lower(): name for name in known}

@@ -162,6 +162,8 @@ class DevOpsEndpoints(Part):
         if endpoint is None or len(parts) != 3 or parts[0] != "endpoints":
             return False
         there = parts[1] == "Collection" or parts[1].lower() in endpoint.projects
+        if parts[1].lower() in endpoint.denied_in:
+            return False
         return there and all(visitor.may(endpoint, role) for role in needed)
 
     def _administered(self, request: Request, match: re.Match[str]) -> Endpoint:

@@ -68,11 +68,15 @@ class Project:
 
 @dataclass
 class Endpoint:
-    """A service endpoint. ``content``: all that is stored, its secrets too; ``ready``: when the last change is done."""
+    """A service endpoint. ``content``: all that is stored, its secrets too; ``ready``: when the last change is done.
+
+    ``denied_in``: ids of projects in whose list of permissions nobody has any here.
+    """
 
     content: dict[str, Any] = field(repr=False)
     roles: dict[str, str] = field(default_factory=dict)
     ready: float = 0.0
+    denied_in: set[str] = field(default_factory=set)
 
     @property
     def id(self) -> str:

@@ -65,6 +65,14 @@ def by_name(found: list[dict[str, Any]], name: str) -> dict[str, Any]:
     return one
 
 
+def test_permissions_that_are_not_shown_leave_it_open(stage: Stage) -> None:
+    made = furnished(stage)
+    stage.sandbox.fault("arm", "permissions", faults.Status(403), times=None)
+    found, _ = listed(stage)
+    (one,) = [each for each in found if each["address"] == made.connection_address]
+    assert one["usable"] is None and "could not be asked for" in one["note"]
+
+
 def test_every_address_can_be_pasted_and_is_delivered_to(stage: Stage) -> None:
     made = furnished(stage)
     stage.sandbox.keyvault.grant(stage.at.admin_client_id, "Key Vault Secrets Officer", made.vault)

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from gateway.azure.arm import Arm
 from gateway.deliveries.addresses import known_destinations, read_destinations
-from gateway.deliveries.base import DeliveryContext, Destination
+from gateway.deliveries.base import CANNOT_BE_ASKED, DeliveryContext, Destination
 from gateway.deliveries.devops import DevOpsConnection
 from gateway.deliveries.key_vault import KeyVaultSecretDestination
 from gateway.deliveries.runbook import AutomationRunbook
@@ -134,9 +134,9 @@ class Asker:
         return Candidate(kind, address, name, "; ".join(filter(None, (doubt, present, note))), None if doubt else True)
 
     def refusals(self, destination: Destination) -> str:
-        """The destination's own check, which leaves no doubt. Raises Failed, CallError."""
-        destination.check(self.context)
-        return ""
+        """The destination's own check; what keeps us from knowing whether we may. Raises Failed, CallError."""
+        warnings = destination.check(self.context)
+        return next((_bare(Failed(text)) for text in warnings if CANNOT_BE_ASKED in text), "")
 
 
 def _identity(destination: Destination) -> str:

@@ -237,9 +237,9 @@ class _ApiConnections:
             return f"the record's {'app' if app else 'storage account'} is not known"
         # First whose it is: a role on somebody else's connection helps nobody.
         ApiConnection(resource, False).complete(self._asker.context, connection, "")
-        self._asker.refusals(destination)
+        doubt = self._asker.refusals(destination)
         if self._asker.owner in _values(shown):
-            return ""
+            return doubt
         return f"it does not show which {'app it signs in as' if app else 'storage account it is of'}"
 
 
