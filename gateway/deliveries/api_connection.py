@@ -7,8 +7,10 @@ Source: https://learn.microsoft.com/azure/templates/microsoft.web/connections
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from gateway.azure.api_connections import Connection, ConnectionTest, is_secret, read_connection, read_connector
 from gateway.azure.arm import arm_id
 from gateway.deliveries.base import Delivery, DeliveryContext, Destination, Receipt, ask_arm, refuse
 from gateway.deliveries.own_test import OwnTest, Tested, Verdict
@@ -31,7 +33,7 @@ class ApiConnection(Destination):
     def __init__(self, resource: str, optional: bool) -> None:
         super().__init__(resource, optional)
         self._own_test = OwnTest(self.address)
-        self._test_links: list[dict[str, Any]] = []
+        self._test: ConnectionTest | None = None
 
     @classmethod
     def recognise(cls, text: str, cloud: Cloud, optional: bool) -> Destination | None:
@@ -69,42 +71,26 @@ class ApiConnection(Destination):
         self._read(context)
         return Receipt(warnings=self._verify(context))
 
-    def _read(self, context: DeliveryContext) -> dict[str, Any]:
+    def _read(self, context: DeliveryContext) -> Connection:
         try:
-            connection = context.azure.arm.get(self.address, API_VERSION)
+            connection = read_connection(context.azure.arm.get(self.address, API_VERSION), self.address)
         except Refused as error:
             if error.status == 404:
                 raise Failed(f"{self.address}: there is no such connection", f"the form is {self.example}") from None
             raise
-        self._test_links = (connection.get("properties") or {}).get("testLinks") or []
+        self._test = connection.test
         return connection
 
-    def complete(self, context: DeliveryContext, connection: dict[str, Any], secret: str) -> dict[str, Any]:
+    def complete(self, context: DeliveryContext, connection: Connection, secret: str) -> dict[str, Any]:
         """The body of the PUT: what the connection shows, and the sign-in in full. Raises Failed, CallError."""
-        shown = connection.get("properties") or {}
-        if shown.get("parameterValueType") == "Alternative":
+        if connection.by_identity:
             raise Failed(f"{self.address}: the connection signs in with a managed identity", "it needs no delivery")
-        api = context.azure.arm.get(str((shown.get("api") or {}).get("id") or ""), API_VERSION).get("properties") or {}
-        properties = {"displayName": shown.get("displayName"), "api": {"id": shown["api"]["id"]}}
-        if shown.get("customParameterValues"):
-            properties["customParameterValues"] = shown["customParameterValues"]
-        chosen = shown.get("parameterValueSet")
-        if chosen:
-            sets = (api.get("connectionParameterSets") or {}).get("values") or []
-            known = next((each.get("parameters") or {} for each in sets if each.get("name") == chosen.get("name")), {})
-            have = {name: (entry or {}).get("value") for name, entry in (chosen.get("values") or {}).items()}
-            filled = self._filled(context, known, have, secret)
-            values = {name: {"value": value} for name, value in filled.items()}
-            properties["parameterValueSet"] = {"name": chosen.get("name"), "values": values}
-        else:
-            have = dict(shown.get("nonSecretParameterValues") or {})
-            known = api.get("connectionParameters") or {}
-            properties["parameterValues"] = self._filled(context, known, have, secret)
-        body = {key: connection[key] for key in ("location", "kind", "tags") if connection.get(key) is not None}
-        return body | {"properties": properties}
+        connector = read_connector(context.azure.arm.get(connection.connector, API_VERSION), self.address)
+        known = connector.parameters_of(connection.chosen)
+        return connection.whole(self._filled(context, known, connection.values, secret))
 
     def _filled(
-        self, context: DeliveryContext, known: dict[str, Any], have: dict[str, Any], secret: str
+        self, context: DeliveryContext, known: Mapping[str, str], have: Mapping[str, Any], secret: str
     ) -> dict[str, Any]:
         ours, by_role = context.delivery_form, {_role(name): name for name in known}
         if not ours.owner:
@@ -120,7 +106,7 @@ class ApiConnection(Destination):
         values = {name: value for name, value in have.items() if value is not None}
         values |= {by_role[role]: shown.get(role) or value for role, value in ours.roles.items() if role in by_role}
         values[by_role[ours.secret]] = secret
-        unknown = [name for name, about in known.items() if _is_secret(about) and name not in values]
+        unknown = [name for name, kind in known.items() if is_secret(kind) and name not in values]
         if unknown:
             raise Failed(
                 f"{self.address}: an update would lose {', '.join(unknown)}, which the connection does not show",
@@ -138,18 +124,13 @@ class ApiConnection(Destination):
 
     def _ask_test(self, context: DeliveryContext) -> Tested:
         """Its own test link, as it was read last; some connectors have none. Raises Failed, CallError."""
-        link = self._test_links[0] if self._test_links else {}
-        path = context.azure.arm.path_of(str(link.get("requestUri", "")))
-        if not path:
+        path = context.azure.arm.path_of(self._test.link) if self._test else ""
+        if not self._test or not path:
             return Tested(Verdict.NOT_OFFERED, "the connection has no test")
-        status, text = context.azure.arm.answer(str(link.get("method") or "GET").upper(), path)
+        status, text = context.azure.arm.answer(self._test.method, path)
         return Tested.by_status(status, f"HTTP {status} {text}")
 
 
 def _role(name: str) -> str:
     # Connectors spell these differently (token:TenantId, token:tenantId): compared without case and prefix.
     return name.rpartition(":")[2].replace("_", "").lower()
-
-
-def _is_secret(about: Any) -> bool:
-    return isinstance(about, dict) and str(about.get("type", "")).lower() in ("securestring", "secureobject")

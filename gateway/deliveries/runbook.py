@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from gateway.azure.arm import arm_id
+from gateway.azure.automation import Job, Runbook, read_job, read_runbook, read_summary
 from gateway.deliveries.base import Delivery, DeliveryContext, Destination, Receipt, ask_arm, refuse
 from gateway.errors import CallError, Failed, Refused, Unclear
 from gateway.model.clouds import Cloud
@@ -24,7 +25,6 @@ ROLE = "Automation Operator"
 _ACTIONS = [f"Microsoft.Automation/automationAccounts/jobs/{what}" for what in ("write", "read")]
 _SECRET_ID = "SecretId"  # noqa: S105 (a parameter's name)
 _OURS = ("runOn", "include_secret", "wait")
-_DONE, _BAD = ("Completed",), ("Failed", "Stopped", "Suspended")
 _NAMESPACE = uuid.UUID("6f0d4bd8-2f0c-4a2e-9e0f-7a3c3c1b5a55")
 _MOST_ATTEMPTS = 20
 _POLL_SECONDS = 5.0
@@ -73,24 +73,22 @@ class AutomationRunbook(Destination):
             self._get(context, group, "2015-10-31", "hybrid worker group")
         return self._warnings(known, context.delivery_form.parameter) + ask_arm(context, self.account, _ACTIONS, ROLE)
 
-    def _check_parameters(self, known: dict[str, Any], secret: str, versions_follow: bool) -> None:
-        names = {name.lower(): name for name in known}
-        unknown = [name for name in self.parameters if name.lower() not in names]
+    def _check_parameters(self, known: Runbook, secret: str, versions_follow: bool) -> None:
+        unknown = [name for name in self.parameters if not known.has(name)]
         ours = [*([secret] if self.include_secret else []), *([_SECRET_ID] if versions_follow else [])]
         given = {name.lower() for name in (*self.parameters, *ours)}
-        missing = [
-            name for name, about in known.items() if (about or {}).get("isMandatory") and name.lower() not in given
-        ]
+        needed = [name for name, each in known.parameters.items() if each.is_mandatory]
+        missing = [name for name in needed if name.lower() not in given]
         if unknown or missing:
             what = [f"the runbook has no parameter {name}" for name in unknown]
             what += [f"its parameter {name} is mandatory" for name in missing]
-            raise Failed(f"{self.address}: {'; '.join(what)}", f"it has: {', '.join(known) or 'none'}")
+            raise Failed(f"{self.address}: {'; '.join(what)}", f"it has: {', '.join(known.parameters) or 'none'}")
 
-    def _warnings(self, known: dict[str, Any], secret: str) -> list[str]:
+    def _warnings(self, known: Runbook, secret: str) -> list[str]:
         if not self.include_secret:
             return []
         found = [f"{self.address}: the secret can be read in the job's parameters for 30 days (include_secret=true)"]
-        if secret.lower() not in {name.lower() for name in known}:
+        if not known.has(secret):
             found.append(f"{self.address}: the runbook has no parameter {secret}, and is given one")
         return found
 
@@ -100,18 +98,17 @@ class AutomationRunbook(Destination):
             job = self._job(context, name)
             if job is None:
                 job = self._start(context, name, delivery)
-            elif _status(job) in _BAD:
+            elif job.has_failed:
                 continue  # that attempt has failed for good: one more
             return Receipt(f"{self.account}/jobs/{name}", tuple(self._await(context, name, job) if self.wait else ()))
         raise Failed(f"{self.address}: {_MOST_ATTEMPTS} jobs for this secret have failed", "look at the runbook's jobs")
 
-    def _known(self, context: DeliveryContext) -> dict[str, Any]:
-        """The runbook's own parameters, by name."""
-        runbook = self._get(context, f"{self.account}/runbooks/{self.runbook}", "2018-06-30", "runbook")
-        properties = runbook.get("properties") or {}
-        if properties.get("state") == "New":
+    def _known(self, context: DeliveryContext) -> Runbook:
+        path = f"{self.account}/runbooks/{self.runbook}"
+        runbook = read_runbook(self._get(context, path, "2018-06-30", "runbook"), self.address)
+        if not runbook.is_published:
             raise Failed(f"{self.address}: the runbook was never published", "publish it")
-        return properties.get("parameters") or {}
+        return runbook
 
     def _names(self, context: DeliveryContext, delivery: Delivery) -> Iterator[str]:
         # The job's name is the idempotency key: who asks again for the same secret finds the job of the first time.
@@ -119,29 +116,31 @@ class AutomationRunbook(Destination):
             key = f"{context.record_uid}\n{delivery.generation}\n{self.address}\n{attempt}"
             yield str(uuid.uuid5(_NAMESPACE, key))
 
-    def _job(self, context: DeliveryContext, name: str) -> dict[str, Any] | None:
+    def _job(self, context: DeliveryContext, name: str) -> Job | None:
         try:
-            return context.azure.arm.get(f"{self.account}/jobs/{name}", "2019-06-01")
+            return self._job_now(context, name)
         except Refused as error:
             if error.status == 404:
                 return None
             raise
 
-    def _start(self, context: DeliveryContext, name: str, delivery: Delivery) -> dict[str, Any]:
-        parameters = dict(self.parameters)
+    def _job_now(self, context: DeliveryContext, name: str) -> Job:
+        return read_job(context.azure.arm.get(f"{self.account}/jobs/{name}", "2019-06-01"), self.address)
+
+    def _start(self, context: DeliveryContext, name: str, delivery: Delivery) -> Job:
         # Azure takes parameters in the runbook's own spelling only.
-        spelled = {known.lower(): known for known in self._known(context)}
-        parameters = {spelled.get(given.lower(), given): value for given, value in parameters.items()}
+        known = self._known(context)
+        parameters = {known.spelled(given): value for given, value in self.parameters.items()}
         if self.include_secret:
-            wanted = context.delivery_form.parameter
-            parameters[spelled.get(wanted.lower(), wanted)] = delivery.value.reveal()
-        if delivery.versions and _SECRET_ID.lower() in spelled:
-            parameters[spelled[_SECRET_ID.lower()]] = next(iter(delivery.versions.values()))
+            parameters[known.spelled(context.delivery_form.parameter)] = delivery.value.reveal()
+        if delivery.versions and known.has(_SECRET_ID):
+            parameters[known.spelled(_SECRET_ID)] = next(iter(delivery.versions.values()))
         properties = {"runbook": {"name": self.runbook}, "parameters": parameters, "runOn": self.run_on}
         path = f"{self.account}/jobs/{name}"
 
-        def put() -> dict[str, Any]:
-            return context.azure.arm.send("PUT", path, "2019-06-01", {"properties": properties}).body
+        def put() -> Job:
+            body = context.azure.arm.send("PUT", path, "2019-06-01", {"properties": properties}).body
+            return read_job(body, self.address)
 
         try:
             return context.http.retrying(put, repeat_unclear=False)
@@ -153,21 +152,21 @@ class AutomationRunbook(Destination):
                     return job
             raise
 
-    def _await(self, context: DeliveryContext, name: str, job: dict[str, Any]) -> list[str]:
+    def _await(self, context: DeliveryContext, name: str, job: Job) -> list[str]:
         pause = context.deadline.retry_base / 2
-        while _status(job) not in (*_DONE, *_BAD):
+        while not job.has_ended:
             if context.deadline.over():
-                raise Unclear(self.address, f"job {name} is {_status(job)} and not at its end yet")
+                raise Unclear(self.address, f"job {name} is {job.status} and not at its end yet")
             if 2 < pause < _POLL_SECONDS:
                 log.info("waiting for job %s of runbook %s", name, self.runbook)
             context.deadline.pause(max(0.1, pause))
             pause = min(_POLL_SECONDS, 2 * pause)
-            job = context.azure.arm.get(f"{self.account}/jobs/{name}", "2019-06-01")
+            job = self._job_now(context, name)
         errors = self._errors(context, name)
-        said = "; ".join(errors) or str((job.get("properties") or {}).get("exception") or "")[:200]
-        if _status(job) in _BAD:
+        said = "; ".join(errors) or job.exception[:200]
+        if job.has_failed:
             raise Failed(
-                f"{self.address}: job {name} ended as {_status(job)}: {said}".rstrip(": "),
+                f"{self.address}: job {name} ended as {job.status}: {said}".rstrip(": "),
                 "look at this job of the automation account; the next run starts another",
             )
         return [f"{self.address}: job {name} completed with errors: {said}"] if errors else []
@@ -175,7 +174,7 @@ class AutomationRunbook(Destination):
     def _errors(self, context: DeliveryContext, name: str) -> list[str]:
         path = f"{self.account}/jobs/{name}/streams?$filter=properties/streamType%20eq%20'Error'"
         streams = context.azure.arm.pages(path, "2019-06-01")
-        return [str((stream.get("properties") or {}).get("summary") or "an error")[:200] for stream in streams]
+        return [(read_summary(stream, self.address) or "an error")[:200] for stream in streams]
 
     def _get(self, context: DeliveryContext, path: str, version: str, what: str) -> dict[str, Any]:
         try:
@@ -184,7 +183,3 @@ class AutomationRunbook(Destination):
             if error.status == 404:
                 raise Failed(f"{self.address}: there is no such {what}", f"the form is {self.example}") from None
             raise
-
-
-def _status(job: dict[str, Any]) -> str:
-    return str((job.get("properties") or {}).get("status") or "New")

@@ -13,7 +13,9 @@ from itertools import chain
 from typing import Any
 from urllib.parse import quote
 
+from gateway.azure.api_connections import read_connection
 from gateway.azure.arm import allows
+from gateway.azure.automation import Parameter, read_runbook
 from gateway.azure.key_vault.calls import VAULTS_API_VERSION
 from gateway.commands.targets.ask import Asker, Candidate
 from gateway.deliveries.addresses import read_destinations
@@ -185,11 +187,10 @@ class _Runbooks:
         return self._asker.each("runbook", partial(self._runbook, groups), named, rights)
 
     def _runbook(self, groups: list[str], resource: str) -> list[Candidate]:
-        about = self._asker.arm.get(resource, "2018-06-30")["properties"]
-        parameters = {str(name): each or {} for name, each in (about.get("parameters") or {}).items()}
-        needed = [name for name, each in parameters.items() if each.get("isMandatory")]
+        parameters = read_runbook(self._asker.arm.get(resource, "2018-06-30"), resource).parameters
+        needed = [name for name, each in parameters.items() if each.is_mandatory]
         ours = {"secretid", self._asker.context.delivery_form.parameter.lower()} & {name.lower() for name in needed}
-        query = [f"{quote(name)}=<{_type(parameters[name])}>" for name in needed if name.lower() not in ours]
+        query = [f"{quote(name)}=<{parameters[name].kind}>" for name in needed if name.lower() not in ours]
         query += ["include_secret=true"] if ours - {"secretid"} else []
         note = _described(parameters) + ("; needs a Key Vault secret in deliver_to too" if "secretid" in ours else "")
         return [self._runbook_on(group, resource, query, note) for group in groups]
@@ -201,14 +202,8 @@ class _Runbooks:
         return self._asker.judge("runbook", address, resource.rpartition("/")[2], f"{runs}; {note}")
 
 
-def _type(parameter: dict[str, Any]) -> str:
-    """The last part of .NET's name: ``String`` of ``System.String``."""
-    return str(parameter.get("type") or "Object").rpartition(".")[2]
-
-
-def _described(parameters: dict[str, dict[str, Any]]) -> str:
-    mandatory = {name: " mandatory" if each.get("isMandatory") else "" for name, each in parameters.items()}
-    texts = [f"{name} {_type(each)}{mandatory[name]}" for name, each in parameters.items()]
+def _described(parameters: dict[str, Parameter]) -> str:
+    texts = [f"{name} {each.kind}{' mandatory' if each.is_mandatory else ''}" for name, each in parameters.items()]
     return f"parameters {', '.join(texts)}" if texts else "no parameters"
 
 
@@ -228,9 +223,8 @@ class _ApiConnections:
         return self._asker.judge("api_connection", resource, resource.rpartition("/")[2], check=check)
 
     def _check(self, resource: str, destination: Destination) -> str:
-        connection = self._asker.arm.get(resource, API_VERSION)
-        shown = connection.get("properties") or {}
-        if shown.get("parameterValueType") == "Alternative":
+        connection = read_connection(self._asker.arm.get(resource, API_VERSION), resource)
+        if connection.by_identity:
             raise Failed("it signs in with a managed identity")
         app = self._asker.context.delivery_form.for_service_connections
         if not self._asker.owner:
@@ -238,13 +232,6 @@ class _ApiConnections:
         # First whose it is: a role on somebody else's connection helps nobody.
         ApiConnection(resource, False).complete(self._asker.context, connection, "")
         doubt = self._asker.refusals(destination)
-        if self._asker.owner in _values(shown):
+        if self._asker.owner in {str(value).lower() for value in connection.values.values()}:
             return doubt
         return f"it does not show which {'app it signs in as' if app else 'storage account it is of'}"
-
-
-def _values(shown: dict[str, Any]) -> set[str]:
-    """The values that a connection shows, in lower case."""
-    chosen = ((shown.get("parameterValueSet") or {}).get("values") or {}).values()
-    plain = (shown.get("nonSecretParameterValues") or {}).values()
-    return {str(value).lower() for value in (*plain, *((each or {}).get("value") for each in chosen))}
