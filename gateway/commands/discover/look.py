@@ -8,14 +8,14 @@ Source: https://learn.microsoft.com/rest/api/keyvault/keyvault/vaults/list-by-su
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from itertools import chain
-from typing import Any
 
 from gateway.azure.graph import Application
 from gateway.azure.key_vault.certificates import KeyVaultCertificates, Version
 from gateway.azure.key_vault.secrets import KeyVaultSecrets, TlsSecret
+from gateway.azure.resources import Account, read_account
 from gateway.commands.shared.new_records import APP, CERTIFICATE, STORAGE, TLS, Item
 from gateway.commands.shared.survey import VAULT_READER, Survey
 from gateway.errors import Failed, Refused
@@ -89,7 +89,8 @@ class Discovery(Survey):
     def storage_accounts(self, subscriptions: Iterable[str]) -> list[Item]:
         """The storage accounts of these subscriptions, or of all. Raises Failed: one is no subscription."""
         kind = "Microsoft.Storage/storageAccounts"
-        return [_storage(each) for each in self._resources("storage accounts", kind, _STORAGE_VERSION, subscriptions)]
+        accounts = self._resources("storage accounts", kind, _STORAGE_VERSION, subscriptions, read_account)
+        return [_storage(each) for each in accounts]
 
 
 def _host(url: str) -> str:
@@ -125,15 +126,11 @@ def _app(app: Application, ours: str) -> Item:
     return Item(APP, app.object_id, app.name, app.client_id, soonest, note, (app.client_id,), unwanted=unwanted)
 
 
-def _storage(account: dict[str, Any]) -> Item:
+def _storage(account: Account) -> Item:
     """Its keys expire by policy only, counted from when each was made; the older one comes first."""
-    resource, properties = str(account["id"]), account.get("properties") or {}
-    made = {
-        name: datetime.fromisoformat(text) for name, text in (properties.get("keyCreationTime") or {}).items() if text
-    }
-    days = (properties.get("keyPolicy") or {}).get("keyExpirationPeriodInDays")
-    expires = min(made.values()) + timedelta(days=int(days)) if made and days else None
+    resource, made, days = account.id, account.made, account.expire_after
+    expires = min(made.values()) + timedelta(days=days) if made and days else None
     notes = [f"{name} of {moment:%Y-%m-%d}" for name, moment in sorted(made.items())]
     notes += [f"keys expire after {days} days" if days else "no key policy"]
-    notes += ["keys not admitted"] if properties.get("allowSharedKeyAccess") is False else []
+    notes += [] if account.admits_keys else ["keys not admitted"]
     return Item(STORAGE, resource, resource.rpartition("/")[2], resource.split("/")[4], expires, ", ".join(notes))

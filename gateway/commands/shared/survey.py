@@ -12,6 +12,7 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from gateway.azure.key_vault.calls import VAULTS_API_VERSION, key_vault_url
+from gateway.azure.resources import read_vault, subscriptions
 from gateway.commands.shared.output import warn
 from gateway.commands.shared.session import Session
 from gateway.errors import CallError, Failed, Refused
@@ -23,7 +24,6 @@ VAULT_READER = (
     "give the credential's service principal the role Key Vault Reader on the vault, or list of certificates and "
     "secrets in its access policies; a new role takes some minutes"
 )
-_SUBSCRIPTIONS_VERSION = "2022-12-01"
 # What a firewall refuses, no role allows.
 _OWN_HINTS = ("ForbiddenByFirewall",)
 
@@ -76,19 +76,20 @@ class Survey:
     def seen_key_vaults(self) -> list[tuple[str, str]]:
         """Address and resource id of every vault that the credential sees in all subscriptions."""
         cloud = self.session.azure.cloud
-        listed = self._resources("key vaults", "Microsoft.KeyVault/vaults", VAULTS_API_VERSION, ())
-        found = ((str((each.get("properties") or {}).get("vaultUri") or ""), str(each["id"])) for each in listed)
-        return list({key_vault_url(uri.rstrip("/"), cloud, "vaultUri"): name for uri, name in found if uri}.items())
+        listed = self._resources("key vaults", "Microsoft.KeyVault/vaults", VAULTS_API_VERSION, (), read_vault)
+        return list({key_vault_url(each.url, cloud, "vaultUri"): each.id for each in listed if each.url}.items())
 
-    def _resources(self, what: str, kind: str, version: str, subscriptions: Iterable[str]) -> list[dict[str, Any]]:
-        """The resources of a kind in these subscriptions, or in all."""
-        names = {_subscription(text): text.strip() for text in subscriptions} or self._subscriptions()
+    def _resources(
+        self, what: str, kind: str, version: str, within: Iterable[str], read: Callable[[dict[str, Any]], T]
+    ) -> list[T]:
+        """The resources of a kind in these subscriptions, or in all, as ``read`` makes them of an entry."""
+        names = {_subscription(text): text.strip() for text in within} or self._subscriptions()
         self.now_at = what
 
-        def ask(subscription: str) -> list[dict[str, Any]]:
+        def ask(subscription: str) -> list[T]:
             pages = partial(self.session.azure.arm.pages, f"{subscription}/providers/{kind}", version)
             where = f"{what} of subscription {names[subscription]}"
-            return self.attempt(where, lambda: [_known_by_id(each) for each in self._counted(pages())], READER)
+            return self.attempt(where, lambda: [read(each) for each in self._counted(pages())], READER)
 
         found = list(chain.from_iterable(side_by_side(ask, list(names))))
         if not found and not self.warnings:
@@ -97,12 +98,11 @@ class Survey:
 
     def _subscriptions(self) -> dict[str, str]:
         """Ids of all subscriptions, with the names that people know them by."""
-        pages = partial(self.session.azure.arm.pages, "/subscriptions", _SUBSCRIPTIONS_VERSION)
-        listed = self.attempt("subscriptions", lambda: [_known_by_id(each) for each in pages()], READER)
+        listed = self.attempt("subscriptions", lambda: list(subscriptions(self.session.azure.arm)), READER)
         if not listed and not self.warnings:
             self.warnings.append(f"subscriptions: none can be seen; {READER}")
         self.read = 0
-        return {str(each["id"]): repr(each.get("displayName") or each["id"]) for each in listed}
+        return {each.id: repr(each.name) for each in listed}
 
     def _counted(self, items: Iterable[T]) -> Iterator[T]:
         for item in items:
@@ -125,12 +125,6 @@ def all_key_vaults(session: Session) -> list[tuple[str, str]]:
     if not found:
         raise Failed("no vault can be seen", f"name one with --vault, or {READER}")
     return found
-
-
-def _known_by_id(entry: dict[str, Any]) -> dict[str, Any]:
-    """An entry of a list of resources. Raises KeyError: it has no id."""
-    _ = entry["id"]
-    return entry
 
 
 def _subscription(text: str) -> str:

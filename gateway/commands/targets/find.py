@@ -16,6 +16,7 @@ from urllib.parse import quote
 from gateway.azure.api_connections import read_connection
 from gateway.azure.arm import allows
 from gateway.azure.automation import Parameter, read_runbook
+from gateway.azure.devops import DevOps, Endpoint
 from gateway.azure.key_vault.calls import VAULTS_API_VERSION
 from gateway.commands.targets.ask import Asker, Candidate
 from gateway.deliveries.addresses import read_destinations
@@ -130,39 +131,37 @@ class _ServiceConnections:
         what = f"Azure DevOps organisation {organisation}, project"
         listed = self._asker.each(what, self._endpoints, projects, DevOpsConnection.rights)
         # A shared connection is in several projects, and delivered to once.
-        once = {str(endpoint["id"]): (project, endpoint) for project, endpoint in reversed(listed)}
+        once = {endpoint.endpoint_id: (project, endpoint) for project, endpoint in reversed(listed)}
         return side_by_side(partial(self._endpoint, organisation), list(once.values()))
 
     def _projects(self, organisation: str) -> list[str]:
         found: dict[str, None] = {}
         while True:
-            path = f"_apis/projects?$top={_PROJECTS_A_PAGE}&$skip={len(found)}"
-            answer = DevOpsConnection(organisation, "", "", False).send(self._asker.context, "GET", path)
-            new = {str(project["name"]): None for project in answer["value"] if project["name"] not in found}
+            listed = self._devops(organisation).projects(len(found), _PROJECTS_A_PAGE)
+            new = {project: None for project in listed if project not in found}
             found |= new
             if len(new) < _PROJECTS_A_PAGE:
                 return list(found)
 
-    def _endpoints(self, named: tuple[str, str]) -> list[tuple[str, dict[str, Any]]]:
+    def _endpoints(self, named: tuple[str, str]) -> list[tuple[str, Endpoint]]:
         organisation, project = named
-        path = f"{quote(project)}/_apis/serviceendpoint/endpoints"
-        answer = DevOpsConnection(organisation, project, "", False).send(self._asker.context, "GET", path)
-        return [(project, endpoint) for endpoint in answer["value"]]
+        return [(project, endpoint) for endpoint in self._devops(organisation).endpoints(project)]
 
-    def _endpoint(self, organisation: str, listed: tuple[str, dict[str, Any]]) -> Candidate:
+    def _devops(self, organisation: str) -> DevOps:
+        return DevOpsConnection(organisation, "", "", False).organisation_of(self._asker.context)
+
+    def _endpoint(self, organisation: str, listed: tuple[str, Endpoint]) -> Candidate:
         project, endpoint = listed
-        connection = DevOpsConnection(organisation, project, str(endpoint["id"]), False)
+        connection = DevOpsConnection(organisation, project, endpoint.endpoint_id, False)
         owner = self._asker.owner
 
         def check(destination: Destination) -> str:
-            parameters = (endpoint.get("authorization") or {}).get("parameters") or {}
             # Without the app, the rest can be judged all the same.
-            connection.check_scheme(endpoint, owner or str(parameters.get("serviceprincipalid", "")))
+            connection.check_scheme(endpoint, owner or endpoint.client_id)
             return self._asker.refusals(destination) if owner else "the record's app is not known"
 
-        shared = endpoint.get("serviceEndpointProjectReferences") or []
-        projects = [str(each["projectReference"].get("name") or project) for each in shared] or [project]
-        name = f"{endpoint.get('name')} ({', '.join(projects)})"
+        projects = [name or project for _, name in endpoint.projects] or [project]
+        name = f"{endpoint.name} ({', '.join(projects)})"
         return self._asker.judge("azure_devops", connection.address, name, check=check)
 
 

@@ -18,10 +18,10 @@ from functools import partial
 
 import click
 
+from gateway.azure.devops import ROOT
 from gateway.commands.targets.ask import Asker, Candidate, SharedArm
 from gateway.commands.targets.find import HEADINGS, find
 from gateway.deliveries.base import DeliveryContext
-from gateway.deliveries.devops import ROOT
 from gateway.engine.kind import Kind
 from gateway.errors import CallError, Failed
 from gateway.host.background import Background
