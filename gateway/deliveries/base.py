@@ -157,6 +157,10 @@ class Destination(ABC):
             Failed, CallError
         """
 
+    def shows(self, context: DeliveryContext, delivery: Delivery) -> bool | None:
+        """Whether it holds this value, as far as that can be read without a write; None where it cannot be told."""
+        return None
+
     def after_retirement(self, context: DeliveryContext, delivery: Delivery, removed: list[str]) -> None:  # noqa: B027
         """The secrets with these key ids and generations are dead now: most have nothing to do. Raises CallError."""
 

@@ -59,10 +59,11 @@ class Deliveries:
         """Generations that a required destination holds."""
         return {self.holds[each.address] for each in self.required if each.address in self.holds}
 
-    def check(self) -> list[Failed]:
-        """Ask all destinations, before anything is made; what is wrong with required ones, all at once."""
+    def check(self, destinations: Iterable[Destination] | None = None) -> list[Failed]:
+        """Ask these destinations, or all, before anything is made; what is wrong with required ones, all at once."""
         problems = []
-        for destination, running in self._begin(self._destinations, self._check):
+        asked = self._destinations if destinations is None else destinations
+        for destination, running in self._begin(asked, self._check):
             try:
                 self.warnings += running.result()
             except Exception as error:  # an answer of any shape must not end the run

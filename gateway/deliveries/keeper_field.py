@@ -46,8 +46,6 @@ class KeeperField(Destination):
                 f"{self.address}: the record is read-only for the Gateway's application",
                 "give the application the right to edit in its folder",
             )
-        if not record.has(self.label):
-            raise Failed(f"{self.address}: the record has no field with this label", "labels are matched exactly")
         return []
 
     def deliver(self, context: DeliveryContext, delivery: Delivery) -> Receipt:
@@ -73,8 +71,17 @@ class KeeperField(Destination):
             raise error or Unclear(self.address, "the record does not show what was saved")
         return Receipt()
 
+    def shows(self, context: DeliveryContext, delivery: Delivery) -> bool | None:
+        """Whether the field holds this value; None where it cannot be read."""
+        try:
+            return self._read(context).value(self.label) == delivery.value.reveal()
+        except (Failed, CallError):
+            return None
+
     def _read(self, context: DeliveryContext) -> VaultRecord:
         record = context.vault.read([self.keeper_record]).get(self.keeper_record)
         if record is None:
             raise Failed(f"{self.address}: the record cannot be read", "share it with the Gateway's application")
+        if not record.has(self.label):
+            raise Failed(f"{self.address}: the record has no field with this label", "labels are matched exactly")
         return record

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 from gateway.azure.key_vault.calls import KeyVaultCalls
 from gateway.deliveries.base import Delivery, DeliveryContext, Destination, Receipt, refuse
 from gateway.deliveries.tags import KEY, RECORD
-from gateway.errors import Failed, Refused, Unclear
+from gateway.errors import CallError, Failed, Refused, Unclear
 from gateway.model.clouds import Cloud
 
 if TYPE_CHECKING:
@@ -72,13 +72,19 @@ class KeyVaultSecretDestination(Destination):
         """It can be read, is disabled and ours, or does not exist and its name is free."""
         client = self.client(context)
         try:
-            self.retrying(context, lambda: client.get_secret(self.name))
+            self._refuse_managed(self.retrying(context, lambda: client.get_secret(self.name)))
         except Refused as error:
             if error.status == 404:
                 self._check_free(context, client)
             elif error.code != "SecretDisabled" or not is_ours(self._newest(context, client), context):
                 raise
         return []
+
+    def _refuse_managed(self, current: KeyVaultSecret) -> None:
+        if current.properties.managed or current.properties.key_id:
+            what = f"{self.address}: it belongs to the certificate {self.name}, and changes only with it"
+            certificate = f"{self.vault_url}/certificates/{self.name}"
+            raise Failed(what, f"name another secret; where a certificate is renewed, deliver to {certificate}")
 
     def _check_free(self, context: DeliveryContext, client: SecretClient) -> None:
         try:
@@ -91,13 +97,47 @@ class KeyVaultSecretDestination(Destination):
         """A new version, read back; none where the current one holds this value already."""
         client = self.client(context)
         current = self._current(context, client)
-        if current is None or current.value != delivery.value.reveal():
+        warnings: tuple[str, ...] = ()
+        if current is not None and current.value == delivery.value.reveal():
+            warnings = self._complete(context, client, current, delivery)
+        else:
             if current is not None and delivery.replaced and current.value == delivery.replaced.reveal():
                 self._replaced.add(str(current.properties.version))
             current = self._set(context, client, current, delivery)
         if current.value != delivery.value.reveal():
             raise Unclear(self.address, "the vault shows another value than was set")
-        return Receipt(str(current.id))
+        return Receipt(str(current.id), warnings)
+
+    def shows(self, context: DeliveryContext, delivery: Delivery) -> bool | None:
+        """Whether the current version is enabled and holds this value; None where the vault does not answer."""
+        try:
+            current = self._current(context, self.client(context))
+        except (Failed, CallError):
+            return None
+        return current is not None and current.value == delivery.value.reveal()
+
+    def _complete(
+        self, context: DeliveryContext, client: SecretClient, current: KeyVaultSecret, delivery: Delivery
+    ) -> tuple[str, ...]:
+        """Give the version that holds the value already its end and our tags, where they differ; warnings."""
+        about, tags, ends = current.properties, self._tags(context, current, delivery), delivery.expires
+        if about.tags == tags and (ends is None or (about.expires_on and _seconds(about.expires_on) == _seconds(ends))):
+            return ()
+        version = str(about.version)
+        try:
+            self.retrying(
+                context, lambda: client.update_secret_properties(self.name, version, tags=tags, expires_on=ends)
+            )
+        except CallError as error:
+            return (f"{self.address}: holds the value already, but its end and tags could not be set: {error}",)
+        return ()
+
+    def _tags(self, context: DeliveryContext, before: KeyVaultSecret | None, delivery: Delivery) -> dict[str, str]:
+        kept = (before.properties.tags or {}) if before else {}
+        ours = {name: text.format(key_id=delivery.key_id) for name, text in context.delivery_form.tags.items()}
+        ours |= {RECORD: context.record_uid, KEY: delivery.generation}
+        theirs = [(name, text) for name, text in kept.items() if name not in ours]
+        return dict(theirs[: _MOST_TAGS - len(ours)]) | ours
 
     def _current(self, context: DeliveryContext, client: SecretClient) -> KeyVaultSecret | None:
         """The current version, without its value where it is disabled; None where there is none."""
@@ -123,10 +163,7 @@ class KeyVaultSecretDestination(Destination):
     def _set(
         self, context: DeliveryContext, client: SecretClient, before: KeyVaultSecret | None, delivery: Delivery
     ) -> KeyVaultSecret:
-        kept = dict(before.properties.tags or {}) if before else {}
-        ours = {name: text.format(key_id=delivery.key_id) for name, text in context.delivery_form.tags.items()}
-        ours |= {RECORD: context.record_uid, KEY: delivery.generation}
-        tags = dict(list(kept.items())[: _MOST_TAGS - len(ours)]) | ours
+        tags = self._tags(context, before, delivery)
         content_type = before.properties.content_type if before else context.delivery_form.content_type or None
 
         def put() -> KeyVaultSecret:
@@ -167,6 +204,10 @@ class KeyVaultSecretDestination(Destination):
 
     def _calls(self, context: DeliveryContext) -> KeyVaultCalls:
         return KeyVaultCalls(context.http, context.azure, self.vault_url, self.address, _HINTS)
+
+
+def _seconds(moment: datetime) -> int:
+    return int(moment.timestamp())
 
 
 def is_ours(version: SecretProperties, context: DeliveryContext) -> bool:

@@ -150,6 +150,9 @@ class AutomationRunbook(Destination):
                 job = self._job(context, name)
                 if job is not None:
                     return job
+            secret = context.delivery_form.parameter
+            if isinstance(error, Refused) and error.status == 400 and self.include_secret and not known.has(secret):
+                error.hint = f"add the parameter {secret} to the runbook, or take include_secret=true away"
             raise
 
     def _await(self, context: DeliveryContext, name: str, job: Job) -> list[str]:

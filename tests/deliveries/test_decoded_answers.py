@@ -1,4 +1,4 @@
-"""What services answer about destinations becomes types: null and absent have a default, odd is an error of the call."""
+"""What services answer about destinations becomes types: null and absent have a default, what is odd is an error."""
 
 from __future__ import annotations
 

@@ -313,6 +313,20 @@ def test_include_secret_for_a_runbook_without_the_parameter(stage: Stage) -> Non
     assert jobs(stage)[0].parameters["ClientSecret"] == stage.value("client_secret")
 
 
+def test_include_secret_for_a_runbook_that_refuses_what_it_does_not_declare(stage: Stage) -> None:
+    runbook(stage, "Environment=prod&include_secret=true")
+    stage.destinations.runbook.parameters.pop("ClientSecret")  # type: ignore[union-attr]
+    assert stage.destinations.runbook.strict  # type: ignore[union-attr]
+    outcome = stage.run()
+    assert (outcome.code, outcome.result) == (2, "incomplete"), outcome
+    assert any("no parameter ClientSecret" in warning for warning in outcome.report["warnings"])
+    assert "HTTP 400" in outcome.report["error"]
+    assert "add the parameter ClientSecret to the runbook, or take include_secret=true away" in outcome.report["hint"]
+    assert stage.published_works() and set(stage.at.old_key_ids) <= stage.live()
+    stage.destinations.runbook.parameters["ClientSecret"] = Parameter()  # type: ignore[union-attr]
+    assert stage.run().result == "finished"
+
+
 def test_run_on_a_hybrid_worker_group(stage: Stage) -> None:
     runbook(stage, "Environment=prod&runOn=onprem")
     rotated(stage)
@@ -546,6 +560,16 @@ KEEPER: dict[str, tuple[Callable[[Stage, str], str], str]] = {
     "the record that is rotated": (lambda stage, uid: f"keeper:{stage.at.record_uid}#client_secret", "is rotated"),
     "no label": (lambda stage, uid: f"keeper:{uid}", "is not a field of a Keeper record"),
 }
+
+
+def test_keeper_label_that_is_wrong_in_a_line_that_was_added(stage: Stage) -> None:
+    rotated(stage)
+    stage.sandbox.keeper.edit(stage.at.record_uid, "rotate_before_hours", "24")
+    deliver_to(stage, f"keeper:{stage.at.admin_record_uid}#other")
+    outcome = stage.run()
+    assert outcome.code != 0, outcome
+    assert "the record has no field with this label" in outcome.report["error"]
+    assert "labels are matched exactly" in outcome.report["hint"] and "network" not in outcome.report["hint"]
 
 
 @pytest.mark.parametrize("what", KEEPER)

@@ -73,6 +73,13 @@ def test_step_7_the_rendered_template_is_delivered(password: Make) -> None:
     assert (rendered.hostname, rendered.port, rendered.path) == ("host.example", 27017, "/db")
 
 
+def test_a_password_has_no_end_in_key_vault(password: Make) -> None:
+    stage = password()
+    assert stage.publish().code == 0
+    assert stage.held() == NEW
+    assert stage.sandbox.keyvault.versions(stage.vault, "mongodb")[-1].exp is None
+
+
 def test_a_template_that_is_no_address_is_filled_in_as_it_is(password: Make) -> None:
     stage = password(value_template="user={login};password={password}")
     assert stage.publish().code == 0
