@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from time import monotonic
 
-from gateway.engine.publish import give_way
 from gateway.engine.state import State
 from gateway.errors import CallError, Failed, Unclear, Unknown
 from gateway.keeper.save import Saved
@@ -19,12 +18,12 @@ from gateway.model.credential import LiveCredential, Minted
 _FRESH = 2.0
 
 
-def confirm(state: State, minted: Minted) -> tuple[LiveCredential, ...] | None:
+def confirm(state: State, minted: Minted) -> tuple[LiveCredential, ...]:
     """The target shows what was saved, and an app that rotates itself can go on with it.
 
     Returns:
-        What the target shows; None where it does not yet, though the new one works, which is noted: then nothing may
-        be removed. Where another rotation finished meanwhile, the state says so.
+        What the target shows; nothing where it does not show the new one yet, though that works, which is noted: then
+        nothing may be removed. Where another rotation finished meanwhile, the state says so.
 
     Raises:
         Failed: the record publishes what it published before.
@@ -37,7 +36,7 @@ def confirm(state: State, minted: Minted) -> tuple[LiveCredential, ...] | None:
     return listing
 
 
-def _confirmed(state: State, minted: Minted) -> tuple[LiveCredential, ...] | None:
+def _confirmed(state: State, minted: Minted) -> tuple[LiveCredential, ...]:
     saved_at = monotonic()
     listing = _shown(state, minted)
     if _lists(listing, minted):
@@ -51,8 +50,9 @@ def _confirmed(state: State, minted: Minted) -> tuple[LiveCredential, ...] | Non
         raise Unknown(_gone(minted), "run it again soon: it makes a new one")
     if why := state.maker.refuses(_as_listed(minted), minted.value):
         _put_back(state, minted, why)
+        return listing
     state.leave(f"the app does not show the new secret {minted.key_id} yet, though it works; nothing was removed")
-    return None
+    return ()
 
 
 def _shown(state: State, minted: Minted) -> tuple[LiveCredential, ...]:
@@ -82,19 +82,18 @@ def _look_again(state: State, minted: Minted) -> None:
     if state.prepared.kind.published_id(fresh) == minted.key_id:
         return
     if state.is_of_another(state.published)(fresh):
-        give_way(state, minted, fresh)
-    elif state.save_values(fresh, state.published, state.maker.saving) is Saved.SUPERSEDED:
-        give_way(state, minted, state.record)
+        state.supersede(fresh)
+    else:  # somebody put back what was there before
+        state.save_values(fresh, state.published, state.maker.saving)
 
 
 def _put_back(state: State, minted: Minted, why: str) -> None:
-    """Raises Failed: done. Unknown: the previous one is not known to work, or cannot be saved."""
+    """Returns where another rotation was first. Raises Failed: done. Unknown: the previous one is not known to work, or cannot be saved."""
     before, value = state.prepared.inventory.published, state.prepared.known.value
     try:
         if before is None or not _is_alive(state, before) or state.maker.refuses(before, value):
             raise Unknown(f"{_gone(minted)}: {why}", "run it again soon: it makes a new one")
         if state.save_before(state.record) is Saved.SUPERSEDED:
-            give_way(state, minted, state.record)
             return
     except (Failed, CallError) as error:
         what = f"{_gone(minted)}, and the previous one could not be put back: {error}"

@@ -23,7 +23,7 @@ import logging
 
 from gateway.engine.confirm import confirm
 from gateway.engine.deliver import after_retirement, check_destinations, deliver, delivery_of_new, delivery_of_published
-from gateway.engine.publish import make, publish, tidy
+from gateway.engine.publish import give_way, make, publish, tidy
 from gateway.engine.retire import make_room, remove_orphans, retire
 from gateway.engine.state import State
 from gateway.engine.verify import is_accepted
@@ -33,6 +33,8 @@ from gateway.model.credential import LiveCredential, Minted
 from gateway.model.ledger import Ledger
 
 log = logging.getLogger("gateway")
+
+Listing = tuple[LiveCredential, ...]
 
 
 def rotate(state: State) -> str:
@@ -53,27 +55,34 @@ def rotate(state: State) -> str:
     entries = {key_id: entry for key_id, entry in entries.items() if key_id not in state.report.removed}
     named, holds = prepared.known.ledger.named, prepared.deliveries.holds
     ledger = Ledger(named, prepared.target.object_id, minted.key_id, entries, holds)
-    if publish(state, minted, ledger):
-        _hand_on(state, minted, ledger)
-    if state.is_superseded and state.report.proved and not state.report.pending:
-        remove_orphans(state, prepared.inventory.all())
+    listing = _published(state, minted, ledger)
+    if state.is_superseded:
+        give_way(state, minted)
+        if state.report.proved and not state.report.pending:
+            remove_orphans(state, prepared.inventory.all())
+    elif listing is not None:
+        _hand_on(state, minted, ledger, listing)
     return _end(state, "rotated")
 
 
-def _hand_on(state: State, minted: Minted, ledger: Ledger) -> None:
-    """Steps 5 to 7, once the record is saved."""
+def _published(state: State, minted: Minted, ledger: Ledger) -> Listing | None:
+    """Step 5; what the target shows then, empty where it does not show the new one yet; None where this ends here."""
+    if not publish(state, minted, ledger):
+        return None
     try:
-        listing = confirm(state, minted)
+        return confirm(state, minted)
     except CallError as error:
         state.leave(f"the old secrets are not removed yet: {error}", error.hint)
         state.report.pending += [each.address for each in state.prepared.deliveries.open(minted.generation)]
-        return
-    if state.is_superseded:
-        return
+        return None
+
+
+def _hand_on(state: State, minted: Minted, ledger: Ledger, listing: Listing) -> None:
+    """Steps 6 and 7."""
     tidy(state)
     if delivery := delivery_of_new(state, minted):
         served = deliver(state, delivery, ledger)
-        if listing is not None and not state.is_superseded:
+        if listing and not state.is_superseded:
             retire(state, minted.key_id, ledger.entries, listing, served=served)
             after_retirement(state, delivery, state.report.removed)
 

@@ -34,28 +34,27 @@ def _prove(state: State, minted: Minted) -> None:
 
 
 def publish(state: State, minted: Minted, ledger: Ledger) -> bool:
-    """Save the new credential; False where another rotation was first, and the new one is taken back.
+    """Save the new credential; False where another rotation was first.
 
     Raises:
         Failed: the record is as it was, and the new one is taken back.
         Unknown: what the record says cannot be told, and the new one is left alive.
     """
     if _save(state, minted, ledger) is Saved.SUPERSEDED:
-        give_way(state, minted, state.record)
         return False
     state.report.key_id, state.report.expires = minted.key_id, stamp(minted.ends)
     return True
 
 
-def give_way(state: State, minted: Minted, record: VaultRecord) -> None:
-    """Another rotation has finished: ours is taken back, theirs is looked at. Raises Unknown, CallError."""
-    state.supersede(record)
+def give_way(state: State, minted: Minted) -> None:
+    """Another rotation has finished: ours is taken back, theirs is looked at. Raises Unknown."""
     state.maker.take_back(minted)
-    check_other(state, record)
+    _check_other(state, state.record)
 
 
-def check_other(state: State, record: VaultRecord) -> None:
+def _check_other(state: State, record: VaultRecord) -> None:
     """What another rotation published works, and all required destinations have it; else that is left over."""
+    state.report.proved = ""
     kind, key_id = state.prepared.kind, state.report.key_id
     theirs = None
     try:

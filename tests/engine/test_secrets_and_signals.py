@@ -44,9 +44,9 @@ def test_no_secret_in_arguments_environment_or_children(operation: str, stage: S
 BOOM = """
 import runpy, sys
 import gateway.model.decisions
-def boom(published, known, policy):
+def boom(published, known, policy, *, asked):
     raise RuntimeError(known.value.reveal())
-gateway.model.decisions.is_due = boom
+gateway.model.decisions.reasons = boom
 runpy.run_path(sys.path[0] + "/azure_app_secret.py", run_name="__main__")
 """
 

@@ -166,18 +166,25 @@ class Choice(Maker):
             raise Failed("the server took the new value, and refuses it", "run it again")
         return self._kind.proof
 
-    def _is_accepted(self, value: Secret, published_by: VaultRecord | None, left: float) -> bool:
-        """Whether a value that the server was told logs in several times in a row; refused means 'not yet' at first."""
+    def _is_accepted(self, value: Secret, published_by: VaultRecord | None, left: float, *, times: int = 0) -> bool:
+        """Whether a value that the server was told logs in so often in a row; refused means 'not yet' at first."""
         end = self._deadline.remaining() - min(self._settings.prove_timeout, left)
         in_a_row = 0
         while True:
             self._deadline.check()
             in_a_row = in_a_row + 1 if self._logs_in(value, published_by) else 0
-            if in_a_row >= self._settings.prove_successes:
+            if in_a_row >= (times or self._settings.prove_successes):
                 return True
             if not in_a_row and self._deadline.remaining() <= end:
                 return False
             self._deadline.pause(max(self._settings.prove_interval, 0 if in_a_row else self._settings.retry_base))
+
+    def refuses(self, published: LiveCredential, value: Secret) -> str:
+        """Whether it logs in: once is enough. What logged in for this run's listing is not asked again."""
+        if published is self._gathered.inventory.published:
+            return ""
+        accepted = self._is_accepted(value, self._gathered.record, self._deadline.for_work(), times=1)
+        return "" if accepted else "the server refuses it"
 
     def shown(self, minted: Minted) -> tuple[LiveCredential, ...]:
         """The new value, if it logs in. Raises CallError."""

@@ -20,6 +20,7 @@ from gateway.engine.maker import READS, Maker, SaveIntent
 from gateway.errors import CallError, Failed, Incomplete, RotationError, Unclear, Unknown
 from gateway.model.credential import GRACE, LiveCredential, Minted, read_stamp
 from gateway.model.ledger import Intent
+from gateway.secret import Secret
 
 log = logging.getLogger("gateway")
 
@@ -207,6 +208,13 @@ class Regeneration(Maker):
                 pause = self._settings.prove_interval if in_a_row else self._settings.retry_base
                 self._deadline.pause(max(pause, 0.0))
         return self._kind.proof
+
+    def refuses(self, published: LiveCredential, value: Secret) -> str:
+        """Whether Azure still lists it; what was listed for this run is not asked for again."""
+        if published is self._gathered.inventory.published:
+            return ""
+        listed = any(key.generation == published.generation for key in self._kind.live())
+        return "" if listed else f"Azure does not list this value of {published.key_id}"
 
     def shown(self, minted: Minted) -> tuple[LiveCredential, ...]:
         """The keys as they are listed now; without the new one, if it is another by now. Raises CallError."""
