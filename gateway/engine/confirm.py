@@ -88,7 +88,12 @@ def _look_again(state: State, minted: Minted) -> None:
 
 
 def _put_back(state: State, minted: Minted, why: str) -> None:
-    """Returns where another rotation was first. Raises Failed: done. Unknown: the previous one is not known to work, or cannot be saved."""
+    """Nothing where another rotation was first.
+
+    Raises:
+        Failed: done.
+        Unknown: the previous one is not known to work, or cannot be saved.
+    """
     before, value = state.prepared.inventory.published, state.prepared.known.value
     try:
         if before is None or not _is_alive(state, before) or state.maker.refuses(before, value):
