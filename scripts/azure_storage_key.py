@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Rotate the two access keys of an Azure storage account, in turn.
 
-The record publishes one of the keys. The other one is noted in the record and regenerated, which ends its former value,
-then it signs a request. It is saved in the record (active_key, storage_key, connection_string, expires), and each
-destination in deliver_to gets it. The key that was published before lives on until its turn comes; with remove_old it
-is regenerated after overlap_hours, and its new value goes to nobody. A key is not regenerated while a required
-destination still holds it. A key that was regenerated and could not be saved is published by the next run.
+The record publishes one of the keys. It signs a request first, so that this host is known to reach the account. The
+other one is noted in the record and regenerated, which ends its former value, then it signs a request itself. It is
+saved in the record (active_key, storage_key, connection_string, expires), and each destination in deliver_to gets it.
+The key that was published before lives on until its turn comes; with remove_old it is regenerated after overlap_hours,
+and its new value goes to nobody. A key is not regenerated while a required destination still holds it. A key that was
+regenerated and could not be saved is published by the next run.
 
 Field that names the account: storage_account_id. All others are optional: docs/storage-keys.md.
 Permission of the rotating application: the roles Storage Account Key Operator Service Role and Reader on the account.

@@ -120,5 +120,7 @@ def _ends(state: State, expires: str) -> datetime:
 
 def after_retirement(state: State, delivery: Delivery, removed: list[str]) -> None:
     """Tell the destinations what is dead: by key id, and by generation, as a key id may name a live one by now."""
-    dead = removed + [key.generation for key in state.prepared.inventory.all() if key.key_id in removed]
+    new, listed = delivery.key_id, state.prepared.inventory.all()
+    ended = [key for key in listed if key.key_id in removed or key.key_id == new]
+    dead = removed + [key.generation for key in ended if key.generation != delivery.generation]
     state.prepared.deliveries.after_retirement(delivery, dead)

@@ -95,8 +95,9 @@ def _begin_report(state: State) -> None:
         prepared.target.client_id,
     )
     state.note_published()
-    for credential in prepared.inventory.protected:
-        report.keep(credential.key_id, prepared.known.needed_by_others[credential.key_id])
+    for credential in prepared.inventory.all():
+        if why := prepared.known.needed_by_others.get(credential.key_id):
+            report.keep(credential.key_id, why)
 
 
 def _good_enough(state: State) -> LiveCredential | None:

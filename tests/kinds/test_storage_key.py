@@ -308,14 +308,14 @@ def test_key_vault_gets_the_key_with_the_tags_of_microsofts_samples(storage: Mak
 
 
 def _every_other_day(stage: StorageStage) -> None:
-    """The next run ends ``key1``, whose overlap is over, and gives it a new value to publish."""
+    """The next run gives ``key1``, whose overlap is over, a new value to publish."""
     stage.sandbox.keeper.edit(stage.at.record_uid, "overlap_hours", "24")
     stage.sandbox.keeper.edit(stage.at.record_uid, "remove_old", "replaced")
     rotated(stage)
 
 
 def _killed_before_the_former_key_ends(stage: StorageStage) -> None:
-    """The next run ends ``key1`` as overdue, and gives it a new value to publish."""
+    """The next run gives ``key1``, which is overdue, a new value to publish."""
     stage.sandbox.keeper.edit(stage.at.record_uid, "remove_old", "all")
     stage.sandbox.fault("arm", "regenerate_storage_key", faults.KillBefore(), nth=2)
     assert stage.run().code == -9
@@ -334,8 +334,7 @@ def test_a_key_that_one_run_ends_and_publishes_stays_enabled_in_key_vault(what: 
     ENDED_AND_PUBLISHED[what](stage)
     for _ in range(3):
         stage.sandbox.clock.advance(2 * DAY)
-        outcome = rotated(stage)
-        assert outcome.report["removed"]
+        rotated(stage)
         assert stage.vault_works(), "the version that was delivered is enabled"
     *former, _, _ = stage.enabled()
     assert not any(former[1:]), "older ones are disabled, but for one that is not ours"
