@@ -86,6 +86,7 @@ def _note(state: State, ledger: Ledger) -> bool:
     uid, kind = state.prepared.record.uid, state.prepared.kind
     try:
         record = state.run.vault.read([uid])[uid]
+        state.ledger = ledger
         noted = {"rotation_state": ledger.text(uid)}
         if kind.published_id(record) == ledger.key_id:
             state.save_values(record, noted)

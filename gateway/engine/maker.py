@@ -6,7 +6,7 @@ There are four of them: ``make/mint.py``, ``make/regenerate.py``, ``make/choose.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar, Protocol
 
@@ -78,6 +78,10 @@ class Maker(ABC):
 
         Raises Failed: that cannot be noted.
         """
+
+    def intent_to_end(self, key_ids: Sequence[str]) -> Intent | None:
+        """What is to be saved, together with the new one, before these are ended; None where nothing is."""
+        return None
 
     def may_make_from(self) -> datetime | None:
         """Before this moment a new one would end one that may still be in use; None where one can be made now."""

@@ -54,7 +54,9 @@ def rotate(state: State) -> str:
     entries = decisions.retirements(prepared.inventory, prepared.policy, prepared.known, minted.key_id)
     entries = {key_id: entry for key_id, entry in entries.items() if key_id not in state.report.removed}
     named, holds = prepared.known.ledger.named, prepared.deliveries.holds
-    ledger = Ledger(named, prepared.target.object_id, minted.key_id, entries, holds)
+    ending, _ = decisions.split_by_time(entries, prepared.known.now)
+    intent = state.maker.intent_to_end(ending)
+    ledger = Ledger(named, prepared.target.object_id, minted.key_id, entries, holds, intent)
     listing = _published(state, minted, ledger)
     if state.is_superseded:
         give_way(state, minted)
@@ -103,7 +105,10 @@ def _begin_report(state: State) -> None:
 def _good_enough(state: State) -> LiveCredential | None:
     """What the record publishes, where no new one is to be made now; it was seen to work. Raises Incomplete."""
     prepared, published = state.prepared, state.prepared.inventory.published
-    unfinished = _unfinished(state)
+    unfinished, until = _unfinished(state), state.maker.may_make_from()
+    if until is not None and state.why == [decisions.EVERY_RUN]:
+        log.info("not before %s UTC: what was replaced last may still be in use", f"{until:%Y-%m-%d %H:%M}")
+        state.why = []
     waits = decisions.can_wait(state.why, prepared.known, at_any_time=state.maker.finishes_first)
     if published is None or (state.why and not (waits and unfinished)):
         return None
@@ -129,6 +134,8 @@ def _finish(state: State, published: LiveCredential) -> str:
     delivery = delivery_of_published(state, published)
     served = delivery and deliver(state, delivery, prepared.known.ledger.publishing(published.key_id))
     if delivery and served and state.report.proved:
+        if intent := state.maker.intent_to_end(due):
+            state.save_intent(intent, "another run has begun to end a key; nothing was ended")
         retire(state, published.key_id, entries, prepared.inventory.all(), served=True)
         after_retirement(state, delivery, state.report.removed)
     return result

@@ -37,6 +37,7 @@ class State:
         before: the fields that a rotation writes, as they were, by label.
         published: what was saved to publish the new one, by label.
         has_written: whether it came to making something.
+        ledger: what the record remembers, as it was saved last.
         why: why a new one is made; none where none is.
         is_superseded: whether another rotation has finished meanwhile, and the record publishes its credential.
     """
@@ -51,6 +52,7 @@ class State:
         self.before = {label: prepared.record.value(label) for label in self._written_labels()}
         self.published: dict[str, str] = {}
         self.has_written = False
+        self.ledger = prepared.known.ledger
         self.why = list(prepared.why)
         self.is_superseded = False
         self._left_over: list[tuple[str, str]] = []
@@ -83,7 +85,8 @@ class State:
 
     def save_intent(self, intent: Intent, taken: str, values: Mapping[str, str] | None = None) -> None:
         """Note in the record what is about to be made: see `SaveIntent` in maker.py. Raises Failed, Unknown."""
-        noted = replace(self.prepared.known.ledger, intent=intent).text(self.record.uid)
+        self.ledger = replace(self.ledger, intent=intent)
+        noted = self.ledger.text(self.record.uid)
         # Whoever noted something meanwhile was first: theirs must not be overwritten.
         before = self.record.value("rotation_state")
         save = self._save(
@@ -106,6 +109,7 @@ class State:
             stamp(self.run.http.now()),
             ledger.text(self.prepared.record.uid),
         )
+        self.ledger = ledger
         more = self.prepared.kind.more_outputs(minted, self.record)
         self.before |= {label: self.prepared.record.value(label) for label in more}
         self.published = dict(zip(self._written_labels(), values, strict=True)) | more

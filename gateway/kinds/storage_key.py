@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from gateway.azure.arm import arm_id
 from gateway.azure.sign_in import Azure
 from gateway.azure.storage_account import StorageAccount
 from gateway.engine.kind import Wanted
@@ -69,6 +70,15 @@ class AzureStorageKey(RegeneratedKind):
     def published_id(self, record: VaultRecord) -> str:
         """The value tells which key it is, whatever name somebody wrote beside it."""
         return self.account.name_of(record.secret(self.outputs.value)) or super().published_id(record)
+
+    def published_by(self, other: VaultRecord) -> str:
+        """By its value: a name may be of another value by now."""
+        return self.account.name_of(other.secret(self.outputs.value))
+
+    def is_target_of(self, record: VaultRecord) -> bool:
+        """Whether it names the same account."""
+        found = arm_id(record.value(self.target), self.azure.cloud, "Microsoft.Storage", "storageAccounts")
+        return found is not None and found[0].lower() == self.account_id.lower()
 
     def regenerate(self, key_id: str) -> None:
         """Its former value is dead at once."""

@@ -32,13 +32,15 @@ class Intent:
 
     ``key_id``: the key that is to be regenerated, the id of the new password, or the newest version so far; ``before``:
     when that key or version was made, for a password the moment of the intent.
-    ``lock_id`` and ``until`` tell which run is at it, and until when, as the marker of a credential does.
+    ``lock_id`` and ``until`` tell which run is at it, and until when, as the marker of a credential does. ``ends``: the
+    key is regenerated only to end its former value, and nobody is to be given the new one.
     """
 
     key_id: str
     before: datetime
     lock_id: str
     until: datetime
+    ends: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ class Ledger:
             moments = {"before": at_work.before.isoformat(), "until": stamp(at_work.until)}
             # Records hold intents of every kind under this name.
             rest["regenerating"] = {"key_id": at_work.key_id, "lock": at_work.lock_id, **moments}
+            rest["regenerating"] |= {"ends": True} if at_work.ends else {}
         return json.dumps(content | rest, separators=(",", ":"))
 
 
@@ -123,4 +126,4 @@ def _entry(row: dict[str, Any]) -> Entry:
 def _intent(row: dict[str, Any] | None) -> Intent | None:
     if row is None:
         return None
-    return Intent(str(row["key_id"]), utc(row["before"]), str(row["lock"]), utc(row["until"]))
+    return Intent(str(row["key_id"]), utc(row["before"]), str(row["lock"]), utc(row["until"]), row.get("ends") is True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -18,8 +19,11 @@ from gateway.engine.gathered import Gathered, RunContext
 from gateway.engine.kind import Kind
 from gateway.engine.maker import READS, Maker, SaveIntent
 from gateway.errors import CallError, Failed, Incomplete, RotationError, Unclear, Unknown
+from gateway.keeper.record import ReadsRecords, VaultRecord
+from gateway.model import decisions
 from gateway.model.credential import GRACE, LiveCredential, Minted, read_stamp
-from gateway.model.ledger import Intent
+from gateway.model.ledger import Intent, read_ledger
+from gateway.model.policy import Policy
 from gateway.secret import Secret
 
 log = logging.getLogger("gateway")
@@ -27,6 +31,11 @@ log = logging.getLogger("gateway")
 # So much less than the overlap is near enough: a daily schedule is not punctual.
 _NEAR_ENOUGH = timedelta(hours=1)
 _TAKEN = "another run has begun to regenerate a key; nothing was regenerated"
+
+
+_ONE_RECORD = (
+    "let one record rotate this target, and hand its keys on with deliver_to: keeper:<uid of the other record>#<label>"
+)
 
 
 class RegeneratedKind(Kind):
@@ -48,6 +57,36 @@ class RegeneratedKind(Kind):
         """Whether ``error``, from `prove`, means that no value would ever be accepted. Raises CallError."""
         return False
 
+    @abstractmethod
+    def is_target_of(self, record: VaultRecord) -> bool:
+        """Whether another record names the same target, however it is spelled."""
+
+    def needed_by_others(
+        self, listing: Sequence[LiveCredential], record: VaultRecord, vault: ReadsRecords, policy: Policy, now: datetime
+    ) -> dict[str, str]:
+        """Those that other records of the target publish or have delivered; asked where one is to be ended for good.
+
+        Raises:
+            Failed, CallError
+        """
+        return {} if policy.remove_old == "none" else self.needed(listing, record, vault)
+
+    def needed(self, listing: Sequence[LiveCredential], record: VaultRecord, vault: ReadsRecords) -> dict[str, str]:
+        """As `needed_by_others`, asked now. Raises Failed, CallError."""
+        others = [other for other in vault.read([]).values() if other.uid != record.uid and self.is_target_of(other)]
+        needed: dict[str, str] = {}
+        for other in others:
+            held = set(read_ledger(other.value("rotation_state"), other.uid).holds.values())
+            theirs = [key.key_id for key in listing if key.generation in held]
+            needed |= dict.fromkeys(theirs, f"a destination of record {other.uid} holds it")
+            if published := self.published_by(other):
+                needed[published] = f"published by record {other.uid}"
+        return needed
+
+    @abstractmethod
+    def published_by(self, other: VaultRecord) -> str:
+        """The key that another record publishes, by its value alone; empty where that is none of today's."""
+
     def maker(self, gathered: Gathered, run: RunContext, save_intent: SaveIntent) -> Maker:
         """What regenerates the idle one."""
         return Regeneration(self, gathered, run, save_intent)
@@ -65,6 +104,7 @@ class Regeneration(Maker):
         self._deadline = run.deadline
         self._settings = run.settings
         self._save_intent = save_intent
+        self._run = run
         self._may_still_end: set[str] = set()
         self.marked_until = run.http.now() + timedelta(seconds=self._deadline.remaining())
 
@@ -95,16 +135,38 @@ class Regeneration(Maker):
         if gathered.inventory.published is None:
             # Nothing is known to be published: the second key is the one that nobody uses at first.
             idle = sorted(idle, key=lambda key: key.key_id, reverse=True)
-        free = [key for key in idle if key.generation not in held]
+        needed = self._needed()
+        if idle and all(key.key_id in needed for key in idle):
+            names = ", ".join(f"{key.key_id} is {needed[key.key_id]}" for key in idle)
+            raise Failed(f"{names}, so it is not regenerated", _ONE_RECORD)
+        free = [key for key in idle if key.generation not in held and key.key_id not in needed]
         if not free:
             names = ", ".join(key.key_id for key in idle)
             raise Incomplete(f"a destination still holds {names}, so it is not regenerated", "see what is pending")
         if until is not None:
-            raise Incomplete(
+            problem = Failed if decisions.ASKED in gathered.why else Incomplete
+            raise problem(
                 f"{free[0].key_id} was replaced a short time ago and may still be in use: it is not regenerated",
                 f"it may be from {until:%Y-%m-%d %H:%M} UTC on (overlap_hours)",
             )
         return free[0]
+
+    def _needed(self) -> dict[str, str]:
+        gathered = self._gathered
+        if gathered.policy.remove_old != "none":
+            return gathered.known.needed_by_others
+        try:
+            return self._kind.needed(gathered.inventory.all(), gathered.record, self._run.vault)
+        except CallError as error:
+            raise Failed(f"what other records publish cannot be told: {error}", error.hint) from None
+
+    def intent_to_end(self, key_ids: Sequence[str]) -> Intent | None:
+        """Ending one is regenerating it: until that has surely happened, nobody may publish it."""
+        ending = [key for key in self._gathered.inventory.all() if key.key_id in key_ids]
+        if not ending:
+            return None
+        before = ending[0].made or self._http.now()
+        return Intent(ending[0].key_id, before, self._gathered.known.lock_id, self.marked_until, ends=True)
 
     def may_make_from(self) -> datetime | None:
         """The end of the former key's overlap; None where it is over."""
@@ -120,7 +182,7 @@ class Regeneration(Maker):
         if intent is None or intent.key_id != idle.key_id:
             return False
         if idle.made is not None and idle.made > intent.before:
-            return True
+            return not intent.ends
         ours = intent.lock_id == self._gathered.known.lock_id
         over = intent.until if ours else intent.until + GRACE
         if self._gathered.known.now <= over:
