@@ -59,9 +59,9 @@ class Deliveries:
         """Generations that a required destination holds."""
         return {self.holds[each.address] for each in self.required if each.address in self.holds}
 
-    def check(self, destinations: Iterable[Destination] | None = None) -> list[Failed]:
+    def check(self, destinations: Iterable[Destination] | None = None) -> list[tuple[Destination, Failed]]:
         """Ask these destinations, or all, before anything is made; what is wrong with required ones, all at once."""
-        problems = []
+        problems: list[tuple[Destination, Failed]] = []
         asked = self._destinations if destinations is None else destinations
         for destination, running in self._begin(asked, self._check):
             try:
@@ -71,7 +71,7 @@ class Deliveries:
                 if destination.optional:
                     self.warnings.append(str(problem))
                 else:
-                    problems.append(problem)
+                    problems.append((destination, problem))
         return problems
 
     def _check(self, destination: Destination) -> list[str]:
@@ -83,6 +83,19 @@ class Deliveries:
             warnings = [f"{error}; it was served before, so it is tried"]
         destination.observe(self._context)
         return warnings
+
+    def drifted(self, delivery: Delivery) -> list[Destination]:
+        """Those that were served with this, and show another value by now, where that can be read."""
+        served = [each for each in self._destinations if self.holds.get(each.address) == delivery.generation]
+        asked = self._begin(served, lambda each: each.shows(self._context, delivery))
+        found = []
+        for destination, running in asked:
+            try:
+                if running.result(self._deadline.for_work()) is False:
+                    found.append(destination)
+            except Exception as error:  # what cannot be read is not known to be another value
+                self.warnings.append(str(_problem(destination, error)))
+        return found
 
     def serve(self, delivery: Delivery, destinations: Iterable[Destination]) -> list[tuple[Destination, Failed]]:
         """Deliver to all of these; those that could not be served, with the reason.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from gateway.deliveries.base import Delivery
+from gateway.deliveries.base import Delivery, Destination
 from gateway.engine.state import State
 from gateway.errors import CallError, Failed, RotationError
 from gateway.keeper.record import VaultRecord
@@ -17,7 +17,7 @@ from gateway.secret import Secret
 
 def check_destinations(state: State) -> None:
     """Every destination can be served, before anything is made. Raises Failed: not, and the rotation can wait."""
-    problems = state.prepared.deliveries.check()
+    problems = [problem for _, problem in state.prepared.deliveries.check()]
     if problems and not decisions.is_pressing(state.why, state.prepared.known):
         hints = dict.fromkeys(problem.hint for problem in problems if problem.hint)
         raise Failed("; ".join(map(str, problems)), "; ".join(hints))
@@ -58,7 +58,9 @@ def deliver(state: State, delivery: Delivery, ledger: Ledger) -> bool:
         state.report.pending += [each.address for each in waiting]
         state.leave(f"not delivered: {reason}")
         return _all_served(state, delivery)
-    failures = deliveries.serve(delivery, waiting)
+    failures = [] if state.published else _refused(state, waiting)
+    refused = [destination for destination, _ in failures]
+    failures += deliveries.serve(delivery, [each for each in waiting if each not in refused])
     state.report.delivered = deliveries.holding(delivery.generation)
     for destination, error in failures:
         state.report.pending.append(destination.address)
@@ -68,6 +70,34 @@ def deliver(state: State, delivery: Delivery, ledger: Ledger) -> bool:
             state.leave(f"not delivered: {error}", error.hint)
     noted = deliveries.holds == before or _note(state, replace(ledger, holds=deliveries.holds))
     return noted and _all_served(state, delivery)
+
+
+def _refused(state: State, waiting: list[Destination]) -> list[tuple[Destination, Failed]]:
+    """Lines that were added since the last rotation are checked as at a first one, with the same messages."""
+    deliveries = state.prepared.deliveries
+    return deliveries.check([each for each in waiting if each.address not in deliveries.holds])
+
+
+def find_drift(state: State, delivery: Delivery) -> Ledger:
+    """What destinations show is compared: one that shows another value is served again, but not twice in a row.
+
+    Returns:
+        What the record is to remember of it.
+    """
+    deliveries, before = state.prepared.deliveries, state.ledger.drift
+    found = deliveries.drifted(delivery)
+    state.report.drift = [each.address for each in found]
+    for destination in found:
+        if destination.address not in before:
+            del deliveries.holds[destination.address]
+        else:
+            what = f"{destination.address} shows another value again, a run after it was served again"
+            hint = "find out who writes to it, or take the line out of deliver_to; the next rotation serves it"
+            state.report.warnings.append(what) if destination.optional else state.leave(what, hint)
+    ledger = replace(state.ledger, drift=tuple(state.report.drift))
+    if before and not found:
+        _note(state, ledger)
+    return ledger
 
 
 def _all_served(state: State, delivery: Delivery) -> bool:

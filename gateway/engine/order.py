@@ -22,7 +22,14 @@ from __future__ import annotations
 import logging
 
 from gateway.engine.confirm import confirm
-from gateway.engine.deliver import after_retirement, check_destinations, deliver, delivery_of_new, delivery_of_published
+from gateway.engine.deliver import (
+    after_retirement,
+    check_destinations,
+    deliver,
+    delivery_of_new,
+    delivery_of_published,
+    find_drift,
+)
 from gateway.engine.publish import give_way, make, publish, tidy
 from gateway.engine.retire import make_room, remove_orphans, retire
 from gateway.engine.state import State
@@ -127,13 +134,16 @@ def _unfinished(state: State) -> bool:
 
 def _finish(state: State, published: LiveCredential) -> str:
     """Complete what an earlier run left open, with what the record publishes."""
-    prepared, result = state.prepared, "finished" if _unfinished(state) else "not_due"
+    prepared = state.prepared
     tidy(state)
     due = decisions.overdue(prepared.inventory, prepared.policy, prepared.known)
     entries = {key_id: prepared.known.ledger.entries[key_id] for key_id in due}
-    delivery = delivery_of_published(state, published)
-    served = delivery and deliver(state, delivery, prepared.known.ledger.publishing(published.key_id))
-    if delivery and served and state.report.proved:
+    if (delivery := delivery_of_published(state, published)) is None:
+        return "not_due"
+    ledger = find_drift(state, delivery)
+    result = "finished" if _unfinished(state) or state.report.drift else "not_due"
+    served = deliver(state, delivery, ledger.publishing(published.key_id))
+    if served and state.report.proved:
         if intent := state.maker.intent_to_end(due):
             state.save_intent(intent, "another run has begun to end a key; nothing was ended")
         retire(state, published.key_id, entries, prepared.inventory.all(), served=True)

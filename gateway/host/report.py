@@ -34,6 +34,7 @@ class Report:
     kept: list[dict[str, str]] = field(default_factory=list)
     delivered: list[str] = field(default_factory=list)
     pending: list[str] = field(default_factory=list)
+    drift: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     error: str = ""
     hint: str = ""

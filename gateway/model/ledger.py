@@ -47,7 +47,8 @@ class Intent:
 class Ledger:
     """``named`` is the target as the record gave it, ``target`` its object id, ``key_id`` what was published last.
 
-    ``holds``: for each destination's address the key id that was last confirmed there.
+    ``holds``: for each destination's address the key id that was last confirmed there. ``drift``: addresses that the
+    last run found with another value, and served again.
     """
 
     named: str = ""
@@ -56,6 +57,7 @@ class Ledger:
     entries: dict[str, Entry] = field(default_factory=dict)
     holds: dict[str, str] = field(default_factory=dict)
     intent: Intent | None = None
+    drift: tuple[str, ...] = ()
 
     def ever_published(self) -> set[str]:
         """Key ids that this record publishes or once published."""
@@ -83,6 +85,7 @@ class Ledger:
         ]
         content = {"version": VERSION, "record": record_uid, "named": self.named, "target": self.target}
         rest: dict[str, Any] = {"key_id": self.key_id, "retire": entries, "holds": self.holds}
+        rest |= {"drift": list(self.drift)} if self.drift else {}
         if at_work := self.intent:
             moments = {"before": at_work.before.isoformat(), "until": stamp(at_work.until)}
             # Records hold intents of every kind under this name.
@@ -110,7 +113,8 @@ def read_ledger(text: str, record_uid: str) -> Ledger:
         entries = {str(row["key_id"]): _entry(row) for row in content["retire"]}
         holds = {str(address): str(key_id) for address, key_id in content["holds"].items()}
         named, target, key_id = (str(content[name]) for name in ("named", "target", "key_id"))
-        return Ledger(named, target, key_id, entries, holds, _intent(content.get("regenerating")))
+        drift = tuple(map(str, content.get("drift") or ()))
+        return Ledger(named, target, key_id, entries, holds, _intent(content.get("regenerating")), drift)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise Failed(
             "rotation_state cannot be read: it was edited, or written by another version of this package",

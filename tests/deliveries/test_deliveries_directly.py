@@ -93,5 +93,5 @@ def test_only_some_are_checked(stage: Stage, context: DeliveryContext) -> None:
     destinations = read_destinations(f"{wrong}\n{right}", CLOUD)
     deliveries = Deliveries(destinations, {}, context)
     assert not deliveries.check(destinations[1:])
-    (problem,) = deliveries.check()
+    ((_, problem),) = deliveries.check()
     assert "no field with this label" in str(problem)
