@@ -45,8 +45,10 @@ class Entra(Service):
     """Signs applications in.
 
     A new secret is refused for ``propagation_seconds``; after that, ``propagation_flaps`` is what its first sign-ins
-    are told one by one, as replicas that do not agree yet would (True: accepted). ``echoes_requests``: errors quote the
-    request, so that a client that prints them can be caught.
+    are told one by one, as replicas that do not agree yet would (True: accepted). ``replica_lags``: how many seconds
+    later each replica knows a new secret. A connection meets one of them, and a cookie keeps its client there, whatever
+    connection it comes by. ``echoes_requests``: errors quote the request, so that a client that prints them can be
+    caught.
     """
 
     name = "entra"
@@ -59,6 +61,7 @@ class Entra(Service):
         self.echoes_requests = echoes_requests
         self.propagation_seconds = 0.0
         self.propagation_flaps: Sequence[bool] = ()
+        self.replica_lags: Sequence[float] = (0.0,)
         self.federated_tokens: dict[str, str] = {}
         """Client assertions that are accepted, and the client id that each stands for."""
 
@@ -74,7 +77,7 @@ class Entra(Service):
         """Whether the application has this secret now: there, not expired, and known to all replicas."""
         application = self.directory.by_client_id(client_id)
         found = _match(application, secret) if application else None
-        return found is not None and found.usable_from <= self.clock.now() < found.end
+        return found is not None and found.usable_from + max(self.replica_lags) <= self.clock.now() < found.end
 
     # -- the wire -----------------------------------------------------------------------------------------------
 
@@ -124,7 +127,7 @@ class Entra(Service):
     def token(self, request: Request, match: re.Match[str]) -> Response:
         """The client credentials grant."""
         try:
-            resource, application = self._signed_in(match["tenant"].lower(), request.form())
+            resource, application = self._signed_in(match["tenant"].lower(), request)
         except SignInRefused as refusal:
             return self._refusal(request, refusal)
         return Response.of(200, {
@@ -132,14 +135,22 @@ class Entra(Service):
             "expires_in": LIFETIME,
             "ext_expires_in": LIFETIME,
             "access_token": self.tokens.issue(application.client_id, resource),
-        }, {"Cache-Control": "no-store, no-cache", "Pragma": "no-cache"})  # fmt: skip
+        }, {
+            "Cache-Control": "no-store, no-cache", "Pragma": "no-cache",
+            "Set-Cookie": f"stsservicecookie=estsfd{self._replica(request)}; path=/; secure; samesite=none; httponly",
+        })  # fmt: skip
 
     def failure(self, request: Request, status: int) -> Response:
         """A trouble of Entra's own; 429 is a throttled tenant."""
         number, error = (90055, "temporarily_unavailable") if status == 429 else (90006, "temporarily_unavailable")
         return self._refusal(request, SignInRefused(number, status, error, "The service could not sign you in."))
 
-    def _signed_in(self, tenant: str, form: dict[str, str]) -> tuple[str, Application]:
+    def _replica(self, request: Request) -> int:
+        cookie = re.search(r"stsservicecookie=estsfd(\d+)", request.headers.get("cookie", ""))
+        return int(cookie[1]) if cookie else request.connection % len(self.replica_lags)
+
+    def _signed_in(self, tenant: str, request: Request) -> tuple[str, Application]:
+        form = request.form()
         for name in ("grant_type", "client_id", "scope"):
             if not form.get(name):
                 message = f"The request body must contain the following parameter: '{name}'."
@@ -152,7 +163,7 @@ class Entra(Service):
         if scope is None:
             raise SignInRefused(70011, 400, "invalid_scope", f"The scope {form['scope']} is not valid.")
         application = self._known_application(form["client_id"], tenant)
-        self._authenticate(application, form)
+        self._authenticate(application, form, self.replica_lags[self._replica(request)])
         if application.blocked_by_conditional_access:
             message = "Access has been blocked by Conditional Access policies."
             raise SignInRefused(53003, 400, "invalid_grant", message)
@@ -172,21 +183,21 @@ class Entra(Service):
             raise SignInRefused(7000112, 400, "unauthorized_client", message)
         return application
 
-    def _authenticate(self, application: Application, form: dict[str, str]) -> None:
+    def _authenticate(self, application: Application, form: dict[str, str], lag: float) -> None:
         if form.get("client_assertion"):
             owner = self.federated_tokens.get(form["client_assertion"])
             if form.get("client_assertion_type") != JWT_BEARER or owner != application.client_id:
                 raise SignInRefused(50012, 401, "invalid_client", "Authentication failed: the assertion is invalid.")
         elif form.get("client_secret"):
-            self._check_secret(application, form["client_secret"])
+            self._check_secret(application, form["client_secret"], lag)
         else:
             message = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'."
             raise SignInRefused(7000218, 401, "invalid_client", message)
 
-    def _check_secret(self, application: Application, secret: str) -> None:
+    def _check_secret(self, application: Application, secret: str, lag: float) -> None:
         now = self.clock.now()
         password = _match(application, secret)
-        if password is None or now < password.usable_from or (password.flaps and not password.flaps.pop(0)):
+        if password is None or now < password.usable_from + lag or (password.flaps and not password.flaps.pop(0)):
             message = (
                 "Invalid client secret provided. Ensure the secret being sent in the request is the client secret "
                 f"value, not the client secret ID, for a secret added to app '{application.client_id}'."

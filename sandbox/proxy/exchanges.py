@@ -7,6 +7,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from sandbox.proxy import faults
@@ -51,6 +52,7 @@ class Exchanges:
 
     def exchange(self, connection: Connection, service: Service, request: Request) -> bool:
         """Log, spoil and answer one request; whether the connection can carry another."""
+        request = replace(request, connection=connection.number)
         logged = LoggedRequest(
             service.name, service.operation(request), request.method, request.host, request.path,
             connection.number, self.clock.now(),

@@ -26,6 +26,8 @@ class Request:
     target: str
     headers: dict[str, str]
     body: bytes = b""
+    connection: int = field(default=0, kw_only=True)
+    """its number, by which a service may tell one replica's clients from another's"""
 
     @property
     def path(self) -> str:

@@ -322,3 +322,21 @@ def test_a_ledger_that_came_with_a_copied_record_is_void(make_stage: Callable[..
     assert stage.run().result == "not_due"
     assert published in stage.live()
     assert stage.published_works()
+
+
+def test_a_secret_is_proved_at_replicas_that_do_not_agree(stage: Stage) -> None:
+    """One connection, and one cookie, meet the same replica again and again, and prove nothing of the others."""
+    stage.sandbox.entra.replica_lags = (0.0, 0.4, 0.0)
+    began = stage.sandbox.clock.now()
+    outcome = rotated(stage)
+    removals = [request.at for request in stage.sandbox.requests if request.operation == "remove_password"]
+    assert outcome.report["proved"] == "sign-in"
+    assert min(removals) - began > 0.4, "no old secret goes while a replica refuses the new one"
+
+
+def test_a_secret_that_a_replica_never_knows_is_not_published(stage: Stage) -> None:
+    before = stage.live()
+    stage.sandbox.entra.replica_lags = (0.0, 0.0, 1000.0)
+    outcome = stage.run()
+    assert (outcome.code, outcome.result) == (1, "failed"), outcome
+    assert stage.live() == before
