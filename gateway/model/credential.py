@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from gateway.secret import Secret
 
-# After a marker's deadline, this long must pass on the service's clock before another host calls it an orphan.
+# After a marker's deadline, this long must pass on the service's clock before another host takes its run for over.
 GRACE = timedelta(minutes=10)
 
 

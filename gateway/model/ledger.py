@@ -100,7 +100,7 @@ def read_ledger(text: str, record_uid: str) -> Ledger:
     Records are copied by hand, with this field: what it says of another record must not be acted upon.
 
     Raises:
-        Failed: it cannot be read. It is not taken for empty: secrets that it remembers would count as left over.
+        Failed: it cannot be read. It is not taken for empty: secrets that it remembers would lose their dates.
     """
     if not text.strip():
         return Ledger()
@@ -119,7 +119,7 @@ def read_ledger(text: str, record_uid: str) -> Ledger:
         raise Failed(
             "rotation_state cannot be read: it was edited, or written by another version of this package",
             "put the field back from the record's history, or run the same version on all hosts; where it is emptied, "
-            "secrets that this record published before are removed as left over",
+            "secrets that this record published before end a day after the next rotation",
         ) from None
 
 
