@@ -79,7 +79,12 @@ def read_each(
 
 
 SETTINGS = (
-    Setting("ROTATION_PROVE_SUCCESSES", 3.0, "how many sign-ins side by side, or in a row once one was refused, prove a new secret", 1),
+    Setting(
+        "ROTATION_PROVE_SUCCESSES",
+        3.0,
+        "how many sign-ins side by side, or in a row once one was refused, prove a new secret",
+        1,
+    ),
     Setting("ROTATION_PROVE_INTERVAL_SECONDS", 1.0, "pause between these sign-ins"),
     Setting("ROTATION_PROVE_TIMEOUT_SECONDS", 120.0, "how long a new secret may take to be accepted everywhere"),
     Setting("ROTATION_REQUEST_TIMEOUT_SECONDS", 30.0, "timeout of one request", 0.1),

@@ -56,9 +56,10 @@ class GraphApplications(Part):
         if application.stale_reads > 0:
             application.stale_reads -= 1
             return application.history[-2][1] if len(application.history) > 1 else None
-        if not self.graph.replica_lag_seconds:
+        lag = self.graph.lag()
+        if not lag:
             return application.shown()
-        known = self.clock.now() - self.graph.replica_lag_seconds
+        known = self.clock.now() - lag
         return next((entity for at, entity in reversed(application.history) if at <= known), None)
 
     def permitted(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from sandbox.entra.directory import Directory, new_id
@@ -65,7 +66,8 @@ class GraphBase(Service):
     """Authentication, the form of answers, and ``$batch``.
 
     ``replica_lag_seconds``: reads show the state of so long ago. ``stale_reads``: after each write, the next so many
-    reads of that application show the state before it.
+    reads of that application show the state before it. ``replica_lags``: reads go to one replica after the other, each
+    so many seconds behind, so that what one read shows the next may not show.
     """
 
     name = "graph"
@@ -78,6 +80,13 @@ class GraphBase(Service):
         self.echoes_requests = echoes_requests
         self.replica_lag_seconds = 0.0
         self.stale_reads = 0
+        self.replica_lags: Sequence[float] = (0.0,)
+        self._reads = 0
+
+    def lag(self) -> float:
+        """Of the replica that answers the next read, in seconds."""
+        self._reads += 1
+        return self.replica_lag_seconds + self.replica_lags[self._reads % len(self.replica_lags)]
 
     def handle(self, request: Request) -> Response:
         """Perform the request; a GraphError becomes its answer."""

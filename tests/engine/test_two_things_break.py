@@ -221,6 +221,22 @@ def test_what_a_stale_listing_hides_is_not_forgotten(policy: str, make_stage: Ca
     assert (first in stage.live()) is (policy == "none")
 
 
+@pytest.mark.parametrize("lags", [(0.0, 300.0), (300.0, 0.0), (0.0, 300.0, 300.0), (300.0, 0.0, 0.0)], ids=str)
+def test_replicas_that_take_turns_and_are_minutes_apart(lags: tuple[float, ...], stage: Stage) -> None:
+    """What one read shows, the next may not show: nothing is lost, and nothing is said to be there that is not."""
+    stage.deliver()
+    stage.sandbox.graph.replica_lags = lags
+    for _ in range(3):
+        outcome = stage.run()
+        assert outcome.code in (0, 2), outcome
+        assert stage.published_works() and all(stage.working().values())
+        assert not stage.undelivered()
+    stage.sandbox.clock.advance(600.0)
+    stage.sandbox.graph.replica_lags = (0.0,)
+    assert stage.run().code == 0
+    assert stage.live() == {stage.value("client_secret_id")}
+
+
 def vanished(stage: Stage) -> Process:
     """A run whose new secret is removed by hand right after it was saved."""
     fault = stage.sandbox.fault("keeper", "update_secret", faults.PauseAfter())

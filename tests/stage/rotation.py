@@ -68,6 +68,8 @@ class Stage:
         self.sandbox.start()
         self.at = self.sandbox.furnish(**furnish)
         self.destinations: Destinations | None = None
+        self.others: list[str] = []
+        """uids of further records that publish a secret of the target"""
         self.attached = [self.at.admin_record_uid] if attach_admin else []
         self.streams = self.folder / "streams"
         self.streams.mkdir()

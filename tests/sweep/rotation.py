@@ -95,6 +95,25 @@ def _destinations(stage: Stage) -> None:
     stage.deliver()
 
 
+def _another_record(stage: Stage) -> None:
+    """A second record of the app publishes a secret, and a destination of it holds the one before."""
+    from sandbox.furnish.rotation import pam_user
+
+    at, made = stage.at, stage.deliver()
+    lines, own = stage.value("deliver_to"), pam_user(stage.sandbox, at.target_object_id)
+    stage.sandbox.keeper.edit(at.record_uid, "deliver_to", "")
+    for label, value in {"deliver_to": lines, "remove_old": "replaced"}.items():
+        stage.sandbox.keeper.edit(own, label, value)
+    assert stage.run(stage.line(userRecordUid=own)).code == 0
+    stage.sandbox.fault("keyvault", "set_secret", faults.Status(403), times=None)
+    assert stage.run(stage.line(userRecordUid=own)).code == 2
+    stage.sandbox.faults.clear()
+    stage.sandbox.clock.advance(3600.0)
+    stage.sandbox.forget()
+    stage.others = [own]
+    assert made and all(stage.working().values())
+
+
 SCENES = {
     scene.name: scene
     for scene in (
@@ -114,6 +133,7 @@ SCENES = {
         Scene("full, something removable", {"old_secrets": 2, "audience": "AzureADandPersonalMicrosoftAccount"}),
         Scene("errors that quote the request", {"old_secrets": 2}, _echoing),
         Scene("delivered to everyone", {"old_secrets": 2}, _destinations),
+        Scene("another record of the app", {"old_secrets": 2}, _another_record),
         Scene("delivered to everyone, foreign secrets", {"old_secrets": 1, "foreign": 1}, _destinations),
     )
 }
@@ -222,6 +242,9 @@ def _after_fault(stage: Stage, scene: Scene, before: Before, case: Case, outcome
         wrong.append(f"not killed, but exit {outcome.code}")
     if not killed and outcome.code not in (0, 1, 2, 3, None):
         wrong.append(f"exit {outcome.code}")
+    wrong += _others(stage)
+    if not first_run and not stage.live():
+        wrong.append("P1: the app has no secret")
     if dead := [address for address, working in stage.working().items() if not working]:
         wrong.append(f"P2: holds a dead secret: {dead}")
     orphans = stage.marked() - {stage.value("client_secret_id")} - before.live
@@ -238,6 +261,17 @@ def _after_fault(stage: Stage, scene: Scene, before: Before, case: Case, outcome
         wrong.append("no error or no hint")
 
 
+def _others(stage: Stage) -> list[str]:
+    """Other records whose secret is dead, or is another one than they name."""
+    keeper, entra, client_id = stage.sandbox.keeper, stage.sandbox.entra, stage.at.target_client_id
+    shown = {uid: keeper.record(uid) for uid in stage.others}
+    return [
+        f"P1: record {uid} publishes a dead secret"
+        for uid, record in shown.items()
+        if entra.key_of(client_id, str(record.value("client_secret"))) != record.value("client_secret_id")
+    ]
+
+
 def incomplete(stage: Stage, scene: Scene, before: Before) -> list[str]:
     """What is missing from a complete rotation."""
     found = []
@@ -249,12 +283,12 @@ def incomplete(stage: Stage, scene: Scene, before: Before) -> list[str]:
     policy = scene.policy
     keep = policy.get("remove_old", "all") == "none" or float(policy.get("overlap_hours", "0")) > 0
     rest = stage.live() - {published}
-    allowed = before.live if keep or policy.get("remove_old") == "replaced" else set()
+    allowed = before.live if keep or stage.others or policy.get("remove_old") == "replaced" else set()
     if policy.get("remove_old") == "replaced" and before.key_id in rest:
         found.append("P4: exit 0, the replaced secret lives")
     if rest - allowed:
         found.append("P4: exit 0, something is left over")
-    found += stage.undelivered()
+    found += [] if stage.others else stage.undelivered()
     if keep and before.live - rest - {published}:
         found.append("removed what should stay")
     return found
@@ -268,11 +302,14 @@ def _after_heal(stage: Stage, scene: Scene, before: Before, outcome: Outcome, ve
     if not works(stage):
         verdict.wrong.append("healed, and the record's secret is dead")
     policy = scene.policy
-    if policy.get("remove_old", "all") == "all" and "overlap_hours" not in policy and stage.live() != {published}:
+    verdict.wrong += _others(stage)
+    verdict.wrong += [f"P2: {address} holds a dead secret" for address, works in stage.working().items() if not works]
+    everything = policy.get("remove_old", "all") == "all" and "overlap_hours" not in policy and not stage.others
+    if everything and stage.live() != {published}:
         verdict.wrong.append("healed, and something is left over")
-    verdict.wrong += stage.undelivered()
+    verdict.wrong += [] if stage.others else stage.undelivered()
     ever = {published, before.key_id, *_remembered(stage)}
-    if stage.marked() - ever:
+    if stage.marked() - ever and not stage.others:
         verdict.wrong.append("healed, and an orphan is left")
 
 
