@@ -96,10 +96,10 @@ def test_an_app_that_rotates_itself(handed: str, make_stage: Callable[..., Stage
     assert outcome.code == 0, outcome
     assert stage.live() == {stage.value("client_secret_id")}
     assert stage.published_works()
-    # Signed in at the start, proved three times, and once more before the old secrets went.
+    # Signed in at the start, proved three times side by side and once after, and once more before the old secrets went.
     removals = [number for number, name in enumerate(stage.sandbox.operations()) if name == "graph.remove_password"]
     tokens = [number for number, name in enumerate(stage.sandbox.operations()) if name == "entra.token"]
-    assert len(tokens) == 5 and max(tokens) < min(removals)
+    assert len(tokens) == 6 and max(tokens) < min(removals)
     own = stage.flat(stage.at.record_uid)
     again = stage.run(line(stage, *([own] if handed == "twice" else []), providerRecordUid=None))
     assert again.code == 0, again

@@ -155,6 +155,7 @@ def test_a_password_that_keeper_rotated() -> None:
         assert stage.held() == OLD
         stage.stored()["custom"].pop()
         assert stage.publish().code == 0
+        stage.save(NEW)
         stage.sandbox.keeper.edit(stage.at.record_uid, "notify_before_day", "7")
         outcome = stage.publish()
         assert (outcome.code, stage.held()) == (0, NEW), outcome
