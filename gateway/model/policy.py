@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from gateway.errors import Failed
@@ -65,6 +65,8 @@ def read_policy(
         cloud=CLOUDS[read.choice("azure_cloud", tuple(CLOUDS))],
         owners=read.words("application_owners"),
     )
+    if not value("overlap_hours").strip():  # a default must not contradict what the record does say
+        policy = replace(policy, overlap=min(policy.overlap, policy.lifetime / 2))
     read_notify_policy(value, read)
     read.problems += [] if read.problems or not chooses_lifetime else _contradictions(policy)
     if policy.enabled or any(problem.startswith("rotation_enabled") for problem in read.problems):

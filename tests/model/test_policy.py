@@ -185,3 +185,9 @@ NOTIFY: dict[str, tuple[dict[str, str], NotifyPolicy]] = {
 def test_who_is_told(sentence: str) -> None:
     fields, expected = NOTIFY[sentence]
     assert read_notify_policy(lambda label: fields.get(label, "")) == expected
+
+
+def test_a_default_gives_way_to_what_the_record_says() -> None:
+    """Half of the life that the record asks for, where the kind's usual overlap is as long as that."""
+    given = {"secret_lifetime_days": "1"}
+    assert read_policy(lambda label: given.get(label, ""), {"overlap_hours": "24"}).overlap == DAY / 2
