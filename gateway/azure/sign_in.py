@@ -1,16 +1,13 @@
-"""What every kind of Azure credential shares: one sign-in, with the connection to its API opened at the same time."""
+"""What every kind of Azure credential shares: one sign-in."""
 
 from __future__ import annotations
 
-import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
 from gateway.azure.arm import Arm
 from gateway.azure.entra import Entra
 from gateway.azure.graph import Graph
-from gateway.errors import CallError
-from gateway.host.background import Background
 from gateway.host.http import Http
 from gateway.model.clouds import Cloud
 from gateway.model.credential import AdminCredential
@@ -37,8 +34,6 @@ class Azure:
         self.entra = Entra(http, cloud, admin.tenant_id, admin.client_id, admin.client_secret)
         self.graph = Graph(http, cloud.graph, lambda: self.token(f"{cloud.graph}/.default"))
         self.arm = Arm(http, cloud.arm, lambda: self.token(f"{cloud.arm}/.default"))
-        if begin_with in (cloud.graph, cloud.arm):  # each vault is a host of its own
-            Background(lambda: _open_connection(http, begin_with))
         self.token(f"{begin_with}/.default")
 
     def token(self, scope: str) -> Secret:
@@ -70,9 +65,3 @@ class Credential:
         from azure.core.credentials import AccessToken
 
         return AccessToken(self._azure.token(scopes[0]).reveal(), int(time.time()) + 3000)
-
-
-def _open_connection(http: Http, root: str) -> None:
-    """Leave an open connection in the session. The answer, and whether there is one, does not matter."""
-    with contextlib.suppress(CallError):
-        http.raw("Azure connection", "HEAD", f"{root}/v1.0/")

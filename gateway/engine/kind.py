@@ -16,7 +16,7 @@ from gateway.azure.sign_in import Azure
 from gateway.engine.gathered import Gathered, RunContext
 from gateway.engine.maker import Maker, SaveIntent
 from gateway.host.http import Http
-from gateway.keeper.admin import AdminSearch, choose_admin, early_admin
+from gateway.keeper.admin import AdminSearch, choose_admin
 from gateway.keeper.record import ReadsRecords, VaultRecord
 from gateway.model.clouds import Cloud
 from gateway.model.credential import AdminCredential, DeliveryForm, LiveCredential, Minted, Target
@@ -60,11 +60,6 @@ class Kind(ABC):
 
     @abstractmethod
     def __init__(self, http: Http, cloud: Cloud, admin: AdminCredential) -> None: ...
-
-    @classmethod
-    def early_admin(cls, search: AdminSearch) -> AdminCredential | None:
-        """The admin credential where stdin alone decides it."""
-        return early_admin(search)
 
     @classmethod
     def choose_admin(cls, search: AdminSearch) -> AdminCredential:

@@ -12,21 +12,20 @@ from gateway.engine.gathered import RunContext
 from gateway.engine.kind import Kind, Wanted
 from gateway.engine.state import Prepared
 from gateway.errors import CallError, Failed
-from gateway.host.background import Background
 from gateway.host.http import Http
 from gateway.host.lock import RecordLock
 from gateway.keeper.admin import AdminSearch, attached_credentials, choose_admin
 from gateway.keeper.checks import check_alone, check_editable, check_labels, read_record
 from gateway.keeper.parameters import Params
 from gateway.model import decisions
-from gateway.model.clouds import CLOUDS, Cloud
+from gateway.model.clouds import Cloud
 from gateway.model.credential import AdminCredential, read_stamp
 from gateway.model.ledger import Ledger, read_ledger
 from gateway.model.policy import read_policy
 
 
 class Preparation:
-    """Reads the record, signs in and reads the target; the vault and Entra are asked side by side.
+    """Reads the record, then signs in and reads the target.
 
     Raises (all methods):
         Failed: something is missing or wrong; the message says what to do.
@@ -38,11 +37,8 @@ class Preparation:
         self._run = run
         self._params = params
         self._lock = RecordLock(run.settings.lock_dir, params.record_uid)
-        self._search = AdminSearch(params, None, run.vault)
-        self._early_cloud = self._cloud_on_stdin()
-        self._early_admin = make_kind.early_admin(self._search)
-        self._early = self._begin_sign_in(self._early_admin) if self._early_admin else None
         self.record = read_record(run.vault, params.record_uid)
+        self._search = AdminSearch(params, self.record, run.vault)
         facts = make_kind.facts
         self.policy = read_policy(self.record.value, facts.defaults, chooses_lifetime=facts.has("secret_lifetime_days"))
         self._is_asked = params.due_now and params.due_while in (None, self.record.value("last_rotated"))
@@ -91,8 +87,7 @@ class Preparation:
         run, attached, uid = self._run, self._params.attached, self.record.uid
         delivery_form = kind.delivery_form()
         versions = bool(delivery_form.certificate) or any(each.holds_versions for each in destinations)
-        search = replace(self._search, record=self.record)
-        azure = kind.azure or azure_for(destinations, search, run.http, self.policy.cloud)
+        azure = kind.azure or azure_for(destinations, self._search, run.http, self.policy.cloud)
         context = DeliveryContext(run.http, run.deadline, azure, run.vault, attached, uid, delivery_form, versions)
         deliveries = Deliveries(destinations, ledger.holds, context)
         inventory, held = decisions.sort(listing, known), deliveries.held()
@@ -101,13 +96,6 @@ class Preparation:
         return Prepared(
             self.record, self.policy, target, known, inventory, held, self._lock, tuple(why), deliveries, kind, admin
         )
-
-    def _cloud_on_stdin(self) -> Cloud:
-        mine = [record for record in self._params.attached if record.uid == self._params.record_uid]
-        return CLOUDS.get(mine[0].get("azure_cloud") if mine else "", CLOUDS["AzureCloud"])
-
-    def _begin_sign_in(self, admin: AdminCredential) -> Background[Kind]:
-        return Background(lambda: self._make_kind(self._run.http, self._early_cloud, admin))
 
     def _destinations(self) -> list[Destination]:
         text = self.record.value("deliver_to")
@@ -127,13 +115,9 @@ class Preparation:
         return given
 
     def _sign_in(self) -> tuple[AdminCredential, Kind]:
-        if self._early and self._early_admin and self._early_cloud == self.policy.cloud:
-            admin, begun = self._early_admin, self._early
-        else:
-            admin = self._make_kind.choose_admin(replace(self._search, record=self.record))
-            begun = Background(lambda: self._make_kind(self._run.http, self.policy.cloud, admin))
+        admin = self._make_kind.choose_admin(self._search)
         try:
-            return admin, begun.result()
+            return admin, self._make_kind(self._run.http, self.policy.cloud, admin)
         except CallError as error:
             raise Failed(f"admin credential, {admin.source}: {error}", error.hint) from None
 

@@ -15,7 +15,7 @@ from gateway.secret import Secret
 
 @dataclass(frozen=True)
 class AdminSearch:
-    """Where admin credentials are looked for. ``record`` is None before the target's record has been read."""
+    """Where admin credentials are looked for. ``record``: the target's; None where there is none."""
 
     params: Params
     record: VaultRecord | None
@@ -93,16 +93,6 @@ def choose_admin(search: AdminSearch) -> AdminCredential:
         "attach a record with application_client_id, client_secret and tenant_id to the script, or select an Azure "
         "PAM configuration that the Gateway's application can read",
     )
-
-
-def early_admin(search: AdminSearch) -> AdminCredential | None:
-    """The admin credential where stdin alone decides it, so that signing in need not wait for the vault."""
-    return attached_record(search) or (None if _own_may_be_attached(search) else attached_configuration(search))
-
-
-def _own_may_be_attached(search: AdminSearch) -> bool:
-    mine = filter(search.is_target, search.params.attached)
-    return any(attached.get("application_client_id") for attached in mine)
 
 
 def _by_labels(value: Callable[[str], str], source: str, uid: str) -> AdminCredential | None:

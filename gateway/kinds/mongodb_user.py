@@ -46,11 +46,6 @@ class MongoDBUser(ChosenKind):
         self.http, self.admin = http, admin
 
     @classmethod
-    def early_admin(cls, search: AdminSearch) -> AdminCredential | None:
-        """An administrator of the server is no application of Azure."""
-        return None
-
-    @classmethod
     def choose_admin(cls, search: AdminSearch) -> AdminCredential:
         """The first attached record with a login and a password, other than the target's own."""
         params = search.params

@@ -130,11 +130,6 @@ class GraphBase(Service):
             raise bad_request("The request payload is no object.")
         return content
 
-    @route("HEAD", API + r"/?", "connection")
-    def greet(self, request: Request, match: re.Match[str]) -> Response:
-        """Clients that open a connection early ask for the root, without a token."""
-        return Response(200, b"", {})
-
     @route("POST", API + r"/\$batch", "batch")
     def batch(self, request: Request, match: re.Match[str]) -> Response:
         """Several requests in one."""

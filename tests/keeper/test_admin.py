@@ -174,3 +174,18 @@ def test_the_cloud_that_the_record_names(cloud: str, make_stage: Callable[..., S
     assert stage.run().code == 0
     hosts = {request.host for request in stage.sandbox.requests if request.service != "keeper"}
     assert hosts == set(CLOUDS[cloud])
+
+
+def test_nobody_signs_in_before_the_record_has_been_read(stage: Stage) -> None:
+    stage.sandbox.fault("keeper", "get_secret", faults.Status(403), times=None)
+    assert stage.run().code == 1
+    assert {request.service for request in stage.sandbox.requests} == {"keeper"}
+
+
+def test_the_admin_secret_goes_only_to_the_cloud_of_the_record_as_it_is_now(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(settings={"azure_cloud": "AzureUSGovernment"})
+    before = stage.flat(stage.at.record_uid) | {"azure_cloud": "AzureChinaCloud"}
+    params = stage.params(records=encoded([stage.flat(stage.at.admin_record_uid), before]).decode())
+    assert stage.run(encoded(params)).code == 0
+    hosts = {request.host for request in stage.sandbox.requests if request.service != "keeper"}
+    assert hosts == set(CLOUDS["AzureUSGovernment"])

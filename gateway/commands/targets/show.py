@@ -13,7 +13,7 @@ import re
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 
 import click
@@ -86,7 +86,7 @@ def _prepare(record_uid: str, attached: list[str], configuration_uid: str) -> tu
     params = read_params(io.BytesIO(gateway_line(vault.read([]), record_uid, attached, configuration_uid)))
     record = read_record(vault, params.record_uid)
     facts = _facts_of(record)
-    kind = _sign_in(http, AdminSearch(params, None, vault), record, facts)
+    kind = _sign_in(http, AdminSearch(params, record, vault), record, facts)
     warnings: list[str] = []
     try:
         kind.identify(record.value(facts.target).strip())
@@ -114,7 +114,7 @@ def _facts_of(record: VaultRecord) -> KindFacts:
 def _sign_in(http: Http, search: AdminSearch, record: VaultRecord, facts: KindFacts) -> Kind:
     """The record's kind, signed in with the admin credential that a rotation would choose."""
     cloud, make_kind = read_policy(record.value).cloud, load(facts)
-    admin = make_kind.early_admin(search) or make_kind.choose_admin(replace(search, record=record))
+    admin = make_kind.choose_admin(search)
     try:
         kind: Kind = make_kind(http, cloud, admin)
     except CallError as error:
