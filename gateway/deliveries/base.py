@@ -96,7 +96,8 @@ class Delivery:
 
 
 class Denied(Failed):
-    """A service says that we may not do what a delivery takes: advice, for where we did so before it may be wrong."""
+    """What speaks against a delivery and is no more than advice where it was made before: above all a service's word
+    that we may not."""
 
 
 class Destination(ABC):
@@ -143,7 +144,7 @@ class Destination(ABC):
 
         Raises:
             Failed, CallError
-            Denied: nothing but a service's word about our permissions speaks against it.
+            Denied: it speaks against a first delivery only.
         """
 
     def observe(self, context: DeliveryContext) -> None:  # noqa: B027

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from gateway.deliveries.base import Delivery, DeliveryContext, Destination, Receipt, refuse
+from gateway.deliveries.base import Delivery, DeliveryContext, Denied, Destination, Receipt, refuse
 from gateway.errors import CallError, Failed, Refused, Unclear
 from gateway.keeper.record import VaultRecord
 from gateway.model.clouds import Cloud
@@ -37,7 +37,7 @@ class KeeperField(Destination):
         return cls(found.group(1), found.group(2).strip(), optional)
 
     def check(self, context: DeliveryContext) -> list[str]:
-        """The record can be edited, and has the field."""
+        """The record can be edited, and has the field, which is hidden."""
         if self.keeper_record == context.record_uid:
             raise Failed(f"{self.address}: this is the record that is rotated", "remove the line from deliver_to")
         record = self._read(context)
@@ -46,6 +46,8 @@ class KeeperField(Destination):
                 f"{self.address}: the record is read-only for the Gateway's application",
                 "give the application the right to edit in its folder",
             )
+        if not record.hides(self.label):
+            raise Denied(f"{self.address}: the field is not hidden", "make it a Hidden Field: it shows the secret")
         return []
 
     def deliver(self, context: DeliveryContext, delivery: Delivery) -> Receipt:

@@ -138,7 +138,7 @@ class Kind(ABC):
         return [f"application_owners: nothing of this kind has owners ({', '.join(owners)})"] if owners else []
 
     def rotates_itself(self, admin: AdminCredential) -> bool:
-        """Whether the admin credential belongs to the target, and `sign_in_again` is asked for."""
+        """Whether the admin credential is a secret of the target, and `sign_in_again` is asked for."""
         return False
 
     def sign_in_again(self, value: Secret) -> None:  # noqa: B027

@@ -15,7 +15,7 @@ from gateway.errors import CallError, Failed
 from gateway.host.http import Http
 from gateway.host.lock import RecordLock
 from gateway.keeper.admin import AdminSearch, attached_credentials, choose_admin
-from gateway.keeper.checks import check_alone, check_editable, check_labels, read_record
+from gateway.keeper.checks import check_alone, check_editable, check_labels, fields_that_hold, read_record
 from gateway.keeper.parameters import Params
 from gateway.model import decisions
 from gateway.model.clouds import Cloud
@@ -122,13 +122,22 @@ class Preparation:
             raise Failed(f"admin credential, {admin.source}: {error}", error.hint) from None
 
     def _check_self_rotation(self, kind: Kind, admin: AdminCredential, destinations: list[Destination]) -> None:
-        fed = {each.keeper_record for each in destinations if not each.optional}
-        reaches_admin = admin.record_uid in {self.record.uid, *fed} or self.policy.remove_old == "none"
-        if kind.rotates_itself(admin) and not reaches_admin:
+        """Every field that holds the admin's own secret gets the new one. Raises Failed, CallError."""
+        if admin.client_secret is None or not kind.rotates_itself(admin):
+            return
+        what, held = "the app would rotate its own secret, and", fields_that_hold(self._run.vault, admin.client_secret)
+        if all(uid != admin.record_uid for uid, _ in held):
             raise Failed(
-                f"the app would rotate its own secret, and leave a dead one in the admin credential ({admin.source})",
-                f"add keeper:{admin.record_uid}#<label of its client secret> to deliver_to, or attach the PAM User "
-                "record itself to its script as the admin credential, or set remove_old to none",
+                f"{what} the place that it comes from does not show it to the Gateway's application ({admin.source})",
+                "share its folder with the application (Secrets Manager, Applications, Edit); if it was changed just "
+                "now, run it again",
+            )
+        fed = {f"keeper:{self.record.uid}#{kind.outputs.value}", *(e.address for e in destinations if not e.optional)}
+        if left := [f"{uid}#{label}" for uid, label in held if f"keeper:{uid}#{label}" not in fed]:
+            lines = ", ".join(f"keeper:{each}" for each in left)
+            raise Failed(
+                f"{what} leave a dead one in {', '.join(left)}",
+                f"add to deliver_to, without optional: {lines}; or empty the field if nothing reads it",
             )
 
 

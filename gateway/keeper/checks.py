@@ -6,6 +6,7 @@ from gateway.errors import Failed
 from gateway.keeper.record import ReadsRecords, VaultRecord
 from gateway.model.kind_facts import KindFacts
 from gateway.model.ledger import Ledger, read_ledger
+from gateway.secret import Secret
 
 
 def read_record(vault: ReadsRecords, uid: str) -> VaultRecord:
@@ -58,6 +59,12 @@ def check_labels(record: VaultRecord, facts: KindFacts, *, by_hand: bool) -> lis
         named = ", ".join(f"{label!r} is not {right!r}" for label, right in wrong.items())
         raise Failed(f"field labels: {named}", hint)
     return [f"field label {label!r} looks like {right!r} and is ignored" for label, right in doubtful.items()]
+
+
+def fields_that_hold(vault: ReadsRecords, secret: Secret) -> list[tuple[str, str]]:
+    """Uid and label of every field with this value, in all records that can be read. Raises CallError."""
+    fields = ((record.uid, *field) for record in vault.read([]).values() for field in record.fields_in_order())
+    return [(uid, label) for uid, label, value in fields if value.strip() == secret.reveal().strip()]
 
 
 def check_editable(record: VaultRecord) -> None:

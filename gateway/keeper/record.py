@@ -101,6 +101,10 @@ class VaultRecord:
         """Whether there is a field with exactly this label."""
         return self._field(label) is not None
 
+    def hides(self, label: str) -> bool:
+        """Whether Keeper hides what the field with this label holds."""
+        return (self._field(label) or {}).get("type") in _HIDDEN
+
     def replace(self, label: str, value: str) -> None:
         """Put ``value`` into the field with this label, whatever its type. Raises KeyError where there is none."""
         field = self._field(label)

@@ -93,8 +93,8 @@ class AzureAppSecret(MintedKind):
         return replace(form, roles={**form.roles, "clientid": self.client_id, "tenantid": self.azure.tenant_id})
 
     def rotates_itself(self, admin: AdminCredential) -> bool:
-        """The rotating application is the one that is rotated."""
-        return admin.client_id.lower() == self.client_id.lower()
+        """The rotating application is the one that is rotated, and signs in with a secret."""
+        return admin.client_secret is not None and admin.client_id.lower() == self.client_id.lower()
 
     def make_owners(self, owners: tuple[str, ...]) -> list[str]:
         """Whoever the record names becomes an owner of the registration."""

@@ -20,7 +20,7 @@ from dataclasses import replace
 from functools import partial
 
 from gateway.deliveries.addresses import read_destinations
-from gateway.deliveries.base import Delivery, DeliveryContext, Destination
+from gateway.deliveries.base import Delivery, DeliveryContext, Denied, Destination
 from gateway.deliveries.distribution import Deliveries
 from gateway.engine.gathered import RunContext
 from gateway.engine.prepare import azure_for
@@ -185,11 +185,14 @@ class Publication:
         """Find out who cannot be served. Half of the time is for that, so that one who hangs leaves time for others."""
         deadline = self._run.deadline
         reserve = deadline.for_work() / 2
+        served = read_ledger(self.record.value("rotation_state"), self.record.uid).holds
         for each, running in [(each, Background(partial(each.check, context))) for each in destinations]:
             try:
                 self._warn(running.result(max(0.0, deadline.for_work() - reserve)))
             except Exception as error:
-                if problem := _refusal(each, error):
+                if isinstance(error, Denied) and each.address in served:
+                    self._warn([f"{error}; it was served before, so it is tried"])
+                elif problem := _refusal(each, error):
                     self._refused[each] = problem
 
     def _warn(self, warnings: list[str]) -> None:

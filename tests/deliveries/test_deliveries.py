@@ -559,6 +559,7 @@ KEEPER: dict[str, tuple[Callable[[Stage, str], str], str]] = {
     "a record that cannot be read": (lambda stage, uid: f"keeper:{'A' * 22}#x", "cannot be read"),
     "the record that is rotated": (lambda stage, uid: f"keeper:{stage.at.record_uid}#client_secret", "is rotated"),
     "no label": (lambda stage, uid: f"keeper:{uid}", "is not a field of a Keeper record"),
+    "a field that is not hidden": (lambda stage, uid: f"keeper:{uid}#tenant_id", "the field is not hidden"),
 }
 
 
@@ -577,6 +578,15 @@ def test_keeper_record_with(what: str, stage: Stage) -> None:
     line, message = KEEPER[what]
     deliver_to(stage, line(stage, stage.at.admin_record_uid))
     refused(stage, message)
+
+
+def test_a_keeper_field_that_is_not_hidden_is_a_warning_where_it_was_served_before(stage: Stage) -> None:
+    field = {"type": "secret", "label": "its secret", "value": ["old"]}
+    uid = stage.sandbox.keeper.add_record("consumer", "login", [], [field])
+    deliver_to(stage, f"keeper:{uid}#its secret")
+    rotated(stage)
+    stage.sandbox.keeper.vault.records[uid].data["custom"][0]["type"] = "text"
+    assert "the field is not hidden" in " ".join(rotated(stage).report["warnings"])
 
 
 def test_an_app_that_rotates_itself_feeds_the_configuration_that_it_came_from(make_stage: Callable[..., Stage]) -> None:

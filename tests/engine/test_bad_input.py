@@ -196,10 +196,64 @@ def test_label_that_is_nearly_right(label: str, stage: Stage) -> None:
     assert label in error and "matched exactly" in hint
 
 
-def test_app_that_rotates_itself_with_a_foreign_copy_of_its_secret(make_stage: Callable[..., Stage]) -> None:
+def copy_of_the_admin_secret(stage: Stage, label: str = "its copy") -> str:
+    """The uid of another record that holds it."""
+    copy = {"type": "secret", "label": label, "value": [stage.at.admin_secret]}
+    remark = {"type": "secret", "label": "remark", "value": ["hello"]}
+    return stage.sandbox.keeper.add_record("another", "login", [], [copy, remark])
+
+
+def fed(stage: Stage, *addresses: str) -> None:
+    """What the record delivers to, besides the PAM configuration that the admin credential comes from."""
+    lines = [f"keeper:{stage.at.config_record_uid}#clientSecret", *addresses]
+    stage.sandbox.keeper.edit(stage.at.record_uid, "deliver_to", "\n".join(lines))
+
+
+# The copies of its own secret that an app would leave dead, by what the record says; the field that is named.
+LEFT_DEAD: dict[str, Callable[[Stage], str]] = {
+    "no line for the place that it came from": lambda stage: f"{stage.at.config_record_uid}#clientSecret",
+    "nothing is to be removed": lambda stage: (
+        stage.sandbox.keeper.edit(stage.at.record_uid, "remove_old", "none")
+        or f"{stage.at.config_record_uid}#clientSecret"
+    ),
+    "an optional line": lambda stage: (
+        stage.sandbox.keeper.edit(
+            stage.at.record_uid, "deliver_to", f"optional keeper:{stage.at.config_record_uid}#clientSecret"
+        )
+        or f"{stage.at.config_record_uid}#clientSecret"
+    ),
+    "a line for a field that does not hold it": lambda stage: (
+        stage.sandbox.keeper.edit(
+            stage.at.record_uid, "deliver_to", f"keeper:{stage.at.config_record_uid}#subscriptionId"
+        )
+        or f"{stage.at.config_record_uid}#clientSecret"
+    ),
+    "a copy in another record": lambda stage: fed(stage) or f"{copy_of_the_admin_secret(stage)}#its copy",
+    "a copy, and a line for another field of its record": lambda stage: (
+        fed(stage, f"keeper:{(uid := copy_of_the_admin_secret(stage))}#remark") or f"{uid}#its copy"
+    ),
+}
+
+
+@pytest.mark.parametrize("what", LEFT_DEAD)
+def test_app_that_rotates_itself_and_leaves_a_dead_copy(what: str, make_stage: Callable[..., Stage]) -> None:
     stage = make_stage(self_rotation=True, attach_admin=False)
+    named = LEFT_DEAD[what](stage)
     error, hint = refused(stage)
-    assert "leave a dead one" in error and "keeper:" in hint and "attach the PAM User record" in hint
+    assert f"the app would rotate its own secret, and leave a dead one in {named}" in error, error
+    assert f"keeper:{named}" in hint and "deliver_to" in hint
+
+
+def test_app_that_rotates_itself_where_the_place_that_it_came_from_cannot_be_read(
+    make_stage: Callable[..., Stage],
+) -> None:
+    stage = make_stage(self_rotation=True, attach_admin=False)
+    fed(stage)
+    elsewhere = {"uid": "E" * 22, "title": "elsewhere", "application_client_id": stage.at.admin_client_id}
+    credential = elsewhere | {"client_secret": stage.at.admin_secret, "tenant_id": stage.at.tenant_id}
+    records = [credential, stage.flat(stage.at.record_uid)]
+    error, hint = refused(stage, encoded(stage.params(records=encoded(records).decode())))
+    assert "E" * 22 in error and "share its folder" in hint
 
 
 @pytest.mark.parametrize("name", ["ROTATION_DEADLINE_SECONDS", "ROTATION_PROVE_SUCCESSES"])

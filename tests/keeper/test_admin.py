@@ -85,7 +85,7 @@ def test_the_targets_own_record_is_no_admin_credential_unless_it_is_attached(sta
 
 @pytest.mark.parametrize("handed", ["once, and the vault says that it is attached", "twice"])
 def test_an_app_that_rotates_itself(handed: str, make_stage: Callable[..., Stage]) -> None:
-    stage = make_stage(old_secrets=1, self_rotation=True, attach_admin=False)
+    stage = make_stage(old_secrets=1, self_rotation=True, attach_admin=False, config_has_secret=False)
     own = stage.flat(stage.at.record_uid)
     if handed == "twice":
         given = line(stage, own, providerRecordUid=None)
@@ -110,10 +110,26 @@ def script_field(uid: str) -> dict[str, Any]:
     return {"type": "script", "label": "rotationScripts", "value": [{"fileRef": "F" * 22, "recordRef": [uid]}]}
 
 
-def test_an_app_may_rotate_itself_from_elsewhere_if_nothing_is_removed(make_stage: Callable[..., Stage]) -> None:
-    stage = make_stage(old_secrets=1, self_rotation=True, attach_admin=False, settings={"remove_old": "none"})
-    assert stage.run().code == 0
-    assert len(stage.live()) == 3
+def test_an_app_may_rotate_itself_where_each_copy_of_its_secret_is_fed(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(old_secrets=1, self_rotation=True, attach_admin=False)
+    uid = stage.sandbox.keeper.add_record("copy", "login", [], [make_field("secret", stage.at.admin_secret, "copy")])
+    lines = f"keeper:{stage.at.config_record_uid}#clientSecret\nkeeper:{uid}#copy"
+    stage.sandbox.keeper.edit(stage.at.record_uid, "deliver_to", lines)
+    for _ in range(2):
+        outcome = stage.run()
+        assert (outcome.code, outcome.result) == (0, "rotated"), outcome
+        assert stage.sandbox.keeper.record(uid).value("copy") == stage.value("client_secret")
+        assert stage.live() == {stage.value("client_secret_id")}
+
+
+def test_an_app_whose_identity_has_no_secret_may_rotate_its_own(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(old_secrets=1, self_rotation=True, attach_admin=False, config_has_secret=False)
+    token = stage.home / "token"
+    token.write_text("a-federated-token")
+    stage.sandbox.entra.federated_tokens["a-federated-token"] = stage.at.admin_client_id
+    outcome = stage.run(AZURE_FEDERATED_TOKEN_FILE=str(token))
+    assert outcome.code == 0, outcome
+    assert stage.live() == {stage.value("client_secret_id")} and stage.published_works()
 
 
 def test_workload_identity_where_the_configuration_has_no_secret(make_stage: Callable[..., Stage]) -> None:

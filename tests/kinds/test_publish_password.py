@@ -258,6 +258,19 @@ def test_a_destination_in_keeper_alone_needs_no_azure(password: Make) -> None:
     assert {request.service for request in stage.sandbox.requests} == {"keeper"}
 
 
+def test_a_field_in_keeper_that_is_hidden_no_longer_is_a_warning(password: Make) -> None:
+    stage = password()
+    field = {"type": "secret", "label": "its password", "value": ["x"]}
+    uid = stage.sandbox.keeper.add_record("consumer", "login", [], [field])
+    stage.sandbox.keeper.edit(stage.at.record_uid, "deliver_to", f"keeper:{uid}#its password")
+    assert stage.publish().code == 0
+    stage.sandbox.keeper.vault.records[uid].data["custom"][0] |= {"type": "text", "value": ["x"]}
+    stage.save(NEW)
+    again = stage.publish()
+    assert (again.code, "the field is not hidden" in str(again.report["warnings"])) == (0, True), again
+    assert stage.sandbox.keeper.record(uid).value("its password") == NEW
+
+
 def test_what_failed_is_delivered_by_the_next_run_with_the_password_of_that_time(password: Make) -> None:
     stage = password()
     stage.sandbox.fault("keyvault", "set_secret", faults.Status(403), times=None)

@@ -126,7 +126,7 @@ SCENES = {
         Scene("replaced only", {"old_secrets": 2, "foreign": 1, "settings": {"remove_old": "replaced"}}),
         Scene("overlap of a day", {"old_secrets": 2, "settings": {"overlap_hours": "24"}}),
         Scene("nothing removed", {"old_secrets": 2, "settings": {"remove_old": "none"}}),
-        Scene("the app rotates itself", {"old_secrets": 1, "self_rotation": True}),
+        Scene("the app rotates itself", {"old_secrets": 1, "self_rotation": True, "config_has_secret": False}),
         Scene("propagation delay", {"old_secrets": 2}, _delay),
         Scene("replica lag", {"old_secrets": 2}, _lag),
         Scene("the app cannot sign in", {"old_secrets": 2, "service_principal": False}),
