@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from gateway.azure.decode import entries
 from gateway.errors import CallError, Failed, Refused, Unclear, next_page_elsewhere
 from gateway.host.http import Answer, Http
-from gateway.model.credential import LiveCredential, Minted, stamp, utc
+from gateway.model.credential import NEVER, LiveCredential, Minted, read_stamp, stamp, utc
 from gateway.secret import Secret
 
 _SELECT = "$select=id,appId,displayName,createdDateTime,signInAudience,passwordCredentials"
@@ -262,7 +263,8 @@ def _application(body: dict[str, Any]) -> Application:
             name=str(body.get("displayName") or ""),
             created=str(body.get("createdDateTime") or ""),
             audience=str(body.get("signInAudience") or ""),
-            passwords=tuple(_live(password) for password in body["passwordCredentials"]),
+            # One without a key id is somebody else's, and cannot be named.
+            passwords=tuple(_live(each) for each in entries(body["passwordCredentials"]) if each.get("keyId")),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         raise Unclear("Graph application", "an answer that lacks what was asked for") from None
@@ -273,5 +275,11 @@ def _live(password: dict[str, Any]) -> LiveCredential:
         key_id=str(password["keyId"]).lower(),
         name=str(password.get("displayName") or ""),
         hint=str(password.get("hint") or ""),
-        ends=utc(password["endDateTime"]),
+        ends=_end(password.get("endDateTime")),
     )
+
+
+def _end(shown: object) -> datetime:
+    """Never, where there is none or it is absurd: what others made must not stop a run."""
+    moment = read_stamp(str(shown))
+    return moment if moment and moment.year > 1 else NEVER

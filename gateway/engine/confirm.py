@@ -32,7 +32,7 @@ def confirm(state: State, minted: Minted) -> tuple[LiveCredential, ...]:
     """
     listing = _confirmed(state, minted)
     if not state.is_superseded and state.prepared.kind.rotates_itself(state.prepared.admin):
-        state.prepared.kind.sign_in_again(minted.value)
+        state.maker.sign_in_again(minted.value)
     return listing
 
 

@@ -10,7 +10,7 @@ from gateway.engine.state import State
 from gateway.errors import CallError, Failed, RotationError
 from gateway.keeper.record import VaultRecord
 from gateway.model import decisions
-from gateway.model.credential import LiveCredential, Minted, generation, read_stamp
+from gateway.model.credential import NEVER, LiveCredential, Minted, generation, read_stamp
 from gateway.model.ledger import Ledger, read_ledger
 from gateway.secret import Secret
 
@@ -47,7 +47,7 @@ def _delivery(state: State, key_id: str, value: Secret, ends: datetime, made: da
         state.report.pending += [each.address for each in deliveries.open(generation(key_id, made))]
         return None
     where = kind.address(key_id)
-    return Delivery(key_id, value, ends, made=made, versions={where: where} if where else {})
+    return Delivery(key_id, value, None if ends == NEVER else ends, made=made, versions={where: where} if where else {})
 
 
 def deliver(state: State, delivery: Delivery, ledger: Ledger) -> bool:

@@ -73,6 +73,9 @@ class Maker(ABC):
         """
         return ""
 
+    def sign_in_again(self, value: Secret) -> None:  # noqa: B027
+        """Go on with the target's own new secret, where the admin credential is the target's. Raises CallError."""
+
     def saving(self, revision: int | None) -> None:  # noqa: B027
         """The new one is about to be saved over this revision of the record; None: no save of it has come or will come.
 

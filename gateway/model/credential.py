@@ -11,6 +11,8 @@ from gateway.secret import Secret
 
 # After a marker's deadline, this long must pass on the service's clock before another host takes its run for over.
 GRACE = timedelta(minutes=10)
+# The end of what no date ends.
+NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from gateway.errors import Failed
-from gateway.model.credential import LiveCredential, Marker, read_marker
+from gateway.model.credential import NEVER, LiveCredential, Marker, read_marker
 from gateway.model.ledger import Entry, Ledger
 from gateway.model.policy import Policy
 from gateway.secret import Secret
@@ -263,7 +263,7 @@ def full(inventory: Inventory, policy: Policy, known: Knowledge, held: Collectio
     """What to say where the target can hold no further credential, and none may go."""
     dates = [each.ends for each in inventory.all() if each not in inventory.protected and each.generation not in held]
     dates += [entry.after for entry in known.ledger.entries.values() if entry.after and policy.remove_old != "none"]
-    frees = min((date for date in dates if date > known.now), default=None)
+    frees = min((date for date in dates if known.now < date < NEVER), default=None)
     by_itself = f"; by itself it will work again from {frees:%Y-%m-%d %H:%M} UTC" if frees else ""
     return Failed(
         "the app already has as many client secrets as its audience allows, and none of them may go: "

@@ -31,7 +31,10 @@ def new_secret() -> str:
 
 @dataclass
 class Password:
-    """One client secret. ``flaps`` is what the next sign-ins are told before the replicas agree: True is accepted."""
+    """One client secret. ``flaps`` is what the next sign-ins are told before the replicas agree: True is accepted.
+
+    ``odd``: properties that Graph shows otherwise; all may be null by its schema.
+    """
 
     key_id: str
     text: str = field(repr=False)
@@ -40,6 +43,7 @@ class Password:
     end: float
     usable_from: float = 0.0
     flaps: list[bool] = field(default_factory=list)
+    odd: dict[str, str | None] = field(default_factory=dict)
 
     def shown(self) -> dict[str, Any]:
         """As Graph lists it: never the text, only its first three characters."""
@@ -51,7 +55,7 @@ class Password:
             "keyId": self.key_id,
             "secretText": None,
             "startDateTime": iso(self.start),
-        }
+        } | self.odd
 
 
 @dataclass

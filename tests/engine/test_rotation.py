@@ -284,6 +284,42 @@ def test_a_full_app_makes_room_by_an_expired_secret_whatever_the_policy(make_sta
     assert foreign not in stage.live()
 
 
+ODD: dict[str, dict[str, str | None]] = {
+    "no end": {"endDateTime": None},
+    "the end of a date that was never set": {"endDateTime": "0001-01-01T00:00:00Z"},
+    "an end that is no date": {"endDateTime": "never"},
+    "an end after all dates": {"endDateTime": "9999-12-31T23:59:59-12:00"},
+    "no name, no hint": {"displayName": None, "hint": None},
+    "no key id": {"keyId": None},
+    "nothing at all": dict.fromkeys(("endDateTime", "displayName", "hint", "keyId", "startDateTime")),
+}
+
+
+@pytest.mark.parametrize("remove_old", ["all", "replaced"])
+@pytest.mark.parametrize("what", ODD)
+def test_a_foreign_secret_with(what: str, remove_old: str, make_stage: Callable[..., Stage]) -> None:
+    settings = {"remove_old": remove_old, "rotate_before_hours": "721"}
+    stage = make_stage(old_secrets=1, foreign=1, settings=settings)
+    (foreign,) = stage.at.foreign_key_ids
+    password = stage.sandbox.directory.applications[stage.at.target_object_id].password(foreign)
+    assert password
+    password.odd = ODD[what]
+    rotated(stage)
+    goes = remove_old == "all" and "keyId" not in ODD[what]
+    assert stage.live() == {stage.value("client_secret_id"), *([] if goes else [foreign])}
+    assert stage.run().result == "not_due"
+
+
+def test_a_full_app_with_a_secret_without_an_end_is_told_no_date(make_stage: Callable[..., Stage]) -> None:
+    settings = {"remove_old": "none"}
+    stage = make_stage(foreign=2, old_secrets=0, audience="AzureADandPersonalMicrosoftAccount", settings=settings)
+    for password in stage.sandbox.directory.applications[stage.at.target_object_id].passwords:
+        password.odd = {"endDateTime": None}
+    outcome = stage.run()
+    assert outcome.code == 1 and "allows, and none of them may go" in outcome.report["error"], outcome
+    assert "9999" not in outcome.report["hint"]
+
+
 def test_a_replica_that_lags_behind_the_save_is_waited_for(stage: Stage) -> None:
     stage.sandbox.graph.stale_reads = 3
     rotated(stage)

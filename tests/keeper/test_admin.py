@@ -105,6 +105,23 @@ def test_an_app_that_rotates_itself(handed: str, make_stage: Callable[..., Stage
     assert again.code == 0, again
 
 
+SIGN_IN_AGAIN = {
+    "for a moment": ([False] * 3, 0),
+    "for longer than proving may take": ([False] * 300, 2),
+}
+
+
+@pytest.mark.parametrize("refused", SIGN_IN_AGAIN)
+def test_an_app_that_rotates_itself_and_is_refused(refused: str, make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(old_secrets=1, self_rotation=True, attach_admin=False, config_has_secret=False)
+    flaps, code = SIGN_IN_AGAIN[refused]
+    stage.sandbox.entra.propagation_flaps = [True] * 4 + flaps
+    outcome = stage.run(line(stage, stage.flat(stage.at.record_uid), providerRecordUid=None))
+    assert outcome.code == code, outcome
+    live = {stage.value("client_secret_id"), *(stage.at.old_key_ids if code else ())}
+    assert stage.live() == live, "without a sign-in that works, nothing is removed"
+
+
 def script_field(uid: str) -> dict[str, Any]:
     """What the vault writes where a record is attached to a script."""
     return {"type": "script", "label": "rotationScripts", "value": [{"fileRef": "F" * 22, "recordRef": [uid]}]}

@@ -20,6 +20,7 @@ from gateway.commands.shared.new_records import APP, CERTIFICATE, STORAGE, TLS, 
 from gateway.commands.shared.survey import VAULT_READER, Survey
 from gateway.errors import Failed, Refused
 from gateway.host.background import side_by_side
+from gateway.model.credential import NEVER
 from gateway.model.x509 import PFX
 
 READ_APPS = "give the credential's application the permission Application.Read.All, with admin consent"
@@ -122,7 +123,7 @@ def _app(app: Application, ours: str) -> Item:
     ends = [each.ends for each in app.passwords]
     note = f"{len(ends)} client secret{'' if len(ends) == 1 else 's'}"
     unwanted = OURS if app.client_id == ours else "" if ends else WITHOUT
-    soonest = min(ends, default=None)
+    soonest = min((each for each in ends if each != NEVER), default=None)
     return Item(APP, app.object_id, app.name, app.client_id, soonest, note, (app.client_id,), unwanted=unwanted)
 
 

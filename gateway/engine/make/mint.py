@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -203,23 +203,42 @@ class Mint(Maker):
         """Why the published one is not accepted: the last of many refusals. One accepted sign-in is enough."""
         if not value:
             return "the record holds no value"
-        minted, refused = Minted(published.key_id, value, published.ends, published.made), 0
-        began, until = self._deadline.remaining(), min(self._settings.prove_timeout, self._deadline.for_work())
-        while self._target.can_sign_in:
-            try:
-                self._http.retrying(lambda: self._kind.prove(minted))
+        minted = Minted(published.key_id, value, published.ends, published.made)
+        if not self._target.can_sign_in:
+            return ""
+        try:
+            refusal = self._last_refusal(lambda: self._http.retrying(lambda: self._kind.prove(minted)))
+        except CallError as error:
+            if self._kind.cannot_sign_in(error):
                 return ""
+            raise
+        return str(refusal or "")
+
+    def sign_in_again(self, value: Secret) -> None:
+        """As `Maker.sign_in_again`. Refused means "not yet" for as long as proving may take."""
+        try:
+            refusal = self._last_refusal(lambda: self._kind.sign_in_again(value))
+        except Failed as stopped:
+            raise Unclear("signing in with the new secret", str(stopped), stopped.hint) from None
+        if refusal:
+            raise refusal
+
+    def _last_refusal(self, sign_in: Callable[[], None]) -> CallError | None:
+        """None where it is accepted in time. Raises Failed: stopped. Raises CallError: anything but a refusal."""
+        began, until = self._deadline.remaining(), min(self._settings.prove_timeout, self._deadline.for_work())
+        refused = 0
+        while True:
+            try:
+                sign_in()
+                return None
             except CallError as error:
-                if self._kind.cannot_sign_in(error):
-                    return ""
                 if not self._kind.is_refusal(error):
                     raise
                 if began - self._deadline.remaining() >= until:
-                    return str(error)
+                    return error
             self._deadline.pause(self._pause_after(refused))
             self._deadline.check()
             refused += 1
-        return ""
 
     def shown(self, minted: Minted, times: int = 1) -> tuple[LiveCredential, ...]:
         """The last listing, once it shows the new credential ``times`` times in a row, or when proving has to end.
