@@ -76,7 +76,7 @@ OF_NO_USE = ("remove_old", "overlap_hours", "created")
 # What is read of a record that Keeper rotates itself: of a rotation it says nothing, and above all not NOOP.
 READ = ("rotation_enabled", "notify", "notify_on", "value_template", "azure_cloud", "rotation_state")
 KEEP = {"remove_old": "none"}
-CAREFUL = {"remove_old": "replaced", "overlap_hours": "24"}
+CAREFUL = {"secret_lifetime_days": "180", "remove_old": "replaced", "overlap_hours": "24"}
 ADMIN = {"application_client_id": ZERO, "client_secret": "paste-the-client-secret-here", "tenant_id": ZERO}
 
 WEB_VAULT = {
@@ -253,7 +253,7 @@ def test_a_template_has_only_labels_and_types_that_are_in_the_table(path: str) -
 @pytest.mark.parametrize("path", USERS)
 def test_what_a_template_asks_for_is_valid(path: str) -> None:
     policy = read_policy(lambda label: USERS[path].get(label, ""), RENEWED if path in CERTIFICATES else None)
-    assert policy.enabled and policy.lifetime.days == 365
+    assert policy.enabled and policy.lifetime.days == (180 if USERS[path].items() >= CAREFUL.items() else 365)
     assert policy.rotate_before == (timedelta(hours=720) if path in CERTIFICATES else None)
     hours = policy.overlap.total_seconds() / 3600
     if path in APPS:

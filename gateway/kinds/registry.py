@@ -32,7 +32,7 @@ _ROWS = (
         outputs=Outputs("client_secret_id", "client_secret"),
         more=("secret_lifetime_days", "application_owners"),
         title="Azure app secret - {name}",
-        wishes={"remove_old": "replaced", "overlap_hours": "24"},
+        wishes={"secret_lifetime_days": "180", "remove_old": "replaced", "overlap_hours": "24"},
         shows_pending=True,
     ),
     KindFacts(

@@ -50,6 +50,7 @@ PROJECTS = {
         NOOP
         | {
             "application_object_id": ZERO,
+            "secret_lifetime_days": "180",
             "rotate_before_hours": "720",
             "remove_old": "replaced",
             "overlap_hours": "24",
