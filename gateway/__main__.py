@@ -55,15 +55,31 @@ def cli() -> None:
 @click.option(
     "--now", is_flag=True, help="Rotate now, whatever rotate_before_hours says; not where rotation_enabled is False."
 )
+@click.option("--revoke", is_flag=True, help="Rotate now, and end at once all that the record published before.")
+@click.option(
+    "--even-where-not-delivered", "despite", is_flag=True, help="With --revoke: also what a destination still holds."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the script's own JSON line.")
-def run(script: str, record_uid: str, attached: tuple[str, ...], configuration: str, now: bool, as_json: bool) -> None:
+def run(
+    script: str,
+    record_uid: str,
+    attached: tuple[str, ...],
+    configuration: str,
+    now: bool,
+    revoke: bool,
+    despite: bool,
+    as_json: bool,
+) -> None:
     """Run SCRIPT for a record, as the Keeper Gateway would. Write --record=UID: a uid may begin with a dash.
 
     Exits as the script does: 0 done, 1 failed and nothing changed, 2 the next run finishes it, 3 look at it.
     """
     from gateway.commands.run_script import run_script
 
-    sys.exit(run_script(script, record_uid, attached, configuration, now=now, as_json=as_json))
+    if despite and not revoke:
+        raise click.UsageError("--even-where-not-delivered goes with --revoke only")
+    asked = {"now": now or revoke, "revoke": revoke, "even_where_not_delivered": despite}
+    sys.exit(run_script(script, record_uid, attached, configuration, as_json=as_json, **asked))
 
 
 @cli.command()

@@ -95,6 +95,7 @@ class RotationTask:
         """Rotate. Raises RotationError, CallError."""
         self._report.warnings += self._preparation.warnings()
         if not self._preparation.policy.enabled:
+            self._preparation.refuse_asked()
             return "disabled"
         self._state = State(self._preparation.finish(), self._context, self._report)
         return rotate(self._state)

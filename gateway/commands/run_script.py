@@ -38,7 +38,15 @@ NOT_ROTATED = {
 
 
 def run_script(
-    script: str, record_uid: str, attached: Iterable[str], configuration_uid: str, *, now: bool, as_json: bool
+    script: str,
+    record_uid: str,
+    attached: Iterable[str],
+    configuration_uid: str,
+    *,
+    now: bool,
+    as_json: bool,
+    revoke: bool = False,
+    even_where_not_delivered: bool = False,
 ) -> int:
     """Run ``script`` for a record and show its outcome, as the script's own JSON line or for people; its exit code.
 
@@ -49,7 +57,16 @@ def run_script(
     settings = read_settings()
     http = Http(settings.request_timeout, Deadline(settings.deadline, settings.retry_base))
     vault = Vault(find_ksm_config(), http)
-    line = gateway_line(vault.read([]), record_uid, list(attached), configuration_uid, due_now=now, by_hand=True)
+    line = gateway_line(
+        vault.read([]),
+        record_uid,
+        list(attached),
+        configuration_uid,
+        due_now=now,
+        revoke=revoke,
+        even_where_not_delivered=even_where_not_delivered,
+        by_hand=True,
+    )
     http.session.close()
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         # Ctrl-C reaches the script as well, which ends and says what had happened by then.

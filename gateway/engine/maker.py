@@ -62,6 +62,10 @@ class Maker(ABC):
     def remove(self, key_id: str) -> bool:
         """End a credential; False where it was gone already. Raises CallError."""
 
+    def end_unlisted(self) -> str:
+        """For a revoke: end what was published before and no key id names; what was done. Raises CallError."""
+        return ""
+
     @abstractmethod
     def take_back(self, minted: Minted) -> None:
         """Undo `make`, before anybody was given the new one. Raises Unknown."""

@@ -34,10 +34,10 @@ from gateway.engine.publish import give_way, make, publish, tidy
 from gateway.engine.retire import make_room, remove_orphans, retire
 from gateway.engine.state import State
 from gateway.engine.verify import is_accepted
-from gateway.errors import CallError
+from gateway.errors import CallError, RotationError
 from gateway.model import decisions
-from gateway.model.credential import LiveCredential, Minted
-from gateway.model.ledger import Ledger
+from gateway.model.credential import LiveCredential, Minted, stamp
+from gateway.model.ledger import Entry, Ledger
 
 log = logging.getLogger("gateway")
 
@@ -63,7 +63,9 @@ def rotate(state: State) -> str:
     named, holds = prepared.known.ledger.named, prepared.deliveries.holds
     ending, _ = decisions.split_by_time(entries, prepared.known.now)
     intent = state.maker.intent_to_end(ending)
-    ledger = Ledger(named, prepared.target.object_id, minted.key_id, entries, holds, intent)
+    ledger = Ledger(
+        named, prepared.target.object_id, minted.key_id, entries, holds, intent, revoking=prepared.known.revoking
+    )
     listing = _published(state, minted, ledger)
     if state.is_superseded:
         give_way(state, minted)
@@ -116,17 +118,34 @@ def _good_enough(state: State) -> LiveCredential | None:
     if until is not None and state.why == [decisions.EVERY_RUN]:
         log.info("not before %s UTC: what was replaced last may still be in use", f"{until:%Y-%m-%d %H:%M}")
         state.why = []
-    waits = decisions.can_wait(state.why, prepared.known, at_any_time=state.maker.finishes_first)
+    holds_up = state.maker.finishes_first and _is_undelivered(state) and not prepared.known.even_where_not_delivered
+    waits = decisions.can_wait(state.why, prepared.known, at_any_time=holds_up)
     if published is None or (state.why and not (waits and unfinished)):
         return None
     if not is_accepted(state, published) and (decisions.REFUSED in state.why or unfinished):
         return None
-    if state.why:
+    if decisions.ASKED in state.why:
+        state.leave("what was asked for was not made: what an earlier run left open came first", "run it again")
+    elif state.why:
         log.info("what an earlier run left open is finished first; the next run makes a new one")
     return published
 
 
+def _tell_next_due(state: State, published: LiveCredential) -> None:
+    """When the next one is made, and how one is made before."""
+    if state.prepared.policy.rotate_before is not None:
+        state.report.next_due = stamp(published.ends - state.prepared.policy.rotate_before)
+    log.info(
+        "no new one is made before %s; to force it, set rotate_now to True in the record, or run by hand with --now",
+        state.report.next_due or "the next run",
+    )
+
+
 def _unfinished(state: State) -> bool:
+    return _is_undelivered(state) or state.prepared.known.ledger.revoking
+
+
+def _is_undelivered(state: State) -> bool:
     published = state.prepared.inventory.published
     generation = published.generation if published else state.prepared.known.key_id
     return bool(state.prepared.deliveries.open(generation, required=True))
@@ -134,19 +153,22 @@ def _unfinished(state: State) -> bool:
 
 def _finish(state: State, published: LiveCredential) -> str:
     """Complete what an earlier run left open, with what the record publishes."""
-    prepared = state.prepared
+    prepared, known = state.prepared, state.prepared.known
+    _tell_next_due(state, published)
     tidy(state)
-    due = decisions.overdue(prepared.inventory, prepared.policy, prepared.known)
-    entries = {key_id: prepared.known.ledger.entries[key_id] for key_id in due}
+    due = decisions.overdue(prepared.inventory, prepared.policy, known)
+    entries = {key_id: known.ledger.entries[key_id] for key_id in due}
+    entries |= dict.fromkeys(decisions.revoked(prepared.inventory, known), Entry(known.now, True))
     if (delivery := delivery_of_published(state, published)) is None:
         return "not_due"
     ledger = find_drift(state, delivery)
     result = "finished" if _unfinished(state) or state.report.drift else "not_due"
     served = deliver(state, delivery, ledger.publishing(published.key_id))
-    if served and state.report.proved:
-        if intent := state.maker.intent_to_end(due):
+    despite = known.even_where_not_delivered and not state.is_superseded
+    if (served or despite) and state.report.proved:
+        if intent := state.maker.intent_to_end(list(entries)):
             state.save_intent(intent, "another run has begun to end a key; nothing was ended")
-        retire(state, published.key_id, entries, prepared.inventory.all(), served=True)
+        retire(state, published.key_id, entries, prepared.inventory.all(), served=served)
         after_retirement(state, delivery, state.report.removed)
     return result
 
@@ -162,5 +184,26 @@ def _end(state: State, result: str) -> str:
     for key_id in (key.key_id for key in prepared.inventory.young if key.key_id != report.key_id):
         report.keep(key_id, "another run may be about to publish it")
         state.leave(f"secret {key_id} belongs to another run that may still be at work")
+    if prepared.known.revoking:
+        _end_revoke(state)
     state.raise_left_over()
     return "superseded" if state.is_superseded else result
+
+
+def _end_revoke(state: State) -> None:
+    """The record no longer says that something is to be revoked; where not all of it has ended, that is left over."""
+    prepared, report = state.prepared, state.report
+    if state.is_revoked:
+        try:
+            state.save_revoked()
+        except (RotationError, CallError, KeyError) as error:
+            state.leave(f"that all is revoked could not be noted in the record: {error}")
+        return
+    once = {prepared.known.key_id, *decisions.revoked(prepared.inventory, prepared.known)}
+    listed = [key.key_id for key in prepared.inventory.all()]
+    alive = [key for key in listed if key in once and key not in (report.key_id, *report.removed)]
+    hint = "repair the destination and run it again, or run it by hand with --revoke --even-where-not-delivered"
+    again = "run it again, with --revoke if that was how it was asked for" if state.is_superseded else ""
+    state.leave(
+        f"not revoked yet: {', '.join(alive) or 'what was published before'}", again or hint * bool(report.pending)
+    )

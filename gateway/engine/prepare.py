@@ -41,8 +41,10 @@ class Preparation:
         self._search = AdminSearch(params, self.record, run.vault)
         facts = make_kind.facts
         self.policy = read_policy(self.record.value, facts.defaults, chooses_lifetime=facts.has("secret_lifetime_days"))
-        self._is_asked = params.due_now and params.due_while in (None, self.record.value("last_rotated"))
-        if params.due_now:
+        by_line = params.due_now and params.due_while in (None, self.record.value("last_rotated"))
+        self._is_asked = by_line or params.revoke or self.policy.rotate_now
+        self._revokes = params.revoke or self.policy.revoke
+        if params.due_now or self._is_asked:
             self.policy = replace(self.policy, rotate_before=None if self._is_asked else timedelta())
         self._warnings: list[str] = []
         if self.policy.enabled:
@@ -56,6 +58,14 @@ class Preparation:
         if len(credentials) > 1:
             found.append(f"several admin credentials are attached ({', '.join(credentials)}); the first is used")
         return found
+
+    def refuse_asked(self) -> None:
+        """Raises Failed: a rotation is asked for that is switched off."""
+        if self.policy.rotate_now or self._revokes:
+            raise Failed(
+                "a rotation is asked for (rotate_now or --revoke), and rotation_enabled is False: nothing was done",
+                "set rotation_enabled to True, or empty rotate_now",
+            )
 
     def finish(self) -> Prepared:
         """Check the record, sign in, and read what is to be rotated."""
@@ -71,6 +81,9 @@ class Preparation:
             if ledger.target.lower() == target.object_id.lower()
             else Ledger(given, target.object_id)
         )
+        revoking = self._revokes or ledger.revoking
+        if revoking and self.policy.remove_old == "none":
+            self.policy = replace(self.policy, remove_old="replaced")
         now = self._run.http.now()
         known = decisions.Knowledge(
             record_uid=self.record.uid,
@@ -82,6 +95,8 @@ class Preparation:
             now=now,
             last_rotated=read_stamp(self.record.value("last_rotated")),
             runs=decisions.OwnRuns(self._lock.runs_over(), self._lock.never_published(self.record.revision)),
+            revoking=revoking,
+            even_where_not_delivered=revoking and self._params.even_where_not_delivered,
         )
         self._check_self_rotation(kind, admin, destinations)
         run, attached, uid = self._run, self._params.attached, self.record.uid
@@ -90,7 +105,8 @@ class Preparation:
         azure = kind.azure or azure_for(destinations, self._search, run.http, self.policy.cloud)
         context = DeliveryContext(run.http, run.deadline, azure, run.vault, attached, uid, delivery_form, versions)
         deliveries = Deliveries(destinations, ledger.holds, context)
-        inventory, held = decisions.sort(listing, known), deliveries.held()
+        inventory = decisions.sort(listing, known)
+        held = set() if known.even_where_not_delivered else deliveries.held()
         why = decisions.reasons(inventory.published, known, self.policy, asked=self._is_asked)
         why += [decisions.BEHIND] if kind.is_behind(self.record, inventory.all()) else []
         return Prepared(

@@ -36,7 +36,8 @@ def retire(
         new: the key id that is published now.
         entries: what is to go, and when, as it was fixed before the new one was made.
         listing: what the target showed last.
-        served: whether everyone required holds the new one; else only what is dead already goes.
+        served: whether everyone required holds the new one; else only what is dead already goes, and where a revoke
+            says so what this record published.
     """
     prepared = state.prepared
     now, later = decisions.split_by_time(entries, prepared.known.now)
@@ -46,11 +47,14 @@ def retire(
         state.report.keep(key_id, f"{may}its overlap_hours are not over")
     if not served:
         dead = decisions.expired(prepared.inventory, prepared.policy, prepared.known, new)
-        now = [key_id for key_id in now if key_id in dead]
-    for key_id in now:
-        _remove_in_time(state, key_id, _why(entries[key_id]))
+        despite = prepared.known.even_where_not_delivered
+        now = [key_id for key_id in now if key_id in dead or (despite and entries[key_id].published)]
+        served = despite
+    ended = [_remove_in_time(state, key_id, _why(entries[key_id])) for key_id in now]
     if served:
         remove_orphans(state, listing)
+        if prepared.known.revoking:
+            state.is_revoked = _end_unlisted(state) and all(ended)
     _name_the_rest(state, new)
 
 
@@ -63,21 +67,33 @@ def remove_orphans(state: State, listing: Iterable[LiveCredential]) -> None:
         _remove_in_time(state, key_id, "orphan of an earlier run")
 
 
-def _remove_in_time(state: State, key_id: str, why: str) -> None:
+def _end_unlisted(state: State) -> bool:
+    try:
+        if done := state.maker.end_unlisted():
+            log.info("%s", done)
+    except CallError as error:
+        state.leave(f"not all is revoked: {error}", error.hint)
+        return False
+    return True
+
+
+def _remove_in_time(state: State, key_id: str, why: str) -> bool:
+    """Whether it is gone."""
     if reason := state.deadline.over():
         state.leave(f"secret {key_id} is not removed yet: {reason}")
-    elif key_id not in state.report.removed:
-        _remove(state, key_id, why)
+        return False
+    return key_id in state.report.removed or _remove(state, key_id, why)
 
 
 def _name_the_rest(state: State, new: str) -> None:
     """What stays because the record's policy says so."""
-    policy, inventory = state.prepared.policy.remove_old, state.prepared.inventory
+    policy, inventory = f"remove_old is {state.prepared.policy.remove_old}", state.prepared.inventory
+    policy = "a revoke ends only what this record published" if state.prepared.known.revoking else policy
     strays = {each.key_id for each in inventory.strays}
     for credential in inventory.all():
         if credential.key_id not in (new, *state.report.removed) and credential not in inventory.young:
             what = "this record may have published it" if credential.key_id in strays else "it stays"
-            state.report.keep(credential.key_id, f"{what} (remove_old is {policy})")
+            state.report.keep(credential.key_id, f"{what} ({policy})")
 
 
 def _why(entry: Entry) -> str:
@@ -85,16 +101,21 @@ def _why(entry: Entry) -> str:
     return published if entry.published else "this record never published it (remove_old is all)"
 
 
-def _remove(state: State, key_id: str, why: str) -> None:
+def _remove(state: State, key_id: str, why: str) -> bool:
     try:
         was_there = state.maker.remove(key_id)
     except CallError as error:
         state.report.keep(key_id, f"{why}, but could not be removed")
         state.leave(f"secret {key_id} could not be removed: {error}", error.hint)
-        return
+        return False
     if was_there:
         names = [
             key.name for key in state.prepared.inventory.all() if key.key_id == key_id and not read_marker(key.name)
         ]
         log.info("%s %s%s: %s", state.maker.end_of_old, key_id, f" {names[0]!r}" if any(names) else "", why)
         state.report.removed.append(key_id)
+        if reason := state.prepared.known.needed_by_others.get(key_id):
+            state.report.warnings.append(
+                f"{key_id} was revoked all the same: {reason}, which finds out at its next run"
+            )
+    return True

@@ -16,7 +16,7 @@ from gateway.host.report import Report
 from gateway.keeper.record import VaultRecord
 from gateway.keeper.save import Labels, Save, Saved
 from gateway.model.credential import AdminCredential, Minted, stamp
-from gateway.model.ledger import Intent, Ledger
+from gateway.model.ledger import Intent, Ledger, read_ledger
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class State:
         has_written: whether it came to making something.
         ledger: what the record remembers, as it was saved last.
         why: why a new one is made; none where none is.
+        is_revoked: whether all that was to be revoked has ended.
         is_superseded: whether another rotation has finished meanwhile, and the record publishes its credential.
     """
 
@@ -54,6 +55,7 @@ class State:
         self.has_written = False
         self.ledger = prepared.known.ledger
         self.why = list(prepared.why)
+        self.is_revoked = False
         self.is_superseded = False
         self._left_over: list[tuple[str, str]] = []
 
@@ -111,6 +113,8 @@ class State:
         )
         self.ledger = ledger
         more = self.prepared.kind.more_outputs(minted, self.record)
+        # Emptied only where this run knew of it: what was asked for meanwhile is for the next one.
+        more |= {"rotate_now": ""} if self.prepared.record.value("rotate_now") else {}
         self.before |= {label: self.prepared.record.value(label) for label in more}
         self.published = dict(zip(self._written_labels(), values, strict=True)) | more
         return self.save_values(self.record, self.published, self.maker.saving)
@@ -131,6 +135,14 @@ class State:
         if saved is Saved.SUPERSEDED:
             self.supersede(save.record)
         return saved
+
+    def save_revoked(self) -> None:
+        """All that a revoke was to end has ended: the record no longer says so. Raises Failed, Unknown, CallError."""
+        uid, kind = self.prepared.record.uid, self.prepared.kind
+        record = self.run.vault.read([uid])[uid]
+        ledger = read_ledger(record.value("rotation_state"), uid)
+        if ledger.revoking and kind.published_id(record) == ledger.key_id:
+            self.save_values(record, {"rotation_state": replace(ledger, revoking=False).text(uid)})
 
     def save_before(self, record: VaultRecord) -> Saved:
         """Save the fields as they were before this rotation, over ``record``. Raises Failed, Unknown, CallError."""

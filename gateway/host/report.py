@@ -29,6 +29,7 @@ class Report:
     client_id: str = ""
     key_id: str = ""
     expires: str = ""
+    next_due: str = ""
     proved: str = ""
     removed: list[str] = field(default_factory=list)
     kept: list[dict[str, str]] = field(default_factory=list)

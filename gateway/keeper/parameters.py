@@ -39,6 +39,10 @@ class Params:
     old_password: Secret
     due_now: bool = False
     """Not of Keeper's making: `keeper-rotation run --now` asks for a rotation before its time."""
+    revoke: bool = False
+    """Not of Keeper's making: with it everything that the record published before is to end at once."""
+    even_where_not_delivered: bool = False
+    """Not of Keeper's making: what a required destination may still hold as well."""
     by_hand: bool = False
     """Not of Keeper's making: `keeper-rotation run` began this, and someone reads what it says."""
     due_while: str | None = None
@@ -67,6 +71,8 @@ def read_params(stdin: BinaryIO) -> Params:
         new_password=Secret(_password(params, "newPassword")),
         old_password=Secret(_password(params, "oldPassword")),
         due_now=params.get("dueNow") is True,
+        revoke=params.get("revoke") is True,
+        even_where_not_delivered=params.get("evenWhereNotDelivered") is True,
         by_hand=params.get("byHand") is True,
         due_while=_plain(params["dueWhileLastRotated"]) if "dueWhileLastRotated" in params else None,
     )
@@ -166,9 +172,11 @@ def gateway_line(
     configuration_uid: str,
     *,
     due_now: bool = False,
+    revoke: bool = False,
+    even_where_not_delivered: bool = False,
     by_hand: bool = False,
 ) -> bytes:
-    """The line that the Gateway pipes into a script attached to this record; ``due_now`` and ``by_hand`` are ours.
+    """The line that the Gateway pipes into a script attached to this record; the last four are ours.
 
     Args:
         visible: all records that the host's Keeper application can read, by uid.
@@ -190,7 +198,7 @@ def gateway_line(
         "user": record.value_of_type("login"),
         "records": _encoded([flat(each) for each in records]),
     }
-    ours = {"dueNow": due_now, "byHand": by_hand}
+    ours = {"dueNow": due_now, "revoke": revoke, "byHand": by_hand, "evenWhereNotDelivered": even_where_not_delivered}
     return _encoded(params | {key: True for key, wanted in ours.items() if wanted}).encode() + b"\n"
 
 

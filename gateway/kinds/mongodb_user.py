@@ -116,6 +116,11 @@ class MongoDBUser(ChosenKind):
         """A real login of the same user."""
         return bool(value) and self.server.logs_in(self._user(published_by), value, self.database)
 
+    def lock_out(self, *, found_published: bool) -> None:
+        """That user has a random password from now on."""
+        login = self.login if found_published else self.next_login
+        self.server.set_password(self._admin(), login, self.database, self.choose())
+
     def _user(self, published_by: VaultRecord | None) -> str:
         return published_by.value("login") if published_by else self.next_login
 

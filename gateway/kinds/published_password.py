@@ -80,6 +80,7 @@ class Publication:
             return "disabled"
         self._warn(check_labels(self.record, PUBLISHED_PASSWORD, by_hand=self._params.by_hand))
         self._warn(self._rollback_warnings())
+        self._warn(["rotate_now: Keeper itself makes this password; press Rotate in the record"] * policy.rotate_now)
         check_editable(self.record)
         password = self._password()
         destinations = read_destinations(self.record.value("deliver_to"), policy.cloud)

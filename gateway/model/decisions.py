@@ -57,6 +57,16 @@ class Knowledge:
     now: datetime
     last_rotated: datetime | None
     runs: OwnRuns = field(default_factory=lambda: OwnRuns(frozenset(), frozenset()))
+    revoking: bool = False
+    """whether all that this record ever published is to end at once, whatever its policy says"""
+    even_where_not_delivered: bool = False
+    """whether that goes for what a required destination may hold, too"""
+
+    def is_needed(self, key_id: str, marker: Marker | None = None) -> bool:
+        """Whether it stays because another record needs it; a revoke ends what this record published all the same."""
+        ours = {self.key_id} | self.ledger.ever_published()
+        published = key_id in ours or (marker is not None and marker.record_uid == self.record_uid)
+        return key_id in self.needed_by_others and not (self.revoking and published)
 
     @property
     def replicas_agree(self) -> bool:
@@ -114,11 +124,11 @@ def sort(listing: Iterable[LiveCredential], known: Knowledge) -> Inventory:
 def _group(credential: LiveCredential, known: Knowledge) -> str:
     if credential.key_id == known.key_id:
         return "published"
-    if credential.key_id in known.needed_by_others:
+    marker = read_marker(credential.name)
+    if known.is_needed(credential.key_id, marker):
         return "protected"
     if credential.key_id in known.ledger.ever_published():
         return "former"
-    marker = read_marker(credential.name)
     if marker is None:
         return "foreign"
     if marker.record_uid != known.record_uid:
@@ -174,6 +184,8 @@ def can_wait(why: Iterable[str], known: Knowledge, *, at_any_time: bool) -> bool
 
 def is_pressing(why: Iterable[str], known: Knowledge) -> bool:
     """Whether a broken destination must not hold up a new one: more than the schedule asks for it, and not at first."""
+    if known.even_where_not_delivered:
+        return True
     return NEAR_END in why or (known.ledger.key_id != "" and bool(set(why) - {EVERY_RUN, FIRST}))
 
 
@@ -188,7 +200,8 @@ def may_go(inventory: Inventory, policy: Policy, known: Knowledge) -> dict[str, 
     everyone = (*inventory.foreign, *inventory.others) if policy.remove_old == "all" else ()
     chosen = dict.fromkeys(ours, True) | {credential.key_id: False for credential in everyone}
     # What another record needs stays, also where this record is a copy of it.
-    return {key_id: published for key_id, published in chosen.items() if key_id not in known.needed_by_others}
+    strays = {credential.key_id for credential in inventory.strays}
+    return {key: published for key, published in chosen.items() if key in strays or not known.is_needed(key)}
 
 
 def orphans(listing: Iterable[LiveCredential], seen: Inventory, known: Knowledge, published: str) -> list[str]:
@@ -209,6 +222,8 @@ def retirements(inventory: Inventory, policy: Policy, known: Knowledge, new: str
     for key_id, published in may.items():
         overlap = max(policy.overlap, A_DAY) if key_id in strays else policy.overlap
         after = None if policy.remove_old == "none" else known.now + overlap
+        if known.revoking and published:
+            after = known.now
         before = known.ledger.entries.get(key_id)
         if after and before and before.after and key_id != known.key_id:
             after = min(after, before.after)
@@ -217,16 +232,30 @@ def retirements(inventory: Inventory, policy: Policy, known: Knowledge, new: str
     return chosen
 
 
+def revoked(inventory: Inventory, known: Knowledge) -> list[str]:
+    """What a revoke has yet to end, where no new one is made: all that this record published before."""
+    if not known.revoking:
+        return []
+    dated = [key_id for key_id, entry in known.ledger.entries.items() if entry.published and entry.after]
+    chosen = dict.fromkeys([*dated, *(each.key_id for each in (*inventory.former, *inventory.strays))])
+    return [key_id for key_id in chosen if key_id != known.key_id and not _was_made_since(key_id, inventory, known)]
+
+
+def _was_made_since(key_id: str, inventory: Inventory, known: Knowledge) -> bool:
+    # A key that was regenerated since lives on under its name.
+    entry = known.ledger.entries.get(key_id)
+    made = next((credential.made for credential in inventory.all() if credential.key_id == key_id), None)
+    return bool(entry and entry.after and made and made > entry.after)
+
+
 def overdue(inventory: Inventory, policy: Policy, known: Knowledge) -> list[str]:
     """Dated entries of the ledger whose time has come, that still live and that today's policy lets go."""
     allowed = may_go(inventory, policy, known) if policy.remove_old != "none" else {}
-    # A key that was regenerated since lives on under its name.
-    made = {credential.key_id: credential.made for credential in inventory.all() if credential.made}
     return [
         key_id
         for key_id, entry in known.ledger.entries.items()
         if entry.after and entry.after <= known.now and key_id in allowed and key_id != known.key_id
-        if not (key_id in made and made[key_id] > entry.after)
+        if not _was_made_since(key_id, inventory, known)
     ]
 
 
@@ -250,11 +279,12 @@ def to_free(inventory: Inventory, policy: Policy, known: Knowledge, held: Collec
     """
     # What would go right after this rotation anyway, and nobody is promised more.
     doomed = (*inventory.former, *inventory.others, *inventory.foreign)
-    doomed = doomed if policy.remove_old == "all" and not policy.overlap else ()
+    if policy.remove_old != "all" or policy.overlap:
+        doomed = inventory.former if known.revoking else ()
     due = set(overdue(inventory, policy, known))
     free = [*inventory.orphans, *(each for each in inventory.former if each.key_id in due), *doomed]
     for credential in free:
-        if credential.generation not in held:
+        if credential.generation not in held and credential.key_id not in known.needed_by_others:
             return credential.key_id
     raise full(inventory, policy, known, held)
 

@@ -72,6 +72,11 @@ FIELDS = (
         "how long a new secret lives, in days",
         "365",
     ),
+    Field(
+        "rotate_now",
+        "text",
+        "`True`: the next run rotates; `revoke`: and ends at once all that the record published before; emptied then",
+    ),
     Field("rotate_before_hours", "text", "rotate only when `expires` is nearer than this; empty: at every run"),
     Field(
         "remove_old",

@@ -48,7 +48,8 @@ class Ledger:
     """``named`` is the target as the record gave it, ``target`` its object id, ``key_id`` what was published last.
 
     ``holds``: for each destination's address the key id that was last confirmed there. ``drift``: addresses that the
-    last run found with another value, and served again.
+    last run found with another value, and served again. ``revoking``: what was published before is to end, whatever the
+    record's policy says, and not all of it has ended yet.
     """
 
     named: str = ""
@@ -58,6 +59,7 @@ class Ledger:
     holds: dict[str, str] = field(default_factory=dict)
     intent: Intent | None = None
     drift: tuple[str, ...] = ()
+    revoking: bool = False
 
     def ever_published(self) -> set[str]:
         """Key ids that this record publishes or once published."""
@@ -86,6 +88,8 @@ class Ledger:
         content = {"version": VERSION, "record": record_uid, "named": self.named, "target": self.target}
         rest: dict[str, Any] = {"key_id": self.key_id, "retire": entries, "holds": self.holds}
         rest |= {"drift": list(self.drift)} if self.drift else {}
+        if self.revoking:
+            rest["revoking"] = True
         if at_work := self.intent:
             moments = {"before": at_work.before.isoformat(), "until": stamp(at_work.until)}
             # Records hold intents of every kind under this name.
@@ -113,8 +117,9 @@ def read_ledger(text: str, record_uid: str) -> Ledger:
         entries = {str(row["key_id"]): _entry(row) for row in content["retire"]}
         holds = {str(address): str(key_id) for address, key_id in content["holds"].items()}
         named, target, key_id = (str(content[name]) for name in ("named", "target", "key_id"))
-        drift = tuple(map(str, content.get("drift") or ()))
-        return Ledger(named, target, key_id, entries, holds, _intent(content.get("regenerating")), drift)
+        drift, revoking = tuple(map(str, content.get("drift") or ())), content.get("revoking") is True
+        intent = _intent(content.get("regenerating"))
+        return Ledger(named, target, key_id, entries, holds, intent, drift, revoking)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise Failed(
             "rotation_state cannot be read: it was edited, or written by another version of this package",

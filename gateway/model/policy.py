@@ -16,6 +16,7 @@ REMOVE_OLD = ("all", "replaced", "none")
 LONGEST = timedelta(days=3650)
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 _SWITCH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+REVOKE = "revoke"
 
 
 NOTIFY_ON = ("failure", "expiry", "all")
@@ -23,7 +24,10 @@ NOTIFY_ON = ("failure", "expiry", "all")
 
 @dataclass(frozen=True)
 class Policy:
-    """A record's wishes. ``rotate_before`` is None where every run rotates."""
+    """A record's wishes. ``rotate_before`` is None where every run rotates.
+
+    ``rotate_now``: a rotation is asked for, ``revoke``: and with it the end of all that was published before.
+    """
 
     enabled: bool
     lifetime: timedelta
@@ -32,6 +36,8 @@ class Policy:
     overlap: timedelta
     cloud: Cloud
     owners: tuple[str, ...]
+    rotate_now: bool = False
+    revoke: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,8 @@ def read_policy(
         overlap=read.duration("overlap_hours", _HOUR, 0) or timedelta(),
         cloud=CLOUDS[read.choice("azure_cloud", tuple(CLOUDS))],
         owners=read.words("application_owners"),
+        rotate_now=(asked := read.asked("rotate_now")) != "",
+        revoke=asked == REVOKE,
     )
     if not value("overlap_hours").strip():  # a default must not contradict what the record does say
         policy = replace(policy, overlap=min(policy.overlap, policy.lifetime / 2))
@@ -103,6 +111,15 @@ class _Reader:
         if switched is None:
             self.problems.append(f"{label}: {self.text(label)!r} is neither True nor False")
         return bool(switched)
+
+    def asked(self, label: str) -> str:
+        """Empty, ``True`` or ``revoke``."""
+        text = self.text(label)
+        if text.lower() == REVOKE:
+            return REVOKE
+        if text and text.lower() not in _SWITCH:
+            self.problems.append(f"{label}: {text!r} is neither True nor revoke, nor empty")
+        return "True" if _SWITCH.get(text.lower()) else ""
 
     def choice(self, label: str, choices: tuple[str, ...]) -> str:
         chosen = self.text(label)

@@ -346,26 +346,6 @@ def test_a_former_run_of_another_host_is_cleaned_up_a_day_after_its_deadline(sta
     """That host may have published it in a version of the record that nobody shows any more."""
     from sandbox.proxy import faults
 
-
-def test_an_app_that_never_shows_the_new_secret_gets_its_old_one_back(stage: Stage) -> None:
-    before = stage.sandbox.keeper.record(stage.at.record_uid).data
-    stage.sandbox.graph.stale_reads = 10**6
-    outcome = stage.run()
-    assert (outcome.code, outcome.result) == (1, "failed"), outcome
-    assert stage.value("client_secret_id") == stage.at.old_key_ids[-1]
-    assert stage.published_works()
-    assert [entry for entry in before["custom"] if entry["label"] in OUTPUTS] == [
-        entry for entry in stage.sandbox.keeper.record(stage.at.record_uid).data["custom"]
-        if entry["label"] in ("client_secret_id", "client_secret", "expires")
-    ]  # fmt: skip
-    stage.sandbox.graph.stale_reads = 0
-    for application in stage.sandbox.directory.applications.values():
-        application.stale_reads = 0
-    rotated(stage)
-    assert stage.live() == {stage.value("client_secret_id")}
-
-
-def test_a_former_run_of_another_host_is_cleaned_up_after_its_deadline(stage: Stage) -> None:
     stage.sandbox.fault("keeper", "update_secret", faults.KillBefore())
     assert stage.run(ROTATION_LOCK_DIR=str(stage.home / "other-host")).code == -9
     (left,) = stage.marked()

@@ -18,7 +18,7 @@ from gateway.engine.kind import Kind
 from gateway.engine.maker import READS, Maker, SaveIntent, refuse_while_at_work
 from gateway.errors import CallError, Failed, NotSent, RotationError, Unclear, Unknown
 from gateway.keeper.record import VaultRecord
-from gateway.model.credential import LiveCredential, Minted
+from gateway.model.credential import GRACE, LiveCredential, Minted
 from gateway.model.ledger import Intent
 from gateway.secret import Secret
 
@@ -54,6 +54,12 @@ class ChosenKind(Kind):
     def logs_in(self, value: Secret, published_by: VaultRecord | None = None) -> bool:
         """Whether this value, a new one or what a record publishes, logs in everywhere now. Raises CallError."""
 
+    def lock_out(self, *, found_published: bool) -> None:
+        """Where two take turns, give a user a value that nobody knows: the one that was found published, or the other.
+
+        Raises CallError.
+        """
+
     def maker(self, gathered: Gathered, run: RunContext, save_intent: SaveIntent) -> Maker:
         """What chooses a value and tells it to the server."""
         return Choice(self, gathered, run, save_intent)
@@ -78,6 +84,8 @@ class Choice(Maker):
         """whether the new value is the pending one of an earlier run, which may have told it to the server"""
         self._has_it = False
         """whether the server has that one already"""
+        self._is_made = False
+        """whether this run has changed who the former user is"""
         self._may_arrive = False
         """whether the server was told the new value without an answer, and may still take it"""
         self.marked_until = run.http.now() + timedelta(seconds=self._deadline.remaining())
@@ -91,6 +99,7 @@ class Choice(Maker):
             Unknown: that cannot be told.
         """
         value, key_id = self._pending()
+        self._is_made = True
         minted = Minted(key_id, value, self._http.now() + lifetime)
         # Told once more where the server has it already: it may not have lasted.
         self._has_it = self._has_already(value)
@@ -195,6 +204,16 @@ class Choice(Maker):
     def remove(self, key_id: str) -> bool:
         """Nothing: an old value is dead since the server took the new one."""
         return False
+
+    def end_unlisted(self) -> str:
+        """Of two users the former one goes on working: it gets a password that nobody knows. Raises CallError."""
+        known, intent = self._gathered.known, self._gathered.known.ledger.intent
+        if not self._kind.takes_turns:
+            return ""
+        if not self._is_made and intent and known.now <= intent.until + GRACE:
+            raise Unclear("the server", "another run may be about to change the former user's password")
+        self._http.retrying(lambda: self._kind.lock_out(found_published=self._is_made))
+        return "the former user has a password that nobody knows"
 
     def take_back(self, minted: Minted) -> None:
         """Make the server agree with the record again, and see that it does. Raises Unknown."""

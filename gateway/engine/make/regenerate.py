@@ -169,9 +169,9 @@ class Regeneration(Maker):
         return Intent(ending[0].key_id, before, self._gathered.known.lock_id, self.marked_until, ends=True)
 
     def may_make_from(self) -> datetime | None:
-        """The end of the former key's overlap; None where it is over."""
+        """The end of the former key's overlap; None where it is over, and where a revoke ends it."""
         last = read_stamp(self._gathered.record.value("last_rotated"))
-        if last is None:
+        if last is None or self._gathered.known.revoking:
             return None
         overlap = self._gathered.policy.overlap
         ends = last + overlap - min(_NEAR_ENOUGH, overlap / 24)
