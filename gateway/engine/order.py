@@ -124,7 +124,7 @@ def _good_enough(state: State) -> LiveCredential | None:
         return None
     if not is_accepted(state, published) and (decisions.REFUSED in state.why or unfinished):
         return None
-    if decisions.ASKED in state.why:
+    if state.why and prepared.policy.rotate_now:
         state.leave("what was asked for was not made: what an earlier run left open came first", "run it again")
     elif state.why:
         log.info("what an earlier run left open is finished first; the next run makes a new one")

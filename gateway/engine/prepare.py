@@ -41,9 +41,10 @@ class Preparation:
         self._search = AdminSearch(params, self.record, run.vault)
         facts = make_kind.facts
         self.policy = read_policy(self.record.value, facts.defaults, chooses_lifetime=facts.has("secret_lifetime_days"))
+        if params.revoke:
+            self.policy = replace(self.policy, rotate_now=True, revoke=True)
         by_line = params.due_now and params.due_while in (None, self.record.value("last_rotated"))
-        self._is_asked = by_line or params.revoke or self.policy.rotate_now
-        self._revokes = params.revoke or self.policy.revoke
+        self._is_asked = by_line or self.policy.rotate_now
         if params.due_now or self._is_asked:
             self.policy = replace(self.policy, rotate_before=None if self._is_asked else timedelta())
         self._warnings: list[str] = []
@@ -61,7 +62,7 @@ class Preparation:
 
     def refuse_asked(self) -> None:
         """Raises Failed: a rotation is asked for that is switched off."""
-        if self.policy.rotate_now or self._revokes:
+        if self.policy.rotate_now:
             raise Failed(
                 "a rotation is asked for (rotate_now or --revoke), and rotation_enabled is False: nothing was done",
                 "set rotation_enabled to True, or empty rotate_now",
@@ -81,7 +82,7 @@ class Preparation:
             if ledger.target.lower() == target.object_id.lower()
             else Ledger(given, target.object_id)
         )
-        revoking = self._revokes or ledger.revoking
+        revoking = self.policy.revoke or ledger.revoking
         if revoking and self.policy.remove_old == "none":
             self.policy = replace(self.policy, remove_old="replaced")
         now = self._run.http.now()

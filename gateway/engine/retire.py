@@ -113,7 +113,7 @@ def _remove(state: State, key_id: str, why: str) -> bool:
             key.name for key in state.prepared.inventory.all() if key.key_id == key_id and not read_marker(key.name)
         ]
         log.info("%s %s%s: %s", state.maker.end_of_old, key_id, f" {names[0]!r}" if any(names) else "", why)
-        state.report.removed.append(key_id)
+        state.report.remove(key_id)
         if reason := state.prepared.known.needed_by_others.get(key_id):
             state.report.warnings.append(
                 f"{key_id} was revoked all the same: {reason}, which finds out at its next run"

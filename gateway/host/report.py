@@ -50,6 +50,11 @@ class Report:
         if all(kept["key_id"] != key_id for kept in self.kept):
             self.kept.append({"key_id": key_id, "why": why})
 
+    def remove(self, key_id: str) -> None:
+        """Name a credential that is gone, though it was to stay as long as nothing else was known."""
+        self.kept = [kept for kept in self.kept if kept["key_id"] != key_id]
+        self.removed.append(key_id)
+
     def close(self, outcome: RotationError | None) -> int:
         """Write the line, and what people need to know, once; the exit code."""
         if self._closed.locked():

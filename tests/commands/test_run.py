@@ -79,6 +79,31 @@ def test_now_rotates_what_is_not_due(make_stage: Callable[..., Stage]) -> None:
     assert stage.published_works()
 
 
+def test_revoke_ends_what_was_published_before_and_says_so_in_the_line(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(old_secrets=1, settings={"rotate_before_hours": "1", "remove_old": "none"})
+    process = command(stage, "run", str(SCRIPT), f"--record={stage.at.record_uid}", "--json", "--revoke")
+    assert process.returncode == 0 and json.loads(process.stdout)["removed"] == [*stage.at.old_key_ids], process
+    assert stage.live() == {stage.value("client_secret_id")} and stage.published_works()
+
+
+def test_even_where_not_delivered_ends_what_a_destination_holds(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(old_secrets=1, settings={"rotate_before_hours": "1", "remove_old": "none"})
+    address = stage.deliver("secret_address").secret_address
+    arguments = ("run", str(SCRIPT), f"--record={stage.at.record_uid}", "--revoke")
+    assert command(stage, *arguments).returncode == 0
+    stage.sandbox.fault("keyvault", "set_secret", faults.Status(403), times=None)
+    assert command(stage, *arguments).returncode == 2 and stage.working()[address]
+    assert command(stage, *arguments, "--even-where-not-delivered").returncode == 2
+    assert stage.live() == {stage.value("client_secret_id")} and stage.published_works()
+
+
+def test_even_where_not_delivered_goes_with_revoke_only(stage: Stage) -> None:
+    live = stage.live()
+    more = ("--now", "--even-where-not-delivered")
+    process = command(stage, "run", str(SCRIPT), f"--record={stage.at.record_uid}", *more)
+    assert (process.returncode, stage.live()) == (1, live) and "--revoke" in process.stderr, process
+
+
 # The record's settings, further arguments, and why nothing was rotated.
 NOT_ROTATED: dict[str, tuple[dict[str, str], tuple[str, ...], str]] = {
     "a secret that is not due": (

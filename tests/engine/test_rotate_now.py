@@ -292,6 +292,7 @@ def test_by_hand_it_ends_even_where_it_is_not_delivered(make_stage: Make) -> Non
     assert stage.live() == {stage.value("client_secret_id"), *stage.at.foreign_key_ids}
     assert stage.published_works() and working(stage) == {address: False}
     assert "revoking" not in state(stage) and outcome.report["pending"] == [address]
+    assert {kept["key_id"] for kept in outcome.report["kept"]} == set(stage.at.foreign_key_ids)
     stage.sandbox.faults.clear()
     last = stage.run()
     assert (last.code, last.result) == (0, "finished"), last
@@ -373,6 +374,7 @@ def test_a_revoke_names_another_record_that_publishes_the_same(make_stage: Make)
     outcome = stage.run(stage.line(userRecordUid=copy))
     assert outcome.code == 0 and key_id not in stage.live(), outcome
     assert any(key_id in warning and first in warning for warning in outcome.report["warnings"])
+    assert not outcome.report["kept"]
     healed = stage.run()
     assert (healed.code, healed.report["why"]) == (0, ["gone"]), healed
     assert stage.published_works() and not stage.leaks([outcome, healed])

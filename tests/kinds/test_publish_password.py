@@ -248,6 +248,13 @@ def test_disabled(password: Make) -> None:
     assert stage.held() == OLD
 
 
+def test_rotate_now_means_nothing_where_keeper_makes_the_password(password: Make) -> None:
+    stage = password(rotate_now="revoke")
+    outcome = stage.publish()
+    assert outcome.code == 0 and stage.held() == NEW, outcome
+    assert any(warning.startswith("rotate_now: ") for warning in outcome.report["warnings"])
+
+
 def test_a_destination_in_keeper_alone_needs_no_azure(password: Make) -> None:
     stage = password()
     field = {"type": "secret", "label": "its password", "value": ["x"]}

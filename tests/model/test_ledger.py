@@ -31,6 +31,7 @@ LEDGERS: dict[str, Ledger] = {
     "a date that is null: only remembered": Ledger(entries={"k": Entry(None, True)}),
     "a date that is null, of what this record never published": Ledger(entries={"k": Entry(None, False)}),
     "no intent": replace(FULL, intent=None),
+    "a revoke that is not done": replace(FULL, revoking=True),
     "quotes, line breaks, other letters": Ledger('a"b\\c\n', "ü", "k\u2028", {"ß": Entry(NOON, True)}, {"é\t": "ñ"}),
 }
 

@@ -40,6 +40,10 @@ VALID: dict[str, tuple[str, str, dict[str, Any]]] = {
     "blanks around a number": ("secret_lifetime_days", " 30\n", {"lifetime": 30 * DAY}),
     "rotate near the end": ("rotate_before_hours", "720", {"rotate_before": 720 * HOUR}),
     "rotate once it is past": ("rotate_before_hours", "0", {"rotate_before": timedelta()}),
+    "asked for": ("rotate_now", "True", {"rotate_now": True}),
+    "asked for, in another word": ("rotate_now", " yes ", {"rotate_now": True}),
+    "asked for, and to revoke": ("rotate_now", "Revoke", {"rotate_now": True, "revoke": True}),
+    "not asked for": ("rotate_now", "False", {}),
     "remove every other one": ("remove_old", "all", {"remove_old": "all"}),
     "remove what was replaced": ("remove_old", "Replaced", {"remove_old": "replaced"}),
     "remove none": ("remove_old", " NONE ", {"remove_old": "none"}),
@@ -68,6 +72,7 @@ def test_fields_that_are_empty_mean_their_defaults() -> None:
 
 INVALID: dict[str, tuple[str, str, str]] = {
     "neither on nor off": ("rotation_enabled", "maybe", "'maybe' is neither True nor False"),
+    "neither asked for nor not": ("rotate_now", "soon", "'soon' is neither True nor revoke, nor empty"),
     "a life that is no number": ("secret_lifetime_days", "a year", "'a year' is not a number from 1 to 3650"),
     "a life that is too short": ("secret_lifetime_days", "0.99", "'0.99' is not a number from 1 to 3650"),
     "no life at all": ("secret_lifetime_days", "0", "'0' is not a number from 1 to 3650"),
