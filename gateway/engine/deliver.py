@@ -11,7 +11,7 @@ from gateway.errors import CallError, Failed, RotationError
 from gateway.keeper.record import VaultRecord
 from gateway.model import decisions
 from gateway.model.credential import NEVER, LiveCredential, Minted, generation, read_stamp
-from gateway.model.ledger import Ledger, read_ledger
+from gateway.model.ledger import Intent, Ledger, read_ledger
 from gateway.secret import Secret
 
 
@@ -50,8 +50,11 @@ def _delivery(state: State, key_id: str, value: Secret, ends: datetime, made: da
     return Delivery(key_id, value, None if ends == NEVER else ends, made=made, versions={where: where} if where else {})
 
 
-def deliver(state: State, delivery: Delivery, ledger: Ledger) -> bool:
-    """Serve every destination that is not known to hold the secret; whether all required ones do now."""
+def deliver(state: State, delivery: Delivery, ledger: Ledger, intent: Intent | None = None) -> bool:
+    """Serve every destination that is not known to hold the secret; whether all required ones do now.
+
+    ``intent``: what is noted, too, where they do, because it is about to be ended.
+    """
     deliveries, before = state.prepared.deliveries, dict(state.prepared.deliveries.holds)
     waiting = deliveries.open(delivery.generation)
     if waiting and (reason := state.deadline.over()):
@@ -68,6 +71,8 @@ def deliver(state: State, delivery: Delivery, ledger: Ledger) -> bool:
             state.report.warnings.append(f"{error}; {error.hint}" if error.hint else str(error))
         else:
             state.leave(f"not delivered: {error}", error.hint)
+    if state.prepared.known.even_where_not_delivered or not deliveries.open(delivery.generation, required=True):
+        ledger = replace(ledger, intent=intent or ledger.intent)
     noted = deliveries.holds == before or _note(state, replace(ledger, holds=deliveries.holds))
     return noted and _all_served(state, delivery)
 

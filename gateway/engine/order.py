@@ -20,6 +20,7 @@ left to the next run. Nothing is removed before step 7, but for one where a full
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from gateway.engine.confirm import confirm
 from gateway.engine.deliver import (
@@ -37,7 +38,7 @@ from gateway.engine.verify import is_accepted
 from gateway.errors import CallError, RotationError
 from gateway.model import decisions
 from gateway.model.credential import LiveCredential, Minted, stamp
-from gateway.model.ledger import Entry, Ledger
+from gateway.model.ledger import Entry, Intent, Ledger
 
 log = logging.getLogger("gateway")
 
@@ -61,18 +62,17 @@ def rotate(state: State) -> str:
     entries = decisions.retirements(prepared.inventory, prepared.policy, prepared.known, minted.key_id)
     entries = {key_id: entry for key_id, entry in entries.items() if key_id not in state.report.removed}
     named, holds = prepared.known.ledger.named, prepared.deliveries.holds
-    ending, _ = decisions.split_by_time(entries, prepared.known.now)
-    intent = state.maker.intent_to_end(ending)
-    ledger = Ledger(
-        named, prepared.target.object_id, minted.key_id, entries, holds, intent, revoking=prepared.known.revoking
-    )
+    ledger = Ledger(named, prepared.target.object_id, minted.key_id, entries, holds, revoking=prepared.known.revoking)
+    intent = state.maker.intent_to_end(decisions.split_by_time(entries, prepared.known.now)[0])
+    if not prepared.deliveries.open(minted.generation):
+        ledger = replace(ledger, intent=intent)
     listing = _published(state, minted, ledger)
     if state.is_superseded:
         give_way(state, minted)
         if state.report.proved and not state.report.pending:
             remove_orphans(state, prepared.inventory.all())
     elif listing is not None:
-        _hand_on(state, minted, ledger, listing)
+        _hand_on(state, minted, ledger, intent, listing)
     return _end(state, "rotated")
 
 
@@ -88,11 +88,11 @@ def _published(state: State, minted: Minted, ledger: Ledger) -> Listing | None:
         return None
 
 
-def _hand_on(state: State, minted: Minted, ledger: Ledger, listing: Listing) -> None:
+def _hand_on(state: State, minted: Minted, ledger: Ledger, intent: Intent | None, listing: Listing) -> None:
     """Steps 6 and 7."""
     tidy(state)
     if delivery := delivery_of_new(state, minted):
-        served = deliver(state, delivery, ledger)
+        served = deliver(state, delivery, ledger, intent)
         if listing and not state.is_superseded:
             retire(state, minted.key_id, ledger.entries, listing, served=served)
             after_retirement(state, delivery, state.report.removed)
