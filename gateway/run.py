@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
+import signal
 import sys
 import threading
 import traceback
@@ -35,6 +37,7 @@ log = logging.getLogger("gateway")
 
 # A service that sends its answer byte by byte can outlast every timeout of a socket; this is what ends the run then.
 _GRACE_SECONDS = 5
+_STUCK_SECONDS = 10
 
 
 class Task(Protocol):
@@ -141,9 +144,9 @@ class _Run:
     def _run(self) -> None:
         settings = read_settings()
         deadline = Deadline(settings.deadline, settings.retry_base)
-        deadline.stop_on_sigterm()
+        deadline.stop_on_signals()
         self._begin_watch(settings.deadline + _GRACE_SECONDS)
-        params = read_params(sys.stdin.buffer)
+        params = read_params(sys.stdin.buffer if sys.stdin else io.BytesIO())  # None where it is closed
         self._report.record = params.record_uid
         # What the Gateway handed over says whom to tell when the vault itself cannot be reached.
         self._value = next((each.get for each in params.attached if each.uid == params.record_uid), self._value)
@@ -166,6 +169,9 @@ class _Run:
         return Unknown(what, hint) if written else Failed(what, hint)
 
     def _begin_watch(self, seconds: float) -> None:
+        if hasattr(signal, "setitimer"):
+            # Where the interpreter itself is stuck, no thread can end it; the signal's default action does.
+            signal.setitimer(signal.ITIMER_REAL, seconds + _STUCK_SECONDS)
         self._watch = threading.Timer(seconds, self._give_up)
         self._watch.daemon = True
         self._watch.start()

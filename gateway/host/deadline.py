@@ -36,9 +36,11 @@ class Deadline:
         self._told_to_stop = False
         self._taking_back = False
 
-    def stop_on_sigterm(self) -> None:
-        """From now on SIGTERM ends the run at its next step; the request under way is finished."""
-        signal.signal(signal.SIGTERM, self._stop)
+    def stop_on_signals(self) -> None:
+        """From now on SIGTERM, or a terminal that is gone, ends the run at its next step, not the request under way."""
+        for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), self._stop)
 
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
         self._told_to_stop = True
@@ -54,7 +56,7 @@ class Deadline:
     def over(self) -> str:
         """Why no further step should be begun; empty while there is no reason."""
         if self._told_to_stop and not self._taking_back:
-            return "the run was told to stop (SIGTERM)"
+            return "the run was told to stop (SIGTERM or SIGHUP)"
         return "" if self.for_work() else "the run's time is over (ROTATION_DEADLINE_SECONDS)"
 
     def check(self) -> None:

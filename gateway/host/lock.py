@@ -41,6 +41,9 @@ class RecordLock:
 
     def __init__(self, directory: str, record_uid: str) -> None:
         folder = Path(directory) if directory else _state_directory()
+        if not folder.is_absolute():
+            what = f"ROTATION_LOCK_DIR={directory!r} depends on the directory that a run is started in"
+            raise Failed(what, "name it with its full path: all runs of this host must find the same one")
         try:
             _make_private(folder)
             self.lock_id = _lock_id(folder / "lock-id")

@@ -266,3 +266,15 @@ def test_a_user_id_that_no_user_has_and_no_home() -> None:
 def test_lock_directory_is_private(stage: Stage) -> None:
     assert stage.run().code == 0
     assert (stage.home / "locks").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_closed_stdin_is_an_empty_one(stage: Stage) -> None:
+    command = ["sh", "-c", f'exec "{sys.executable}" "{SCRIPT}" <&-']
+    process = subprocess.run(command, env=stage.variables, capture_output=True, text=True, timeout=60)
+    assert process.returncode == 1 and "stdin: empty" in process.stderr, process
+    assert "unforeseen" not in process.stderr
+
+
+def test_a_lock_directory_without_its_full_path_is_refused(stage: Stage) -> None:
+    outcome = stage.run(ROTATION_LOCK_DIR="locks")
+    assert outcome.code == 1 and "full path" in outcome.report["hint"], outcome

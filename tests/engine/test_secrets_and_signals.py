@@ -72,12 +72,13 @@ TERM = {
 }
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=str)
 @pytest.mark.parametrize("when", TERM)
-def test_sigterm(when: str, stage: Stage) -> None:
+def test_sigterm(when: str, number: signal.Signals, stage: Stage) -> None:
     (service, operation, nth), code, published = TERM[when]
     live = stage.live()
     process, fault = held(stage, service, operation, faults.Pause(), nth)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     fault.release.set()
     outcome = stage.finish(process)
     assert outcome.code == code, outcome
@@ -119,3 +120,24 @@ def test_a_wait_tells_that_it_waits(stage: Stage) -> None:
     outcome = stage.run(ROTATION_PROVE_TIMEOUT_SECONDS="8")
     assert outcome.code == 0, outcome
     assert "waiting" in outcome.stderr
+
+
+STUCK = """
+import re, runpy, sys
+import gateway.model.decisions
+def stuck(published, known, policy, *, asked):
+    re.match(r"(a+)+$", "a" * 64 + "b")  # years, in C, and no other thread runs meanwhile
+gateway.model.decisions.reasons = stuck
+runpy.run_path(sys.path[0] + "/azure_app_secret.py", run_name="__main__")
+"""
+
+
+@pytest.mark.deep
+def test_an_interpreter_that_is_stuck_is_ended(stage: Stage) -> None:
+    (stage.folder / "azure_app_secret.py").write_text(SCRIPT.read_text())
+    (stage.folder / "stuck.py").write_text(STUCK)
+    live = stage.live()
+    process = stage.start(script=stage.folder / "stuck.py", new=True, ROTATION_DEADLINE_SECONDS="5")
+    outcome = stage.outcome_of(process, 40)
+    assert outcome.code == -signal.SIGALRM, outcome
+    assert stage.live() == live and stage.published_works()
