@@ -79,9 +79,11 @@ KEEP = {"remove_old": "none"}
 CAREFUL = {"secret_lifetime_days": "180", "remove_old": "replaced", "overlap_hours": "24"}
 ADMIN = {"application_client_id": ZERO, "client_secret": "paste-the-client-secret-here", "tenant_id": ZERO}
 
+PUBLISHED_WITH = {"client_id": PENDING, "tenant_id": PENDING}
+
 WEB_VAULT = {
     "pam_user_template.csv": SIX,
-    "templates/azure_app_secret.csv": SIX | CAREFUL,
+    "templates/azure_app_secret.csv": SIX | PUBLISHED_WITH | CAREFUL,
     "templates/azure_storage_key.csv": SEVEN | KEEP,
     "templates/azure_key_vault_certificate.csv": FOUR,
     "templates/mongodb_user.csv": MONGODB,
@@ -90,8 +92,8 @@ WEB_VAULT = {
 }
 APPS = {
     "pam_user_template.csv": SIX,
-    "templates/azure_app_secret.csv": SIX | CAREFUL,
-    "templates/azure_app_secret.commander.csv": SIX | CAREFUL,
+    "templates/azure_app_secret.csv": SIX | PUBLISHED_WITH | CAREFUL,
+    "templates/azure_app_secret.commander.csv": SIX | PUBLISHED_WITH | CAREFUL,
     "templates/azure_app_secret.json": every_field("azure_app_secret") | CAREFUL | {"application_object_id": ZERO},
 }
 ACCOUNTS = {

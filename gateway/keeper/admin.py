@@ -40,7 +40,7 @@ def attached_record(search: AdminSearch) -> AdminCredential | None:
 def attached_credentials(params: Params) -> list[AttachedRecord]:
     """The attached records that are meant as admin credentials; the first is used."""
     others = (record for record in params.attached if record.uid not in (params.record_uid, params.configuration_uid))
-    return [record for record in others if record.get("application_client_id") or record.get("tenant_id")]
+    return [record for record in others if _is_credential(record.get)]
 
 
 def own_record(search: AdminSearch) -> AdminCredential | None:
@@ -57,7 +57,9 @@ def attached_configuration(search: AdminSearch) -> AdminCredential | None:
         if attached.uid == search.params.configuration_uid and not search.is_target(attached):
             return _configuration(attached.values, attached.uid)
     for attached in search.params.attached:
-        if not search.is_target(attached) and _spelled(attached.values).get("clientid"):
+        # A label with an underscore is that of a record which a rotation has filled in.
+        values = {label: value for label, value in attached.values.items() if label != "client_id"}
+        if not search.is_target(attached) and _spelled(values).get("clientid"):
             return _configuration(attached.values, attached.uid)
     return None
 
@@ -98,11 +100,15 @@ def choose_admin(search: AdminSearch) -> AdminCredential:
 def _by_labels(value: Callable[[str], str], source: str, uid: str) -> AdminCredential | None:
     labels = ("application_client_id", "client_secret", "tenant_id")
     client_id, client_secret, tenant_id = (value(label) for label in labels)
-    # Other records may have a client_secret too; together with either id it is meant as a credential.
-    if not client_id and not tenant_id:
+    if not _is_credential(value):
         return None
     _complete(source, dict(zip(labels, (client_id, client_secret, tenant_id), strict=True)))
     return AdminCredential(tenant_id, client_id, Secret(client_secret), source, uid)
+
+
+def _is_credential(value: Callable[[str], str]) -> bool:
+    """Whether a record is meant as an admin credential. With a client_id, it is one that a rotation has filled in."""
+    return bool(value("application_client_id") or (value("tenant_id") and not value("client_id")))
 
 
 def _configuration(values: Mapping[str, str], uid: str) -> AdminCredential | None:

@@ -22,6 +22,7 @@ from gateway.engine.kind import Wanted
 from gateway.engine.make.mint import MintedKind
 from gateway.errors import CallError
 from gateway.host.http import Http
+from gateway.keeper.record import VaultRecord
 from gateway.kinds.registry import APP_SECRET
 from gateway.model.clouds import Cloud
 from gateway.model.credential import AdminCredential, DeliveryForm, LiveCredential, Minted, Target
@@ -94,6 +95,10 @@ class AzureAppSecret(MintedKind):
         """As a client secret, with the client id that it belongs to."""
         form = self.facts.delivery_form
         return replace(form, roles={**form.roles, "clientid": self.client_id, "tenantid": self.azure.tenant_id})
+
+    def more_outputs(self, minted: Minted, record: VaultRecord) -> dict[str, str]:
+        """All that a reader of the record signs in with."""
+        return {"client_id": self.client_id, "tenant_id": self.azure.tenant_id}
 
     def rotates_itself(self, admin: AdminCredential) -> bool:
         """The rotating application is the one that is rotated, and signs in with a secret."""

@@ -25,6 +25,8 @@ FIELDS = (
     Field("application_object_id", "text", "the app to rotate: its object id or its application (client) id"),
     Field("client_secret_id", "text", "key id of the published client secret", written=True),
     Field("client_secret", "secret", "the published client secret", written=True),
+    Field("client_id", "text", "the app's client id: what its secret signs in with", written=True),
+    Field("tenant_id", "text", "the tenant in which it signs in", written=True),
     Field("storage_account_id", "text", "the storage account to rotate: its resource id"),
     Field("active_key", "text", "which key is published, `key1` or `key2`", written=True),
     Field("storage_key", "secret", "the published key", written=True),

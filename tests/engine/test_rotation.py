@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 import pytest
+import requests
 
 from sandbox.proxy import faults
 from tests.stage.rotation import Outcome, Stage
@@ -81,11 +82,23 @@ def test_missing_output_fields_are_added_and_hidden(make_stage: Callable[..., St
 OUTPUTS = {
     "client_secret_id": "text",
     "client_secret": "secret",
+    "client_id": "text",
+    "tenant_id": "text",
     "expires": "text",
     "created": "text",
     "last_rotated": "text",
     "rotation_state": "text",
 }
+
+
+def test_a_reader_of_the_vault_can_sign_in_with_the_record_alone(stage: Stage) -> None:
+    rotated(stage)
+    url = f"https://login.microsoftonline.com/{stage.value('tenant_id')}/oauth2/v2.0/token"
+    form = {label: stage.value(label) for label in ("client_id", "client_secret")}
+    form |= {"grant_type": "client_credentials", "scope": "https://graph.microsoft.com/.default"}
+    proxies, ca = {"https": stage.variables["HTTPS_PROXY"]}, stage.variables["REQUESTS_CA_BUNDLE"]
+    answer = requests.post(url, data=form, proxies=proxies, verify=ca, timeout=5)
+    assert answer.status_code == 200, answer.text
 
 
 def test_a_secret_that_was_imported_as_plain_text_is_hidden(stage: Stage) -> None:

@@ -83,6 +83,36 @@ def test_the_targets_own_record_is_no_admin_credential_unless_it_is_attached(sta
     assert signed_in(stage) == [stage.at.admin_client_id]
 
 
+# Records that a rotation has filled in are whole credentials; that alone makes none of them the admin credential.
+ROTATED: dict[str, Callable[[Stage], list[str]]] = {
+    "the record that is rotated": lambda stage: [],
+    "the record that is rotated, attached to its own script": lambda stage: [stage.at.record_uid],
+    "another record that was rotated": lambda stage: [another_rotated(stage)],
+}
+
+
+def another_rotated(stage: Stage) -> str:
+    """The uid of a PAM User record of another app."""
+    own = decoy(stage)
+    labels = {"client_id": own["clientId"], "client_secret": own["clientSecret"], "tenant_id": own["tenantId"]}
+    custom = [make_field("text", value, label) for label, value in labels.items()]
+    return stage.sandbox.keeper.add_record("another", "pamUser", [], custom)
+
+
+@pytest.mark.parametrize("attached", [True, False])
+@pytest.mark.parametrize("what", ROTATED)
+def test_the_configuration_is_the_admin_credential_beside(what: str, attached: bool, stage: Stage) -> None:
+    config = stage.flat(stage.at.config_record_uid)
+    records = [config] if attached else []
+    assert stage.run(line(stage, config)).code == 0
+    assert stage.value("client_id") and stage.value("tenant_id")
+    stage.sandbox.forget()
+    others = [stage.flat(uid) for uid in ROTATED[what](stage)]
+    outcome = stage.run(line(stage, *others, *records))
+    assert outcome.code == 0, outcome
+    assert signed_in(stage) == [stage.at.admin_client_id]
+
+
 @pytest.mark.parametrize("handed", ["once, and the vault says that it is attached", "twice"])
 def test_an_app_that_rotates_itself(handed: str, make_stage: Callable[..., Stage]) -> None:
     stage = make_stage(old_secrets=1, self_rotation=True, attach_admin=False, config_has_secret=False)
