@@ -110,6 +110,8 @@ class Preparation:
         held = set() if known.even_where_not_delivered else deliveries.held()
         why = decisions.reasons(inventory.published, known, self.policy, asked=self._is_asked)
         why += [decisions.BEHIND] if kind.is_behind(self.record, inventory.all()) else []
+        if kind.rotates_itself(admin):  # its record may say when it ends, and this run may put a new one there
+            admin = replace(admin, ends=inventory.published.ends if inventory.published and not why else None)
         return Prepared(
             self.record, self.policy, target, known, inventory, held, self._lock, tuple(why), deliveries, kind, admin
         )

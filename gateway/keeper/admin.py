@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gateway.errors import Failed
 from gateway.keeper.parameters import Params
 from gateway.keeper.record import AttachedRecord, ReadsRecords, VaultRecord
-from gateway.model.credential import AdminCredential
+from gateway.model.credential import AdminCredential, read_stamp
 from gateway.secret import Secret
 
 
@@ -103,7 +103,7 @@ def _by_labels(value: Callable[[str], str], source: str, uid: str) -> AdminCrede
     if not _is_credential(value):
         return None
     _complete(source, dict(zip(labels, (client_id, client_secret, tenant_id), strict=True)))
-    return AdminCredential(tenant_id, client_id, Secret(client_secret), source, uid)
+    return AdminCredential(tenant_id, client_id, Secret(client_secret), source, uid, read_stamp(value("expires")))
 
 
 def _is_credential(value: Callable[[str], str]) -> bool:
@@ -119,7 +119,8 @@ def _configuration(values: Mapping[str, str], uid: str) -> AdminCredential | Non
         return None
     if client_secret:
         _complete(source, {"clientId": client_id, "tenantId": tenant_id})
-        return AdminCredential(tenant_id, client_id, Secret(client_secret), source, uid)
+        ends = read_stamp(spelled.get("expires", ""))
+        return AdminCredential(tenant_id, client_id, Secret(client_secret), source, uid, ends)
     _complete(source, {"tenantId": tenant_id})
     return AdminCredential(tenant_id, client_id, None, f"{source}, managed or workload identity", uid)
 

@@ -11,6 +11,8 @@ from gateway.secret import Secret
 
 # After a marker's deadline, this long must pass on the service's clock before another host takes its run for over.
 GRACE = timedelta(minutes=10)
+# How long before its end the admin credential's own secret is a warning.
+_TELL_BEFORE = timedelta(days=14)
 # The end of what no date ends.
 NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -146,7 +148,8 @@ def stamp(moment: datetime | None) -> str:
 class AdminCredential:
     """Who signs in. Without a ``client_secret`` it is the host's managed or workload identity.
 
-    ``source`` says where it was found, ``record_uid`` in which record.
+    ``source`` says where it was found, ``record_uid`` in which record, ``ends`` when the secret does, where that record
+    says so.
     """
 
     tenant_id: str
@@ -154,3 +157,12 @@ class AdminCredential:
     client_secret: Secret | None
     source: str
     record_uid: str
+    ends: datetime | None = None
+
+    def near_end(self, now: datetime) -> list[str]:
+        """A warning, where it ends soon."""
+        if self.ends is None or self.ends - now > _TELL_BEFORE:
+            return []
+        return [
+            f"the admin credential's secret ends at {stamp(self.ends)} ({self.source}): put a new one there in time"
+        ]

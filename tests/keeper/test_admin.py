@@ -10,6 +10,7 @@ import pytest
 
 from sandbox.keeper.vault import make_field
 from sandbox.proxy import faults
+from sandbox.proxy.clock import iso
 from tests.stage.rotation import Stage, encoded
 
 
@@ -187,6 +188,55 @@ def test_workload_identity_where_the_configuration_has_no_secret(make_stage: Cal
     outcome = stage.run(AZURE_FEDERATED_TOKEN_FILE=str(token))
     assert outcome.code == 0, outcome
     assert stage.published_works()
+
+
+DAY = 86400.0
+ENDS = {
+    "in two days": (2, True),
+    "in just less than two weeks": (13.9, True),
+    "in more than two weeks": (14.1, False),
+    "before now, by the record": (-1, True),
+}
+
+
+def admin_ends(stage: Stage, uid: str, days: float) -> str:
+    """The record of the admin credential says so."""
+    ends = iso(stage.sandbox.clock.now() + days * DAY)
+    stage.sandbox.keeper.edit(uid, "expires", ends)
+    return ends
+
+
+@pytest.mark.parametrize("source", ["admin_record_uid", "config_record_uid"])
+@pytest.mark.parametrize("when", ENDS)
+def test_the_admin_secret_ends(when: str, source: str, make_stage: Callable[..., Stage]) -> None:
+    days, warned = ENDS[when]
+    stage = make_stage(attach_admin=source == "admin_record_uid")
+    uid = getattr(stage.at, source)
+    ends = admin_ends(stage, uid, days)
+    outcome = stage.run()
+    assert outcome.code == 0, outcome
+    assert [uid in each and ends in each for each in outcome.report["warnings"]] == [True] * warned
+
+
+def test_an_admin_record_with_something_else_for_an_end(stage: Stage) -> None:
+    stage.sandbox.keeper.edit(stage.at.admin_record_uid, "expires", "in spring")
+    outcome = stage.run()
+    assert (outcome.code, outcome.report["warnings"]) == (0, []), outcome
+
+
+@pytest.mark.parametrize("due", [True, False])
+def test_the_secret_of_an_app_that_rotates_itself_ends(due: bool, make_stage: Callable[..., Stage]) -> None:
+    settings = {} if due else {"rotate_before_hours": "24"}
+    stage = make_stage(
+        old_secrets=1, self_rotation=True, attach_admin=False, config_has_secret=False, settings=settings
+    )
+    password = stage.sandbox.directory.applications[stage.at.target_object_id].password(stage.at.admin_key_id)
+    assert password
+    password.end = stage.sandbox.clock.now() + 2 * DAY
+    ends = admin_ends(stage, stage.at.record_uid, 2)
+    outcome = stage.run(line(stage, stage.flat(stage.at.record_uid), providerRecordUid=None))
+    assert (outcome.code, outcome.result) == (0, "rotated" if due else "not_due"), outcome
+    assert [ends in each for each in outcome.report["warnings"]] == ([] if due else [True]), "the new one lives on"
 
 
 UNREACHABLE = {
