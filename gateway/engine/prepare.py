@@ -19,7 +19,7 @@ from gateway.keeper.checks import check_alone, check_editable, check_labels, fie
 from gateway.keeper.parameters import Params
 from gateway.model import decisions
 from gateway.model.clouds import Cloud
-from gateway.model.credential import AdminCredential, read_stamp
+from gateway.model.credential import AdminCredential, LiveCredential, Target, read_stamp
 from gateway.model.ledger import Ledger, read_ledger
 from gateway.model.policy import read_policy
 
@@ -76,7 +76,7 @@ class Preparation:
         delivers = any(each.takes_value for each in destinations)
         wanted = Wanted(self.record, self.policy.lifetime, self.policy.rotate_before, delivers)
         ledger = read_ledger(self.record.value("rotation_state"), self.record.uid)
-        target, listing = kind.find(ledger.target if ledger.named == given else given, wanted)
+        target, listing = self._find(kind, given, ledger, wanted)
         ledger = (
             replace(ledger, named=given)
             if ledger.target.lower() == target.object_id.lower()
@@ -115,6 +115,17 @@ class Preparation:
         return Prepared(
             self.record, self.policy, target, known, inventory, held, self._lock, tuple(why), deliveries, kind, admin
         )
+
+    def _find(
+        self, kind: Kind, given: str, ledger: Ledger, wanted: Wanted
+    ) -> tuple[Target, tuple[LiveCredential, ...]]:
+        resolved = ledger.target if ledger.named == given else given
+        try:
+            return kind.find(resolved, wanted)
+        except Failed as error:
+            if given in str(error):
+                raise
+            raise Failed(f"{error}; the record says {given}", error.hint) from None
 
     def _destinations(self) -> list[Destination]:
         text = self.record.value("deliver_to")

@@ -161,6 +161,16 @@ def test_target_that_is(name: str, stage: Stage) -> None:
     assert message in refused(stage)[0]
 
 
+def test_app_that_was_deleted_is_named_as_the_record_does(stage: Stage) -> None:
+    stage.sandbox.keeper.edit(stage.at.record_uid, "application_object_id", stage.at.target_client_id)
+    assert stage.run().code == 0
+    del stage.sandbox.directory.applications[stage.at.target_object_id]
+    outcome = stage.run()
+    assert outcome.code == 1 and outcome.report["hint"], outcome
+    assert stage.at.target_client_id in outcome.report["error"]
+    assert f"no application {stage.at.target_object_id}" in outcome.report["error"]
+
+
 POLICIES: dict[str, tuple[dict[str, str], list[str]]] = {
     "hours that are no number": ({"rotate_before_hours": "abc"}, ["rotate_before_hours: 'abc' is not a number"]),
     "infinite hours": ({"overlap_hours": "inf"}, ["overlap_hours: 'inf' is not a number"]),
