@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-# Of these tests every change runs so many rows, the first ones.
+# Of each table of cases that are played in a sandbox every change runs so many rows, the first ones.
+MOST_ROWS = 4
+# The fixtures that make one.
+FURNISHED = {
+    "certificate", "cluster", "desk", "furnished", "hub", "make_stage", "market", "mongo", "password", "scene", "stage",
+    "storage",
+}  # fmt: skip
+# Of these another number.
 QUICK_ROWS = {
     "test_a_change_of_which_nothing_can_be_seen_is_unknown": 3,
     "test_a_change_that_comes_while_it_is_looked_for_is_no_failure": 0,
@@ -23,13 +30,13 @@ QUICK_ROWS = {
     "test_a_save_that_arrives_late_after_the_next_one": 1,
     "test_a_script_run_by_hand_without_an_output_ends_as_it_does_with_one": 1,
     "test_a_version_that_was_asked_for_is_never_asked_for_again": 1,
-    "test_a_wait_that_is_none_is_ours_to_choose": 6,
+    "test_a_wait_that_is_none_is_ours_to_choose": 4,
     "test_an_answer_that_never_stops_dripping_ends_with_the_deadline": 1,
     "test_an_expires_that_somebody_has_written": 4,
     "test_an_issuer_that_is_slower_than_a_run": 0,
     "test_every_request_to_keeper_broken_in_every_way": 0,
     "test_keeper_is_gone_for_a_while": 0,
-    "test_one_of_published_and_pending_always_logs_in": 8,
+    "test_one_of_published_and_pending_always_logs_in": 4,
     "test_one_that_fetched_no_more_fetches_again_after_a_rebalance": 0,
     "test_one_that_hangs_does_not_stop_the_others": 1,
     "test_one_who_hangs_leaves_time_for_the_others": 0,
@@ -40,7 +47,7 @@ QUICK_ROWS = {
     "test_the_record_and_its_attachment_belong_together_whatever_breaks": 3,
     "test_the_worst_faults": 0,
     "test_throttling_is_waited_for": 2,
-    "test_two_hosts": 12,
+    "test_two_hosts": 6,
     "test_two_hosts_deliver": 3,
     "test_what_a_command_has_changed_is_done_without_an_output": 1,
     "test_what_cannot_be_attached_leaves_the_record_as_it_was": 3,
@@ -58,11 +65,24 @@ def deep_unless(quick: Callable[..., bool], cases: Iterable[Any]) -> list[Any]:
 
 
 def mark_deep(items: Iterable[pytest.Item]) -> None:
-    """Mark the rows that `QUICK_ROWS` leaves out."""
+    """Mark the rows that `QUICK_ROWS` and `MOST_ROWS` leave out."""
+    items = list(items)
+    chosen = {_table(item) for item in items if item.get_closest_marker("deep")}
     seen: Counter[str] = Counter()
     for item in items:
-        name = getattr(item, "originalname", item.name)
-        if name in QUICK_ROWS and not item.get_closest_marker("deep"):
-            seen[name] += 1
-            if seen[name] > QUICK_ROWS[name]:
-                item.add_marker(pytest.mark.deep)
+        table = _table(item)
+        most = QUICK_ROWS.get(item.originalname or "" if isinstance(item, pytest.Function) else "")
+        if most is None and table not in chosen and _furnishes(item):
+            most = MOST_ROWS
+        seen[table] += 1
+        if most is not None and seen[table] > most:
+            item.add_marker(pytest.mark.deep)
+
+
+def _table(item: pytest.Item) -> str:
+    return item.nodeid.partition("[")[0]
+
+
+def _furnishes(item: pytest.Item) -> bool:
+    """Whether a sandbox is made for each row: other rows cost next to nothing."""
+    return bool(FURNISHED & set(getattr(item, "fixturenames", ())))
