@@ -123,7 +123,7 @@ class Preparation:
         try:
             return kind.find(resolved, wanted)
         except Failed as error:
-            if given in str(error):
+            if resolved == given or given in str(error):
                 raise
             raise Failed(f"{error}; the record says {given}", error.hint) from None
 
