@@ -73,6 +73,11 @@ class Scene:
     prepare: Callable[[Stage], None] = lambda stage: None
 
     @property
+    def revokes(self) -> bool:
+        """Whether all that was published before is to end."""
+        return self.prepare is _leaked
+
+    @property
     def policy(self) -> dict[str, str]:
         """The optional fields of the record."""
         return dict(self.furnish.get("settings", {}))
@@ -114,6 +119,16 @@ def _another_record(stage: Stage) -> None:
     assert made and all(stage.working().values())
 
 
+def _leaked(stage: Stage) -> None:
+    """Two secrets that the record has published live on, everyone holds the second one, and both are to be revoked."""
+    stage.deliver()
+    assert stage.run(stage.line(dueNow=True)).code == 0
+    stage.sandbox.keeper.edit(stage.at.record_uid, "rotate_now", "revoke")
+    stage.sandbox.clock.advance(3600.0)
+    stage.sandbox.forget()
+
+
+KEPT = {"rotate_before_hours": "1", "remove_old": "none", "overlap_hours": "24"}
 SCENES = {
     scene.name: scene
     for scene in (
@@ -133,6 +148,7 @@ SCENES = {
         Scene("full, something removable", {"old_secrets": 2, "audience": "AzureADandPersonalMicrosoftAccount"}),
         Scene("errors that quote the request", {"old_secrets": 2}, _echoing),
         Scene("delivered to everyone", {"old_secrets": 2}, _destinations),
+        Scene("revoked", {"old_secrets": 1, "settings": KEPT}, _leaked),
         Scene("another record of the app", {"old_secrets": 2}, _another_record),
         Scene("delivered to everyone, foreign secrets", {"old_secrets": 1, "foreign": 1}, _destinations),
     )
@@ -257,6 +273,8 @@ def _after_fault(stage: Stage, scene: Scene, before: Before, case: Case, outcome
         before.key_id,
     ):
         wrong.append("exit 1, but the record has changed")
+    if outcome.code == 1 and scene.revokes and stage.value("rotate_now") != "revoke":
+        wrong.append("exit 1, and the wish to revoke is lost")
     if outcome.code in (1, 2, 3) and not (outcome.report.get("error") and outcome.report.get("hint")):
         wrong.append("no error or no hint")
 
@@ -281,7 +299,9 @@ def incomplete(stage: Stage, scene: Scene, before: Before) -> list[str]:
     if not works(stage):
         found.append("P4: exit 0, and the record's secret is dead")
     policy = scene.policy
-    keep = policy.get("remove_old", "all") == "none" or float(policy.get("overlap_hours", "0")) > 0
+    keep = not scene.revokes and (
+        policy.get("remove_old", "all") == "none" or float(policy.get("overlap_hours", "0")) > 0
+    )
     rest = stage.live() - {published}
     allowed = before.live if keep or stage.others or policy.get("remove_old") == "replaced" else set()
     if policy.get("remove_old") == "replaced" and before.key_id in rest:
@@ -291,6 +311,8 @@ def incomplete(stage: Stage, scene: Scene, before: Before) -> list[str]:
     found += [] if stage.others else stage.undelivered()
     if keep and before.live - rest - {published}:
         found.append("removed what should stay")
+    if scene.revokes and (stage.value("rotate_now") or "revoking" in stage.value("rotation_state")):
+        found.append("P4: exit 0, and it is still to be revoked")
     return found
 
 
@@ -305,7 +327,9 @@ def _after_heal(stage: Stage, scene: Scene, before: Before, outcome: Outcome, ve
     verdict.wrong += _others(stage)
     verdict.wrong += [f"P2: {address} holds a dead secret" for address, works in stage.working().items() if not works]
     everything = policy.get("remove_old", "all") == "all" and "overlap_hours" not in policy and not stage.others
-    if everything and stage.live() != {published}:
+    if scene.revokes and (stage.value("rotate_now") or "revoking" in stage.value("rotation_state")):
+        verdict.wrong.append("healed, and it is still to be revoked")
+    if (everything or scene.revokes) and stage.live() != {published}:
         verdict.wrong.append("healed, and something is left over")
     verdict.wrong += [] if stage.others else stage.undelivered()
     ever = {published, before.key_id, *_remembered(stage)}
