@@ -119,7 +119,9 @@ def _good_enough(state: State) -> LiveCredential | None:
     if until is not None and state.why == [decisions.EVERY_RUN]:
         log.info("not before %s UTC: what was replaced last may still be in use", f"{until:%Y-%m-%d %H:%M}")
         state.why = []
-    holds_up = state.maker.finishes_first and _is_undelivered(state) and not prepared.known.even_where_not_delivered
+    # A revoke that was begun is completed first, be it at the price of a destination.
+    despite = prepared.known.even_where_not_delivered and not prepared.known.ledger.revoking
+    holds_up = state.maker.finishes_first and _is_undelivered(state) and not despite
     waits = decisions.can_wait(state.why, prepared.known, at_any_time=holds_up)
     if published is None or (state.why and not (waits and unfinished)):
         return None

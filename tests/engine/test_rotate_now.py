@@ -461,7 +461,7 @@ def test_a_storage_key_is_ended_by_hand_even_where_a_destination_holds_it(storag
     line = storage.line(dueNow=True, revoke=True, evenWhereNotDelivered=True, byHand=True)
     outcome = storage.run(line)
     assert outcome.code == 2 and storage.works() and not storage.vault_works(), outcome
-    assert "revoking" not in state(storage)
+    assert "revoking" not in state(storage) and outcome.report["removed"] == ["key2"]
     storage.sandbox.faults.clear()
     assert storage.run().code == 0
     assert storage.vault_works() and storage.works()
