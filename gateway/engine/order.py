@@ -136,8 +136,9 @@ def _good_enough(state: State) -> LiveCredential | None:
 
 def _tell_next_due(state: State, published: LiveCredential) -> None:
     """When the next one is made, and how one is made before."""
-    if state.prepared.policy.rotate_before is not None:
-        state.report.next_due = stamp(published.ends - state.prepared.policy.rotate_before)
+    before, until = state.prepared.policy.rotate_before, state.maker.may_make_from()
+    dates = ([] if before is None else [published.ends - before]) + ([until] if until else [])
+    state.report.next_due = stamp(max(dates)) if dates else ""
     log.info(
         "no new one is made before %s; to force it, set rotate_now to True in the record, or run by hand with --now",
         state.report.next_due or "the next run",

@@ -409,6 +409,15 @@ def test_a_storage_key_in_its_overlap_is_not_rotated_again_and_the_wish_stays(st
     assert storage.regenerated() == ["key2", "key1"] and storage.works() and storage.value("rotate_now") == ""
 
 
+def test_a_storage_key_that_its_overlap_alone_holds_up_says_when_the_next_one_is_due() -> None:
+    with StorageStage(settings={"overlap_hours": "24"}) as storage:
+        assert storage.run().code == 0
+        outcome = storage.run()
+        assert (outcome.code, outcome.result, storage.regenerated()) == (0, "not_due", ["key2"]), outcome
+        last, due = storage.value("last_rotated"), outcome.report["next_due"]
+        assert last < due < storage.value("expires") and due in outcome.stderr
+
+
 @pytest.mark.parametrize("ask", ASK.values(), ids=ASK)
 def test_a_revoke_ends_both_former_storage_keys(ask: Ask, storage: StorageStage) -> None:
     assert storage.run(by_flag(storage, "True")).code == 0
