@@ -73,8 +73,11 @@ def deliver(state: State, delivery: Delivery, ledger: Ledger, intent: Intent | N
             state.leave(f"not delivered: {error}", error.hint)
     if state.prepared.known.even_where_not_delivered or not deliveries.open(delivery.generation, required=True):
         ledger = replace(ledger, intent=intent or ledger.intent)
-    noted = deliveries.holds == before or _note(state, replace(ledger, holds=deliveries.holds))
-    return noted and _all_served(state, delivery)
+    served, has_news = _all_served(state, delivery), deliveries.holds != before
+    # Where all who failed are optional, time has passed: the record is looked at again before anything is removed.
+    if has_news or (served and waiting and state.published):
+        return _note(state, replace(ledger, holds=deliveries.holds)) and served
+    return served
 
 
 def _refused(state: State, waiting: list[Destination]) -> list[tuple[Destination, Failed]]:
@@ -125,10 +128,12 @@ def _note(state: State, ledger: Ledger) -> bool:
         noted = {"rotation_state": ledger.text(uid)}
         if kind.published_id(record) == ledger.key_id:
             state.save_values(record, noted)
-        elif state.published and not state.is_of_another(state.published)(record):
-            state.save_values(record, state.published | noted)  # a person put back what was there before
-        else:
-            state.supersede(record)
+            record = state.record
+        if kind.published_id(record) != ledger.key_id and not state.is_superseded:
+            if state.published and not state.is_of_another(state.published)(record):
+                state.save_values(record, state.published | noted)  # a person put back what was there before
+            else:
+                state.supersede(record)
         if state.is_superseded:
             _deliver_newer(state, state.record)
     except (RotationError, CallError, KeyError) as error:

@@ -172,6 +172,9 @@ def _finish(state: State, published: LiveCredential) -> str:
     if (served or despite) and state.report.proved:
         if intent := state.maker.intent_to_end(list(entries)):
             state.save_intent(intent, "another run has begun to end a key; nothing was ended")
+        if (entries or prepared.inventory.orphans) and (why := state.fence(published.key_id)):
+            state.leave(f"nothing was removed: {why}")
+            return result
         retire(state, published.key_id, entries, prepared.inventory.all(), served=served)
         after_retirement(state, delivery, state.report.removed)
     return result

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from gateway.engine.state import State
-from gateway.errors import CallError
+from gateway.errors import CallError, Failed
 from gateway.model import decisions
 from gateway.model.credential import LiveCredential, read_marker
 from gateway.model.ledger import Entry
@@ -24,6 +24,9 @@ def make_room(state: State, is_accepted: Callable[[State, LiveCredential], bool]
     if not dead and not (prepared.inventory.published and is_accepted(state, prepared.inventory.published)):
         raise decisions.full(prepared.inventory, prepared.policy, prepared.known, prepared.held)
     free = dead[0] if dead else decisions.to_free(prepared.inventory, prepared.policy, prepared.known, prepared.held)
+    is_orphan = any(each.key_id == free for each in prepared.inventory.orphans)
+    if is_orphan and not dead and (why := state.fence(prepared.known.key_id)):
+        raise Failed(f"the app is full, and nothing was removed: {why}", "run it again")
     _remove(state, free, "the app is full")
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from gateway.deliveries.distribution import Deliveries
 from gateway.engine.gathered import Gathered, RunContext
 from gateway.engine.kind import Kind
-from gateway.errors import Failed, Incomplete
+from gateway.errors import CallError, Failed, Incomplete
 from gateway.host.report import Report
 from gateway.keeper.record import VaultRecord
 from gateway.keeper.save import Labels, Save, Saved
@@ -143,6 +143,20 @@ class State:
         ledger = read_ledger(record.value("rotation_state"), uid)
         if ledger.revoking and kind.published_id(record) == ledger.key_id:
             self.save_values(record, {"rotation_state": replace(ledger, revoking=False).text(uid)})
+
+    def fence(self, key_id: str) -> str:
+        """Why the record may not publish this any more; empty where it does, and no save sent before can come.
+
+        It is saved over itself: for a run that removes something without a save of its own.
+        """
+        uid = self.record.uid
+        try:
+            self.run.vault.save(self.record)
+            self.record = self.run.vault.read([uid])[uid]
+        except (CallError, KeyError) as error:
+            return f"the record may have been edited meanwhile: {error}"
+        is_ours = self.prepared.kind.published_id(self.record) == key_id
+        return "" if is_ours else "the record was edited meanwhile"
 
     def save_before(self, record: VaultRecord) -> Saved:
         """Save the fields as they were before this rotation, over ``record``. Raises Failed, Unknown, CallError."""

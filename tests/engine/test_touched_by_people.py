@@ -192,6 +192,53 @@ def test_a_secret_that_a_person_publishes_meanwhile_is_overwritten_by_the_new_on
     assert stage.published_works() and key_id in stage.live()
 
 
+def test_a_record_that_is_put_back_while_the_deliveries_are_noted_publishes_the_new_one(
+    make_stage: Callable[..., Stage],
+) -> None:
+    stage = make_stage(old_secrets=1)
+    stage.deliver("secret_address")
+    before = copy.deepcopy(stage.stored())
+    with paused(stage, "keeper", "update_secret", faults.Pause(), nth=2) as run:
+        restore(stage, before)
+    outcome = run["outcome"]
+    assert (outcome.code, outcome.result) == (0, "rotated"), outcome
+    assert stage.published_works() and outcome.report["key_id"] == stage.value("client_secret_id")
+
+
+def test_a_record_that_is_put_back_while_an_optional_destination_fails_publishes_the_new_one(
+    make_stage: Callable[..., Stage],
+) -> None:
+    stage = make_stage(old_secrets=1)
+    stage.deliver("secret_address", optional=True)
+    before = copy.deepcopy(stage.stored())
+    with paused(stage, "keyvault", "set_secret", faults.Pause()) as run:
+        stage.sandbox.fault("keyvault", "get_secret", faults.Status(403), times=None)
+        restore(stage, before)
+    outcome = run["outcome"]
+    assert (outcome.code, outcome.result) == (0, "rotated"), outcome
+    assert stage.published_works() and outcome.report["key_id"] == stage.value("client_secret_id")
+
+
+def test_a_record_that_is_put_back_while_a_run_finishes_loses_nothing(make_stage: Callable[..., Stage]) -> None:
+    """The run is about to remove what the record publishes by then: its overlap is over."""
+    stage = make_stage(old_secrets=1, settings={"overlap_hours": "24"})
+    rotated(stage)
+    before = copy.deepcopy(stage.stored())
+    rotated(stage)
+    stage.sandbox.clock.advance(25 * HOUR)
+    stage.sandbox.keeper.edit(stage.at.record_uid, "rotate_before_hours", "24")
+    with paused(stage, "entra", "token", faults.Pause(), nth=2) as run:
+        restore(stage, before)
+    outcome = run["outcome"]
+    assert outcome.code == 2 and "edited" in outcome.report["error"], outcome
+    assert stage.published_works() and stage.value("client_secret_id") == _published(before)
+    assert rotated_or_finished(stage) and stage.published_works()
+
+
+def _published(data: dict[str, Any]) -> str:
+    return str(next(each["value"][0] for each in data["custom"] if each.get("label") == "client_secret_id"))
+
+
 def test_a_secret_that_graph_lists_late_is_published(make_stage: Callable[..., Stage]) -> None:
     stage = make_stage(old_secrets=1)
     stage.sandbox.graph.stale_reads = 6

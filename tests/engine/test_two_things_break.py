@@ -46,6 +46,40 @@ def arrives_late(stage: Stage, *then: tuple[faults.Kind, int | None]) -> Outcome
 
 # Saves
 
+
+def killed_at_its_save(stage: Stage, line: bytes | None = None) -> faults.Fault:
+    """A run that is killed while its save is on its way; released, that arrives."""
+    save = stage.sandbox.fault("keeper", "update_secret", faults.Pause())
+    process = stage.start(line, **PATIENT)
+    assert save.reached.wait(patience.seconds(10))
+    process.kill()
+    process.communicate()
+    return save
+
+
+def test_what_a_killed_run_may_still_publish_is_not_removed_by_one_that_makes_nothing(
+    make_stage: Callable[..., Stage],
+) -> None:
+    stage = make_stage(old_secrets=1, settings={"rotate_before_hours": "24"})
+    save = killed_at_its_save(stage, stage.line(dueNow=True))
+    outcome = stage.run()
+    assert (outcome.code, outcome.result) == (0, "not_due"), outcome
+    save.release.set()
+    time.sleep(patience.seconds(0.3))
+    assert stage.published_works()
+    assert stage.live() == {stage.value("client_secret_id")}
+
+
+def test_what_a_killed_run_may_still_publish_is_not_removed_to_make_room(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(old_secrets=1, audience="AzureADandPersonalMicrosoftAccount")
+    save = killed_at_its_save(stage)
+    stage.sandbox.fault("graph", "add_password", faults.KillBefore())
+    assert stage.run().code == -9
+    save.release.set()
+    time.sleep(patience.seconds(0.3))
+    assert stage.published_works()
+
+
 LATER: dict[str, tuple[faults.Kind, int | None]] = {
     "is refused": (faults.Status(403), None),
     "is throttled": (faults.throttled(403), None),
