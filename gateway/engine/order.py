@@ -105,7 +105,7 @@ def _begin_report(state: State) -> None:
         prepared.target.name,
         prepared.target.client_id,
     )
-    report.warnings += prepared.admin.near_end(prepared.known.now)
+    report.warnings += state.run.http.check_clocks() + prepared.admin.near_end(prepared.known.now)
     state.note_published()
     for credential in prepared.inventory.all():
         if why := prepared.known.needed_by_others.get(credential.key_id):

@@ -16,14 +16,18 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from time import monotonic
 from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import NewConnectionError, ProxyError
 
-from gateway.errors import CallError, NotSent, Refused, Unclear
+from gateway.errors import CallError, Failed, NotSent, Refused, Unclear
 
 log = logging.getLogger("gateway")
+
+# Seconds; that is what certificates and tokens are granted elsewhere, too.
+_CLOCKS_MAY_DIFFER = 300.0
 T = TypeVar("T")
 
 
@@ -74,7 +78,8 @@ class Http:
         self._request_timeout = request_timeout
         self._time_left = time_left
         self._server_time: datetime | None = None
-        self._holder_answered = False
+        self._holder = ""
+        self._clocks: dict[str, float] = {}  # by host: how far its clock is ahead of `monotonic`
         self.latest = datetime.min.replace(tzinfo=UTC)
         """the latest moment that any service has named; this host's clocks may have stood still"""
         self._read_at = 0.0
@@ -101,7 +106,7 @@ class Http:
             raise NotSent(where, what, "correct REQUESTS_CA_BUNDLE: it names no file") from None
         except ValueError:
             raise Unclear(where, "an answer that cannot be read") from None  # such as an address to go to that is none
-        self.latest = max(self.latest, _date(response) or self.latest)
+        self._note_clock(response)
         return response
 
     def send(
@@ -161,9 +166,52 @@ class Http:
 
         ``of_vault``: it holds no credential that ends; its time counts as long as no service that does has answered.
         """
-        if (date := _date(response)) and not (of_vault and self._holder_answered):
+        self._note_clock(response)
+        if (date := _date(response)) and not (of_vault and self._holder):
             self._server_time, self._read_at = date, monotonic()
-            self._holder_answered = not of_vault
+            self._holder = "" if of_vault else _host(response)
+
+    def _note_clock(self, response: Any) -> None:
+        if date := _date(response):
+            self.latest = max(self.latest, date)
+            self._clocks[_host(response)] = date.timestamp() - monotonic()
+
+    def check_clocks(self) -> list[str]:
+        """What is to be told of clocks that differ. Decisions go by that of the service that holds the credential.
+
+        Raises:
+            Failed: most of the services that answered so far do not agree with it.
+        """
+        # Others may ask meanwhile; sorted, the middle one is right where most are.
+        clocks = sorted(self._clocks.copy().items(), key=lambda each: each[1])
+        if not clocks:
+            return []
+        right = clocks[(len(clocks) - 1) // 2][1]
+        wrong = {host: clock - right for host, clock in clocks if abs(clock - right) > _CLOCKS_MAY_DIFFER}
+        if self._holder in wrong or 2 * len(wrong) >= len(clocks):
+            (slow, first), (fast, last) = clocks[0], clocks[-1]
+            raise Failed(
+                f"the clocks of {slow} and {fast} differ by {_minutes(last - first)}, and dates cannot be trusted",
+                "nothing was changed; run it again later. Where it stays so, look for a proxy that changes answers",
+            )
+        found = [
+            f"the clock of {host} differs from that of other services by {_minutes(by)}" for host, by in wrong.items()
+        ]
+        here = datetime.now(UTC).timestamp() - monotonic() - right
+        if abs(here) > _CLOCKS_MAY_DIFFER:
+            found.append(
+                f"the clock of this host is {'fast' if here > 0 else 'slow'} by {_minutes(here)}: set it right"
+            )
+        return found
+
+
+def _minutes(seconds: float) -> str:
+    return f"{abs(seconds) / 60:.0f} minutes"
+
+
+def _host(response: Any) -> str:
+    """Who answered; Microsoft's clients hold the request as `requests` does."""
+    return urlsplit(str(getattr(getattr(response, "request", None), "url", ""))).hostname or "a service"
 
 
 def _date(response: Any) -> datetime | None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.stage.host_clock import wrong_clock
 from tests.stage.rotation import Stage, encoded
 
 WRITES = {"update_secret", "add_password", "remove_password", "update_application"}
@@ -305,6 +307,48 @@ def test_keeper_configuration_that_is(name: str, stage: Stage) -> None:
 def configurations(stage: Stage) -> list[Path]:
     """All files that could be one."""
     return [path for path in sorted(stage.folder.rglob("*")) if not {"locks", "streams"} & {*path.parts}]
+
+
+# Clocks. Minutes by which those of the services are fast, by name; what is said of them.
+CLOCKS: dict[str, tuple[dict[str, int], str, str]] = {
+    "one is right by the others": ({"keeper": 4, "graph": -1}, "", ""),
+    "the vault's is wrong, as two others agree": ({"keeper": 7}, "", "the clock of keepersecurity.com"),
+    "that of the sign-in is wrong": ({"entra": 60}, "", "the clock of login.microsoftonline.com"),
+    "that of the service which holds the secrets is wrong": ({"graph": 6}, "graph.microsoft.com", ""),
+    "none agrees with another": ({"graph": 60, "entra": -60}, "clocks", ""),
+    "it is in another century": ({"graph": 52_560_000}, "graph.microsoft.com", ""),
+}
+
+
+@pytest.mark.parametrize("what", CLOCKS)
+def test_clocks_of_which(what: str, stage: Stage) -> None:
+    minutes, error, warning = CLOCKS[what]
+    for service, fast in minutes.items():
+        getattr(stage.sandbox, service).clock.advance(fast * 60)
+    if error:
+        said, hint = refused(stage)
+        assert error in said and "differ" in said and "run it again" in hint
+        return
+    outcome = stage.run()
+    assert (outcome.code, outcome.result) == (0, "rotated"), outcome
+    assert [warning in each for each in outcome.report["warnings"]] == ([True] if warning else [])
+
+
+def test_two_clocks_of_which_nobody_knows_the_right_one(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(attach_admin=False, config_has_secret=False)
+    stage.sandbox.identity.client_id = stage.at.admin_client_id
+    stage.sandbox.keeper.clock.advance(6 * 60)
+    error, _ = refused(stage, NO_PROXY="127.0.0.1", **stage.sandbox.identity_env())
+    assert "keepersecurity.com" in error and "graph.microsoft.com" in error and "6 minutes" in error
+
+
+@pytest.mark.parametrize("minutes", [-600, -4, 4, 600])
+def test_a_host_whose_clock_is_wrong(minutes: int, stage: Stage, tmp_path: Path) -> None:
+    outcome = stage.run(PYTHONPATH=wrong_clock(tmp_path / "site", minutes * 60))
+    assert (outcome.code, outcome.result) == (0, "rotated"), outcome
+    warned = ["this host" in each and "600 minutes" in each for each in outcome.report["warnings"]]
+    assert warned == [True] * (abs(minutes) > 5)
+    assert abs(datetime.fromisoformat(stage.value("last_rotated")).timestamp() - stage.sandbox.clock.now()) < 60
 
 
 # What Azure refuses only when asked to make the secret: nothing is there afterwards either.
