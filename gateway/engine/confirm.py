@@ -48,11 +48,18 @@ def _confirmed(state: State, minted: Minted) -> tuple[LiveCredential, ...]:
         return listing
     if _is_late(state):
         raise Unknown(_gone(minted), "run it again soon: it makes a new one")
-    if why := state.maker.refuses(_as_listed(minted), minted.value):
+    if why := _refusal(state, minted):
         _put_back(state, minted, why)
         return listing
     state.leave(f"the app does not show the new secret {minted.key_id} yet, though it works; nothing was removed")
     return ()
+
+
+def _refusal(state: State, minted: Minted) -> str:
+    try:
+        return state.maker.refuses(_as_listed(minted), minted.value)
+    except Failed as error:  # told to stop: the record is saved, so this is no failure
+        raise Unclear("the new secret", f"is not shown yet, and {error}", error.hint) from None
 
 
 def _shown(state: State, minted: Minted) -> tuple[LiveCredential, ...]:

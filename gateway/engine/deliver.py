@@ -110,7 +110,8 @@ def find_drift(state: State, delivery: Delivery) -> Ledger:
 
 def _all_served(state: State, delivery: Delivery) -> bool:
     missing = state.prepared.deliveries.open(delivery.generation, required=True)
-    for key in (each for each in state.prepared.inventory.all() if missing and each.key_id != delivery.key_id):
+    gone = (delivery.key_id, *state.report.removed)
+    for key in (each for each in state.prepared.inventory.all() if missing and each.key_id not in gone):
         state.report.keep(key.key_id, "a destination that was not served may hold it")
     return not missing
 

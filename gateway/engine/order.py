@@ -35,7 +35,7 @@ from gateway.engine.publish import give_way, make, publish, tidy
 from gateway.engine.retire import make_room, remove_orphans, retire
 from gateway.engine.state import State
 from gateway.engine.verify import is_accepted
-from gateway.errors import CallError, RotationError
+from gateway.errors import CallError, Incomplete, RotationError
 from gateway.model import decisions
 from gateway.model.credential import LiveCredential, Minted, stamp
 from gateway.model.ledger import Entry, Intent, Ledger
@@ -125,7 +125,9 @@ def _good_enough(state: State) -> LiveCredential | None:
     waits = decisions.can_wait(state.why, prepared.known, at_any_time=holds_up)
     if published is None or (state.why and not (waits and unfinished)):
         return None
-    if not is_accepted(state, published) and (decisions.REFUSED in state.why or unfinished):
+    if not is_accepted(state, published) and (state.why or unfinished):
+        if not state.why:
+            raise Incomplete("nothing was delivered: what the record publishes could not be tried", "see the warnings")
         return None
     if state.why and prepared.policy.rotate_now:
         state.leave("what was asked for was not made: what an earlier run left open came first", "run it again")

@@ -63,7 +63,9 @@ def _check_other(state: State, record: VaultRecord) -> None:
         if theirs and (why := state.maker.refuses(theirs, record.secret(kind.outputs.value))):
             state.leave(f"another rotation has published {key_id}, which is not accepted: {why}")
         state.report.proved = kind.proof if theirs and not why else ""
-    except CallError as error:
+        if theirs is None and not state.maker.ids_are_runs_own:
+            state.leave(f"another rotation has published {key_id}, which the service does not show")
+    except (CallError, Failed) as error:
         state.leave(f"another rotation has published {key_id}, and whether it works cannot be told: {error}")
     held = read_ledger(record.value("rotation_state"), record.uid).holds
     generation = theirs.generation if theirs else key_id
@@ -84,7 +86,7 @@ def _save(state: State, minted: Minted, ledger: Ledger) -> Saved:
     except Failed:
         state.maker.take_back(minted)
         raise
-    except Unknown as error:
+    except (Unknown, CallError) as error:
         raise Unknown(f"{error}; the new secret {minted.key_id} was left alive", error.hint) from None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from gateway.engine.state import State
@@ -31,7 +31,7 @@ def make_room(state: State, is_accepted: Callable[[State, LiveCredential], bool]
 
 
 def retire(
-    state: State, new: str, entries: dict[str, Entry], listing: Iterable[LiveCredential], *, served: bool
+    state: State, new: str, entries: dict[str, Entry], listing: Collection[LiveCredential], *, served: bool
 ) -> None:
     """End the old ones.
 
@@ -61,12 +61,15 @@ def retire(
     _name_the_rest(state, new)
 
 
-def remove_orphans(state: State, listing: Iterable[LiveCredential]) -> None:
+def remove_orphans(state: State, listing: Collection[LiveCredential]) -> None:
     """What this host made and nobody ever published, attempts of this very run included."""
     prepared, lock = state.prepared, state.prepared.lock
     runs = decisions.OwnRuns(lock.runs_over(), lock.never_published(prepared.record.revision))
     known = replace(prepared.known, runs=runs)
+    names = {each.key_id: each.name for each in (*listing, *prepared.inventory.all())}
     for key_id in decisions.orphans(listing, prepared.inventory, known, state.report.key_id):
+        if marker := read_marker(names[key_id]):  # where it cannot be removed now, the next run knows it, too
+            lock.sent(marker.run_id, None)
         _remove_in_time(state, key_id, "orphan of an earlier run")
 
 

@@ -127,3 +127,15 @@ def test_what_this_host_surely_never_published_goes_after_the_new_one_is_deliver
     order = [name for name in stage.sandbox.operations() if name in ("graph.remove_password", "devops.put_endpoint")]
     assert order[0] == "devops.put_endpoint"
     assert stage.live() == {stage.value("client_secret_id")}
+
+
+def test_what_could_not_be_removed_is_known_to_the_next_run_too(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(old_secrets=1)
+    stage.sandbox.fault("keeper", "update_secret", faults.KillBefore())
+    assert stage.run().code == -9
+    stage.sandbox.fault("graph", "remove_password", faults.Status(403), times=None)
+    assert stage.run().code == 2
+    stage.sandbox.faults.clear()
+    outcome = stage.run()
+    assert (outcome.code, outcome.result) == (0, "rotated"), outcome
+    assert stage.live() == {stage.value("client_secret_id")}

@@ -494,3 +494,100 @@ def test_sigterm_while_a_broken_mint_is_looked_for(stage: Stage) -> None:
     process.send_signal(signal.SIGTERM)
     outcome = stage.finish(process)
     assert (outcome.code, stage.live()) == (1, live), outcome
+
+
+# A run that is told to stop while what the record publishes is refused
+
+WRONG = json.dumps({"error": "invalid_client", "error_description": "AADSTS7000215: no", "error_codes": [7000215]})
+LOCKED = json.dumps({"error": "invalid_grant", "error_description": "AADSTS50053: locked", "error_codes": [50053]})
+
+
+def stopped_at_a_refusal(stage: Stage, process: Process, save: faults.Fault) -> Outcome:
+    """The run goes on from its save, every sign-in is refused, and after the first one it is told to stop."""
+    stage.sandbox.forget()
+    refusals = stage.sandbox.fault("entra", "token", faults.Status(401, body=WRONG.encode()), times=None)
+    save.release.set()
+    assert refusals.reached.wait(patience.seconds(10))
+    process.send_signal(signal.SIGTERM)
+    return stage.finish(process)
+
+
+def test_sigterm_while_a_saved_secret_is_refused_is_no_failure(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(old_secrets=1)
+    stage.sandbox.graph.stale_reads = FOREVER
+    save = stage.sandbox.fault("keeper", "update_secret", faults.PauseAfter())
+    process = stage.start(**PATIENT)
+    assert save.reached.wait(patience.seconds(10))
+    before = stage.live()
+    outcome = stopped_at_a_refusal(stage, process, save)
+    assert (outcome.code, outcome.result) == (2, "incomplete"), outcome
+    assert stage.value("client_secret_id") == outcome.report["key_id"] and before <= stage.live()
+
+
+def superseded_at_its_save(stage: Stage) -> tuple[Process, faults.Fault]:
+    """A run that stands still before its save, while another host rotates."""
+    save = stage.sandbox.fault("keeper", "update_secret", faults.Pause())
+    process = stage.start(**PATIENT)
+    assert save.reached.wait(patience.seconds(10))
+    assert stage.run(ROTATION_LOCK_DIR=str(stage.home / "other-host")).result in ("rotated", "incomplete")
+    return process, save
+
+
+def test_sigterm_while_the_secret_of_another_host_is_refused_is_no_failure(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(old_secrets=1)
+    process, save = superseded_at_its_save(stage)
+    outcome = stopped_at_a_refusal(stage, process, save)
+    assert (outcome.code, outcome.result) == (2, "incomplete"), outcome
+
+
+def test_what_another_host_published_and_is_not_listed_is_not_said_to_be_done(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(old_secrets=1)
+    process, save = superseded_at_its_save(stage)
+    removal = stage.sandbox.fault("graph", "remove_password", faults.PauseAfter())
+    save.release.set()
+    assert removal.reached.wait(patience.seconds(10))
+    theirs = stage.value("client_secret_id")
+    stage.sandbox.directory.applications[stage.at.target_object_id].passwords.remove(password(stage, theirs))
+    removal.release.set()
+    outcome = stage.finish(process)
+    assert outcome.code == 2 and theirs in outcome.report["error"], outcome
+
+
+# Words and numbers
+
+
+def test_a_conflict_while_graph_fails_names_the_secret_that_is_left(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(old_secrets=1)
+    save = stage.sandbox.fault("keeper", "update_secret", faults.Pause())
+    process = stage.start(**PATIENT)
+    assert save.reached.wait(patience.seconds(10))
+    stage.sandbox.keeper.edit(stage.at.record_uid, "client_secret_id", "another")
+    stage.sandbox.fault("graph", "get_application", faults.Status(500), times=None)
+    save.release.set()
+    outcome = stage.finish(process)
+    (new,) = stage.marked()
+    assert outcome.code == 3 and f"{new} was left alive" in outcome.report["error"], outcome
+
+
+def test_what_made_room_is_not_said_to_be_kept(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(old_secrets=1, audience="AzureADandPersonalMicrosoftAccount")
+    stage.sandbox.graph.add_password(stage.at.target_object_id, "by a person")
+    stage.deliver("secret_address")
+    stage.sandbox.fault("keyvault", "set_secret", faults.Status(500), times=None)
+    outcome = stage.run()
+    assert outcome.code == 2 and len(outcome.report["removed"]) == 1, outcome
+    assert {kept["key_id"] for kept in outcome.report["kept"]} == stage.live() - {stage.value("client_secret_id")}
+
+
+def test_nothing_is_made_where_the_secret_that_is_to_be_delivered_cannot_be_tried(
+    make_stage: Callable[..., Stage],
+) -> None:
+    stage = make_stage(old_secrets=1, settings={"rotate_before_hours": "24"})
+    stage.deliver("secret_address")
+    before = stage.live()
+    stage.sandbox.fault("entra", "token", faults.Status(400, body=LOCKED.encode()), nth=2)
+    outcome = stage.run()
+    assert (outcome.code, outcome.result) == (2, "incomplete"), outcome
+    assert "50053" in outcome.report["warnings"][0]
+    assert stage.live() == before
+    assert stage.run().result == "finished" and not stage.undelivered()
