@@ -162,9 +162,9 @@ def _finish(state: State, published: LiveCredential) -> str:
     prepared, known = state.prepared, state.prepared.known
     _tell_next_due(state, published)
     tidy(state)
-    due = decisions.overdue(prepared.inventory, prepared.policy, known)
-    entries = {key_id: known.ledger.entries[key_id] for key_id in due}
+    entries = decisions.dated(prepared.inventory, prepared.policy, known)
     entries |= dict.fromkeys(decisions.revoked(prepared.inventory, known), Entry(known.now, True))
+    due, _ = decisions.split_by_time(entries, known.now)
     if (delivery := delivery_of_published(state, published)) is None:
         return "not_due"
     ledger = find_drift(state, delivery)
@@ -172,9 +172,9 @@ def _finish(state: State, published: LiveCredential) -> str:
     served = deliver(state, delivery, ledger.publishing(published.key_id))
     despite = known.even_where_not_delivered and not state.is_superseded
     if (served or despite) and state.report.proved:
-        if intent := state.maker.intent_to_end(list(entries)):
+        if intent := state.maker.intent_to_end(due):
             state.save_intent(intent, "another run has begun to end a key; nothing was ended")
-        if (entries or prepared.inventory.orphans) and (why := state.fence(published.key_id)):
+        if (due or prepared.inventory.orphans) and (why := state.fence(published.key_id)):
             state.leave(f"nothing was removed: {why}")
             return result
         retire(state, published.key_id, entries, prepared.inventory.all(), served=served)

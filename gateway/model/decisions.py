@@ -236,8 +236,8 @@ def revoked(inventory: Inventory, known: Knowledge) -> list[str]:
     """What a revoke has yet to end, where no new one is made: all that this record published before."""
     if not known.revoking:
         return []
-    dated = [key_id for key_id, entry in known.ledger.entries.items() if entry.published and entry.after]
-    chosen = dict.fromkeys([*dated, *(each.key_id for each in (*inventory.former, *inventory.strays))])
+    remembered = [key_id for key_id, entry in known.ledger.entries.items() if entry.published and entry.after]
+    chosen = dict.fromkeys([*remembered, *(each.key_id for each in (*inventory.former, *inventory.strays))])
     return [key_id for key_id in chosen if key_id != known.key_id and not _was_made_since(key_id, inventory, known)]
 
 
@@ -248,15 +248,20 @@ def _was_made_since(key_id: str, inventory: Inventory, known: Knowledge) -> bool
     return bool(entry and entry.after and made and made > entry.after)
 
 
-def overdue(inventory: Inventory, policy: Policy, known: Knowledge) -> list[str]:
-    """Dated entries of the ledger whose time has come, that still live and that today's policy lets go."""
+def dated(inventory: Inventory, policy: Policy, known: Knowledge) -> dict[str, Entry]:
+    """Dated entries of the ledger that still live and that today's policy lets go, some day or now."""
     allowed = may_go(inventory, policy, known) if policy.remove_old != "none" else {}
-    return [
-        key_id
+    return {
+        key_id: entry
         for key_id, entry in known.ledger.entries.items()
-        if entry.after and entry.after <= known.now and key_id in allowed and key_id != known.key_id
+        if entry.after and key_id in allowed and key_id != known.key_id
         if not _was_made_since(key_id, inventory, known)
-    ]
+    }
+
+
+def overdue(inventory: Inventory, policy: Policy, known: Knowledge) -> list[str]:
+    """Those of them whose time has come."""
+    return split_by_time(dated(inventory, policy, known), known.now)[0]
 
 
 def expired(inventory: Inventory, policy: Policy, known: Knowledge, new: str) -> list[str]:

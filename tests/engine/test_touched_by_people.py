@@ -299,3 +299,25 @@ def test_what_another_record_keeps_until_a_date_is_kept(make_stage: Callable[...
     stage.sandbox.clock.advance(170 * HOUR)
     rotated(stage)
     assert former not in stage.live()
+
+
+def test_a_ledger_of_another_record_that_cannot_be_read_is_named_with_its_record(
+    make_stage: Callable[..., Stage],
+) -> None:
+    stage = make_stage(old_secrets=1)
+    other = second_record(stage)
+    rotated(other)
+    stage.sandbox.keeper.edit(other.at.record_uid, "rotation_state", "edited")
+    before = stage.live()
+    outcome = stage.run()
+    assert outcome.code == 1 and f"record {other.at.record_uid}: rotation_state" in outcome.report["error"], outcome
+    assert stage.live() == before
+
+
+def test_a_run_that_makes_nothing_says_why_a_former_secret_stays(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(old_secrets=1, settings={"overlap_hours": "24"})
+    kept = rotated(stage).report["kept"]
+    stage.sandbox.keeper.edit(stage.at.record_uid, "rotate_before_hours", "24")
+    outcome = stage.run()
+    assert (outcome.code, outcome.result) == (0, "not_due"), outcome
+    assert outcome.report["kept"] == kept and "overlap_hours" in kept[0]["why"]

@@ -11,12 +11,11 @@ from typing import ClassVar
 
 from gateway.engine.gathered import Gathered, RunContext
 from gateway.engine.kind import Kind
-from gateway.engine.maker import READS, Maker, SaveIntent
+from gateway.engine.maker import READS, Maker, SaveIntent, ledger_of
 from gateway.errors import CallError, Failed, Unclear, Unknown
 from gateway.host.background import side_by_side
 from gateway.keeper.record import ReadsRecords, VaultRecord
 from gateway.model.credential import LiveCredential, Marker, Minted, read_marker
-from gateway.model.ledger import read_ledger
 from gateway.model.policy import Policy
 from gateway.secret import Secret
 
@@ -305,7 +304,7 @@ def needed_by(other: VaultRecord, published: str, now: datetime) -> dict[str, st
 
     Raises Failed: what it keeps cannot be read.
     """
-    ledger = read_ledger(other.value("rotation_state"), other.uid)
+    ledger = ledger_of(other)
     held = {each.partition("@")[0]: f"a destination of record {other.uid} holds it" for each in ledger.holds.values()}
     kept = dict.fromkeys(ledger.keeps(now), f"record {other.uid} keeps it for a while")
     return {**held, **kept, **({published: f"published by record {other.uid}"} if published else {})}

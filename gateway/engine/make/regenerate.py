@@ -17,12 +17,12 @@ from datetime import datetime, timedelta
 
 from gateway.engine.gathered import Gathered, RunContext
 from gateway.engine.kind import Kind
-from gateway.engine.maker import READS, Maker, SaveIntent
+from gateway.engine.maker import READS, Maker, SaveIntent, ledger_of
 from gateway.errors import CallError, Failed, Incomplete, RotationError, Unclear, Unknown
 from gateway.keeper.record import ReadsRecords, VaultRecord
 from gateway.model import decisions
 from gateway.model.credential import GRACE, LiveCredential, Minted, read_stamp
-from gateway.model.ledger import Intent, read_ledger
+from gateway.model.ledger import Intent
 from gateway.model.policy import Policy
 from gateway.secret import Secret
 
@@ -76,7 +76,7 @@ class RegeneratedKind(Kind):
         others = [other for other in vault.read([]).values() if other.uid != record.uid and self.is_target_of(other)]
         needed: dict[str, str] = {}
         for other in others:
-            held = set(read_ledger(other.value("rotation_state"), other.uid).holds.values())
+            held = set(ledger_of(other).holds.values())
             theirs = [key.key_id for key in listing if key.generation in held]
             needed |= dict.fromkeys(theirs, f"a destination of record {other.uid} holds it")
             if published := self.published_by(other):
