@@ -114,3 +114,22 @@ def test_while_the_overlap_lasts_the_schedule_has_nothing_to_do(storage: Make) -
     assert stage.regenerated() == before
     stage.sandbox.clock.advance(DAY)
     assert stage.run().result == "rotated"
+
+
+def test_a_key_that_somebody_regenerates_during_an_overlap_is_published_as_it_is(storage: Make) -> None:
+    """The record holds a dead value, and the other key is what its consumers still use."""
+    stage = storage(settings={"overlap_hours": ""})
+    address = stage.to_key_vault()
+    assert stage.run().code == 0
+    named, before = stage.value("active_key"), stage.sandbox.storage.keys(stage.made.account)
+    stage.sandbox.clock.advance(3600.0)
+    stage.sandbox.storage.regenerate(stage.made.account, named)
+    outcome = stage.run()
+    assert (outcome.code, outcome.result) == (0, "rotated"), outcome
+    assert stage.works() and stage.value("active_key") == named and stage.vault_works()
+    after = stage.sandbox.storage.keys(stage.made.account)
+    assert {name for name in after if after[name] == before[name]} == set(before) - {named}
+    assert outcome.report["delivered"] == [address]
+    assert stage.run().result == "not_due"
+    stage.sandbox.clock.advance(DAY)
+    assert stage.run().result == "rotated" and stage.works() and stage.vault_works()
