@@ -76,7 +76,7 @@ def deliver(state: State, delivery: Delivery, ledger: Ledger, intent: Intent | N
     served, has_news = _all_served(state, delivery), deliveries.holds != before
     # Where all who failed are optional, time has passed: the record is looked at again before anything is removed.
     if has_news or (served and waiting and state.published):
-        return _note(state, replace(ledger, holds=deliveries.holds)) and served
+        return note(state, replace(ledger, holds=deliveries.holds)) and served
     return served
 
 
@@ -102,9 +102,9 @@ def find_drift(state: State, delivery: Delivery) -> Ledger:
             what = f"{destination.address} shows another value again, a run after it was served again"
             hint = "find out who writes to it, or take the line out of deliver_to; the next rotation serves it"
             state.report.warnings.append(what) if destination.optional else state.leave(what, hint)
-    ledger = replace(state.ledger, drift=tuple(state.report.drift))
+    ledger = replace(state.ledger.publishing(delivery.key_id), drift=tuple(state.report.drift))
     if before and not found:
-        _note(state, ledger)
+        note(state, ledger)
     return ledger
 
 
@@ -116,7 +116,7 @@ def _all_served(state: State, delivery: Delivery) -> bool:
     return not missing
 
 
-def _note(state: State, ledger: Ledger) -> bool:
+def note(state: State, ledger: Ledger) -> bool:
     """What is delivered is noted once, after all; where that fails, the next run serves all again.
 
     Returns:

@@ -30,6 +30,7 @@ from gateway.engine.deliver import (
     delivery_of_new,
     delivery_of_published,
     find_drift,
+    note,
 )
 from gateway.engine.publish import give_way, make, publish, tidy
 from gateway.engine.retire import make_room, remove_orphans, retire
@@ -168,8 +169,12 @@ def _finish(state: State, published: LiveCredential) -> str:
     if (delivery := delivery_of_published(state, published)) is None:
         return "not_due"
     ledger = find_drift(state, delivery)
+    if strays := decisions.undated(prepared.inventory, prepared.policy, prepared.known):
+        ledger = replace(ledger, entries=ledger.entries | strays)
+        note(state, ledger)
+        entries = strays | entries  # what is to be revoked goes at once
     result = "finished" if _unfinished(state) or state.report.drift else "not_due"
-    served = deliver(state, delivery, ledger.publishing(published.key_id))
+    served = deliver(state, delivery, ledger)
     despite = known.even_where_not_delivered and not state.is_superseded
     if (served or despite) and state.report.proved:
         if intent := state.maker.intent_to_end(due):

@@ -248,6 +248,12 @@ def _was_made_since(key_id: str, inventory: Inventory, known: Knowledge) -> bool
     return bool(entry and entry.after and made and made > entry.after)
 
 
+def undated(inventory: Inventory, policy: Policy, known: Knowledge) -> dict[str, Entry]:
+    """What a record that was put back, or another host, may have published, with its date: no ledger has one yet."""
+    chosen = retirements(inventory, policy, known, known.key_id) if policy.remove_old != "none" else {}
+    return {each.key_id: chosen[each.key_id] for each in inventory.strays if each.key_id in chosen}
+
+
 def dated(inventory: Inventory, policy: Policy, known: Knowledge) -> dict[str, Entry]:
     """Dated entries of the ledger that still live and that today's policy lets go, some day or now."""
     allowed = may_go(inventory, policy, known) if policy.remove_old != "none" else {}

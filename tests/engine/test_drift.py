@@ -76,3 +76,16 @@ def test_a_dead_secret_of_the_record_is_not_served_for_drift(served: Stage) -> N
     served.sandbox.keeper.edit(served.at.record_uid, "client_secret", value[:-1])
     assert served.run().result == "rotated"
     assert not served.undelivered() and all(served.working().values())
+
+
+def test_a_former_secret_that_is_put_back_after_a_drift_is_no_other_rotation(served: Stage) -> None:
+    before = {label: served.value(label) for label in ("client_secret_id", "client_secret")}
+    served.sandbox.keeper.edit(served.at.record_uid, "overlap_hours", "24")
+    assert served.run(served.line(dueNow=True)).result == "rotated"
+    overwrite(served)
+    assert served.run().result == "finished"
+    for label, value in before.items():
+        served.sandbox.keeper.edit(served.at.record_uid, label, value)
+    outcome = served.run()
+    assert (outcome.code, outcome.result) == (0, "finished"), outcome
+    assert served.value("client_secret_id") == before["client_secret_id"] and not served.undelivered()

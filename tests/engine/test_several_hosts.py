@@ -139,3 +139,19 @@ def test_what_could_not_be_removed_is_known_to_the_next_run_too(make_stage: Call
     outcome = stage.run()
     assert (outcome.code, outcome.result) == (0, "rotated"), outcome
     assert stage.live() == {stage.value("client_secret_id")}
+
+
+def test_a_run_that_makes_nothing_dates_what_this_record_may_have_published(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(old_secrets=1, settings={"rotate_before_hours": "24"})
+    stage.sandbox.fault("keeper", "update_secret", faults.KillBefore())
+    assert stage.run(stage.line(dueNow=True)).code == -9
+    shutil.rmtree(stage.home / "locks")
+    (left,) = stage.marked()
+    stage.sandbox.clock.advance(HOUR)
+    first, again = stage.run(), stage.run()
+    assert [(each.code, each.result) for each in (first, again)] == [(0, "not_due")] * 2, (first, again)
+    assert all("overlap_hours" in each.report["kept"][0]["why"] for each in (first, again))
+    assert left in stage.live()
+    stage.sandbox.clock.advance(25 * HOUR)
+    assert stage.run().result == "not_due"
+    assert stage.live() == {stage.value("client_secret_id")}
