@@ -129,7 +129,7 @@ def _group(credential: LiveCredential, known: Knowledge) -> str:
         return "protected"
     if credential.key_id in known.ledger.ever_published():
         return "former"
-    if marker is None:
+    if marker is None or marker.deadline - known.now > A_DAY:  # no run takes that long: the name is not ours
         return "foreign"
     if marker.record_uid != known.record_uid:
         return "others" if marker.is_past(known.now) else "young"

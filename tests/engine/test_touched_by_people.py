@@ -321,3 +321,15 @@ def test_a_run_that_makes_nothing_says_why_a_former_secret_stays(make_stage: Cal
     outcome = stage.run()
     assert (outcome.code, outcome.result) == (0, "not_due"), outcome
     assert outcome.report["kept"] == kept and "overlap_hours" in kept[0]["why"]
+
+
+def test_a_secret_made_by_hand_that_another_record_publishes_is_kept(make_stage: Callable[..., Stage]) -> None:
+    """No marker names that record; it is found because this rotation would remove the secret."""
+    stage = make_stage(old_secrets=1)
+    key_id, text = stage.sandbox.graph.add_password(stage.at.target_object_id, "by a person")
+    other = second_record(stage)
+    for label, value in {"client_secret_id": key_id.upper(), "client_secret": text}.items():
+        stage.sandbox.keeper.edit(other.at.record_uid, label, value)
+    outcome = rotated(stage)
+    assert key_id in stage.live()
+    assert {"key_id": key_id, "why": f"published by record {other.at.record_uid}"} in outcome.report["kept"]

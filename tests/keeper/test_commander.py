@@ -196,7 +196,8 @@ def typed(name: str) -> list[str]:
     return [line.strip() for block in blocks for line in block.splitlines()] + re.findall(r"\| `(pam .*?)` \|", text)
 
 
-TYPED = [(name, line) for name in ("commander.md", "schedules.md") for line in typed(name)]
+PAGES = ("commander.md", "schedules.md")
+TYPED = [(name, line) for name in PAGES for line in typed(name) if not line.startswith("keeper-rotation")]
 
 
 @pytest.mark.parametrize(("name", "line"), TYPED, ids=[line for _, line in TYPED])

@@ -109,6 +109,9 @@ GROUPS: dict[str, tuple[LiveCredential, Knowledge, str]] = {
     "a marker with a part missing is none": (one("k", "keeper:ours:here:1"), known(), "foreign"),
     "a marker without a number is none": (one("k", "keeper:ours:here:run:soon"), known(), "foreign"),
     "a marker with another beginning is none": (one("k", "Keeper:ours:here:run:1"), known(), "foreign"),
+    "a marker of a run that would last for days is somebody else's invention": (
+        one("k", marker("ours", "there", NOW + DAY + SECOND)), known(), "foreign",
+    ),
     "made by an earlier run of this host, and never in the record: however young": (
         one("k", marker("ours", "here", ALIVE)), known(), "orphans",
     ),

@@ -50,13 +50,19 @@ class MintedKind(Kind):
     def needed_by_others(
         self, listing: Sequence[LiveCredential], record: VaultRecord, vault: ReadsRecords, policy: Policy, now: datetime
     ) -> dict[str, str]:
-        """Those that the records which markers name publish, keep until a date, or have delivered. Raises CallError."""
-        markers = ((key.key_id, read_marker(key.name)) for key in listing)
-        theirs = {marker.record_uid for _, marker in markers if marker} - {record.uid}
+        """Those that other records publish, keep until a date, or have delivered. Raises CallError.
+
+        Markers name these records. Who publishes one that was made by hand is asked only where it might be removed.
+        """
+        markers = [read_marker(key.name) for key in listing if key.key_id != self.published_id(record)]
+        theirs = {marker.record_uid for marker in markers if marker} - {record.uid}
+        everybody = policy.remove_old == "all" and None in markers
         needed: dict[str, str] = {}
-        for other in vault.read(theirs).values() if theirs else ():
-            needed |= needed_by(other, self.published_id(other), now)
-        return needed
+        for other in vault.read([] if everybody else theirs).values() if theirs or everybody else ():
+            if other.uid != record.uid:
+                needed |= needed_by(other, self.published_id(other), now)
+        listed = {key.key_id for key in listing}
+        return {key_id: why for key_id, why in needed.items() if key_id in listed}
 
     def maker(self, gathered: Gathered, run: RunContext, save_intent: SaveIntent) -> Maker:
         """What mints one."""
