@@ -59,22 +59,31 @@ def rotate(state: State) -> str:
     check_destinations(state)
     make_room(state, is_accepted)
     minted = make(state)
-    prepared = state.prepared
-    entries = decisions.retirements(prepared.inventory, prepared.policy, prepared.known, minted.key_id)
-    entries = {key_id: entry for key_id, entry in entries.items() if key_id not in state.report.removed}
-    named, holds = prepared.known.ledger.named, prepared.deliveries.holds
-    ledger = Ledger(named, prepared.target.object_id, minted.key_id, entries, holds, revoking=prepared.known.revoking)
-    intent = state.maker.intent_to_end(decisions.split_by_time(entries, prepared.known.now)[0])
-    if not prepared.deliveries.open(minted.generation):
-        ledger = replace(ledger, intent=intent)
+    ledger, intent = _to_remember(state, minted)
     listing = _published(state, minted, ledger)
     if state.is_superseded:
-        give_way(state, minted)
-        if state.report.proved and not state.report.pending:
-            remove_orphans(state, prepared.inventory.all())
+        _give_way(state, minted)
     elif listing is not None:
         _hand_on(state, minted, ledger, intent, listing)
     return _end(state, "rotated")
+
+
+def _to_remember(state: State, minted: Minted) -> tuple[Ledger, Intent | None]:
+    """What the record says of the old ones once it publishes the new one, and what is to be noted before they end."""
+    prepared, holds = state.prepared, state.prepared.deliveries.holds
+    named, revoking = prepared.known.ledger.named, prepared.known.revoking
+    entries = decisions.retirements(prepared.inventory, prepared.policy, prepared.known, minted.key_id)
+    entries = {key_id: entry for key_id, entry in entries.items() if key_id not in state.report.removed}
+    intent = state.maker.intent_to_end(decisions.split_by_time(entries, prepared.known.now)[0])
+    at_once = None if prepared.deliveries.open(minted.generation) else intent
+    ledger = Ledger(named, prepared.target.object_id, minted.key_id, entries, holds, at_once, revoking=revoking)
+    return ledger, intent
+
+
+def _give_way(state: State, minted: Minted) -> None:
+    give_way(state, minted)
+    if state.report.proved and not state.report.pending:
+        remove_orphans(state, state.prepared.inventory.all())
 
 
 def _published(state: State, minted: Minted, ledger: Ledger) -> Listing | None:
