@@ -407,3 +407,19 @@ def test_a_secret_that_a_replica_never_knows_is_not_published(stage: Stage) -> N
     outcome = stage.run()
     assert (outcome.code, outcome.result) == (1, "failed"), outcome
     assert stage.live() == before
+
+
+def test_a_full_app_whose_overlap_lasts_has_nothing_to_do(make_stage: Callable[..., Stage]) -> None:
+    """A daily schedule that is a minute early is no failure; whoever asks is told from when on it works."""
+    audience = "AzureADandPersonalMicrosoftAccount"
+    stage = make_stage(old_secrets=1, audience=audience, settings={"remove_old": "replaced", "overlap_hours": "24"})
+    rotated(stage)
+    stage.sandbox.clock.advance(24 * HOUR - 60)
+    outcome = stage.run()
+    assert (outcome.code, outcome.result) == (0, "not_due"), outcome
+    assert outcome.report["next_due"]
+    asked = stage.run(stage.line(dueNow=True))
+    assert asked.code == 1 and "UTC" in asked.report["hint"], asked
+    stage.sandbox.clock.advance(24 * HOUR)
+    rotated(stage)
+    assert len(stage.live()) == 2

@@ -15,6 +15,7 @@ from gateway.engine.maker import READS, Maker, SaveIntent, ledger_of
 from gateway.errors import CallError, Failed, Unclear, Unknown
 from gateway.host.background import side_by_side
 from gateway.keeper.record import ReadsRecords, VaultRecord
+from gateway.model import decisions
 from gateway.model.credential import LiveCredential, Marker, Minted, read_marker
 from gateway.model.policy import Policy
 from gateway.secret import Secret
@@ -54,9 +55,10 @@ class MintedKind(Kind):
 
         Markers name these records. Who publishes one that was made by hand is asked only where it might be removed.
         """
-        markers = [read_marker(key.name) for key in listing if key.key_id != self.published_id(record)]
-        theirs = {marker.record_uid for marker in markers if marker} - {record.uid}
-        everybody = policy.remove_old == "all" and None in markers
+        markers = {key.key_id: read_marker(key.name) for key in listing}
+        theirs = {marker.record_uid for marker in markers.values() if marker} - {record.uid}
+        by_hand = {key_id for key_id, marker in markers.items() if marker is None} - {self.published_id(record)}
+        everybody = policy.remove_old == "all" and bool(by_hand)
         needed: dict[str, str] = {}
         for other in vault.read([] if everybody else theirs).values() if theirs or everybody else ():
             if other.uid != record.uid:
@@ -120,6 +122,17 @@ class Mint(Maker):
         self._run_id = secrets.token_hex(4)
         self._gathered.lock.begin(self._run_id)
         return str(Marker(self._record_uid, self._lock_id, self._run_id, self.marked_until))
+
+    def may_make_from(self) -> datetime | None:
+        """Where the target is full: when the first of those that wait for a date ends; None where one may go now."""
+        inventory, known = self._gathered.inventory, self._gathered.known
+        listed = {key.key_id for key in inventory.all()}
+        if not self._target.most_live or len(listed) < self._target.most_live or inventory.orphans:
+            return None
+        if decisions.expired_to_free(inventory, known) or decisions.overdue(inventory, self._gathered.policy, known):
+            return None
+        dates = [entry.after for key_id, entry in known.ledger.entries.items() if key_id in listed and entry.after]
+        return min(dates, default=None)
 
     def saving(self, revision: int | None) -> None:
         """Noted on this host, which tells a later run that nobody ever published it, or that somebody may have."""
