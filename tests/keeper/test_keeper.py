@@ -128,7 +128,7 @@ def test_saves_that_never_arrive(stage: Stage) -> None:
 
 def test_keeper_gone_for_good_while_we_save(stage: Stage) -> None:
     stage.sandbox.fault("keeper", "update_secret", faults.ResetBefore(), times=None)
-    stage.sandbox.fault("keeper", "get_secret", faults.Status(503), nth=2, times=None)
+    stage.sandbox.fault("keeper", "get_secret", faults.Status(503), nth=3, times=None)
     outcome = stage.run()
     assert (outcome.code, outcome.result) == (3, "unknown"), outcome
     (new,) = stage.marked()
