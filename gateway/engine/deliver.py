@@ -120,7 +120,7 @@ def note(state: State, ledger: Ledger) -> bool:
     """What is delivered is noted once, after all; where that fails, the next run serves all again.
 
     Returns:
-        Whether the record publishes what was delivered.
+        Whether the record is known to publish what was delivered.
     """
     uid, kind = state.prepared.record.uid, state.prepared.kind
     try:
@@ -138,7 +138,9 @@ def note(state: State, ledger: Ledger) -> bool:
         if state.is_superseded:
             _deliver_newer(state, state.record)
     except (RotationError, CallError, KeyError) as error:
+        # What the record publishes by now is not known either, so nothing may be ended on the strength of it.
         state.leave(f"what was delivered could not be noted in the record: {error}")
+        return False
     return not state.is_superseded
 
 

@@ -423,3 +423,16 @@ def test_a_full_app_whose_overlap_lasts_has_nothing_to_do(make_stage: Callable[.
     stage.sandbox.clock.advance(24 * HOUR)
     rotated(stage)
     assert len(stage.live()) == 2
+
+
+def test_a_full_app_that_may_lose_nothing_says_so(make_stage: Callable[..., Stage]) -> None:
+    """A date of the past, which today's policy does not let come, is no reason to wait in silence."""
+    audience = "AzureADandPersonalMicrosoftAccount"
+    stage = make_stage(old_secrets=1, audience=audience, settings={"remove_old": "replaced", "overlap_hours": "24"})
+    rotated(stage)
+    stage.sandbox.keeper.edit(stage.at.record_uid, "remove_old", "none")
+    stage.sandbox.clock.advance(25 * HOUR)
+    outcome = stage.run()
+    assert (outcome.code, outcome.result) == (1, "failed") and "as many client secrets" in outcome.report["error"], (
+        outcome
+    )

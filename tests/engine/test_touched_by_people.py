@@ -333,3 +333,27 @@ def test_a_secret_made_by_hand_that_another_record_publishes_is_kept(make_stage:
     outcome = rotated(stage)
     assert key_id in stage.live()
     assert {"key_id": key_id, "why": f"published by record {other.at.record_uid}"} in outcome.report["kept"]
+
+
+@pytest.mark.parametrize("state", ["{}", "by hand", '{"version":9}'])
+def test_a_record_of_something_else_whose_state_cannot_be_read_holds_up_nothing(
+    state: str, make_stage: Callable[..., Stage]
+) -> None:
+    stage = make_stage(old_secrets=1, foreign=1)
+    other = pam_user(stage.sandbox, stage.at.admin_object_id)
+    stage.sandbox.keeper.edit(other, "rotation_state", state)
+    rotated(stage)
+    assert stage.live() == {stage.value("client_secret_id")}
+
+
+def test_nothing_is_removed_while_what_was_delivered_cannot_be_noted(make_stage: Callable[..., Stage]) -> None:
+    """What the record says by then is not known, so neither is what may go."""
+    stage = make_stage(old_secrets=1)
+    stage.deliver()
+    before = stage.live()
+    stage.sandbox.fault("keeper", "update_secret", faults.Status(503), nth=2, times=None)
+    outcome = stage.run()
+    assert outcome.code == 2 and before <= stage.live(), outcome
+    stage.sandbox.faults.clear()
+    assert rotated_or_finished(stage) and stage.live() == {stage.value("client_secret_id")}
+    assert not stage.undelivered()

@@ -61,10 +61,10 @@ class MintedKind(Kind):
         everybody = policy.remove_old == "all" and bool(by_hand)
         needed: dict[str, str] = {}
         for other in vault.read([] if everybody else theirs).values() if theirs or everybody else ():
-            if other.uid != record.uid:
-                needed |= needed_by(other, self.published_id(other), now)
-        listed = {key.key_id for key in listing}
-        return {key_id: why for key_id, why in needed.items() if key_id in listed}
+            published = self.published_id(other)
+            if other.uid in theirs or (other.uid != record.uid and published in markers):
+                needed |= needed_by(other, published, now)
+        return {key_id: why for key_id, why in needed.items() if key_id in markers}
 
     def maker(self, gathered: Gathered, run: RunContext, save_intent: SaveIntent) -> Maker:
         """What mints one."""
@@ -126,13 +126,12 @@ class Mint(Maker):
     def may_make_from(self) -> datetime | None:
         """Where the target is full: when the first of those that wait for a date ends; None where one may go now."""
         inventory, known = self._gathered.inventory, self._gathered.known
-        listed = {key.key_id for key in inventory.all()}
-        if not self._target.most_live or len(listed) < self._target.most_live or inventory.orphans:
+        if not self._target.most_live or len(inventory.all()) < self._target.most_live or inventory.orphans:
             return None
-        if decisions.expired_to_free(inventory, known) or decisions.overdue(inventory, self._gathered.policy, known):
-            return None
-        dates = [entry.after for key_id, entry in known.ledger.entries.items() if key_id in listed and entry.after]
-        return min(dates, default=None)
+        waiting = decisions.dated(inventory, self._gathered.policy, known)
+        dates = [entry.after for entry in waiting.values() if entry.after]
+        first = None if decisions.expired_to_free(inventory, known) else min(dates, default=None)
+        return first if first and first > known.now else None
 
     def saving(self, revision: int | None) -> None:
         """Noted on this host, which tells a later run that nobody ever published it, or that somebody may have."""
