@@ -430,24 +430,26 @@ def test_whether_an_earlier_change_came_cannot_be_told(mongo: Make) -> None:
 # Several routers behind one address, each with a cache of its own: only the one that was told the new password knows it
 
 NEVER = 1e9
-CACHES: dict[str, tuple[dict[str, Any], dict[str, str], int]] = {
-    "the others ask again after some logins": ({"logins": 9}, {"ROTATION_PROVE_TIMEOUT_SECONDS": "10"}, 0),
-    "the others ask again after some seconds": ({"seconds": 1}, {"ROTATION_PROVE_TIMEOUT_SECONDS": "10"}, 0),
-    "the others do not ask again while the run lasts": ({"seconds": NEVER}, {}, 1),
+CACHES: dict[str, tuple[dict[str, Any], dict[str, str], tuple[int, ...]]] = {
+    "the others ask again after some logins": ({"logins": 9}, {"ROTATION_PROVE_TIMEOUT_SECONDS": "10"}, (0,)),
+    "the others ask again after some seconds": ({"seconds": 1}, {"ROTATION_PROVE_TIMEOUT_SECONDS": "10"}, (0,)),
+    "the others do not ask again while the run lasts": ({"seconds": NEVER}, {}, (1, 3)),
 }
 
 
 @pytest.mark.parametrize("what", CACHES)
 def test_each_router_of_a_cluster_lets_the_published_password_log_in(what: str, mongo: Make) -> None:
-    shard, variables, code = CACHES[what]
+    shard, variables, codes = CACHES[what]
     stage = mongo(shard={"routers": 4, **shard})
     stage.server.known_everywhere("orders", OLD, "shop")  # each has it in its cache
     outcome = stage.rotate(**variables)
-    assert outcome.code == code, outcome
-    assert (stage.standard("password") == OLD) == (code == 1)
-    assert stage.works(stage.standard("password")), "what the record publishes is dead once the caches are renewed"
-    assert stage.server.known_everywhere("orders", stage.standard("password"), "shop")
+    assert outcome.code in codes, outcome
+    assert (stage.standard("password") == OLD) == (outcome.code != 0)
+    # By chance another router than before is told the old one again: then the first refuses it, and the run says so.
+    if outcome.code != 3:
+        assert stage.server.known_everywhere("orders", stage.standard("password"), "shop")
     stage.server.refresh(seconds=0.1)
+    assert stage.works(stage.standard("password")), "what the record publishes is dead once the caches are renewed"
     heals(stage)
 
 
