@@ -73,11 +73,17 @@ def _to_remember(state: State, minted: Minted) -> tuple[Ledger, Intent | None]:
     prepared, holds = state.prepared, state.prepared.deliveries.holds
     named, revoking = prepared.known.ledger.named, prepared.known.revoking
     entries = decisions.retirements(prepared.inventory, prepared.policy, prepared.known, minted.key_id)
+    entries |= _let_go(state, entries)
     entries = {key_id: entry for key_id, entry in entries.items() if key_id not in state.report.removed}
     intent = state.maker.intent_to_end(decisions.split_by_time(entries, prepared.known.now)[0])
     at_once = None if prepared.deliveries.open(minted.generation) else intent
     ledger = Ledger(named, prepared.target.object_id, minted.key_id, entries, holds, at_once, revoking=revoking)
     return ledger, intent
+
+
+def _let_go(state: State, entries: dict[str, Entry]) -> dict[str, Entry]:
+    prepared = state.prepared
+    return decisions.let_go(entries, prepared.inventory, prepared.policy, prepared.known, prepared.held)
 
 
 def _give_way(state: State, minted: Minted) -> None:
@@ -173,11 +179,13 @@ def _finish(state: State, published: LiveCredential) -> str:
     _tell_next_due(state, published)
     tidy(state)
     entries = decisions.dated(prepared.inventory, prepared.policy, known)
+    entries |= (later := _let_go(state, entries))
     entries |= dict.fromkeys(decisions.revoked(prepared.inventory, known), Entry(known.now, True))
     due, _ = decisions.split_by_time(entries, known.now)
     if (delivery := delivery_of_published(state, published)) is None:
         return "not_due"
     ledger = find_drift(state, delivery)
+    ledger = replace(ledger, entries=ledger.entries | later)
     if strays := decisions.undated(prepared.inventory, prepared.policy, prepared.known):
         ledger = replace(ledger, entries=ledger.entries | strays)
         note(state, ledger)

@@ -6,7 +6,7 @@ All times are the service's own (its Date header), never this host's.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from gateway.errors import Failed
@@ -213,8 +213,8 @@ def orphans(listing: Iterable[LiveCredential], seen: Inventory, known: Knowledge
 def retirements(inventory: Inventory, policy: Policy, known: Knowledge, new: str) -> dict[str, Entry]:
     """What a rotation now is to retire, and when; with ``remove_old=none`` only what to remember as once published.
 
-    A date that was set before is never put off, or frequent runs would keep an old secret for ever. What was published
-    until now gets a new one: an earlier date is of a record that was put back since.
+    A date that was set before is not put off (but see `let_go`), or frequent runs would keep an old secret for ever. What
+    was published until now gets a new one: an earlier date is of a record that was put back since.
     """
     may = may_go(inventory, policy, known)
     strays = {credential.key_id for credential in inventory.strays}
@@ -262,6 +262,19 @@ def dated(inventory: Inventory, policy: Policy, known: Knowledge) -> dict[str, E
         for key_id, entry in known.ledger.entries.items()
         if entry.after and key_id in allowed and key_id != known.key_id
         if not _was_made_since(key_id, inventory, known)
+    }
+
+
+def let_go(
+    entries: dict[str, Entry], inventory: Inventory, policy: Policy, known: Knowledge, held: Collection[str]
+) -> dict[str, Entry]:
+    """Those whose overlap begins only now: a destination held them until this run, and may have them in use."""
+    ends = known.now + policy.overlap
+    until_now = {each.key_id for each in inventory.all() if each.generation in held}
+    return {
+        key_id: replace(entry, after=ends)
+        for key_id, entry in entries.items()
+        if entry.after and key_id in until_now and not (known.revoking and entry.published)
     }
 
 

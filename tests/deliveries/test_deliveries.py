@@ -114,6 +114,23 @@ def test_key_vault_versions_of_every_removed_secret_are_disabled(make_stage: Cal
     assert enabled[1:] == [False, True]
 
 
+def test_what_a_destination_held_until_now_has_its_overlap_from_now_on(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(settings={"overlap_hours": "24", "rotate_before_hours": "24"})
+    made = stage.deliver("secret_address")
+    assert stage.run().result == "finished"
+    held = stage.value("client_secret_id")
+    stage.sandbox.keeper.edit(stage.at.record_uid, "rotate_now", "True")
+    made.vault.firewall = True
+    assert stage.run().code == 2
+    stage.sandbox.clock.advance(3 * DAY)
+    made.vault.firewall = False
+    outcome = stage.run()
+    assert outcome.code == 0 and held in stage.live(), outcome
+    assert [each["key_id"] for each in outcome.report["kept"]] == [held]
+    stage.sandbox.clock.advance(1.1 * DAY)
+    assert stage.run().code == 0 and held not in stage.live()
+
+
 def _delete(stage: Stage) -> None:
     made = stage.destinations
     assert made

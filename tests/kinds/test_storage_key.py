@@ -107,6 +107,26 @@ def test_an_overlap_protects_the_former_key(storage: Make) -> None:
     assert stage.regenerated() == ["key2"] and stage.works()
 
 
+def test_an_overlap_begins_when_the_last_destination_lets_go(storage: Make) -> None:
+    stage = storage(settings={"overlap_hours": "24", "remove_old": "replaced", "rotate_before_hours": ""})
+    stage.to_key_vault()
+    rotated(stage)
+    held = stage.value("storage_key")
+    stage.sandbox.clock.advance(2 * DAY)
+    vault = next(each for each in stage.sandbox.keyvault.vaults.values() if each.name == "storage-vault")
+    vault.firewall = True
+    assert stage.run(stage.line(dueNow=True)).code == 2
+    stage.sandbox.clock.advance(3 * DAY)
+    vault.firewall = False
+    for hours in (0, 20):
+        stage.sandbox.clock.advance(hours * 3600)
+        assert stage.run().code == 0
+        assert stage.sandbox.storage.key_works(stage.made.account_name, held), f"{hours} h after it was let go"
+    stage.sandbox.clock.advance(6 * 3600)
+    rotated(stage)
+    assert not stage.sandbox.storage.key_works(stage.made.account_name, held)
+
+
 def test_the_former_key_lives_on_for_a_day_where_the_record_says_nothing_of_it(storage: Make) -> None:
     stage = storage(settings={"overlap_hours": ""})
     rotated(stage)

@@ -181,11 +181,13 @@ class Regeneration(Maker):
 
     def may_make_from(self) -> datetime | None:
         """The end of the former key's overlap; None where it is over, and where a revoke ends it."""
-        last = read_stamp(self._gathered.record.value("last_rotated"))
-        if last is None or self._gathered.known.revoking:
+        last, known = read_stamp(self._gathered.record.value("last_rotated")), self._gathered.known
+        if last is None or known.revoking:
             return None
         overlap = self._gathered.policy.overlap
-        ends = last + overlap - min(_NEAR_ENOUGH, overlap / 24)
+        # A later date is of a key that a destination held after that rotation.
+        dates = [entry.after for entry in known.ledger.entries.values() if entry.after]
+        ends = max([last + overlap, *dates]) - min(_NEAR_ENOUGH, overlap / 24)
         return ends if self._gathered.inventory.published and ends > self._gathered.known.now else None
 
     def _was_regenerated(self, idle: LiveCredential) -> bool:
