@@ -213,7 +213,7 @@ def orphans(listing: Iterable[LiveCredential], seen: Inventory, known: Knowledge
 def retirements(inventory: Inventory, policy: Policy, known: Knowledge, new: str) -> dict[str, Entry]:
     """What a rotation now is to retire, and when; with ``remove_old=none`` only what to remember as once published.
 
-    A date that was set before is not put off (but see `let_go`), or frequent runs would keep an old secret for ever. What
+    A date that was set before is not put off but by `let_go`, or frequent runs would keep an old secret for ever. What
     was published until now gets a new one: an earlier date is of a record that was put back since.
     """
     may = may_go(inventory, policy, known)
