@@ -125,7 +125,7 @@ class StorageAccount:
         self._azure.arm.send("POST", f"{self.id}/regenerateKey", API_VERSION, {"keyName": name})
 
     def signs_in(self, key: Secret) -> None:
-        """One request that this key signs. Raises CallError: not accepted, or no answer."""
+        """One request that this key signs, on a connection of its own. Raises CallError: not accepted, or no answer."""
         from azure.core import exceptions
         from azure.core.credentials import AzureNamedKeyCredential
         from azure.core.pipeline.transport import RequestsTransport
@@ -136,9 +136,7 @@ class StorageAccount:
             raise NotSent(where, "no endpoint")
         http = self._azure.arm.http
         seconds = http.timeout()
-        transport = RequestsTransport(
-            session=http.session, session_owner=False, connection_timeout=seconds, read_timeout=seconds
-        )
+        transport = RequestsTransport(session=http.fresh(), connection_timeout=seconds, read_timeout=seconds)
         client = BlobServiceClient(
             self._endpoints[service],
             # The name too: endpoints in a DNS zone of Azure's do not tell it in the usual way.
@@ -149,7 +147,8 @@ class StorageAccount:
         )
         try:
             # Files and queues have only this one of the two, in the same form and with the same signature.
-            client.get_account_information() if service == "blob" else client.get_service_properties()
+            with client:
+                client.get_account_information() if service == "blob" else client.get_service_properties()
         except exceptions.HttpResponseError as error:
             status, code = error.status_code or 0, str(getattr(error, "error_code", "") or "")
             if status >= 500:

@@ -88,6 +88,10 @@ class Http:
         """Seconds that the next request may take."""
         return max(0.1, min(self._request_timeout, self._time_left.remaining()))
 
+    def fresh(self) -> requests.Session:
+        """One that shares neither connections nor cookies with the run's; close it."""
+        return _session()
+
     def raw(self, where: str, method: str, url: str, *, fresh: bool = False, **arguments: Any) -> requests.Response:
         """One request, once, whatever its status. Redirects are not followed: a token goes nowhere else.
 
@@ -97,7 +101,7 @@ class Http:
             NotSent, Unclear
         """
         try:
-            with _session() if fresh else nullcontext(self.session) as session:
+            with self.fresh() if fresh else nullcontext(self.session) as session:
                 response = session.request(method, url, timeout=self.timeout(), allow_redirects=False, **arguments)
         except requests.RequestException as error:
             raise _no_answer(where, error) from None

@@ -137,7 +137,7 @@ class Blobs(Service):
         self._check_date(request)
         if name != account.name:
             raise BlobError(403, detail="The Authorization header names another account.")
-        expected = (signature(key, account.name, request) for key in self.storage.usable(account))
+        expected = (signature(key, account.name, request) for key in self.storage.usable(account, request.connection))
         if not any(hmac.compare_digest(signed.encode(), own.encode()) for own in expected):
             raise BlobError(403, detail="The signature is none that a key of the account makes for this request.")
 

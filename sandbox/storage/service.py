@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import re
+from collections.abc import Sequence
 
 from sandbox.arm.base import GROUP, SUBSCRIPTION, ArmError, json_object, page
 from sandbox.arm.service import Arm
@@ -20,11 +21,13 @@ class Storage(Part):
     """The resource provider Microsoft.Storage, as far as keys go.
 
     ``propagation_seconds``: a regenerated key is accepted only after so long; its old value stops at once.
+    ``front_end_lags``: how many seconds later than that each front end knows it. A connection meets one of them.
     """
 
     def __init__(self, arm: Arm) -> None:
         self.arm = arm
         self.propagation_seconds = 0.0
+        self.front_end_lags: Sequence[float] = (0.0,)
         self.regenerations: list[tuple[str, str]] = []
         """Account and key name of every regeneration, whoever did it, in order."""
 
@@ -86,9 +89,10 @@ class Storage(Part):
             self.regenerations.append((found.name, name))
             return found.keys[name].value
 
-    def usable(self, account: StorageAccount) -> list[str]:
-        """The values of the keys that are accepted now, if the account admits keys at all."""
-        now = self.arm.clock.now()
+    def usable(self, account: StorageAccount, connection: int | None = None) -> list[str]:
+        """The values of the keys that are accepted now, by this connection or by every one; none where keys are not."""
+        lags = self.front_end_lags
+        now = self.arm.clock.now() - (max(lags) if connection is None else lags[connection % len(lags)])
         with STATE:
             fresh = [key.value for key in account.keys.values() if key.usable_from <= now]
             return fresh if account.allow_shared_key else []

@@ -302,6 +302,16 @@ def test_a_regeneration_that_was_refused_is_asked_for_again_at_once(storage: Mak
     rotated(stage)
 
 
+@pytest.mark.parametrize("lags", [(0.0, 0.4), (0.4, 0.0), (0.0, 0.0, 0.4)], ids=str)
+def test_a_key_is_proved_at_front_ends_that_do_not_agree(lags: tuple[float, ...], storage: Make) -> None:
+    """One connection meets the same front end again and again, and proves nothing of the others."""
+    stage = storage()
+    stage.sandbox.storage.front_end_lags = lags
+    rotated(stage)
+    at = {request.operation: request.at for request in stage.sandbox.requests}
+    assert at["update_secret"] - at["regenerate_storage_key"] > 0.4, "saved when every front end knew it"
+
+
 def test_an_account_that_admits_no_keys_is_proved_by_the_listing(storage: Make) -> None:
     stage = storage(allow_shared_key=False)
     outcome = stage.run()
