@@ -15,6 +15,16 @@ MASK = "***"
 # Shorter values would turn ordinary words of a message into stars; nothing that guards an account is so short.
 _SHORTEST_MASKED = 6
 
+# How HTML and XML write quotation marks, or leave them.
+_QUOTES = (
+    ('"', "'"),
+    ("&quot;", "'"),
+    ("&quot;", "&apos;"),
+    ("&quot;", "&#39;"),
+    ("&quot;", "&#x27;"),
+    ("&#34;", "&#39;"),
+)
+
 _forms: set[str] = set()
 
 
@@ -52,7 +62,7 @@ class Secret:
 
 
 def mask(text: str) -> None:
-    """Never let ``text`` out from now on, neither as it is nor URL-, base64- or JSON-escaped."""
+    """Never let ``text`` out from now on, neither as it is nor in base64, nor escaped for URLs, JSON, HTML or XML."""
     if len(text) < _SHORTEST_MASKED:
         return
     raw = _raw(text)
@@ -70,6 +80,13 @@ def mask(text: str) -> None:
             base64.urlsafe_b64encode(raw).decode().rstrip("="),
         }
     )
+    _forms.update(_in_markup(text, quotes) for quotes in _QUOTES)
+
+
+def _in_markup(text: str, quotes: tuple[str, str]) -> str:
+    for sign, written in zip("&<>\"'", ("&amp;", "&lt;", "&gt;", *quotes), strict=True):
+        text = text.replace(sign, written)
+    return text
 
 
 def _raw(text: str) -> bytes:
