@@ -47,10 +47,12 @@ class MongoDBUser(ChosenKind):
 
     @classmethod
     def choose_admin(cls, search: AdminSearch) -> AdminCredential:
-        """The first attached record with a login and a password, other than the target's own."""
+        """The first attached record with a login and a password that is neither the target's nor of another kind."""
         params = search.params
         for record in params.attached:
-            if record.uid in (params.record_uid, params.configuration_uid) or record.get("application_client_id"):
+            if record.uid in (params.record_uid, params.configuration_uid):
+                continue
+            if any(record.get(label) for label in ("application_client_id", *cls.facts.other_targets)):
                 continue
             if record.get("login") and record.get("password"):
                 database = _database(record.get("auth_database"))
@@ -145,8 +147,8 @@ def _database(given: str) -> str:
 def choose_password(record: VaultRecord) -> Secret:
     """A random password by the record's rules: every class of characters occurs. Raises Failed."""
     text, specials = (record.value(label) or DEFAULTS[label] for label in ("password_length", "password_specials"))
-    if not text.isascii() or not text.isdigit() or not 16 <= int(text) <= 128:
-        raise Failed(f"password_length: {text!r} is not a number from 16 to 128", "correct it in the vault")
+    if not (text.isascii() and text.isdigit() and len(text) <= 3 and 16 <= int(text) <= 128):
+        raise Failed(f"password_length: {text[:20]!r} is not a number from 16 to 128", "correct it in the vault")
     classes = (string.ascii_lowercase, string.ascii_uppercase, string.digits, specials)
     while True:
         chosen = "".join(secrets.choice("".join(classes)) for _ in range(int(text)))

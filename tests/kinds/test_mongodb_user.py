@@ -255,6 +255,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a server that is down": ({"mongodb_uri": "mongodb://127.0.0.1:1/"}, "no server answers"),
     "an unknown alternate": ({"alternate_login": "nobody"}, "no user 'nobody'"),
     "a password that is too short": ({"password_length": "8"}, "not a number from 16 to 128"),
+    "a length with thousands of digits": ({"password_length": "9" * 5000}, "not a number from 16 to 128"),
 }
 
 
@@ -274,6 +275,17 @@ def test_no_administrator(mongo: Make) -> None:
     stage.attached = []
     outcome = stage.rotate()
     assert outcome.code == 1 and "administrator of the server" in outcome.report["hint"]
+
+
+def test_a_record_of_another_kind_is_no_administrator(mongo: Make) -> None:
+    """Every PAM User record has a login and a password, also one of an app whose secret is rotated."""
+    stage = mongo()
+    fields = [{"type": "login", "value": ["orders-api"]}, {"type": "password", "value": ["dummy-of-another-service"]}]
+    custom = [{"type": "text", "label": "application_object_id", "value": [stage.at.admin_object_id]}]
+    stage.attached.insert(0, stage.sandbox.keeper.add_record("Azure app secret", "pamUser", fields, custom))
+    outcome = stage.rotate()
+    assert outcome.code == 0, outcome
+    assert stage.works(stage.standard("password"))
 
 
 def test_an_administrator_with_a_wrong_password(mongo: Make) -> None:
