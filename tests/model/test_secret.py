@@ -13,7 +13,7 @@ import pytest
 
 from gateway.secret import MASK, Secret, masked
 
-TEXT = "dummy~Q8 <it's> & \"ü\"/+="
+TEXT = 'dummy~Q8 <it\'s> & "ü"/+='
 
 FORMS: dict[str, Callable[[str], str]] = {
     "as it is": str,
