@@ -8,10 +8,9 @@ import os
 import signal
 import sys
 import tempfile
-import threading
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
+from queue import SimpleQueue
 
 try:
     from sandbox.furnish.certificate import furnish_certificate
@@ -31,9 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     options = _parser().parse_args(arguments)
     env_file = Path(options.env_file)
-    stop = threading.Event()
+    # An Event would be set by the handler while the lock of its own wait is held, now and then, and hang.
+    stop: SimpleQueue[int] = SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda signum, frame: _stop(stop, signum, frame))
+        signal.signal(number, lambda signum, frame: stop.put(signum))
     with tempfile.TemporaryDirectory(prefix="sandbox-") as folder, Sandbox(latency=options.latency) as sandbox:
         names = sandbox.furnish(old_secrets=options.old_secrets, admin_roles=options.admin_role or ROLES)
         sandbox.arm.grant(names.admin_client_id, "Contributor", sandbox.group_id)
@@ -48,13 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"error: cannot write {env_file}: {error.strerror}", file=sys.stderr)
             return 1
         print(_welcome(sandbox, env_file), flush=True)
-        stop.wait()
+        stop.get()
     env_file.unlink(missing_ok=True)  # it leads nowhere any more
     return 0
-
-
-def _stop(stop: threading.Event, signum: int, frame: FrameType | None) -> None:
-    stop.set()
 
 
 def _parser() -> argparse.ArgumentParser:
