@@ -169,8 +169,11 @@ def checked(response: requests.Response) -> requests.Response:
         Refused, Unclear
     """
     status, body = response.status_code, json_object(response)
-    if status >= 500 or body is None:
-        raise Unclear(WHERE, f"HTTP {status}" if status >= 500 else "an answer that is not JSON")
+    if body is None and status < 500:
+        raise Unclear(WHERE, "an answer that is not JSON")
+    # https://learn.microsoft.com/entra/identity-platform/reference-error-codes: to be asked again, whatever the status.
+    if status >= 500 or body is None or (status != 429 and body.get("error") == "temporarily_unavailable"):
+        raise Unclear(WHERE, f"HTTP {status}")
     if status == 200:
         return response
     codes = body.get("error_codes")

@@ -296,6 +296,17 @@ def test_conditional_access_that_blocks_after_the_secret_was_accepted(stage: Sta
     assert (outcome.code, outcome.report["proved"]) == (0, "sign-in"), outcome
 
 
+@pytest.mark.parametrize("status", [400, 409, 503])
+def test_entra_is_asked_again_where_it_is_unavailable_for_a_moment(
+    status: int, make_stage: Callable[..., Stage]
+) -> None:
+    stage = make_stage(old_secrets=1, settings={"rotate_before_hours": "24"})
+    stage.sandbox.keeper.edit(stage.at.record_uid, "client_secret", stage.value("client_secret")[:-1] + "x")
+    stage.sandbox.fault("entra", "token", faults.Status(status), nth=2)
+    outcome = rotated(stage)
+    assert outcome.report["why"] == ["refused"], "and what it says then counts"
+
+
 def test_a_full_app_makes_room_where_the_policy_allows_it(make_stage: Callable[..., Stage]) -> None:
     stage = make_stage(old_secrets=2, audience="AzureADandPersonalMicrosoftAccount")
     rotated(stage)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 # Of each table of cases that are played in a sandbox every change runs so many rows, the first ones.
-MOST_ROWS = 4
+MOST_ROWS = 2
 # The fixtures that make one.
 FURNISHED = {
     "certificate", "cluster", "desk", "furnished", "hub", "make_stage", "market", "mongo", "password", "scene", "stage",
@@ -17,40 +17,37 @@ FURNISHED = {
 }  # fmt: skip
 # Of these another number.
 QUICK_ROWS = {
+    "test_a_certificate_near_its_end_is_renewed_once": 0,
     "test_a_change_of_which_nothing_can_be_seen_is_unknown": 3,
     "test_a_change_that_comes_while_it_is_looked_for_is_no_failure": 0,
     "test_a_change_that_may_come_later_is_unknown": 1,
-    "test_a_change_whose_answer_is_lost_is_looked_up": 4,
-    "test_a_command_is_refused_where_a_role_is_missing": 4,
+    "test_a_host_that_has_only_the_wheel_gets_them_too": 0,
     "test_a_listener_takes_over_from_a_dead_one": 0,
     "test_a_mint_older_than_the_deadline_is_taken_back_not_saved": 0,
     "test_a_name_server_that_fails": 1,
     "test_a_name_server_that_fails_from_one_question_on": 0,
-    "test_a_role_is_enough_for_a_command": 4,
+    "test_a_rotation_that_fails_is_tried_again_and_one_that_is_switched_off_is_not": 0,
     "test_a_save_that_arrives_late_after_the_next_one": 1,
     "test_a_script_run_by_hand_without_an_output_ends_as_it_does_with_one": 1,
     "test_a_version_that_was_asked_for_is_never_asked_for_again": 1,
-    "test_a_wait_that_is_none_is_ours_to_choose": 4,
     "test_an_answer_that_never_stops_dripping_ends_with_the_deadline": 1,
-    "test_an_expires_that_somebody_has_written": 4,
     "test_an_issuer_that_is_slower_than_a_run": 0,
     "test_every_request_to_keeper_broken_in_every_way": 0,
     "test_keeper_is_gone_for_a_while": 0,
-    "test_one_of_published_and_pending_always_logs_in": 4,
     "test_one_that_fetched_no_more_fetches_again_after_a_rebalance": 0,
     "test_one_that_hangs_does_not_stop_the_others": 1,
     "test_one_who_hangs_leaves_time_for_the_others": 0,
-    "test_only_attachments_of_its_own_go": 4,
     "test_sigterm": 3,
     "test_the_deadline_while_a_vault_is_read": 0,
     "test_the_event_hub_is_gone_for_a_while": 0,
     "test_the_record_and_its_attachment_belong_together_whatever_breaks": 3,
     "test_the_worst_faults": 0,
     "test_throttling_is_waited_for": 2,
-    "test_two_hosts": 6,
+    "test_two_hosts": 4,
     "test_two_hosts_deliver": 3,
     "test_what_a_command_has_changed_is_done_without_an_output": 1,
     "test_what_cannot_be_attached_leaves_the_record_as_it_was": 3,
+    "test_what_never_works_is_told_and_holds_nothing_up": 0,
 }
 
 

@@ -1,0 +1,92 @@
+"""Plays a schedule to its end, and finds the shortest part of one that still breaks a promise."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tests.simulate.promises import Seen, complete, kept, unseen
+from tests.simulate.steps import HOUR, Happened, Step, schedule, take
+from tests.simulate.worlds import WORLDS, World
+
+# After so many quiet days everything is tidy: an overlap, and a day for what may have been published.
+QUIET_DAYS = 4
+
+
+@dataclass
+class Played:
+    """How it went. ``wrong``: what broke a promise, empty where nothing did; ``trace``: each step, in words."""
+
+    kind: str
+    seed: int
+    wrong: list[str] = field(default_factory=list)
+    trace: list[str] = field(default_factory=list)
+    runs: int = 0
+    codes: Counter[str] = field(default_factory=Counter)
+
+    def note(self, step: object, happened: Happened) -> None:
+        """What a step did."""
+        codes = [str(each.code) + (f" {each.result}" if each.result else "") for each in happened.outcomes]
+        self.trace.append(f"{step}  {happened.what}" + (f" -> {', '.join(codes)}" if codes else ""))
+        self.trace += [f"    {error}" for each in happened.outcomes if (error := each.report.get("error"))]
+        self.wrong += happened.wrong
+        self.trace += [f"    !! {each}" for each in happened.wrong]
+        self.runs += len(happened.outcomes)
+        self.codes.update(str(each.code) for each in happened.outcomes)
+
+
+def play(kind: str, seed: int, steps: Sequence[Step]) -> Played:
+    """Until the first step that breaks a promise, else to the end, where some quiet days heal everything."""
+    world, played = WORLDS[kind](random.Random(seed)), Played(kind, seed)  # type: ignore[abstract]
+    try:
+        for step in steps:
+            played.note(step, take(world, step))
+            if played.wrong:
+                return played
+        _heal(world, played)
+        played.wrong += [f"sandbox: {error}" for error in world.stage.sandbox.errors]
+    finally:
+        world.close()
+    return played
+
+
+def _heal(world: World, played: Played) -> None:
+    world.break_destination(False)
+    for record in world.records:
+        world.edit(record, "rotation_enabled", "True")
+    outcomes = []
+    for day in range(1, QUIET_DAYS + 1):
+        world.stage.sandbox.clock.advance(26 * HOUR)
+        before = Seen.of(world)
+        outcomes = [world.run(record, world.hosts[0]) for record in world.records]
+        wrong = kept(world, before) + unseen(world, outcomes)
+        played.note(f"quiet day {day}", Happened("all records run", wrong, outcomes))
+    for record, outcome in zip(world.records, outcomes, strict=True):
+        if outcome.code == 0:
+            played.wrong += complete(world, record)
+        elif not world.is_of_another(outcome):
+            played.wrong.append(f"not healed: exit {outcome.code}")
+    played.wrong += [f"P3: left over: {key_id}" for key_id in sorted(world.leftovers())]
+
+
+def shorter(kind: str, seed: int, steps: Sequence[Step], wrong: Sequence[str]) -> list[Step]:
+    """The same without whatever can be left out: a step, or half of them, with the first promise still broken."""
+    promise, kept_steps, size = wrong[0].split(":")[0], list(steps), max(1, len(steps) // 2)
+    while True:
+        for begin in range(0, len(kept_steps), size):
+            tried = kept_steps[:begin] + kept_steps[begin + size :]
+            again = play(kind, seed, tried).wrong
+            if again and again[0].split(":")[0] == promise:
+                kept_steps = tried
+                break
+        else:
+            if size == 1:
+                return kept_steps
+            size = max(1, size // 2)
+
+
+def play_seed(kind: str, seed: int, length: int) -> Played:
+    """The schedule of a seed."""
+    return play(kind, seed, schedule(seed, length))
