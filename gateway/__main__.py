@@ -10,6 +10,7 @@ from typing import NoReturn
 import click
 
 from gateway import __version__
+from gateway.commands.shared.interrupt import end_on_signals, interrupted
 from gateway.errors import CallError, Failed, RotationError, Unknown
 from gateway.host.report import Stderr
 from gateway.host.streams import forgiving_streams
@@ -129,12 +130,13 @@ def main() -> None:
     package.addHandler(Stderr())
     package.propagate = False
     try:
+        end_on_signals()
         cli.main(standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(1)
-    except click.Abort:
-        sys.exit(1)
+    except (click.Abort, KeyboardInterrupt) as error:
+        _end(interrupted(error.__cause__))
     except RotationError as error:
         _end(error)
     except CallError as error:

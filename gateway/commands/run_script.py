@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from typing import Any
 
 import click
 
+from gateway.commands.shared.interrupt import handle_signals, interrupted
+from gateway.errors import Unknown
 from gateway.host.deadline import Deadline
 from gateway.host.http import Http
 from gateway.host.notify import days_left, in_days
@@ -51,7 +54,7 @@ def run_script(
     """Run ``script`` for a record and show its outcome, as the script's own JSON line or for people; its exit code.
 
     Raises:
-        Failed: a record cannot be read, or it is not clear which PAM configuration is meant.
+        Failed: a record or the PAM configuration cannot be read, or this was interrupted before the script began.
         CallError
     """
     settings = read_settings()
@@ -68,16 +71,37 @@ def run_script(
         by_hand=True,
     )
     http.session.close()
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        # Ctrl-C reaches the script as well, which ends and says what had happened by then.
-        signal.signal(signal.SIGINT, lambda *_: None)
-    # On stdin only: a command line and an environment can be read by others.
-    process = subprocess.run([sys.executable, script], input=line, stdout=subprocess.PIPE, check=False)  # noqa: S603
-    output = process.stdout.decode(errors="replace")
+    output, code = _run(script, line)
     report = _report(output)
     click.echo(output if as_json or not report else _readable(report), nl=False)
-    click.echo(f"exit {process.returncode}: {_meaning(process.returncode, report, http.now())}", err=True)
-    return process.returncode
+    ends = code if code >= 0 else Unknown.exit_code
+    click.echo(f"exit {ends}: {_meaning(code, report, http.now())}", err=True)
+    return ends
+
+
+def _run(script: str, line: bytes) -> tuple[str, int]:
+    """What it prints, and its exit code. Ctrl-C and SIGTERM tell it to stop, and it says what had happened by then."""
+    process: subprocess.Popen[bytes] | None = None
+    told: list[int] = []
+
+    def pass_on(number: int) -> None:
+        told.append(number)
+        if process and os.name == "posix":  # on Windows a terminal's Ctrl-C reaches the script, too
+            # The first one lets it take back what it has made; a second one interrupts that.
+            process.send_signal(signal.SIGTERM if len(told) == 1 else signal.SIGINT)
+
+    handle_signals(pass_on)
+    # A session of its own: what a terminal sends is for us. The line goes to stdin: others can read arguments.
+    process = subprocess.Popen(  # noqa: S603
+        [sys.executable, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    )
+    if told:
+        process.terminate()
+    output, _ = process.communicate(line)
+    code = process.returncode
+    if told and -code in (signal.SIGTERM, signal.SIGINT):
+        raise interrupted(None)  # it handles them before it reads its stdin
+    return output.decode(errors="replace"), code
 
 
 def _report(output: str) -> dict[str, Any]:
@@ -91,7 +115,7 @@ def _report(output: str) -> dict[str, Any]:
 
 def _meaning(code: int, report: dict[str, Any], now: datetime) -> str:
     if code < 0:
-        return "the script was killed"
+        return "the script was killed; look at the record, and run it again"
     if not report:
         return "the script ended without an outcome; is it one of this bundle?"
     if code:

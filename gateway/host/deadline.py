@@ -33,17 +33,32 @@ class Deadline:
         self._end = _seconds() + seconds
         self._reserve = seconds / 10
         self.retry_base = retry_base
-        self._told_to_stop = False
+        self._told_to_stop = ""
         self._taking_back = False
 
     def stop_on_signals(self) -> None:
         """From now on SIGTERM, or a terminal that is gone, ends the run at its next step, not the request under way."""
         for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
             if hasattr(signal, name):
-                signal.signal(getattr(signal, name), self._stop)
+                signal.signal(getattr(signal, name), self.stop)
 
-    def _stop(self, _signal: int, _frame: FrameType | None) -> None:
-        self._told_to_stop = True
+    def stop(self, number: int, _frame: FrameType | None = None) -> None:
+        """Begin no further step, because of this signal."""
+        self._told_to_stop = signal.Signals(number).name
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a signal has told it to stop."""
+        return bool(self._told_to_stop)
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """While a person is asked: that time does not count."""
+        began = _seconds()
+        try:
+            yield
+        finally:
+            self._end += _seconds() - began
 
     def remaining(self) -> float:
         """Seconds until the run must be over, taking back included."""
@@ -56,7 +71,7 @@ class Deadline:
     def over(self) -> str:
         """Why no further step should be begun; empty while there is no reason."""
         if self._told_to_stop and not self._taking_back:
-            return "the run was told to stop (SIGTERM or SIGHUP)"
+            return f"the run was told to stop ({self._told_to_stop})"
         return "" if self.for_work() else "the run's time is over (ROTATION_DEADLINE_SECONDS)"
 
     def check(self) -> None:

@@ -82,6 +82,8 @@ class Http:
         self._clocks: dict[str, float] = {}  # by host: how far its clock is ahead of `monotonic`
         self.latest = datetime.min.replace(tzinfo=UTC)
         """the latest moment that any service has named; this host's clocks may have stood still"""
+        self.may_have_changed = False
+        """whether a request was sent that changes something where it arrives"""
         self._read_at = 0.0
 
     def timeout(self) -> float:
@@ -130,6 +132,7 @@ class Http:
         Raises:
             NotSent, Refused, Unclear
         """
+        self.may_have_changed |= method != "GET"
         response = self.raw(where, method, url, json=payload, headers={"Authorization": f"Bearer {token}"})
         self.note_time(response)
         body = json_object(response)

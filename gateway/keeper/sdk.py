@@ -43,6 +43,7 @@ class Keeper:
         Raises:
             NotSent, Refused, Unclear
         """
+        self.http.may_have_changed |= endpoint in _CHANGES
         try:
             return self.http.retrying(lambda: self._sorted(f"Keeper {endpoint}", call), repeat_unclear=repeat_unclear)
         except CallError as error:

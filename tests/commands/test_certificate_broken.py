@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import signal
+import subprocess
+import sys
+import time
 
 import pytest
 from cryptography import x509
@@ -13,6 +18,7 @@ from sandbox.keeper.vault import make_field
 from sandbox.proxy import faults
 from tests.stage import patience
 from tests.stage.key_vault import Scene
+from tests.stage.rotation import ROOT
 from tests.sweep.rotation import FAULTS
 
 NEW = "https://certificates.vault.azure.net/certificates/new-tls"
@@ -70,8 +76,8 @@ AFTER: dict[str, tuple[faults.Kind | None, int, str]] = {
     "Key Vault stops answering": (faults.Status(503), 0, "how it stands cannot be told: Key Vault"),
     "Key Vault refuses": (faults.Status(403), 0, "how it stands cannot be told: Key Vault"),
     "the connection breaks": (faults.ResetBefore(), 0, "how it stands cannot be told: Key Vault"),
-    "Ctrl-C": (faults.Pause(), signal.SIGINT, "this was interrupted"),
-    "SIGTERM": (faults.Pause(), signal.SIGTERM, "this was interrupted"),
+    "Ctrl-C": (faults.Pause(), signal.SIGINT, "is not issued yet: the run was told to stop (SIGINT)"),
+    "SIGTERM": (faults.Pause(), signal.SIGTERM, "is not issued yet: the run was told to stop (SIGTERM)"),
     "the time is over": (None, 0, "is not issued yet: the run's time is over"),
 }
 
@@ -86,6 +92,7 @@ def test_a_version_that_was_asked_for_is_never_asked_for_again(what: str, scene:
     if number and put:
         assert put.reached.wait(patience.seconds(20))
         process.send_signal(number)
+        put.release.set()
     _, said = scene.ended(process, 2)
     assert "error: new-tls was asked for, and " in said and message in said, said
     assert f"hint: keeper-rotation certificate status {NEW}; do not ask for it again" in said
@@ -119,15 +126,21 @@ def test_a_contact_that_is_there_already_is_not_written(scene: Scene) -> None:
     assert scene.written().count("keyvault.set_certificate_contacts") == 1
 
 
-def test_ctrl_c_while_it_is_asked_for_leaves_a_doubt(scene: Scene) -> None:
-    put = scene.sandbox.fault("keyvault", "create_certificate", faults.PauseAfter())
-    process = scene.command(*ASKED, f"--folder={scene.folder_uid}", **PATIENT)
-    assert put.reached.wait(patience.seconds(20))
-    process.send_signal(signal.SIGINT)
-    _, said = scene.ended(process, 3)
-    put.release.set()
-    assert "whether the version was begun cannot be told" in said and "certificate status" in said
-    assert len(scene.listed("new-tls")) == 1 and not scene.records_of("certificate_id", NEW)
+def test_ctrl_c_once_finishes_what_was_sent_and_twice_leaves_a_doubt(scene: Scene) -> None:
+    for times, code in ((1, 2), (2, 3)):
+        put = scene.sandbox.fault("keyvault", "create_certificate", faults.PauseAfter())
+        process = scene.command(*ASKED, *([f"--folder={scene.folder_uid}"] if times == 1 else []), **PATIENT)
+        assert put.reached.wait(patience.seconds(20))
+        for _ in range(times):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.3)  # two that come at once are one
+        if times == 1:
+            put.release.set()
+        _, said = scene.ended(process, code)
+        put.release.set()
+        assert "the step under way is finished first" in said and ("is not issued yet" in said) == (times == 1)
+        assert (f"look with keeper-rotation certificate status {NEW}" in said) == (times == 2)
+        assert len(scene.listed("new-tls")) == times and len(scene.records_of("certificate_id", NEW)) == 1
 
 
 @pytest.mark.parametrize("where", ["--folder", "--record"])
@@ -228,6 +241,14 @@ def test_what_is_issued_before_it_could_be_cancelled_is_said(scene: Scene) -> No
     assert "was made before it could be cancelled" in said and len(scene.listed("orders-tls")) == 2
 
 
+def test_a_script_that_fails_after_the_policy_was_changed_has_not_left_all_as_before(scene: Scene) -> None:
+    scene.sandbox.fault("keyvault", "create_certificate", faults.Status(403), times=None)
+    renew = ("certificate", "renew", OLD, "--script=scripts/azure_key_vault_certificate.py", "--validity-months=24")
+    said = scene.said(*renew, code=2)
+    assert "the policy of orders-tls says 24 months now, and no version was published" in said
+    assert "exit 1: failed" in scene.said(*renew, code=1), "this time nothing was changed"
+
+
 def test_what_is_merged_and_cannot_be_shown_is_incomplete(scene: Scene) -> None:
     words = prepared(scene, LOST["a merge"][0])
     scene.sandbox.fault("keyvault", "get_certificate", faults.Status(503), times=None)
@@ -247,6 +268,51 @@ def test_a_deletion_that_breaks_says_what_is_gone(kind: faults.Kind, code: int, 
     (gone,) = {scene.at.record_uid, second} - {left}
     assert f"record {left}: " in said and f"deleted before that: {gone}" in said
     assert len(scene.listed("orders-tls")) == 1
+
+
+@pytest.mark.parametrize("command", ["certificate", "tls-secret"])
+def test_a_record_that_is_edited_after_it_was_checked_is_not_deleted(command: str, scene: Scene) -> None:
+    uid = scene.at.record_uid
+    if command == "tls-secret":
+        scene.sandbox.keeper.edit(uid, "certificate_id", "")
+        scene.sandbox.keeper.edit(uid, "tls_secret_id", f"{scene.vault.url}/secrets/api")
+    put = scene.sandbox.fault("keeper", "get_secret", faults.Pause(), nth=2)
+    process = scene.command(command, "delete", f"--record={uid}", "--from-keeper", "--yes", **PATIENT)
+    assert put.reached.wait(patience.seconds(20))
+    scene.sandbox.keeper.edit(uid, "application_object_id", "11111111-2222-3333-4444-555555555555")
+    put.release.set()
+    _, said = scene.ended(process, 1)
+    assert f"record {uid} was edited meanwhile; nothing was deleted" in said and not scene.written()
+
+
+# What is typed at "Delete?" after a while; the exit code, what is said, and whether the record is there still.
+ANSWERS = {
+    "y after the deadline": (b"y\n", 0, "Key Vault keeps the certificates", False),
+    "n": (b"n\n", 1, "nothing was deleted: that was not agreed to", True),
+    "Ctrl-C": (b"\x03", 1, "error: interrupted: nothing was changed", True),
+    "Ctrl-D": (b"\x04", 1, "error: interrupted: nothing was changed", True),
+}
+
+
+@pytest.mark.parametrize("what", ANSWERS)
+def test_the_time_in_which_a_person_is_asked_does_not_count_and_holds_no_lock(what: str, scene: Scene) -> None:
+    typed, code, message, stays = ANSWERS[what]
+    uid, (ours, terminal) = scene.at.record_uid, pty.openpty()
+    line = f'exec {sys.executable} -m gateway certificate delete --record={uid} --from-keeper < "$0"'
+    process = subprocess.Popen(
+        ["setsid", "-c", "sh", "-c", line, os.ttyname(terminal)], cwd=ROOT, stdin=terminal,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=scene.variables | {"ROTATION_DEADLINE_SECONDS": "5"},
+    )  # fmt: skip
+    asked = b""
+    while b"Delete? [y/N]" not in asked and process.stderr:
+        asked += process.stderr.read(1)
+    assert RecordLock(scene.variables["ROTATION_LOCK_DIR"], uid)
+    scene.sandbox.latency = 0.15
+    time.sleep(5.5 if stays is False else 0)
+    os.write(ours, typed)
+    said = (asked + process.communicate(timeout=patience.seconds(20))[1]).decode()
+    assert process.returncode == code and message in said, (process.returncode, said)
+    assert (uid in scene.sandbox.keeper.vault.records) == stays
 
 
 # Into the record

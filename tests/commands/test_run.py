@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 
 import pytest
@@ -227,33 +228,46 @@ def test_the_failure_of_a_script_is_handed_on(make_stage: Callable[..., Stage]) 
     assert "exit 1: failed" in process.stderr
 
 
-# Where Ctrl-C finds the script: the request, the exit code, and whether the shell had it ignored (`command &`).
-INTERRUPTED = {
-    "before anything is made": (("graph", "get_application"), False, 1),
-    "while the secret is made": (("graph", "add_password"), False, 3),
-    "in the background": (("graph", "add_password"), True, 0),
+# Where a signal finds the script (the request, and its fault), how often it comes, whether the shell had it ignored
+# (`command &`); the exit code, and what is said. A terminal sends SIGINT to a whole group, `kill` to the command.
+STOP = "told to stop"
+INTERRUPTED: dict[str, tuple[str, faults.Kind, int, bool, int, str]] = {
+    "before anything is made": ("get_application", faults.PauseAfter(), 1, False, 1, STOP),
+    "while the secret is made": ("add_password", faults.PauseAfter(), 1, False, 1, STOP),
+    "and once more": ("add_password", faults.PauseAfter(), 2, False, 3, "error: interrupted"),
+    "in the background": ("add_password", faults.PauseAfter(), 1, True, 0, "exit 0: done"),
 }
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 @pytest.mark.parametrize("when", INTERRUPTED)
-def test_ctrl_c_ends_with_what_the_script_says(when: str, stage: Stage) -> None:
-    (service, operation), ignored, code = INTERRUPTED[when]
-    fault = stage.sandbox.fault(service, operation, faults.PauseAfter())
+def test_a_signal_ends_with_what_the_script_says(when: str, number: int, stage: Stage) -> None:
+    operation, kind, times, ignored, code, said = INTERRUPTED[when]
+    before, fault = stage.live(), stage.sandbox.fault("graph", operation, kind)
     process = subprocess.Popen(
-        ["/bin/sh", "-c", ("trap '' INT; " if ignored else "") + 'exec "$@"', "sh", sys.executable, "-m", "gateway",
-         "run", str(SCRIPT), f"--record={stage.at.record_uid}"],
+        ["/bin/sh", "-c", ("trap '' INT TERM; " if ignored else "") + 'exec "$@"', "sh",
+         sys.executable, "-m", "gateway", "run", str(SCRIPT), f"--record={stage.at.record_uid}"],
         env=stage.variables | {"ROTATION_REQUEST_TIMEOUT_SECONDS": "10", "ROTATION_DEADLINE_SECONDS": "30"}, cwd=ROOT,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     assert fault.reached.wait(patience.seconds(10))
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the command and to the script
-    if ignored:
+    for _ in range(times):
+        os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
+        time.sleep(0.3)  # two that come at once are one
+    if times == 1:
         fault.release.set()
     stdout, stderr = process.communicate(timeout=patience.seconds(20))
     fault.release.set()
     assert process.returncode == code, (process.returncode, stdout, stderr)
-    assert f"exit {code}: " in stderr and "result " in stdout and "Traceback" not in stderr
-    assert ("error: interrupted" in stderr) is not ignored and stage.published_works()
+    assert f"exit {code}: " in stderr and "result " in stdout and said in stderr and "Traceback" not in stderr
+    assert stage.published_works() and (code != 1 or stage.live() == before)
+
+
+def test_a_script_that_is_killed_leaves_it_open(stage: Stage) -> None:
+    script = stage.folder / "killed.py"
+    script.write_text("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    process = command(stage, "run", str(script), f"--record={stage.at.record_uid}")
+    assert process.returncode == 3 and "exit 3: the script was killed; look at the record" in process.stderr, process
 
 
 def test_readme_names_every_setting_with_its_default_and_meaning() -> None:

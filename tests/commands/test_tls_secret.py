@@ -302,6 +302,20 @@ def test_every_record_of_a_secret_follows_and_what_breaks_is_told(shop: Discover
     assert not any(shop.wrong(uid, "api") for uid in uids)
 
 
+def test_a_record_that_cannot_be_changed_holds_up_no_other(shop: DiscoverStage) -> None:
+    old, address = shop.tls("api", days=9), f"{shop.vault.url}/secrets/api"
+    locked, *good = (shop.follows("api", old) for _ in range(3))
+    odd = shop.record_of("tls_secret_id", address, certificate_id=f"{shop.vault.url}/certificates/web")
+    shop.tls("api", days=90)
+    shop.sandbox.keeper.set_editable(locked, False)
+    outcome = shop.command("tls-secret", "rediscover", address)
+    assert outcome.code == 2 and outcome.stdout.count("updated") == 2, outcome
+    said = outcome.stderr
+    assert f"record {locked} is read-only" in said and f"record {odd} is not of" in said and "others show it" in said
+    assert not any(shop.wrong(uid, "api") for uid in good) and shop.shown(locked) == old.version
+    assert shop.command("tls-secret", "rediscover", address).code == 1, "this time nothing was changed"
+
+
 def test_every_request_to_keeper_broken_in_every_way() -> None:
     """What the record shows belongs together whenever it breaks, and the plain run afterwards completes it."""
     found = verdicts(cases(WORST))
@@ -530,7 +544,6 @@ REFUSED = {
     "rediscover a plain secret": ("rediscover --record {of_plain}", "is no TLS secret"),
     "rediscover read-only": ("rediscover --record {locked}", "is read-only for the Gateway's application"),
     "rediscover what is off": ("rediscover --record {of_off}", "SecretDisabled"),
-    "rediscover two in one": ("rediscover {url}/other", "it has certificate_id"),
     "obtain to nowhere": ("obtain {url}/api", "it goes to a file or to a record"),
     "obtain to two places": ("obtain {url}/api --out {out}/a --record {shows}", "it goes to a file or to a record"),
     "obtain cer to a record": ("obtain {url}/api --form cer --record {shows}", "--form cer is not for a record"),

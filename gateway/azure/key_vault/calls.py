@@ -109,6 +109,7 @@ class KeyVaultCalls:
 
     def _note_request(self, request: Any) -> None:
         self._last.method = request.http_request.method
+        self._http.may_have_changed |= self._last.method != "GET"
 
     def _unclear(self, what: str) -> Unclear:
         is_read = getattr(self._last, "method", "GET") == "GET"

@@ -65,7 +65,7 @@ class RecordAttachment:
         """
         versions = chosen(self._vault, self._certificate_id, history=history)
         if history or self._is_earlier(versions[0]):
-            return each_version(versions, self._further)
+            return each_version(self._session, versions, self._further)
         self._refuse_overtaking(versions[0])
         return [self._current(versions[0])]
 

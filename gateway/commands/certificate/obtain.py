@@ -82,13 +82,16 @@ def to_files(session: Session, certificate_id: CertificateId, options: FileOptio
         content = _content(vault, version, options)
         if options.history:
             os.makedirs(options.out, mode=0o700, exist_ok=True)
+        session.http.may_have_changed = True
         write_private(paths[version.version], content, force=options.force)
         return {"version": version.version, "file": paths[version.version]}
 
-    return each_version(versions, write)
+    return each_version(session, versions, write)
 
 
-def each_version(versions: list[Version], obtain: Callable[[Version], dict[str, Any]]) -> list[dict[str, Any]]:
+def each_version(
+    session: Session, versions: list[Version], obtain: Callable[[Version], dict[str, Any]]
+) -> list[dict[str, Any]]:
     """``obtain`` for each; where one of several cannot be read, the others are obtained all the same.
 
     Raises:
@@ -100,6 +103,9 @@ def each_version(versions: list[Version], obtain: Callable[[Version], dict[str, 
     problems: list[RotationError | CallError] = []
     with progress(lambda: f"obtained {len(done)} of {len(versions)} versions"):
         for version in versions:
+            if reason := session.deadline.over():
+                warn(f"version {version.version} and those after it: {reason}")
+                break
             try:
                 done.append(obtain(version))
             except (RotationError, CallError) as error:
@@ -107,10 +113,10 @@ def each_version(versions: list[Version], obtain: Callable[[Version], dict[str, 
                 if len(versions) == 1:
                     raise problems[0] from None
                 warn(f"version {version.version}: {problems[-1]}; {problems[-1].hint}")
-    if not problems:
+    if len(done) == len(versions):
         return done
     changed = done or any(isinstance(each, RotationError) and not isinstance(each, Failed) for each in problems)
-    what = f"{len(problems)} of {len(versions)} versions could not be obtained"
+    what = f"{len(versions) - len(done)} of {len(versions)} versions could not be obtained"
     raise (Incomplete if changed else Failed)(what, "see the warnings")
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,7 @@ from gateway.commands.certificate.policies import check_issuer, warn_of_silence,
 from gateway.commands.certificate.policy_options import PolicyOptions, new_policy
 from gateway.commands.shared.output import note
 from gateway.commands.shared.private_file import check_path
-from gateway.errors import CallError, Failed, Incomplete, RotationError, Unknown
+from gateway.errors import CallError, Failed, Incomplete, RotationError
 from gateway.kinds.registry import CERTIFICATE
 from gateway.model import x509
 
@@ -108,30 +107,33 @@ class Request:
         return self._asked(self._renewed_policy(months), {})
 
     def _asked(self, policy: dict[str, Any] | None, tags: dict[str, str]) -> dict[str, Any]:
-        """Ask for it, and do what is left: from here on what was asked for is told, whatever ends this command."""
-        operation: Operation | None = None
-        look = f"keeper-rotation certificate status {self._certificate_id}"
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        try:
-            operation = begin(self._vault, self._certificate_id.name, policy, tags, self._last)
-            # An issuer may take its time, and the record's own runs must not wait for it.
-            self._session.let_go(self._follow_up.record_uid)
-            return self._finish(operation)
-        except KeyboardInterrupt:
-            if operation is None:
-                what = "whether the version was begun cannot be told: this was interrupted"
-                raise Unknown(what, f"look with {look} before you run this again") from None
-            what = f"{self._certificate_id.name} was asked for, and this was interrupted"
-            raise Incomplete(what, f"{look}; do not ask for it again") from None
+        """Ask for it, and do what is left."""
+        operation = begin(self._vault, self._certificate_id.name, policy, tags, self._last)
+        # An issuer may take its time, and the record's own runs must not wait for it.
+        self._session.let_go(self._follow_up.record_uid)
+        return self._finish(operation)
 
-    def prepare_policy(self, months: int | None) -> None:
-        """Only check that it can be renewed, and put the validity into its policy.
+    def renew_by_script(self, months: int | None, run: Callable[[], int]) -> int:
+        """Put the validity into its policy, and let ``run`` make the version; its exit code.
 
         Raises:
-            Failed, Unknown, CallError
+            Failed: nothing was changed.
+            Incomplete: the policy was changed, and nothing else.
+            Unknown, CallError
         """
-        if changed := self._renewed_policy(months):
-            self._vault.change_policy(self._certificate_id.name, {"x509_props": changed["x509_props"]})
+        if not (changed := self._renewed_policy(months)):
+            return run()
+        name = self._certificate_id.name
+        self._vault.change_policy(name, {"x509_props": changed["x509_props"]})
+        said = f"the policy of {name} says {months} months now, and no version was published"
+        try:
+            self._session.deadline.check()
+            code = run()
+        except (Failed, CallError) as error:
+            raise Incomplete(f"{said}: {error}", error.hint) from None
+        if code == Failed.exit_code:
+            raise Incomplete(said, "do what is said above, and run it again")
+        return code
 
     def _renewed_policy(self, months: int | None) -> dict[str, Any] | None:
         """The policy with this validity; None where it stays as it is."""
@@ -139,7 +141,8 @@ class Request:
             raise not_there(self._vault.url, self._certificate_id.name)
         policy = self._vault.policy(self._certificate_id.name)
         check_issuer(self._vault, policy)
-        return new_policy(PolicyOptions(validity_months=months), policy) if months else None
+        new = new_policy(PolicyOptions(validity_months=months), policy)
+        return None if new["x509_props"] == policy.get("x509_props") else new
 
     def _policy(self, options: PolicyOptions) -> dict[str, Any]:
         if self._before:
@@ -195,8 +198,6 @@ class Request:
             return {}, str(error)
         except (Failed, CallError) as error:
             return {}, f"how it stands cannot be told: {error}"
-        except KeyboardInterrupt:
-            return {}, "is not waited for: this was interrupted"
 
     def _attempt(self, what: str, call: Any, left: list[str]) -> None:
         try:

@@ -7,9 +7,11 @@ from typing import Any
 
 import click
 
+from gateway.commands.shared.interrupt import changing
 from gateway.commands.shared.session import session_options
 
 STDOUT = "-"
+FOLDER = "look into the folder before you run this again"
 _JSON = "Print what is found as JSON; with a FILE: write them as JSON for Keeper Commander instead."
 
 
@@ -51,6 +53,7 @@ def discover() -> None:
 @vault_option
 @versions_option
 @listing_options
+@changing(FOLDER)
 def certificates(vaults: tuple[str, ...], previous_versions: bool, **options: Any) -> None:
     """Certificates of key vaults."""
     from gateway.commands.discover.show import Options, show
@@ -65,6 +68,7 @@ def certificates(vaults: tuple[str, ...], previous_versions: bool, **options: An
 @vault_option
 @versions_option
 @listing_options
+@changing(FOLDER)
 def tls_secrets(vaults: tuple[str, ...], previous_versions: bool, **options: Any) -> None:
     """Secrets of key vaults that are a certificate with its key, PFX or PEM by their content type."""
     from gateway.commands.discover.show import Options, show
@@ -78,6 +82,7 @@ def tls_secrets(vaults: tuple[str, ...], previous_versions: bool, **options: Any
 @discover.command()
 @click.option("--also-without-secret", is_flag=True, help="Make records for apps that have no client secret, too.")
 @listing_options
+@changing(FOLDER)
 def apps(also_without_secret: bool, **options: Any) -> None:
     """App registrations, with the end of the client secret that expires first."""
     from gateway.commands.discover.show import Options, show
@@ -88,6 +93,7 @@ def apps(also_without_secret: bool, **options: Any) -> None:
 @discover.command("storage-accounts")
 @click.option("--subscription", "subscriptions", multiple=True, metavar="ID", help="Repeatable. Without: all.")
 @listing_options
+@changing(FOLDER)
 def storage_accounts(subscriptions: tuple[str, ...], **options: Any) -> None:
     """Storage accounts, with the age of their keys and their expiry by the account's key policy."""
     from gateway.commands.discover.show import Options, show

@@ -66,7 +66,6 @@ class Creation:
             Unknown: one may have been made.
         """
         deadline, cloud = self._session.deadline, self._session.azure.cloud
-        deadline.stop_on_signals()
         known = KnownRecords(self._session.vault.read([]).values(), cloud)
         left = [record for record in records if not known.records(record.item)]
         self._total = len(left)

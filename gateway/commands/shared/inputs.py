@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from gateway.errors import Failed
 from gateway.secret import Secret
+
+if TYPE_CHECKING:
+    from gateway.host.deadline import Deadline
 
 _LARGEST = 10_000_000
 
@@ -22,6 +26,20 @@ def read(path: str) -> bytes:
     if len(content) > _LARGEST:
         raise Failed(f"{path} is larger than {_LARGEST:,} bytes", "name a file with certificates")
     return content
+
+
+def confirm(question: str, deadline: Deadline) -> bool:
+    """What a person at the terminal answers; False where there is none. The time that it takes does not count."""
+    with deadline.standing_still():
+        return sys.stdin.isatty() and click.confirm(question, err=True)
+
+
+def confirm_deletion(question: str, deadline: Deadline) -> None:
+    """Ask before something is deleted. Raises Failed: nobody can be asked, or the answer is no."""
+    if not sys.stdin.isatty():
+        raise Failed("nobody can be asked whether to delete", "run this at a terminal, or add --yes")
+    if not confirm(question, deadline):
+        raise Failed("nothing was deleted: that was not agreed to", "answer y, or add --yes")
 
 
 def new_password(*, from_stdin: bool) -> Secret:

@@ -112,19 +112,24 @@ def is_held_elsewhere(session: Session, record: VaultRecord) -> bool:
 def delete(session: Session, records: Sequence[VaultRecord]) -> Iterator[VaultRecord]:
     """Delete these records, one after the other; each that is gone.
 
+    Args:
+        records: as they were checked, and shown to who agreed.
+
     Raises:
-        Failed: none was deleted.
+        Failed: none was deleted; one of them is another by now.
         Incomplete: some were.
         Unknown: one may have been.
     """
     for record in records:
-        if record.uid not in session.locks:
-            session.hold(record.uid)
+        if session.hold(record.uid).revision != record.revision:
+            what = f"record {record.uid} was edited meanwhile; nothing was deleted"
+            raise Failed(what, "look at it, and run this again")
     done: list[str] = []
     for record in records:
         try:
+            session.deadline.check()
             _delete(session, record.uid)
-        except (Unknown, CallError) as error:
+        except (Failed, Unknown, CallError) as error:
             so_far = f"; deleted before that: {', '.join(done)}" if done else ""
             kind = Unknown if isinstance(error, Unknown) else Incomplete if done else Failed
             raise kind(f"record {record.uid}: {error}{so_far}", error.hint) from None

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from gateway.azure.sign_in import Azure
+from gateway.commands.shared.interrupt import finish_on_signals
 from gateway.errors import CallError, Failed
 from gateway.host.deadline import Deadline
 from gateway.host.http import Http
@@ -99,6 +100,7 @@ def open_session(credential_uid: str, configuration_uid: str, cloud: str) -> Ses
     settings = read_settings()
     deadline = Deadline(settings.deadline, settings.retry_base)
     http = Http(settings.request_timeout, deadline)
+    finish_on_signals(http, deadline)
     vault = Vault(find_ksm_config(), http)
     records = vault.read([])
     admin = choose_admin(AdminSearch(_params(records, credential_uid, configuration_uid), None, vault))

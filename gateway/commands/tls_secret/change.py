@@ -9,8 +9,9 @@ from gateway.azure.key_vault.ids import SecretId
 from gateway.azure.key_vault.secrets import KeyVaultSecrets, TlsSecret
 from gateway.commands.shared.tls_facts import TARGET, bundle_of
 from gateway.commands.tls_secret.records import follow, named_in, of_secret, record_for, refuse_others, tls_record
-from gateway.errors import CallError, Failed, Incomplete, Refused, Unclear
+from gateway.errors import CallError, Failed, Incomplete, Refused, RotationError, Unclear, Unknown
 from gateway.host.lost_answer import resolve_lost_answer
+from gateway.keeper.checks import check_editable
 from gateway.secret import Secret
 
 if TYPE_CHECKING:
@@ -122,47 +123,62 @@ def read_current(session: Session, secret_id: SecretId) -> tuple[TlsSecret, Secr
         raise Failed(f"there is no secret {secret_id}", "look with keeper-rotation tls-secret list") from None
 
 
-def rediscover(session: Session, secret_id: SecretId | None, uid: str) -> list[dict[str, Any]]:
-    """Let the record, or every record that names the secret, show the current version; what was done.
+def rediscover(
+    session: Session, secret_id: SecretId | None, uid: str
+) -> tuple[list[dict[str, Any]], RotationError | None]:
+    """Let the record, or every record that names the secret, show the current version.
+
+    Returns what was done, and what kept it from being all.
 
     Raises:
-        Failed, Unknown, CallError
-        Incomplete: some records show it, or an older attachment is still there.
+        Failed: nothing was changed.
+        Incomplete, Unknown, CallError: of the only record.
     """
-    records = _records(session, secret_id, uid)
-    secret_id = secret_id or named_in(records[0], session)
-    if secret_id is None:
-        raise Failed(f"record {uid} has no {TARGET}", f"name the secret as well, and it is written to {TARGET}")
+    uids = _uids(session, secret_id, uid)
+    secret_id = secret_id or _named_by(session, uid)
     secret, value = read_current(session, secret_id.whole())
     _refuse_managed(secret)
     done: list[dict[str, Any]] = []
-    for record in records:
+    problems: dict[str, RotationError | CallError] = {}
+    for each in uids:
         try:
-            changed = follow(session, record, secret, value)
-        except (Failed, CallError) as error:
-            if not any(each["result"] == UPDATED for each in done):
+            session.deadline.check()
+            changed = follow(session, record_for(session, each, secret_id), secret, value)
+        except (RotationError, CallError) as error:
+            if len(uids) == 1:
                 raise
-            raise Incomplete(f"record {record.uid}: {error}; others show {secret.secret_id}", error.hint) from None
-        done.append(
-            {"record": record.uid, "secret": str(secret.secret_id), "result": UPDATED if changed else UP_TO_DATE}
-        )
-    return done
+            problems[each] = error
+        else:
+            result = UPDATED if changed else UP_TO_DATE
+            done.append({"record": each, "secret": str(secret.secret_id), "result": result})
+    return done, _outcome(problems, done) if problems else None
 
 
-def _records(session: Session, secret_id: SecretId | None, uid: str) -> list[VaultRecord]:
-    if uid and secret_id:
-        return [record_for(session, uid, secret_id)]
+def _outcome(problems: dict[str, RotationError | CallError], done: list[dict[str, Any]]) -> RotationError:
+    """The error for those that could not be brought up to date; the worst of them says what it is."""
+    codes = {error.exit_code for error in problems.values() if isinstance(error, RotationError)}
+    codes |= {Unknown.exit_code for error in problems.values() if getattr(error, "may_have_changed", False)}
+    codes |= {Incomplete.exit_code} if any(each["result"] == UPDATED for each in done) else set()
+    kind = next((each for each in (Unknown, Incomplete) if each.exit_code in codes), Failed)
+    what = "; ".join(f"{'' if uid in str(error) else f'record {uid}: '}{error}" for uid, error in problems.items())
+    return kind(what + ("; others show it" if done else ""), "; ".join({each.hint: "" for each in problems.values()}))
+
+
+def _named_by(session: Session, uid: str) -> SecretId:
+    record = tls_record(session, uid)
+    refuse_others(record)
+    if (found := named_in(record, session)) is None:
+        raise Failed(f"record {uid} has no {TARGET}", f"name the secret as well, and it is written to {TARGET}")
+    return found
+
+
+def _uids(session: Session, secret_id: SecretId | None, uid: str) -> list[str]:
     if uid:
-        record = tls_record(session, uid)
-        refuse_others(record)
-        return [record]
+        return [uid]
     if secret_id is None:
         raise Failed("neither a secret nor --record", "name one of them")
     if uids := [record.uid for record in of_secret(session, secret_id)]:
-        found = [tls_record(session, each) for each in uids]
-        for record in found:
-            refuse_others(record)
-        return found
+        return uids
     _refuse_managed(read_current(session, secret_id.whole())[0])
     hint = "make one with keeper-rotation tls-secret list --add-certificates, or name one with --record"
     raise Failed(f"no record has {secret_id.whole()} in {TARGET}", hint)
@@ -214,8 +230,9 @@ def _public(secret: TlsSecret, value: Secret) -> bytes:
 
 
 def check_deletable(session: Session, uid: str) -> VaultRecord:
-    """It is the record of a TLS secret, and can be edited. Raises Failed, CallError."""
-    record = tls_record(session, uid)
+    """It is the record of a TLS secret, and can be edited. Raises Failed."""
+    record = session.record(uid)
+    check_editable(record)
     refuse_others(record)
     if not record.value(TARGET).strip():
         raise Failed(f"record {uid} is not of a TLS secret: it has no {TARGET}", "delete it in the vault")

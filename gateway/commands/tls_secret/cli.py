@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from gateway.commands.shared.interrupt import changing
 from gateway.commands.shared.session import session_options
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -13,6 +14,8 @@ stdin_option = click.option("--password-stdin", is_flag=True, help="The PFX's pa
 vaults_option = click.option(
     "--vault", "vaults", multiple=True, metavar="NAME|URL", help="A key vault; repeatable. Without: all that are seen."
 )
+
+VERSIONS = "look with keeper-rotation tls-secret list --previous-versions before you run this again"
 
 
 @click.group("tls-secret")
@@ -33,6 +36,7 @@ def tls_secret() -> None:
 @click.option("--expiring-within", type=int, metavar="DAYS", help="What expires so soon, or has expired.")
 @json_option
 @session_options
+@changing("look into the folder before you run this again")
 def list_secrets(
     vaults: tuple[str, ...], previous_versions: bool, add_certificates: bool, as_json: bool, **options: Any
 ) -> None:
@@ -65,6 +69,7 @@ def list_secrets(
 @click.option("--folder", default="", metavar="UID", help="Make a record that shows it, in this shared folder.")
 @json_option
 @session_options
+@changing(VERSIONS)
 def create(
     vault: str, name: str, pfx: str, password_stdin: bool, record: str, folder: str, as_json: bool, **options: Any
 ) -> None:
@@ -105,6 +110,7 @@ def create(
 @click.option("--enable/--disable", "enabled", default=None, help="Switch it on or off.")
 @json_option
 @session_options
+@changing(VERSIONS)
 def update(
     secret: str, activates: str | None, expires: str | None, enabled: bool | None, as_json: bool, **options: Any
 ) -> None:
@@ -129,6 +135,7 @@ def update(
 @click.option("--record", default="", metavar="UID", help="Of this record only.")
 @json_option
 @session_options
+@changing("look at the records in the vault; running it again does no harm")
 def rediscover(secret: str, record: str, as_json: bool, **options: Any) -> None:
     """Bring records up to date with the vault's current version, their attachment too where they have one."""
     from gateway.commands.shared import output
@@ -138,9 +145,11 @@ def rediscover(secret: str, record: str, as_json: bool, **options: Any) -> None:
     if not (secret or record):
         raise Failed("neither ID nor --record", "name a secret, or a record that shows one")
     secret_id = _secret(secret, options["cloud"]) if secret else None
-    done = follow_current(_open(options), secret_id, record)
+    done, problem = follow_current(_open(options), secret_id, record)
     columns = {"record": "RECORD", "result": "RESULT", "secret": "SECRET"}
     output.show_table(done, columns, as_json=as_json, none="")
+    if problem:
+        raise problem
 
 
 @tls_secret.command()
@@ -152,6 +161,7 @@ def rediscover(secret: str, record: str, as_json: bool, **options: Any) -> None:
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 @json_option
 @session_options
+@changing("look at the record in the vault; running it again does no harm")
 def obtain(
     secret: str, out: str, form: str, password_stdin: bool, record: str, force: bool, as_json: bool, **options: Any
 ) -> None:
@@ -185,11 +195,12 @@ def obtain(
 @click.option("--from-keeper", is_flag=True, help="Say so: only the record is deleted.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @session_options
+@changing("look for the records in the vault, and in its deleted items")
 def delete(records: tuple[str, ...], from_keeper: bool, yes: bool, **options: Any) -> None:
     """Delete records of TLS secrets. The secrets stay in their key vaults: delete them in the portal."""
-    import sys
-
+    from gateway.commands.shared.inputs import confirm_deletion
     from gateway.commands.shared.keeper_changes import delete as end
+    from gateway.commands.shared.output import counted
     from gateway.commands.shared.tls_facts import TARGET
     from gateway.commands.tls_secret.change import check_deletable
     from gateway.errors import Failed
@@ -201,9 +212,7 @@ def delete(records: tuple[str, ...], from_keeper: bool, yes: bool, **options: An
     for record in found:
         click.echo(f"{record.uid}  {record.title}  {record.value(TARGET)}", err=True)
     if not yes:
-        if not sys.stdin.isatty():
-            raise Failed("nobody can be asked", "add --yes")
-        click.confirm(f"Delete {len(found)} records from Keeper?", abort=True, err=True)
+        confirm_deletion(f"Delete {counted(len(found), 'record')} from Keeper?", session.deadline)
     for record in end(session, found):
         click.echo(f"deleted {record.uid}; the vault keeps {record.value(TARGET)}")
 

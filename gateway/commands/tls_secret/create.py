@@ -13,7 +13,7 @@ import click
 
 from gateway.azure.key_vault.ids import SecretId, check_name
 from gateway.azure.key_vault.secrets import HINTS, KeyVaultSecrets, TlsSecret
-from gateway.commands.shared.inputs import password_on_stdin
+from gateway.commands.shared.inputs import confirm, password_on_stdin
 from gateway.commands.shared.new_records import TLS, Item, new_record
 from gateway.commands.shared.output import note
 from gateway.commands.shared.tls_facts import values_of
@@ -128,7 +128,7 @@ def _of_dates(wanted: NewTlsSecret, ends: datetime, now: datetime) -> list[tuple
     return []
 
 
-def check_free(vault: KeyVaultSecrets, wanted: NewTlsSecret) -> list[TlsSecret]:
+def check_free(session: Session, vault: KeyVaultSecrets, wanted: NewTlsSecret) -> list[TlsSecret]:
     """The versions of what has this name now, and may get a new one; none where nothing has.
 
     Raises:
@@ -147,13 +147,10 @@ def check_free(vault: KeyVaultSecrets, wanted: NewTlsSecret) -> list[TlsSecret]:
     if not there[-1].is_tls:
         kind = repr(there[-1].content_type) if there[-1].content_type else "none"
         raise Failed(f"{address} is there, and no TLS secret: its content type is {kind}", "choose another name")
-    if not wanted.new_version and not _agreed(address):
+    question = f"{address} is there. Make a new version of it?"
+    if not wanted.new_version and not confirm(question, session.deadline):
         raise Failed(f"{address} is there already", "add --new-version to make a new version of it")
     return there
-
-
-def _agreed(address: str) -> bool:
-    return sys.stdin.isatty() and click.confirm(f"{address} is there. Make a new version of it?", err=True)
 
 
 def create(session: Session, url: str, bundle: Bundle, wanted: NewTlsSecret) -> tuple[TlsSecret, str]:
@@ -167,7 +164,7 @@ def create(session: Session, url: str, bundle: Bundle, wanted: NewTlsSecret) -> 
     """
     draft, value = check(bundle, wanted, session.http.now())
     vault = KeyVaultSecrets(session.http, session.azure, url)
-    before = check_free(vault, wanted)
+    before = check_free(session, vault, wanted)
     secret_id = SecretId(url, wanted.name)
     if wanted.record:
         record_for(session, wanted.record, secret_id)

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from gateway.commands.certificate.cli.options import NO_VERSION, as_json, named, policy_options, split_options, vaults
+from gateway.commands.shared.interrupt import changing
 from gateway.commands.shared.session import open_session, session_options
 
 
@@ -29,6 +30,7 @@ def list_key_vaults(as_json: bool, **session: str) -> None:
 @policy_options
 @as_json
 @session_options
+@changing("look with keeper-rotation certificate policy {certificate_id}")
 def policy(certificate_id: str, as_json: bool, **given: Any) -> None:
     """Show the policy by which new versions are made, after changing what is named; the rest stays.
 
@@ -67,6 +69,7 @@ def issuers(vault: str, as_json: bool, **session: str) -> None:
 @click.option("--remove", "removed", multiple=True, metavar="EMAIL", help="Remove this one; repeatable.")
 @as_json
 @session_options
+@changing("look with keeper-rotation certificate contacts --vault={vault}")
 def contacts(vault: str, added: tuple[str, ...], removed: tuple[str, ...], as_json: bool, **session: str) -> None:
     """List whom Key Vault writes to before a certificate of the vault expires, after adding and removing."""
     from gateway.commands.certificate.policies import contacts as there

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import Any
 
 import click
@@ -16,8 +17,11 @@ from gateway.commands.certificate.cli.options import (
     policy_options,
     split_options,
 )
+from gateway.commands.shared.interrupt import changing
 from gateway.commands.shared.session import open_session, session_options
 from gateway.errors import Failed, Incomplete
+
+STATUS = "look with keeper-rotation certificate status {certificate_id} before you run this again"
 
 
 @click.command()
@@ -31,6 +35,7 @@ from gateway.errors import Failed, Incomplete
 @csr_file
 @as_json
 @session_options
+@changing(STATUS)
 def request(
     certificate_id: str, contacts: tuple[str, ...], tags: tuple[str, ...], wait: bool, record_uid: str,
     folder: str, csr_out: str, force: bool, as_json: bool, **given: Any,
@@ -76,6 +81,7 @@ def status(certificate_id: str, csr_out: str, force: bool, as_json: bool, **sess
 @named
 @as_json
 @session_options
+@changing(STATUS)
 def cancel(certificate_id: str, as_json: bool, **session: str) -> None:
     """Cancel the version that is being made; those that are there stay."""
     from gateway.commands.certificate.operation import cancel as end
@@ -92,6 +98,7 @@ def cancel(certificate_id: str, as_json: bool, **session: str) -> None:
 @click.argument("more", nargs=-1, metavar="[FILE]...")
 @as_json
 @session_options
+@changing(STATUS)
 def merge(certificate_id: str, first: tuple[str, ...], more: tuple[str, ...], as_json: bool, **session: str) -> None:
     """Finish a pending version with what a CA signed: the certificate, then its issuer, up to the root or below it.
 
@@ -116,6 +123,7 @@ def merge(certificate_id: str, first: tuple[str, ...], more: tuple[str, ...], as
 @csr_file
 @as_json
 @session_options
+@changing(STATUS)
 def renew(
     certificate_id: str, validity_months: int | None, record_uid: str, script: str | None, wait: bool, csr_out: str,
     force: bool, as_json: bool, **session: str,
@@ -145,9 +153,9 @@ def renew(
         _ended(Request(opened, certificate, follow_up).renew(validity_months), as_json)
         return
     uid = uid_for_script(opened, certificate, validity_months, record_uid)
-    Request(opened, certificate, FollowUp()).prepare_policy(validity_months)
     attached = [session["credential_uid"]] if session["credential_uid"] else []
-    sys.exit(run_script(script, uid, attached, session["configuration_uid"], now=True, as_json=as_json))
+    run = partial(run_script, script, uid, attached, session["configuration_uid"], now=True, as_json=as_json)
+    sys.exit(Request(opened, certificate, FollowUp()).renew_by_script(validity_months, run))
 
 
 def _ended(about: dict[str, Any], as_json: bool) -> None:

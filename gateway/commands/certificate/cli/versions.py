@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
 
 from gateway.commands.certificate.cli.options import NO_VERSION, as_json, named
+from gateway.commands.shared.interrupt import changing
 from gateway.commands.shared.session import open_session, session_options
 from gateway.errors import Failed, Incomplete
 
@@ -54,6 +54,7 @@ def list_(vault: tuple[str, ...], versions: str, pending: bool, details: bool, a
 @click.option("--record", "record_uid", default="", metavar="UID", help="Or attach to this PAM User.")
 @as_json
 @session_options
+@changing("look at what is there now; running it again does no harm")
 def obtain(
     certificate_id: str, history: bool, out: str, form: str | None, password_stdin: bool, force: bool,
     record_uid: str, as_json: bool, **session: str,
@@ -100,6 +101,7 @@ def _to_files(
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @as_json
 @session_options
+@changing("look for the records in the vault, and in its deleted items")
 def delete(
     certificate_ids: tuple[str, ...], record_uids: tuple[str, ...], from_keeper: bool, yes: bool, as_json: bool,
     **session: str,
@@ -107,6 +109,7 @@ def delete(
     """Delete the Keeper records of certificates. Key Vault keeps the certificates, with all their versions."""
     from gateway.commands.certificate.delete import ONLY_KEEPER, to_delete
     from gateway.commands.certificate.delete import delete as end
+    from gateway.commands.shared.inputs import confirm_deletion
     from gateway.commands.shared.names import read_id
     from gateway.commands.shared.output import note, show_table
 
@@ -117,18 +120,11 @@ def delete(
         raise Failed("what is to be deleted is not said", "name a certificate's ID, or --record=UID")
     opened = open_session(**session)
     wanted = to_delete(opened, certificates, record_uids)
-    _confirm([f"{record.uid}  {record.title}" for record in wanted], yes)
+    if not yes:
+        lines = [f"{record.uid}  {record.title}" for record in wanted]
+        note("These records will be deleted from Keeper:\n  " + "\n  ".join(lines))
+        confirm_deletion("Delete?", opened.deadline)
     rows = end(opened, wanted)
     columns = {"record": "DELETED RECORD", "title": "TITLE", "certificate": "CERTIFICATE"}
     show_table(rows, columns, as_json=as_json, none="nothing")
     note("Key Vault keeps the certificates")
-
-
-def _confirm(lines: list[str], yes: bool) -> None:
-    """Ask, where nobody has said yes already. Raises Failed, click.Abort."""
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise Failed("nobody can be asked whether to delete", "run this at a terminal, or add --yes")
-    click.echo("These records will be deleted from Keeper:\n  " + "\n  ".join(lines), err=True)
-    click.confirm("Delete?", abort=True, err=True)
