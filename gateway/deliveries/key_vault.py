@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from gateway.azure.key_vault.calls import KeyVaultCalls
 from gateway.deliveries.base import Delivery, DeliveryContext, Destination, Receipt, refuse
-from gateway.deliveries.tags import KEY, RECORD
+from gateway.deliveries.tags import KEY, RECORD, kept
 from gateway.errors import CallError, Failed, Refused, Unclear
 from gateway.model.clouds import Cloud
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ROLE = "Key Vault Secrets Officer"
-_MOST_TAGS = 15
 
 _HINTS = {
     "ForbiddenByRbac": f"give the rotating application's service principal the role {ROLE} on the vault or the secret; "
@@ -133,11 +132,10 @@ class KeyVaultSecretDestination(Destination):
         return ()
 
     def _tags(self, context: DeliveryContext, before: KeyVaultSecret | None, delivery: Delivery) -> dict[str, str]:
-        kept = (before.properties.tags or {}) if before else {}
+        theirs = (before.properties.tags or {}) if before else {}
         ours = {name: text.format(key_id=delivery.key_id) for name, text in context.delivery_form.tags.items()}
         ours |= {RECORD: context.record_uid, KEY: delivery.generation}
-        theirs = [(name, text) for name, text in kept.items() if name not in ours]
-        return dict(theirs[: _MOST_TAGS - len(ours)]) | ours
+        return kept(theirs, ours)
 
     def _current(self, context: DeliveryContext, client: SecretClient) -> KeyVaultSecret | None:
         """The current version, without its value where it is disabled; None where there is none."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from gateway.azure.key_vault.certificates import HINTS, KeyVaultCertificates, check_free
+from gateway.azure.key_vault.certificates import HINTS, KeyVaultCertificates, Version, check_free
 from gateway.azure.key_vault.ids import CertificateId
 from gateway.deliveries.base import Delivery, DeliveryContext, Destination, Receipt, comparable_address
-from gateway.deliveries.tags import KEY, RECORD
+from gateway.deliveries.tags import KEY, RECORD, kept
 from gateway.errors import Failed, Unclear
 from gateway.model.clouds import Cloud
 
@@ -68,9 +68,11 @@ class KeyVaultCertificateDestination(Destination):
 
         vault = self._certificates(context)
         bundle = read_secret(delivery.value.reveal(), "")
-        if not self._holds(vault, bundle):
-            self._load(vault, bundle, {RECORD: context.record_uid, KEY: delivery.key_id})
-            if not self._holds(vault, bundle):
+        before = self._newest(vault)
+        if not _holds(before, bundle):
+            theirs = before.tags if before else {}
+            self._load(vault, bundle, kept(theirs, {RECORD: context.record_uid, KEY: delivery.key_id}))
+            if not _holds(self._newest(vault), bundle):
                 raise Unclear(self.address, "the vault shows another certificate than was imported")
         return Receipt(f"{self._certificate_id.vault_url}/secrets/{self._certificate_id.name}")
 
@@ -82,14 +84,11 @@ class KeyVaultCertificateDestination(Destination):
             vault.load(self._certificate_id.name, pfx, POLICY, tags)
         except Unclear:
             # It may have been taken: a second version would do no harm, but look first.
-            if not self._holds(vault, bundle):
+            if not _holds(self._newest(vault), bundle):
                 vault.load(self._certificate_id.name, pfx, POLICY, tags)
 
-    def _holds(self, vault: KeyVaultCertificates, bundle: Bundle) -> bool:
-        from gateway.model.x509 import thumbprint
-
-        versions = vault.versions(self._certificate_id.name)
-        return bool(versions) and versions[-1].enabled and versions[-1].thumbprint == thumbprint(bundle.leaf)
+    def _newest(self, vault: KeyVaultCertificates) -> Version | None:
+        return next(reversed(vault.versions(self._certificate_id.name)), None)
 
     def after_retirement(self, context: DeliveryContext, delivery: Delivery, removed: list[str]) -> None:
         """Switch off the versions that came from those that were retired; never the newest, which may be in use."""
@@ -100,3 +99,9 @@ class KeyVaultCertificateDestination(Destination):
 
     def _certificates(self, context: DeliveryContext) -> KeyVaultCertificates:
         return KeyVaultCertificates(context.http, context.azure, self._certificate_id.vault_url)
+
+
+def _holds(newest: Version | None, bundle: Bundle) -> bool:
+    from gateway.model.x509 import thumbprint
+
+    return newest is not None and newest.enabled and newest.thumbprint == thumbprint(bundle.leaf)

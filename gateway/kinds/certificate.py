@@ -171,7 +171,7 @@ class KeyVaultCertificate(RenewedKind):
 
     def begin(self, last: str) -> Operation:
         """A new version, by the certificate's own policy or with what the record wants different."""
-        return self.vault.begin(self.name, self.policy if self.policy_change else None, None, last)
+        return self.vault.begin(self.name, self.policy if self.policy_change else None, self.newest.tags, last)
 
     def read(self, version: str) -> Minted:
         """What stands in the certificate itself."""

@@ -91,6 +91,14 @@ def test_one_that_waits_for_a_ca_says_what_is_next_whoever_follows_it(scene: Sce
     assert shown["status"] == "inProgress" and "have the CSR signed" in shown["next"]
 
 
+def test_a_new_version_has_the_tags_of_the_one_before_and_those_that_are_given(scene: Scene) -> None:
+    scene.ask("certificate", "request", OLD, "--tag=owner=payments", "--tag=CostCenter=42")
+    scene.ask("certificate", "renew", OLD)
+    assert scene.at_vault("/certificates/orders-tls")["tags"] == {"owner": "payments", "CostCenter": "42"}
+    scene.ask("certificate", "request", OLD, "--tag=owner=orders")
+    assert scene.at_vault("/certificates/orders-tls")["tags"] == {"owner": "orders", "CostCenter": "42"}
+
+
 def test_a_folder_may_be_named(scene: Scene) -> None:
     shown = scene.rows("certificate", "request", NEW, "--cn=a.example", "--folder=Azure Rotation")
     assert scene.records_of("certificate_id", NEW) == [shown["record"]]

@@ -47,7 +47,8 @@ def done(outcome: Outcome, result: str = "rotated") -> None:
 
 
 def test_a_certificate_near_its_end_is_renewed_by_its_own_policy(certificate: Callable[..., CertificateStage]) -> None:
-    stage = certificate(subject="CN=orders.example.com, O=Contoso", dns_names=["orders.example.com"])
+    tags = {"owner": "payments", "CostCenter": "42"}
+    stage = certificate(subject="CN=orders.example.com, O=Contoso", dns_names=["orders.example.com"], tags=tags)
     outcome = stage.run()
     done(outcome)
     old, new = stage.versions()
@@ -57,6 +58,7 @@ def test_a_certificate_near_its_end_is_renewed_by_its_own_policy(certificate: Ca
         and new.certificate.not_valid_after_utc > old.certificate.not_valid_after_utc
     )
     assert stage.value("subject") == new.certificate.subject.rfc4514_string() and stage.value("not_before")
+    assert new.tags == tags, "in Key Vault they belong to a version, and a new one has those that come with its request"
     assert old.enabled, "remove_old is none unless the record says otherwise"
     assert outcome.report["target"] == stage.made.certificate_id
     done(stage.run(), "not_due")
@@ -252,6 +254,7 @@ def test_other_vaults_and_a_runbook_get_it(certificate: Callable[..., Certificat
     other = stage.sandbox.keyvault.add_vault("front-door")
     for role in (OFFICER, "Key Vault Secrets Officer"):
         stage.sandbox.keyvault.grant(stage.at.admin_client_id, role, other)
+    stage.sandbox.keyvault.add_certificate(other, "orders-tls", tags={"owner": "web"})
     stage.deliver("runbook_address")
     runbook = stage.value("deliver_to") + "?Environment=prod"
     addresses = [f"{other.url}/certificates/orders-tls", f"{other.url}/secrets/orders-pfx", runbook]
@@ -260,8 +263,9 @@ def test_other_vaults_and_a_runbook_get_it(certificate: Callable[..., Certificat
     done(outcome)
     assert sorted(outcome.report["delivered"]) == sorted(addresses)
     new = stage.versions()[-1]
-    (imported,) = stage.sandbox.keyvault.certificate_versions(other, "orders-tls")
-    assert imported.certificate == new.certificate and len(imported.material.chain) == len(new.material.chain)
+    _, imported = stage.sandbox.keyvault.certificate_versions(other, "orders-tls")
+    assert imported.certificate == new.certificate and imported.tags["owner"] == "web"
+    assert len(imported.material.chain) == len(new.material.chain)
     policy = other.certificates.live["orders-tls"].policy
     assert policy["issuer"]["name"] == "Unknown", "or the vault would renew it as one of its own"
     secret = stage.sandbox.keyvault.versions(other, "orders-pfx")[-1]
@@ -270,7 +274,7 @@ def test_other_vaults_and_a_runbook_get_it(certificate: Callable[..., Certificat
     assert job.parameters["SecretId"] == f"{stage.made.vault.url}/secrets/orders-tls/{new.version}"
     assert not stage.leaks([outcome])
     done(stage.run(), "not_due")
-    assert len(stage.sandbox.keyvault.certificate_versions(other, "orders-tls")) == 1
+    assert len(stage.sandbox.keyvault.certificate_versions(other, "orders-tls")) == 2
 
 
 def test_a_vault_that_cannot_be_served_is_served_by_the_next_run(certificate: Callable[..., CertificateStage]) -> None:

@@ -130,8 +130,10 @@ class KeyVaultCertificates:
         """The policy as Key Vault shows it (``key_props``, ``x509_props``, ``issuer``, …)."""
         return self._send("GET", f"certificates/{name}/policy")
 
-    def begin(self, name: str, policy: dict[str, Any] | None, tags: dict[str, str] | None, last: str) -> Operation:
+    def begin(self, name: str, policy: dict[str, Any] | None, tags: dict[str, str], last: str) -> Operation:
         """Begin a new version; by the certificate's own policy where none is given.
+
+        It has these ``tags`` and no others: Key Vault does not take over those of the version before.
 
         Asked for once, for a CA may charge for each: before a try is repeated, the vault is asked for an operation that
         is not ``last``, the request id of the one before; empty where there was none.

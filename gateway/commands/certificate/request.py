@@ -77,7 +77,9 @@ class Request:
             self._check_folder()
         self._last = self._vault.operation(certificate_id.name)
         refuse_open(self._last, certificate_id)
-        self._before = {each.version for each in self._vault.versions(certificate_id.name)}
+        versions = self._vault.versions(certificate_id.name)
+        self._before = {each.version for each in versions}
+        self._tags = (versions[-1].tags if versions else {}) | follow_up.tags
         self._months = 12
 
     def request(self, options: PolicyOptions) -> dict[str, Any]:
@@ -96,7 +98,7 @@ class Request:
             note(
                 f"{self._certificate_id.name} is there already: it gets a new version, by its policy with these changes"
             )
-        return self._asked(policy, self._follow_up.tags)
+        return self._asked(policy)
 
     def renew(self, months: int | None) -> dict[str, Any]:
         """Ask for a version by the certificate's own policy, valid for ``months`` where that is said.
@@ -104,11 +106,11 @@ class Request:
         Raises:
             Failed, Incomplete, Unknown, CallError: as `request`.
         """
-        return self._asked(self._renewed_policy(months), {})
+        return self._asked(self._renewed_policy(months))
 
-    def _asked(self, policy: dict[str, Any] | None, tags: dict[str, str]) -> dict[str, Any]:
+    def _asked(self, policy: dict[str, Any] | None) -> dict[str, Any]:
         """Ask for it, and do what is left."""
-        operation = begin(self._vault, self._certificate_id.name, policy, tags, self._last)
+        operation = begin(self._vault, self._certificate_id.name, policy, self._tags, self._last)
         # An issuer may take its time, and the record's own runs must not wait for it.
         self._session.let_go(self._follow_up.record_uid)
         return self._finish(operation)
