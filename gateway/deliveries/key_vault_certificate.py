@@ -17,7 +17,7 @@ from gateway.errors import Failed, Unclear
 from gateway.model.clouds import Cloud
 
 if TYPE_CHECKING:
-    from gateway.model.x509 import Bundle
+    from gateway.model.x509.bundle import Bundle
 
 # Unless told otherwise, Key Vault would renew an imported certificate by itself, as a self-signed one of its own.
 POLICY = {
@@ -64,7 +64,7 @@ class KeyVaultCertificateDestination(Destination):
 
     def deliver(self, context: DeliveryContext, delivery: Delivery) -> Receipt:
         """A new version, read back; none where the newest one is this certificate already."""
-        from gateway.model.x509 import read_secret
+        from gateway.model.x509.bundle import read_secret
 
         vault = self._certificates(context)
         bundle = read_secret(delivery.value.reveal(), "")
@@ -77,7 +77,7 @@ class KeyVaultCertificateDestination(Destination):
         return Receipt(f"{self._certificate_id.vault_url}/secrets/{self._certificate_id.name}")
 
     def _load(self, vault: KeyVaultCertificates, bundle: Bundle, tags: dict[str, str]) -> None:
-        from gateway.model.x509 import to_pfx
+        from gateway.model.x509.bundle import to_pfx
 
         pfx = to_pfx(bundle, self._certificate_id.name, "")
         try:
@@ -102,6 +102,6 @@ class KeyVaultCertificateDestination(Destination):
 
 
 def _holds(newest: Version | None, bundle: Bundle) -> bool:
-    from gateway.model.x509 import thumbprint
+    from gateway.model.x509.certificate import thumbprint
 
     return newest is not None and newest.enabled and newest.thumbprint == thumbprint(bundle.leaf)

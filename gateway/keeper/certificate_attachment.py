@@ -19,7 +19,7 @@ from gateway.secret import Secret
 if TYPE_CHECKING:
     from gateway.keeper.record import VaultRecord
     from gateway.keeper.vault import Vault
-    from gateway.model.x509 import Bundle
+    from gateway.model.x509.bundle import Bundle
 
 log = logging.getLogger("gateway")
 

@@ -26,7 +26,7 @@ class OperatorCertificates(KeyVaultCertificates):
         Raises:
             Failed: there is no such certificate or version.
         """
-        from gateway.model.x509 import read_certificate
+        from gateway.model.x509.certificate import read_certificate
 
         try:
             if version:
@@ -41,7 +41,7 @@ class OperatorCertificates(KeyVaultCertificates):
 
     def chain(self, name: str, version: str) -> list[x509.Certificate]:
         """A version and the certificates above it, without the private key."""
-        from gateway.model.x509 import read_public
+        from gateway.model.x509.bundle import read_public
 
         found = self._calls.retrying(lambda: self._secrets.get_secret(name, version))
         return read_public(found.value or "", found.properties.content_type or "")

@@ -21,7 +21,7 @@ from gateway.secret import Secret
 if TYPE_CHECKING:
     from cryptography import x509
 
-    from gateway.model.x509 import Bundle
+    from gateway.model.x509.bundle import Bundle
 
 ROLE = "Key Vault Certificates Officer"
 READ_ROLE = "Key Vault Secrets User"
@@ -92,7 +92,7 @@ class KeyVaultCertificates:
 
     def certificate(self, name: str, version: str = "") -> x509.Certificate:
         """The certificate itself, of a version or the current one."""
-        from gateway.model.x509 import read_certificate
+        from gateway.model.x509.certificate import read_certificate
 
         if version:
             found = self._calls.retrying(lambda: self._client.get_certificate_version(name, version))
@@ -106,7 +106,7 @@ class KeyVaultCertificates:
         Raises:
             Failed: the key cannot be exported.
         """
-        from gateway.model.x509 import read_secret
+        from gateway.model.x509.bundle import read_secret
 
         return read_secret(*self.secret(name, version))
 
@@ -116,7 +116,7 @@ class KeyVaultCertificates:
         Raises:
             Failed: the key cannot be exported.
         """
-        from gateway.model.x509 import has_private_key
+        from gateway.model.x509.bundle import has_private_key
 
         found = self._calls.retrying(lambda: self._secrets.get_secret(name, version))
         value = Secret(found.value or "").reveal()

@@ -17,7 +17,7 @@ from gateway.azure.key_vault.calls import CredentialSource, KeyVaultCalls
 from gateway.azure.key_vault.ids import SecretId
 from gateway.errors import CallError, Refused, Unclear
 from gateway.host.http import Http
-from gateway.model.x509 import PEM, PFX
+from gateway.model.x509.bundle import PEM, PFX
 from gateway.secret import Secret
 
 T = TypeVar("T")

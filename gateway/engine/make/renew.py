@@ -198,7 +198,7 @@ class Renewal(Maker):
         return operation
 
     def _for_a_ca(self, operation: Operation) -> Incomplete:
-        from gateway.model.x509 import request_text
+        from gateway.model.x509.certificate import request_text
 
         csr = request_text(operation.csr)
         if self._gathered.record.value("csr").strip() != csr.strip():
