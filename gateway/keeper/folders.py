@@ -1,24 +1,30 @@
 """Shared folders, and new records in them.
 
-The SDK chooses a new record's uid inside the call that sends it, so that nobody could look for the record after a lost
-answer. Here the SDK prepares the request first: the uid is known, and sending the same request again makes no second
-record.
+The SDK chooses a new record's uid at random, inside the call that sends it. Here the uid follows from the thing that
+the record stands for, so that all hosts choose the same one and Keeper takes only one record; and it is known before
+the request is sent, so that the record can be looked for after a lost answer.
 Source: https://docs.keeper.io/en/keeperpam/secrets-manager/developer-sdk-library/python-sdk
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+from keeper_secrets_manager_core.crypto import CryptoUtils
 from keeper_secrets_manager_core.dto.dtos import RecordCreate, RecordField
 from keeper_secrets_manager_core.dto.payload import CreateOptions
 from keeper_secrets_manager_core.exceptions import KeeperError
 
 from gateway.errors import CallError, Failed, Refused, Unclear
+from gateway.keeper.record import VaultRecord
 from gateway.keeper.sdk import Keeper
 
 TRIES = 3
+# The uids that a thing may have: a record in the trash keeps its own, and so does one that stands for something else.
+UIDS = 6
 NewField = tuple[str, str, str]
 """label, Keeper's field type, value"""
 
@@ -31,6 +37,21 @@ class SharedFolder(NamedTuple):
     parent: str
 
 
+class Created(NamedTuple):
+    """The uid of a thing's record. ``made``: Keeper took ours; else another run had made it."""
+
+    uid: str
+    made: bool
+
+
+class _Taken(Exception):
+    """A record has this uid that cannot be seen, or stands for something else; or that is what Keeper's no may mean."""
+
+    def __init__(self, reason: CallError) -> None:
+        super().__init__()
+        self.reason = reason
+
+
 class Folders:
     """The folders that one application sees.
 
@@ -39,11 +60,13 @@ class Folders:
         read: `Vault.read`.
     """
 
-    def __init__(self, keeper: Keeper, read: Callable[[Iterable[str]], dict[str, Any]]) -> None:
+    def __init__(self, keeper: Keeper, read: Callable[[Iterable[str]], dict[str, VaultRecord]]) -> None:
         self._keeper = keeper
         self._read = read
         self._seen: list[Any] = []
         """as they were last; a folder keeps its uid and its key"""
+        self._keys: dict[str, bytes] = {}
+        """the key of each record that was sent, by uid: no two have the same"""
 
     def all(self) -> list[SharedFolder]:
         """The shared folders that the application sees, and the folders inside them.
@@ -63,12 +86,22 @@ class Folders:
         self._keeper.check_owner_key("no record can be created")
         _shared(self._folders(), folder_uid)
 
-    def create(self, folder_uid: str, title: str, record_type: str, fields: Sequence[NewField], notes: str = "") -> str:
-        """Create a record in a folder, and return its uid. After a lost answer it is looked for; one is made at most.
+    def create(
+        self,
+        folder_uid: str,
+        title: str,
+        record_type: str,
+        fields: Sequence[NewField],
+        notes: str = "",
+        *,
+        target: str,
+    ) -> Created:
+        """Create a record in a folder, unless another run does so meanwhile. One is made, whatever answer is lost.
 
         Args:
             fields: label, Keeper's type and value of each. Those without a label of their own (empty, or the type
                 itself, such as ``login``) become standard fields, the others custom fields.
+            target: the label of the field that names the thing the record stands for.
 
         Raises:
             Failed: this configuration cannot create records, the folder cannot be seen, or not be edited.
@@ -81,52 +114,98 @@ class Folders:
             self._folders()
         shared = _shared(self._seen, folder_uid)
         options = CreateOptions(shared.folder_uid, None if folder_uid == shared.folder_uid else folder_uid)
+        address = next(value for label, _, value in fields if label == target)
+        for number in range(UIDS):
+            payload = self._prepared(options, content, shared.folder_key)
+            payload.recordUid = record_uid(shared.folder_uid, target, address, number)
+            self._keys[payload.recordUid] = _key(payload, shared.folder_key)
+            try:
+                return self._send(payload, lambda record: _same(record.value(target), address))
+            except _Taken as error:
+                reason = error.reason
+        if not isinstance(reason, Refused) or reason.status != 403:
+            raise reason
+        hint = "give the application the right to edit in the shared folder"
+        raise Failed(f"no record can be created in folder {shared.name or folder_uid}: {reason}", hint)
+
+    def of_others(self, uids: Iterable[str]) -> set[str]:
+        """Which of the records that `create` seems to have made are another run's: Keeper may accept, and keep theirs.
+
+        Where the vault cannot be read, Keeper's answer counts.
+        """
         try:
-            payload = self._keeper.sdk.prepare_create_payload(
-                self._keeper.sdk.config, options, content, shared.folder_key
-            )
-        except Exception as error:  # such as a key of the application's owner that is none
-            raise Failed(f"the new record cannot be encrypted ({type(error).__name__})") from None
-        try:
-            self._send(payload)
-        except Refused as error:
-            if error.status != 403 or error.throttled:
-                raise
-            hint = "give the application the right to edit in the shared folder"
-            raise Failed(f"no record can be created in folder {shared.name or folder_uid}: {error}", hint) from None
-        return str(payload.recordUid)
+            found = self._read(wanted) if (wanted := list(uids)) else {}
+        except CallError:
+            return set()
+        return {uid for uid, record in found.items() if not self._is_ours(record)}
 
     def _folders(self) -> list[Any]:
         self._seen = self._keeper.call("get_folders", lambda: list(self._keeper.sdk.get_folders()))
         return self._seen
 
-    def _send(self, payload: Any) -> None:
-        lost: CallError | None = None
+    def _prepared(self, options: CreateOptions, content: str, folder_key: bytes) -> Any:
+        sdk = self._keeper.sdk
+        try:
+            return sdk.prepare_create_payload(sdk.config, options, content, folder_key)
+        except Exception as error:  # such as a key of the application's owner that is none
+            raise Failed(f"the new record cannot be encrypted ({type(error).__name__})") from None
+
+    def _send(self, payload: Any, is_same: Callable[[VaultRecord], bool]) -> Created:
+        """Send it, again after a lost answer. Raises _Taken, CallError."""
+        uid = str(payload.recordUid)
+        lost: Unclear | None = None
         for _ in range(TRIES):
+            refusal: Refused | None = None
             try:
                 self._keeper.call(
                     "create_secret", lambda: self._keeper.post("create_secret", payload), repeat_unclear=False
                 )
-                return
+                return Created(uid, True)
             except Unclear as error:
                 lost = error
-            except CallError:
-                if lost is None:
+            except CallError as error:
+                refusal = error if isinstance(error, Refused) and not error.throttled else None
+                if not (lost or refusal):
                     raise
-            if self._is_there(payload.recordUid):
-                return
+            try:
+                record = self._read([uid]).get(uid)
+            except CallError:
+                if refusal and not lost:
+                    raise refusal from None
+                continue
+            if record and (self._is_ours(record) or is_same(record)):
+                return Created(uid, self._is_ours(record))
+            reason = refusal or lost
+            if reason and (record or not lost):  # where an answer was lost, a no may be to what Keeper has taken
+                raise _Taken(reason)
         raise Unclear(
             "Keeper create_secret",
-            f"whether record {payload.recordUid} was created cannot be told: {lost}",
+            f"whether record {uid} was created cannot be told: {lost}",
             "look for it in the shared folder before you run this again",
             may_have_changed=True,
         )
 
-    def _is_there(self, uid: str) -> bool:
-        try:
-            return uid in self._read([uid])
-        except CallError:
-            return False
+    def _is_ours(self, record: VaultRecord) -> bool:
+        return bool(record.sdk_record.record_key_bytes == self._keys.get(record.uid))
+
+
+def record_uid(folder_uid: str, target: str, address: str, number: int) -> str:
+    """The uid of a thing's record, the same on every host; ``number``: those before are taken.
+
+    None begins with a dash, which command lines take for an option: the SDK makes none that does, either.
+    """
+    text = "\n".join((folder_uid, target, address.strip().lower(), str(number)))
+    digest = hashlib.sha256(text.encode()).digest()[:16]
+    return base64.urlsafe_b64encode(bytes([digest[0] & 0x7F]) + digest[1:]).decode().rstrip("=")
+
+
+def _key(payload: Any, folder_key: bytes) -> bytes:
+    """The record's own key, which the SDK has put into the request under the folder's."""
+    return bytes(CryptoUtils.decrypt_aes(base64.b64decode(payload.folderKey), folder_key))
+
+
+def _same(one: str, other: str) -> bool:
+    return one.strip().lower() == other.strip().lower()
 
 
 def _content(title: str, type_: str, fields: Sequence[NewField], notes: str) -> str:

@@ -26,12 +26,17 @@ class Refused(Exception):
 
 
 class KeeperApi:
-    """The endpoints. ``duplicates`` shows each record of a folder a second time, as shared directly."""
+    """The endpoints. ``duplicates`` shows each record of a folder a second time, as shared directly.
+
+    ``keeps_silent``: whether a new record with the uid of one that is there is accepted, and thrown away. Keeper does
+    not publish what it does; clients must not depend on it.
+    """
 
     def __init__(self, vault: Vault, storage: FileStorage) -> None:
         self.vault = vault
         self.storage = storage
         self.duplicates = False
+        self.keeps_silent = False
         self.owner_key = crypto.new_private_key()
         self.endpoints: dict[str, Endpoint] = {
             "get_secret": self._get_secret,
@@ -121,7 +126,9 @@ class KeeperApi:
         inner = self.vault.folders.get(str(payload.get("subFolderUid")))
         if payload.get("subFolderUid") and (inner is None or self.vault.shared(inner) is not folder):
             raise Refused(400, "bad_request", "the subfolder is not in the folder")
-        if uid in self.vault.records:
+        if uid in self.vault.records and self.keeps_silent:
+            return
+        if uid in self.vault.records or uid in self.vault.deleted:
             raise Refused(400, "bad_request", "the record exists already")
         key = self._new_key(payload, "recordKey", "folderKey", folder.key)
         data = _opened_data(payload, key)
@@ -167,6 +174,7 @@ class KeeperApi:
             return {"recordUid": uid, "responseCode": "access_denied", "errorMessage": str(refusal)}
         self.vault.detach(record, record.files)
         del self.vault.records[uid]
+        self.vault.deleted.add(uid)
         return {"recordUid": uid, "responseCode": "ok", "errorMessage": ""}
 
     def _wrapped(self, record: StoredRecord, key: bytes) -> Payload:

@@ -144,6 +144,8 @@ class Vault:
     def __init__(self) -> None:
         self.folders: dict[str, Folder] = {}
         self.records: dict[str, StoredRecord] = {}
+        self.deleted: set[str] = set()
+        """uids of records in the trash, which no new record may have"""
         self.files: dict[str, StoredFile] = {}
         self.clients: dict[str, ClientApp] = {}
         self.default_folder = self.add_folder("Azure Rotation")

@@ -7,6 +7,7 @@ import shlex
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from sandbox.furnish.storage import KEY_OPERATOR
 from sandbox.graph.base import READ_ALL, WRITE_OWNED
 from sandbox.proxy import faults
 from tests.stage import patience
-from tests.stage.discover import DAY, FOLDER, LOST, DiscoverStage, day, done, mode, shop
+from tests.stage.discover import DAY, FOLDER, LOST, DiscoverStage, day, done, make_bundle, mode, shop
 from tests.stage.rotation import ROOT
 from tests.sweep.rotation import FAULTS, KILLS
 from tests.test_templates import SERVER, imported
@@ -424,6 +425,64 @@ def test_two_runs_at_once_on_one_host(shop: DiscoverStage) -> None:
     outcome = shop.command("discover", "certificates", "--create", "--folder", FOLDER)
     assert outcome.code == 1 and "another run on this host makes records" in outcome.stderr and held, outcome
     assert not shop.writes()
+
+
+@pytest.mark.parametrize(
+    "kind, answer", [("certificates", "refuses the second"), ("tls-secrets", "accepts it, and throws it away")]
+)
+def test_two_hosts_at_once_make_one_record_of_each_and_both_say_who_did(
+    kind: str, answer: str, shop: DiscoverStage
+) -> None:
+    for number in range(3):
+        add(shop, kind, f"web{number}")
+    shop.sandbox.keeper.api.keeps_silent = answer != "refuses the second"
+    put = shop.sandbox.fault("keeper", "create_secret", faults.Pause())
+    create = ("discover", kind, "--only=web*", "--create", "--folder", FOLDER)
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(shop.command, *create)
+        assert put.reached.wait(patience.seconds(20))
+        fast = done(shop.command(*create, ROTATION_LOCK_DIR=str(shop.out)))
+        put.release.set()
+        late = done(slow.result())
+    assert sorted(str(each.value("login")) for each in shop.made()) == ["web0", "web1", "web2"]
+    assert "3 records made\n" in fast.stderr and fast.stdout.count("(new)") == 3
+    assert "0 records made; another run made 3 meanwhile" in late.stderr and "(new)" not in late.stdout
+    assert all(each.uid in late.stdout for each in shop.made()) and "3 shown, 0 without a record" in late.stderr
+
+
+@pytest.mark.parametrize("by", ["certificate request", "tls-secret create"])
+def test_a_command_that_makes_one_record_shows_the_one_that_another_host_has_made_meanwhile(
+    by: str, shop: DiscoverStage
+) -> None:
+    noun = by.partition(" ")[0]
+    arguments = {
+        "certificate": [f"{shop.vault.url}/certificates/web1", "--dns=web1.example.com"],
+        "tls-secret": [f"--pfx={shop.file(make_bundle('web1'))}", "--vault=shop", "--name=web1"],
+    }[noun]
+    put = shop.sandbox.fault("keeper", "create_secret", faults.Pause())
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(shop.command, *by.split(), *arguments, "--folder", FOLDER)
+        assert put.reached.wait(patience.seconds(20))
+        done(shop.command("discover", f"{noun}s", "--only=web1", "--create", "--folder", FOLDER))
+        put.release.set()
+        late = done(slow.result())
+    (record,) = shop.made()
+    assert f"record {record.uid} was made by another run meanwhile" in late.stderr and record.uid in late.stdout
+    assert noun == "certificate" or not shop.wrong(record.uid, "web1")
+
+
+@pytest.mark.parametrize("former", ["lies in the trash", "stands for another thing now"])
+def test_a_thing_whose_former_record_is_gone_gets_a_new_one(former: str, shop: DiscoverStage) -> None:
+    address = add(shop, "certificates", "web1")
+    create = ("discover", "certificates", "--create", "--folder", FOLDER)
+    done(shop.command(*create))
+    (first,) = shop.made()
+    if former == "lies in the trash":
+        done(shop.command("certificate", "delete", "--record", first.uid, "--from-keeper", "--yes"))
+    else:
+        shop.sandbox.keeper.edit(first.uid, "certificate_id", f"{address}-of-old")
+    assert "(new)" in done(shop.command(*create)).stdout
+    assert [each.value("certificate_id") for each in shop.made() if each.uid != first.uid] == [address]
 
 
 # Files

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +19,7 @@ from gateway.errors import CallError, Failed, NotSent, Refused, Unclear
 from gateway.host.deadline import Deadline
 from gateway.host.http import Http
 from gateway.keeper.files import Files, HalfAttached
-from gateway.keeper.folders import Folders
+from gateway.keeper.folders import UIDS, Folders, record_uid
 from gateway.keeper.record import Attachment, VaultRecord
 from gateway.keeper.vault import Vault
 from sandbox.proxy import faults
@@ -338,7 +339,7 @@ FIELDS = [
 def create(desk: Desk, folder: str | None = None, **changes: Any) -> str:
     """Create the record of `FIELDS`."""
     arguments: dict[str, Any] = {"title": "A certificate", "record_type": "pamUser", "fields": FIELDS} | changes
-    return desk.folders.create(folder or desk.keeper.vault.default_folder, **arguments)
+    return desk.folders.create(folder or desk.keeper.vault.default_folder, target="thumbprint", **arguments).uid
 
 
 def made(desk: Desk) -> list[str]:
@@ -414,6 +415,24 @@ def test_a_record_that_never_arrives(desk: Desk) -> None:
     with pytest.raises(Unclear):
         create(desk)
     assert made(desk) == []
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_a_refusal_may_mean_that_the_uid_is_taken_and_where_that_cannot_be_seen_no_other_is_tried(
+    readable: bool, desk: Desk
+) -> None:
+    desk.stage.sandbox.fault("keeper", "create_secret", faults.Status(400), times=None)
+    if not readable:
+        desk.stage.sandbox.fault("keeper", "get_secret", faults.Status(403), times=None)
+    with pytest.raises(Refused):
+        create(desk)
+    assert made(desk) == [] and desk.count("keeper.create_secret") == (UIDS if readable else 1)
+
+
+def test_the_uid_of_a_thing_is_one_of_keepers_the_same_on_every_host_and_begins_with_no_dash() -> None:
+    uids = [record_uid("folder", "certificate_id", f"web{number}", 0) for number in range(400)]
+    assert all(re.fullmatch("[A-Za-f][A-Za-z0-9_-]{21}", uid) for uid in uids) and len(set(uids)) == 400
+    assert record_uid("folder", "certificate_id", " WEB1", 0) == uids[1] != record_uid("", "certificate_id", "web1", 0)
 
 
 def test_a_folder_that_cannot_be_seen(desk: Desk) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gateway.azure.key_vault.ids import CertificateId
 from gateway.commands.shared import keeper_changes
-from gateway.commands.shared.new_records import NOTES, Item, new_record
+from gateway.commands.shared.new_records import Item, make_one, new_record
 from gateway.errors import Failed
 from gateway.keeper.checks import check_alone, check_editable, check_labels
 from gateway.keeper.record import VaultRecord
@@ -81,7 +82,6 @@ def create(session: Session, folder_uid: str, certificate_id: CertificateId, mon
     """
     where = certificate_id.vault_url.removeprefix("https://").partition(".")[0]
     new = new_record(Item(TARGET, str(certificate_id), certificate_id.name, where, None), session.azure.cloud)
-    fields = new.fields()
     if months == 1:  # the script's default is as long
-        fields.append(("rotate_before_hours", "text", "168"))
-    return session.folders.create(folder_uid, new.title, "pamUser", fields, NOTES)
+        new = replace(new, values=new.values | {"rotate_before_hours": "168"})
+    return make_one(session.folders, folder_uid, new).uid

@@ -1,4 +1,7 @@
-"""Making the records that are missing: straight in a shared folder, or as a file to be imported. None is made twice."""
+"""Making the records that are missing: straight in a shared folder, or as a file to be imported.
+
+None is made twice in one shared folder, whoever else makes records there at the same time.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from gateway.commands.discover.known_records import KnownItem, KnownRecords
-from gateway.commands.shared.new_records import TLS, Item, NewRecord, new_record
+from gateway.commands.shared.new_records import TLS, Item, NewRecord, make, new_record
+from gateway.commands.shared.output import counted
 from gateway.commands.shared.progress import progress
 from gateway.commands.shared.session import Session
 from gateway.commands.shared.tls_facts import facts_at
@@ -48,17 +52,18 @@ class Creation:
     """New records in a folder.
 
     Args:
-        done: is told of each.
+        done: is told of each that is there: its uid, and whether this run has made it.
     """
 
-    def __init__(self, session: Session, folder: str, done: Callable[[NewRecord, str], None]) -> None:
+    def __init__(self, session: Session, folder: str, done: Callable[[NewRecord, str, bool], None]) -> None:
         self._session, self._folder, self._done = session, folder, done
-        self._made = 0
+        self._new: dict[str, NewRecord] = {}
+        self._met = 0
         self._total = 0
         self._skipped: list[str] = []
 
-    def run(self, records: Sequence[NewRecord]) -> int:
-        """Make those that nobody has made meanwhile; how many.
+    def run(self, records: Sequence[NewRecord]) -> str:
+        """Make those that no other run makes meanwhile; what was done, in words.
 
         Raises:
             Failed: none was made.
@@ -67,20 +72,46 @@ class Creation:
         """
         deadline, cloud = self._session.deadline, self._session.azure.cloud
         known = KnownRecords(self._session.vault.read([]).values(), cloud)
-        left = [record for record in records if not known.records(record.item)]
-        self._total = len(left)
-        with progress(lambda: f"made {self._made:,} of {self._total:,} records"):
-            for record in left:
-                self._make(record, deadline.over())
+        self._total = len(records)
+        try:
+            with progress(lambda: f"made {len(self._new):,} of {self._total:,} records"):
+                for record in records:
+                    if there := known.records(record.item):
+                        self._meet(record, there[0])
+                    else:
+                        self._make(record, deadline.over())
+        except _Stopped as stop:
+            self._settle()
+            raise self._stopped(stop.record, stop.error) from None
+        self._settle()
         return self._finished()
 
-    def _finished(self) -> int:
+    def _meet(self, record: NewRecord, uid: str) -> None:
+        self._met += 1
+        self._done(record, uid, False)
+
+    def _settle(self) -> None:
+        """What Keeper took may be another run's all the same."""
+        others = self._session.folders.of_others(self._new)
+        for uid, record in self._new.items():
+            if uid in others:
+                self._meet(record, uid)
+            else:
+                self._done(record, uid, True)
+        self._new = {uid: record for uid, record in self._new.items() if uid not in others}
+
+    def _finished(self) -> str:
         if not self._skipped:
-            return self._made
+            return f"{counted(len(self._new), 'record')} made{self._of_others()}"
         hint = "do what is said for each, and run it again"
         said = "; ".join(self._skipped[:_SHOWN]) + ("; …" if len(self._skipped) > _SHOWN else "")
-        what = f"{self._made:,} of {self._total:,} records were made; {said}"
-        raise (Incomplete if self._made else Failed)(what, hint)
+        raise (Incomplete if self._new else Failed)(f"{self._so_far()}; {said}", hint)
+
+    def _so_far(self) -> str:
+        return f"{len(self._new):,} of {self._total:,} records were made{self._of_others()}"
+
+    def _of_others(self) -> str:
+        return f"; another run made {self._met:,} meanwhile" if self._met else ""
 
     def _make(self, record: NewRecord, too_late: str) -> None:
         try:
@@ -88,11 +119,13 @@ class Creation:
                 raise Failed(too_late, AGAIN)
             if (filled := self._filled(record)) is None:
                 return
-            uid = self._session.folders.create(self._folder, record.title, record.type, filled.fields(), record.notes)
+            uid, made = make(self._session.folders, self._folder, filled)
         except (Failed, CallError) as error:
-            raise self._stopped(record, error) from None
-        self._made += 1
-        self._done(record, uid)
+            raise _Stopped(record, error) from None
+        if made:
+            self._new[uid] = record
+        else:
+            self._meet(record, uid)
 
     def _filled(self, record: NewRecord) -> NewRecord | None:
         """With what can be said of it already; None where it turns out to be no certificate, or may not be read.
@@ -111,9 +144,16 @@ class Creation:
             return None
 
     def _stopped(self, record: NewRecord, error: Failed | CallError) -> RotationError:
-        so_far = f"{self._made:,} of {self._total:,} records were made"
         if isinstance(error, Unclear):
-            return Unknown(f"{so_far}; {record.title}: {error}", error.hint)
-        if not self._made:
+            return Unknown(f"{self._so_far()}; {record.title}: {error}", error.hint)
+        if not self._new:
             return Failed(f"no record was made; {record.title}: {error}", error.hint)
-        return Incomplete(f"{so_far}; {record.title}: {error}", error.hint if error.hint else AGAIN)
+        return Incomplete(f"{self._so_far()}; {record.title}: {error}", error.hint if error.hint else AGAIN)
+
+
+class _Stopped(Exception):
+    """The rest is not made."""
+
+    def __init__(self, record: NewRecord, error: Failed | CallError) -> None:
+        super().__init__()
+        self.record, self.error = record, error

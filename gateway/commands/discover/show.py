@@ -158,15 +158,14 @@ def _create(
 ) -> RotationError | None:
     by_address = {row.item.address.lower(): row for row in rows if not row.item.previous}
 
-    def done(record: new_records.NewRecord, uid: str) -> None:
+    def done(record: new_records.NewRecord, uid: str, made: bool) -> None:
         row = by_address[record.item.address.lower()]
-        row.records, row.made = [uid], uid
+        row.records, row.made = [uid], uid if made else ""
 
     try:
-        made = Creation(session, folder, done).run(records)
+        click.echo(Creation(session, folder, done).run(records), err=True)
     except RotationError as error:
         return error
-    click.echo(f"{counted(made, 'record')} made", err=True)
     return None
 
 

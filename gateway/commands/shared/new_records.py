@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from gateway.keeper.folders import NewField
+from gateway.commands.shared.output import note
+from gateway.keeper.folders import Created, Folders, NewField
 from gateway.kinds import registry
 from gateway.kinds.registry import ROTATED, of_target
 from gateway.model.clouds import Cloud
@@ -69,6 +70,25 @@ def new_record(item: Item, cloud: Cloud) -> NewRecord:
     pending = dict.fromkeys(written if facts.shows_pending else (), PENDING)
     every = _defaults(facts.fields) | dict(facts.defaults)
     return NewRecord(item, title, name, values | pending | NOOP | wishes, every | values | wishes)
+
+
+def make(folders: Folders, folder_uid: str, record: NewRecord) -> Created:
+    """Create it, unless another run has done so meanwhile; `Folders.of_others` tells for sure.
+
+    Raises:
+        Failed, CallError
+    """
+    fields, target = record.fields(), record.item.label
+    return folders.create(folder_uid, record.title, record.type, fields, record.notes, target=target)
+
+
+def make_one(folders: Folders, folder_uid: str, record: NewRecord) -> Created:
+    """As `make`, settled, and said where it is another run's."""
+    uid, made = make(folders, folder_uid, record)
+    made = made and not folders.of_others([uid])
+    if not made:
+        note(f"record {uid} was made by another run meanwhile")
+    return Created(uid, made)
 
 
 def _own(facts: KindFacts) -> frozenset[str]:

@@ -14,7 +14,7 @@ import click
 from gateway.azure.key_vault.ids import SecretId, check_name
 from gateway.azure.key_vault.secrets import HINTS, KeyVaultSecrets, TlsSecret
 from gateway.commands.shared.inputs import confirm, password_on_stdin
-from gateway.commands.shared.new_records import TLS, Item, new_record
+from gateway.commands.shared.new_records import TLS, Item, make_one, new_record
 from gateway.commands.shared.output import note
 from gateway.commands.shared.tls_facts import values_of
 from gateway.commands.tls_secret.records import follow, of_secret, record_for
@@ -201,4 +201,7 @@ def _show(session: Session, wanted: NewTlsSecret, made: TlsSecret, value: Secret
     secret_id = made.secret_id.whole()
     new = new_record(Item(TLS, str(secret_id), secret_id.name, secret_id.vault, made.expires), session.azure.cloud)
     new = replace(new, values=new.values | values_of(made, bundle))
-    return session.folders.create(wanted.folder, new.title, new.type, new.fields(), new.notes)
+    uid, made_here = make_one(session.folders, wanted.folder, new)
+    if not made_here:  # it may show an earlier version
+        follow(session, record_for(session, uid, made.secret_id), made, value)
+    return uid
