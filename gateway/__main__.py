@@ -24,6 +24,7 @@ class Commands(click.Group):
         "certificate": "gateway.commands.certificate.cli.group:certificate",
         "discover": "gateway.commands.discover.cli:discover",
         "scripts": "gateway.commands.scripts:scripts",
+        "targets": "gateway.commands.targets.cli:targets",
         "tls-secret": "gateway.commands.tls_secret.cli:tls_secret",
     }
 
@@ -81,26 +82,6 @@ def run(
         raise click.UsageError("--even-where-not-delivered goes with --revoke only")
     asked = {"now": now or revoke, "revoke": revoke, "even_where_not_delivered": despite}
     sys.exit(run_script(script, record_uid, attached, configuration, as_json=as_json, **asked))
-
-
-@cli.command()
-@click.option("--record", "record_uid", required=True, metavar="UID", help="The PAM User record.")
-@click.option("--attach", "attached", multiple=True, metavar="UID", help="A record to attach; may be repeated.")
-@click.option(
-    "--config", "configuration", default="", metavar="UID", help="The PAM configuration, where several exist."
-)
-@click.option("--organisation", "organisations", multiple=True, metavar="NAME", help="Of Azure DevOps; repeatable.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
-def targets(
-    record_uid: str, attached: tuple[str, ...], configuration: str, organisations: tuple[str, ...], as_json: bool
-) -> None:
-    """List what the record's admin credential can reach, as addresses for its field deliver_to.
-
-    Nothing is changed. What cannot be listed is a warning; exit 1 only where the record or the credential is no good.
-    """
-    from gateway.commands.targets.show import show_targets
-
-    show_targets(record_uid, attached, configuration, organisations, as_json=as_json)
 
 
 @cli.command()

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
+from gateway.azure.decode import decoding, texts
 from gateway.errors import Refused, Unclear, next_page_elsewhere
 from gateway.host.http import Answer, Http, retry_after
 from gateway.model.clouds import Cloud
@@ -17,6 +19,24 @@ from gateway.secret import Secret
 
 T = TypeVar("T")
 _MOST_READ = 4000
+
+
+@dataclass(frozen=True)
+class Permission:
+    """What one assignment allows at a scope: patterns of actions, and of those that are taken out."""
+
+    actions: tuple[str, ...]
+    not_actions: tuple[str, ...]
+    data_actions: tuple[str, ...]
+    not_data_actions: tuple[str, ...]
+
+    def allows(self, action: str) -> bool:
+        """Whether it allows an action of Resource Manager."""
+        return _named(action, self.actions) and not _named(action, self.not_actions)
+
+    def allows_data(self, action: str) -> bool:
+        """Whether it allows an action on what a resource holds."""
+        return _named(action, self.data_actions) and not _named(action, self.not_data_actions)
 
 
 class Arm:
@@ -97,10 +117,15 @@ class Arm:
             raise Refused(where, status, throttled=True, retry_after=retry_after(response))
         return status, response.content[:_MOST_READ].decode(errors="replace")
 
+    def permissions(self, scope: str) -> list[Permission]:
+        """What we may do on ``scope``, by what Resource Manager says. Raises CallError."""
+        listed = self.pages(f"{scope}/providers/Microsoft.Authorization/permissions", "2022-04-01")
+        return [read_permission(each) for each in listed]
+
     def denied(self, scope: str, actions: list[str]) -> list[str]:
         """Those of ``actions`` that we may not do on ``scope``, by what Resource Manager says. Raises CallError."""
-        granted = list(self.pages(f"{scope}/providers/Microsoft.Authorization/permissions", "2022-04-01"))
-        return [action for action in actions if not any(allows(entry, action) for entry in granted)]
+        granted = self.permissions(scope)
+        return [action for action in actions if not any(each.allows(action) for each in granted)]
 
 
 def _where(path: str) -> str:
@@ -108,13 +133,15 @@ def _where(path: str) -> str:
     return f"Azure {kind[-2]} {kind[-1]}" if len(kind) > 2 else "Azure"
 
 
-def allows(entry: dict[str, Any], action: str) -> bool:
-    """Whether one entry of a list of permissions allows an action."""
+def read_permission(entry: dict[str, Any]) -> Permission:
+    """An entry of a list of permissions. Raises Unclear: it is none."""
+    with decoding("Azure permissions"):
+        kinds = ("actions", "notActions", "dataActions", "notDataActions")
+        return Permission(*(texts(entry.get(kind)) for kind in kinds))
 
-    def names(kind: str) -> bool:
-        return any(fnmatch.fnmatchcase(action.lower(), pattern.lower()) for pattern in entry.get(kind) or [])
 
-    return names("actions") and not names("notActions")
+def _named(action: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatch.fnmatchcase(action.lower(), pattern.lower()) for pattern in patterns)
 
 
 def portal_resource(text: str, cloud: Cloud) -> str:

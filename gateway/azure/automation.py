@@ -5,9 +5,11 @@ Source: https://learn.microsoft.com/rest/api/automation
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.azure.arm import Arm
 from gateway.azure.decode import decoding, mapping, text
 
 _DONE, _BAD = ("Completed",), ("Failed", "Stopped", "Suspended")
@@ -53,6 +55,21 @@ class Job:
     def has_failed(self) -> bool:
         """Whether it ended before its time."""
         return self.status in _BAD
+
+
+def worker_groups(arm: Arm, account: str) -> list[str]:
+    """The names of an account's hybrid worker groups. Raises CallError."""
+    return _names(arm.pages(f"{account}/hybridRunbookWorkerGroups", "2015-10-31"), "Azure worker groups")
+
+
+def runbooks(arm: Arm, account: str) -> list[str]:
+    """The names of an account's runbooks. Raises CallError."""
+    return _names(arm.pages(f"{account}/runbooks", "2018-06-30"), "Azure runbooks")
+
+
+def _names(listed: Iterable[dict[str, Any]], where: str) -> list[str]:
+    with decoding(where):
+        return [text(each["name"]) for each in listed]
 
 
 def read_runbook(body: dict[str, Any], where: str) -> Runbook:

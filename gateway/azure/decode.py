@@ -37,3 +37,10 @@ def text(value: Any) -> str:
     if isinstance(value, (dict, list)):
         raise TypeError
     return "" if value is None else str(value)
+
+
+def texts(value: Any) -> tuple[str, ...]:
+    """A list of texts; empty for null. Raises TypeError."""
+    if value is not None and not isinstance(value, list):
+        raise TypeError
+    return tuple(text(each) for each in value or [])

@@ -22,6 +22,10 @@ from gateway.secret import Secret
 ROOT = "https://dev.azure.com"
 SCOPE = "499b84ac-1321-427f-aa17-267ca6975798/.default"
 _VERSION = "7.1"
+_NO_ORGANISATION = (
+    "there is no organisation of this name: compare it with its address, {}; one that belongs to another tenant cannot "
+    "be reached with this sign-in"
+)
 # https://learn.microsoft.com/azure/devops/organizations/security/namespace-reference: ServiceEndpoints, Administer
 _NAMESPACE, _ADMINISTER = "49b48001-ca20-4adc-8111-5b60c903a50c", 2
 
@@ -144,8 +148,14 @@ class DevOps:
         if not 200 <= status < 300:
             code = str((json_object(response) or {}).get("typeKey", ""))
             wait = retry_after(response)
-            raise Refused(self._where, status, code, throttled=status == 429, retry_after=wait, hint=self._forbidden)
+            hint = _NO_ORGANISATION.format(self._root) if _lacks_organisation(status, code, path) else self._forbidden
+            raise Refused(self._where, status, code, throttled=status == 429, retry_after=wait, hint=hint)
         return response
+
+
+def _lacks_organisation(status: int, code: str, path: str) -> bool:
+    """Where no project is named, only the organisation can be what is not there."""
+    return status == 404 and (code == "HostDoesNotExistException" or (not code and path.startswith("_apis/projects")))
 
 
 def bearer(token: Secret) -> str:

@@ -25,11 +25,19 @@ class Subscription:
 
 
 @dataclass(frozen=True)
-class Vault:
-    """A key vault; ``url`` is empty where none is shown."""
+class Resource:
+    """Any resource, by its id and its name."""
 
     id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Vault(Resource):
+    """A key vault; ``url`` is empty where none is shown. ``by_roles``: not by access policies."""
+
     url: str
+    by_roles: bool
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,15 @@ def subscriptions(arm: Arm) -> Iterator[Subscription]:
 def read_vault(entry: dict[str, Any]) -> Vault:
     """An entry of a list of key vaults. Raises Unclear: it is none."""
     with decoding("Azure vaults"):
-        return Vault(_id(entry), text(mapping(entry.get("properties")).get("vaultUri")).rstrip("/"))
+        shown = mapping(entry.get("properties"))
+        url, by_roles = text(shown.get("vaultUri")).rstrip("/"), bool(shown.get("enableRbacAuthorization"))
+        return Vault(_id(entry), _name(entry), url, by_roles)
+
+
+def read_resource(entry: dict[str, Any]) -> Resource:
+    """An entry of a list of resources. Raises Unclear: it is none."""
+    with decoding("Azure resources"):
+        return Resource(_id(entry), _name(entry))
 
 
 def read_account(entry: dict[str, Any]) -> Account:
@@ -68,6 +84,10 @@ def read_account(entry: dict[str, Any]) -> Account:
             int(days) if days else None,
             shown.get("allowSharedKeyAccess") is not False,
         )
+
+
+def _name(entry: dict[str, Any]) -> str:
+    return text(entry.get("name")) or _id(entry).rpartition("/")[2]
 
 
 def _id(entry: dict[str, Any]) -> str:

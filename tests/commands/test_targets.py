@@ -99,6 +99,31 @@ def test_what_is_named_already_is_marked_and_tells_the_organisation(stage: Stage
     ]  # fmt: skip
 
 
+def test_what_another_record_delivers_to_is_marked_with_that_record(stage: Stage) -> None:
+    made, keeper = furnished(stage), stage.sandbox.keeper
+    field = {"type": "multiline", "label": "deliver_to", "value": [f"optional {made.secret_address}/\nnonsense"]}
+    other = keeper.add_record("Other app", "pamUser", [], [field])
+    keeper.edit(stage.at.record_uid, "deliver_to", made.runbook_address)
+    found, _ = listed(stage)
+    marked = {each["name"]: each["delivered_by"] for each in found if each["delivered_by"]}
+    assert marked == {made.secret_name: [other]}, "not what this record names itself"
+    one = by_name(found, made.secret_name)
+    assert one["usable"] and one["note"] == f"in use: record 'Other app' ({other}) delivers to it"
+    assert f"{made.secret_address}  {one['note']}" in command(stage, *arguments(stage)).stdout
+
+
+def test_only_the_kinds_and_the_names_that_are_asked_for(stage: Stage) -> None:
+    made = furnished(stage)
+    asked = ("--kind=key_vault", "--kind=api_connection", "--search=ORDERS-K", "--search=api-secret")
+    found, warnings = listed(stage, *asked)
+    assert [each["name"] for each in found] == [made.secret_name, "orders-keyvault"] and "DevOps" not in warnings
+    assert not {request.operation for request in stage.sandbox.requests} & {"list_automation_accounts", "list_projects"}
+    shown = command(stage, *arguments(stage, *asked)).stdout
+    assert [line for line in shown.splitlines() if not line.startswith("  ")] == [
+        "Key Vault secrets", "Logic Apps API connections"
+    ]  # fmt: skip
+
+
 def blob_connection(stage: StorageStage, name: str, account: str) -> None:
     """An API connection with an access key of this account, that the admin application may write."""
     values = {"accountName": account, "accessKey": stage.value("storage_key")}
@@ -353,6 +378,14 @@ def test_no_permission_anywhere(echoes_requests: bool, make_stage: Callable[...,
     assert "Application.ReadWrite.OwnedBy" in warnings
     assert "Azure subscriptions: none can be seen" in warnings and "the role Reader" in warnings
     assert "Azure DevOps organisation contoso: HTTP 401" in warnings and "to the organisation (Basic)" in warnings
+
+
+def test_an_organisation_that_is_not_there_is_no_matter_of_permission(stage: Stage) -> None:
+    furnished(stage)
+    _, warnings = listed(stage, "--organisation=contosso")
+    (line,) = [line for line in warnings.splitlines() if "contosso" in line]
+    assert "there is no organisation of this name: compare it with its address, https://dev.azure.com/contosso" in line
+    assert "(Basic)" not in line
 
 
 def test_the_least_roles_for_delivering_do_not_list(stage: Stage) -> None:

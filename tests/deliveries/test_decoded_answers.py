@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from gateway.azure.api_connections import read_connection, read_connector
+from gateway.azure.arm import read_permission
 from gateway.azure.automation import read_job, read_runbook, read_summary
-from gateway.azure.resources import read_account, read_vault
+from gateway.azure.resources import read_account, read_resource, read_vault
 from gateway.errors import Unclear
 
 Read = Callable[[dict[str, Any], str], Any]
@@ -21,7 +22,8 @@ NULLS: dict[str, tuple[Read, dict[str, Any], str]] = {
     "a job's stream": (read_summary, {"properties": None}, "''"),
     "a connection": (read_connection, {"properties": {"testLinks": None, "api": None}}, "test=None"),
     "a connector": (read_connector, {"properties": {"connectionParameterSets": None}}, "sets={}"),
-    "a vault": (lambda body, _: read_vault(body), {"id": "/v", "properties": None}, "url=''"),
+    "a vault": (lambda body, _: read_vault(body), {"id": "/v", "properties": None}, "name='v', url='', by_roles=False"),
+    "a resource": (lambda body, _: read_resource(body), {"id": "/r/x", "name": None}, "name='x'"),
     "an account": (lambda body, _: read_account(body), {"id": "/a", "properties": {}}, "admits_keys=True"),
 }
 
@@ -34,6 +36,8 @@ ODD: dict[str, tuple[Read, dict[str, Any]]] = {
     "a parameter set without a name": (read_connection, {"properties": {"parameterValueSet": {"values": {}}}}),
     "a connector's parameters as a number": (read_connector, {"properties": {"connectionParameters": 1}}),
     "a vault without an id": (lambda body, _: read_vault(body), {"properties": {}}),
+    "a resource whose name is an object": (lambda body, _: read_resource(body), {"id": "/r", "name": {}}),
+    "a permission's actions as a text": (lambda body, _: read_permission(body), {"actions": "*"}),
     "an account's date that is none": (
         lambda body, _: read_account(body),
         {"id": "/a", "properties": {"keyCreationTime": {"key1": "soon"}}},

@@ -15,6 +15,7 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from gateway.azure.arm import Arm
+from gateway.azure.resources import Subscription, subscriptions
 from gateway.deliveries.addresses import known_destinations, read_destinations
 from gateway.deliveries.base import CANNOT_BE_ASKED, DeliveryContext, Destination
 from gateway.deliveries.devops import DevOpsConnection
@@ -32,13 +33,17 @@ READER = "give the rotating application's service principal the role Reader on t
 
 @dataclass(frozen=True)
 class Candidate:
-    """One address. ``usable`` is None where that cannot be told from here; ``note`` says why, or what to know."""
+    """One address. ``usable`` is None where that cannot be told from here; ``note`` says why, or what to know.
+
+    ``delivered_by``: uids of other records that deliver to it.
+    """
 
     kind: str
     address: str
     name: str
     note: str
     usable: bool | None
+    delivered_by: tuple[str, ...] = ()
 
 
 class SharedArm(Arm):
@@ -63,16 +68,23 @@ class Asker:
     Args:
         reach: its ``azure.arm`` is a `SharedArm`.
         deliver_to: the record's field, to mark what is named there.
+        others: that field of other records, with the record's uid and title.
         warnings: what is odd already; more is added.
     """
 
-    def __init__(self, context: DeliveryContext, deliver_to: str, warnings: list[str]) -> None:
+    def __init__(
+        self, context: DeliveryContext, deliver_to: str, others: Iterable[tuple[str, str, str]], warnings: list[str]
+    ) -> None:
         self.context, self.warnings = context, warnings
         self.arm, self.cloud = context.azure.arm, context.azure.cloud
         self.owner = context.delivery_form.roles[context.delivery_form.owner].lower()
         """whose sign-in is rotated; empty where that is not known"""
         self._present = {_identity(each) for each in known_destinations(deliver_to, self.cloud)}
-        self._subscriptions: list[dict[str, Any]] = []
+        self._in_use: dict[str, list[tuple[str, str]]] = {}
+        for uid, title, lines in others:
+            for destination in known_destinations(lines, self.cloud):
+                self._in_use.setdefault(_identity(destination), []).append((uid, title))
+        self._subscriptions: list[Subscription] = []
 
     def attempt(self, what: str, call: Callable[[], list[T]], permission: str = READER) -> list[T] | None:
         """What ``call`` lists; None, and one warning, where it fails. ``permission``: what would allow it."""
@@ -99,39 +111,50 @@ class Asker:
         self._subscriptions = self.attempt("Azure subscriptions", self._all_subscriptions) or []
         return bool(self._subscriptions)
 
-    def _all_subscriptions(self) -> list[dict[str, Any]]:
-        found = list(self.arm.pages("/subscriptions", "2022-12-01"))
+    def _all_subscriptions(self) -> list[Subscription]:
+        found = list(subscriptions(self.arm))
         if not found:
             raise Failed("none can be seen, so no vault, runbook or API connection either", READER)
         return found
 
-    def resources(self, what: str, path: str, version: str) -> list[tuple[str, dict[str, Any]]]:
-        """The resources at this path of every subscription, with their names."""
+    def resources(self, what: str, path: str, version: str, read: Callable[[dict[str, Any]], T]) -> list[T]:
+        """The resources at this path of every subscription, as ``read`` makes them of an entry."""
 
-        def ask(subscription: dict[str, Any]) -> list[dict[str, Any]] | None:
-            pages = partial(self.arm.pages, f"{subscription['id']}/{path}", version)
-            name = f"{what} in subscription {subscription.get('displayName')!r}"
-            return self.attempt(name, lambda: list(pages()))
+        def ask(subscription: Subscription) -> list[T] | None:
+            pages = partial(self.arm.pages, f"{subscription.id}/{path}", version)
+            name = f"{what} in subscription {subscription.name!r}"
+            return self.attempt(name, lambda: [read(each) for each in pages()])
 
         answers = side_by_side(ask, self._subscriptions)
         if not any(answer is None or answer for answer in answers):
             self.warnings.append(f"{what}: none can be seen; where there are any, {READER}")
-        return [(str(each.get("name")), each) for each in chain.from_iterable(answer or [] for answer in answers)]
+        return list(chain.from_iterable(answer or [] for answer in answers))
 
     def judge(
         self, kind: str, address: str, name: str, note: str = "", check: Callable[[Destination], str] | None = None
     ) -> Candidate:
         """``check`` says what cannot be told, and raises what speaks against it; without one, the destination's own."""
-        rights = ""
+        rights = usage = ""
+        by: tuple[str, ...] = ()
+        usable: bool | None
         try:
             (destination,) = read_destinations(address, self.cloud)
-            rights = destination.rights
+            rights, (usage, by) = destination.rights, self._usage(destination)
             doubt = (check or self.refusals)(destination)
+            usable = None if doubt else True
         except (Failed, CallError) as error:
-            told = isinstance(error, (Failed, Refused))
-            return Candidate(kind, address, name, masked(_reason(error, rights)), False if told else None)
-        present = "in deliver_to already" if _identity(destination) in self._present else ""
-        return Candidate(kind, address, name, "; ".join(filter(None, (doubt, present, note))), None if doubt else True)
+            doubt, note = masked(_reason(error, rights)), ""
+            usable = False if isinstance(error, (Failed, Refused)) else None
+        return Candidate(kind, address, name, "; ".join(filter(None, (doubt, usage, note))), usable, by)
+
+    def _usage(self, destination: Destination) -> tuple[str, tuple[str, ...]]:
+        """What to know of who delivers to it, and the uids of other records that do."""
+        identity = _identity(destination)
+        by = self._in_use.get(identity, [])
+        named = ", ".join(f"{title!r} ({uid})" for uid, title in by)
+        others = f"in use: record {named} delivers to it" if by else ""
+        present = "in deliver_to already" if identity in self._present else ""
+        return "; ".join(filter(None, (present, others))), tuple(uid for uid, _ in by)
 
     def refusals(self, destination: Destination) -> str:
         """The destination's own check; what keeps us from knowing whether we may. Raises Failed, CallError."""

@@ -7,17 +7,17 @@ https://learn.microsoft.com/rest/api/azure/devops/core/projects/list
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from itertools import chain
 from typing import Any
 from urllib.parse import quote
 
 from gateway.azure.api_connections import read_connection
-from gateway.azure.arm import allows
-from gateway.azure.automation import Parameter, read_runbook
+from gateway.azure.automation import Parameter, read_runbook, runbooks, worker_groups
 from gateway.azure.devops import DevOps, Endpoint
 from gateway.azure.key_vault.calls import VAULTS_API_VERSION
+from gateway.azure.resources import Resource, Vault, read_resource, read_vault
 from gateway.commands.targets.ask import Asker, Candidate
 from gateway.deliveries.addresses import read_destinations
 from gateway.deliveries.api_connection import API_VERSION, ApiConnection
@@ -41,16 +41,17 @@ _VAULT_ACTIONS = [
 _PROJECTS_A_PAGE = 100
 
 
-def find(asker: Asker, organisations: list[str], unanswered: set[str]) -> list[Candidate]:
-    """Everything, by service, and what can be used first. ``unanswered``: the services that are being asked."""
+def find(asker: Asker, kinds: Collection[str], organisations: list[str], unanswered: set[str]) -> list[Candidate]:
+    """All of these kinds, and what can be used first. ``unanswered``: the services that are being asked."""
     unanswered.clear()
     unanswered.add("Azure subscriptions")
     services: dict[str, Callable[[], list[Candidate]]] = {}
-    if asker.context.delivery_form.for_service_connections:
+    if "azure_devops" in kinds and asker.context.delivery_form.for_service_connections:
         services["azure_devops"] = _ServiceConnections(asker, organisations).all
-    if asker.find_subscriptions():
-        services |= {"key_vault": _Secrets(asker).all, "runbook": _Runbooks(asker).all}
-        services |= {"api_connection": _ApiConnections(asker).all}
+    inside = {"key_vault": _Secrets(asker).all, "runbook": _Runbooks(asker).all}
+    inside |= {"api_connection": _ApiConnections(asker).all}
+    if not inside.keys().isdisjoint(kinds) and asker.find_subscriptions():
+        services |= {kind: call for kind, call in inside.items() if kind in kinds}
     unanswered.clear()
 
     def ask(heading: str, call: Callable[[], list[Candidate]]) -> list[Candidate]:
@@ -72,46 +73,46 @@ class _Secrets:
         self._asker = asker
 
     def all(self) -> list[Candidate]:
-        vaults = self._asker.resources("Key Vaults", "providers/Microsoft.KeyVault/vaults", VAULTS_API_VERSION)
-        return self._asker.each("Key Vault", self._key_vault, vaults, _SECRETS_READER)
+        path = "providers/Microsoft.KeyVault/vaults"
+        vaults = self._asker.resources("Key Vaults", path, VAULTS_API_VERSION, read_vault)
+        named = [(vault.name, vault) for vault in vaults]
+        return self._asker.each("Key Vault", self._key_vault, named, _SECRETS_READER)
 
-    def _key_vault(self, vault: dict[str, Any]) -> list[Candidate]:
-        url = str(vault["properties"]["vaultUri"]).rstrip("/")
+    def _key_vault(self, vault: Vault) -> list[Candidate]:
+        url = vault.url
         read_destinations(f"{url}/secrets/name", self._asker.cloud)  # no token for a host outside of the cloud
         every, context = KeyVaultSecretDestination(url, "", False), self._asker.context
         client = every.client(context)
         secrets = every.retrying(context, lambda: list(client.list_properties_of_secrets()))
-        usable, doubt = self._may_set(vault, vault["id"])
+        usable, doubt = self._may_set(vault, vault.id)
         note = doubt or ("a new secret" if usable else f"a new secret needs the role {ROLE} on the vault")
         new = Candidate("key_vault", f"{url}/secrets/<new name>", "", note, usable)
         return [*side_by_side(partial(self._secret, vault, url), secrets), new]
 
-    def _secret(self, vault: dict[str, Any], url: str, secret: Any) -> Candidate:
+    def _secret(self, vault: Vault, url: str, secret: Any) -> Candidate:
         def check(_: Destination) -> str:
             if secret.managed:
                 raise Failed("it belongs to a certificate of the vault")
             if secret.enabled is False and not is_ours(secret, self._asker.context):
                 raise Failed("its current version is disabled")
-            usable, doubt = self._may_set(vault, vault["id"])
+            usable, doubt = self._may_set(vault, vault.id)
             if usable is False:
-                usable, doubt = self._may_set(vault, f"{vault['id']}/secrets/{secret.name}")
+                usable, doubt = self._may_set(vault, f"{vault.id}/secrets/{secret.name}")
             if usable is False:
                 raise Failed(f"needs the role {ROLE}")
             return doubt
 
         return self._asker.judge("key_vault", f"{url}/secrets/{secret.name}", str(secret.name), check=check)
 
-    def _may_set(self, vault: dict[str, Any], scope: str) -> tuple[bool | None, str]:
+    def _may_set(self, vault: Vault, scope: str) -> tuple[bool | None, str]:
         """Whether we may read and set secrets there, or what keeps us from knowing."""
-        if not vault["properties"].get("enableRbacAuthorization"):
+        if not vault.by_roles:
             return None, "the vault goes by access policies: needs get, set, list and update of secrets"
         try:
-            path = f"{scope}/providers/Microsoft.Authorization/permissions"
-            granted = list(self._asker.arm.pages(path, "2022-04-01"))
+            granted = self._asker.arm.permissions(scope)
         except CallError:
             return None, f"our rights are not shown: needs the role {ROLE}"
-        data = [{"actions": each.get("dataActions"), "notActions": each.get("notDataActions")} for each in granted]
-        return all(any(allows(entry, action) for entry in data) for action in _VAULT_ACTIONS), ""
+        return all(any(each.allows_data(action) for each in granted) for action in _VAULT_ACTIONS), ""
 
 
 class _ServiceConnections:
@@ -173,16 +174,15 @@ class _Runbooks:
 
     def all(self) -> list[Candidate]:
         path = "providers/Microsoft.Automation/automationAccounts"
-        accounts = self._asker.resources("Automation accounts", path, "2023-11-01")
-        return self._asker.each("Automation account", self._account, accounts, AutomationRunbook.rights)
+        accounts = self._asker.resources("Automation accounts", path, "2023-11-01", read_resource)
+        named = [(account.name, account) for account in accounts]
+        return self._asker.each("Automation account", self._account, named, AutomationRunbook.rights)
 
-    def _account(self, account: dict[str, Any]) -> list[Candidate]:
-        pages, rights = self._asker.arm.pages, AutomationRunbook.rights
-        workers = partial(pages, f"{account['id']}/hybridRunbookWorkerGroups", "2015-10-31")
-        listed = self._asker.attempt(f"worker groups of {account['name']}", lambda: list(workers()), rights)
-        groups = ["", *(str(group["name"]) for group in listed or [])]
-        runbooks = list(pages(f"{account['id']}/runbooks", "2018-06-30"))
-        named = [(str(runbook["name"]), f"{account['id']}/runbooks/{runbook['name']}") for runbook in runbooks]
+    def _account(self, account: Resource) -> list[Candidate]:
+        arm, rights = self._asker.arm, AutomationRunbook.rights
+        workers = partial(worker_groups, arm, account.id)
+        groups = ["", *(self._asker.attempt(f"worker groups of {account.name}", workers, rights) or [])]
+        named = [(name, f"{account.id}/runbooks/{name}") for name in runbooks(arm, account.id)]
         return self._asker.each("runbook", partial(self._runbook, groups), named, rights)
 
     def _runbook(self, groups: list[str], resource: str) -> list[Candidate]:
@@ -214,8 +214,8 @@ class _ApiConnections:
 
     def all(self) -> list[Candidate]:
         path = "resources?$filter=resourceType%20eq%20'Microsoft.Web/connections'"
-        listed = self._asker.resources("API connections", path, "2021-04-01")
-        return side_by_side(self._connection, [str(connection["id"]) for _, connection in listed])
+        listed = self._asker.resources("API connections", path, "2021-04-01", read_resource)
+        return side_by_side(self._connection, [connection.id for connection in listed])
 
     def _connection(self, resource: str) -> Candidate:
         check = partial(self._check, resource)

@@ -13,8 +13,9 @@ import re
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
+from urllib.parse import unquote
 
 import click
 
@@ -42,23 +43,39 @@ from gateway.secret import masked
 _QUIET_SECONDS, _PROGRESS_SECONDS = 2.0, 5.0
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What is listed: of these kinds (all, where none is named), and with one of these texts in address or name."""
+
+    organisations: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+
+    def has(self, found: Candidate) -> bool:
+        """Whether an address is one of those that are asked for."""
+        where = f"{found.address}\n{unquote(found.address)}\n{found.name}".lower()
+        return not self.texts or any(text.lower() in where for text in self.texts)
+
+
 def show_targets(
-    record_uid: str, attached: Iterable[str], configuration_uid: str, organisations: Iterable[str], *, as_json: bool
+    record_uid: str, attached: Iterable[str], configuration_uid: str, wanted: Wanted, *, as_json: bool
 ) -> None:
-    """Print everything that the record's admin credential can reach.
+    """Print what the record's admin credential can reach.
 
     Raises:
         Failed: the record or the admin credential cannot be used, or an organisation's name is none.
         CallError
     """
     logging.lastResort = None  # what libraries warn about may quote a request
-    named = [_organisation(text) for text in organisations]
+    named = [_organisation(text) for text in wanted.organisations]
+    kinds = [kind for kind in HEADINGS if kind in wanted.kinds or not wanted.kinds]
     unanswered = {"Keeper", "Entra", "Graph"}
     with _progress(unanswered):
         record, asker = _prepare(record_uid, list(attached), configuration_uid)
         there = _organisations_in(record.value("deliver_to"))
-        found = find(asker, list(dict.fromkeys((*named, *there))), unanswered)
-    click.echo(_json(found) if as_json else _readable(found), nl=False)
+        everything = find(asker, kinds, list(dict.fromkeys((*named, *there))), unanswered)
+    found = [each for each in everything if wanted.has(each)]
+    click.echo(_json(found) if as_json else _readable(found, kinds), nl=False)
     for warning in sorted(asker.warnings):
         click.echo(masked(f"warning: {' '.join(warning.split())}"), err=True)
 
@@ -83,7 +100,8 @@ def _prepare(record_uid: str, attached: list[str], configuration_uid: str) -> tu
     deadline = Deadline(settings.deadline, settings.retry_base)
     http = Http(settings.request_timeout, deadline)
     vault = Vault(find_ksm_config(), http)
-    params = read_params(io.BytesIO(gateway_line(vault.read([]), record_uid, attached, configuration_uid)))
+    records = vault.read([])
+    params = read_params(io.BytesIO(gateway_line(records, record_uid, attached, configuration_uid)))
     record = read_record(vault, params.record_uid)
     facts = _facts_of(record)
     kind = _sign_in(http, AdminSearch(params, record, vault), record, facts)
@@ -98,7 +116,8 @@ def _prepare(record_uid: str, attached: list[str], configuration_uid: str) -> tu
     context = DeliveryContext(
         http, deadline, kind.azure, vault, attached_records, record.uid, delivery_form, versions_follow=True
     )
-    return record, Asker(context, record.value("deliver_to"), warnings)
+    others = [(each.uid, each.title, each.value("deliver_to")) for each in records.values() if each.uid != record.uid]
+    return record, Asker(context, record.value("deliver_to"), others, warnings)
 
 
 def _facts_of(record: VaultRecord) -> KindFacts:
@@ -149,12 +168,12 @@ def _json(found: list[Candidate]) -> str:
     return json.dumps([asdict(each) for each in found], indent=1) + "\n"
 
 
-def _readable(found: list[Candidate]) -> str:
+def _readable(found: list[Candidate], kinds: list[str]) -> str:
     # Addresses are not masked: a subscription's id is a hidden field in some PAM configurations, and no secret.
     lines = []
-    for kind, heading in HEADINGS.items():
-        lines += [heading, *(f"  {each.address}  {_verdict(each)}".rstrip() for each in found if each.kind == kind)]
-        lines += [] if any(each.kind == kind for each in found) else ["  none found"]
+    for kind in kinds:
+        of_kind = [f"  {each.address}  {_verdict(each)}".rstrip() for each in found if each.kind == kind]
+        lines += [HEADINGS[kind], *(of_kind or ["  none found"])]
     return "\n".join(lines) + "\n"
 
 
