@@ -24,6 +24,9 @@ from sandbox.proxy.service import Part, route
 
 APPLICATIONS = API + r"/applications"
 APPLICATION = APPLICATIONS + r"(?:/(?P<id>[^/()]+)|\(appId='(?P<client>[^']*)'\))"
+# What a list takes that expands a relationship, and what it then shows of it:
+# https://learn.microsoft.com/graph/known-issues#some-limitations-apply-to-query-parameters
+EXPANDED, MOST_EXPANDED = 100, 20
 
 
 class GraphApplications(Part):
@@ -39,8 +42,24 @@ class GraphApplications(Part):
         """List or find applications. A caller with OwnedBy alone may not: it lists its service principal's objects."""
         if not self.graph.caller(request).roles & {READ_ALL, WRITE_ALL}:
             raise GraphError(403)
+        expands = request.query.get("$expand")
+        if expands and int(request.query.get("$top") or 0) > EXPANDED:
+            raise bad_request(f"Invalid page size specified: it must be between 1 and {EXPANDED} inclusive.")
         seen = [self._seen(application) for application in self.graph.directory.applications.values()]
-        return Response.of(200, odata.page(request, "applications", [entity for entity in seen if entity]))
+        page = odata.page(request, "applications", [entity for entity in seen if entity])
+        if expands:
+            page["value"] = [entity | {"owners": self._expanded(entity["id"], expands)} for entity in page["value"]]
+        return Response.of(200, page)
+
+    def _expanded(self, object_id: str, expands: str) -> list[Entity]:
+        """The owners of an application; of those that the caller may not read, only what they are."""
+        wanted = re.fullmatch(r"owners(?:\(\$select=([\w,]+)\))?", expands)
+        if wanted is None:
+            raise bad_request(f"Parsing OData Select and Expand failed: '{expands}'.")
+        owners = self.graph.directory.applications[object_id].owners[:MOST_EXPANDED]
+        shown = [self.principals.directory_object(owner) for owner in owners]
+        kinds = [{"@odata.type": each["@odata.type"]} for each in shown]
+        return [kind | odata.select(each, wanted[1]) for kind, each in zip(kinds, shown, strict=True)]
 
     @route("GET", APPLICATION, "get_application")
     def get_application(self, request: Request, match: re.Match[str]) -> Response:

@@ -149,6 +149,20 @@ def test_what_is_made_of_a_certificate_has_that_record(shop: DiscoverStage) -> N
     assert [row["records"] for row in rows(shop, "tls-secrets")] == [[uid]]
 
 
+def test_an_app_is_shown_with_its_owners(shop: DiscoverStage) -> None:
+    app = shop.sandbox.graph.application(add(shop, "apps", "web1"))
+    app.owners.append(shop.sandbox.directory.add_user("ada").object_id)
+    gone = shop.sandbox.directory.add_user("gone")
+    app.owners.append(gone.object_id)
+    gone.principal_name = gone.display_name = None  # type: ignore[assignment]
+    (row,) = rows(shop, "apps", "--only=web1")
+    ours = shop.sandbox.directory.service_principals[shop.at.admin_principal_id].display_name
+    assert row["owners"] == [ours, "ada@contoso.onmicrosoft.com", gone.object_id]
+    assert (
+        f"owners {ours}, ada@contoso.onmicrosoft.com, {gone.object_id}" in done(shop.command("discover", "apps")).stdout
+    )
+
+
 FOUND: dict[str, tuple[str, list[str]]] = {
     "all": ("certificates", ["other", "old", "prod-a", "prod-b"]),
     "by name": ("certificates --only 'PROD-*' --only other", ["other", "prod-a", "prod-b"]),

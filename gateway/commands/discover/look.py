@@ -122,9 +122,11 @@ def _tls_secret(each: TlsSecret, version: str = "", current: bool = True) -> Ite
 def _app(app: Application, ours: str) -> Item:
     ends = [each.ends for each in app.passwords]
     note = f"{len(ends)} client secret{'' if len(ends) == 1 else 's'}"
+    note += f", owner{'s' if len(app.owners) > 1 else ''} {', '.join(app.owners)}" if app.owners else ""
     unwanted = OURS if app.client_id == ours else "" if ends else WITHOUT
     soonest = min((each for each in ends if each != NEVER), default=None)
-    return Item(APP, app.object_id, app.name, app.client_id, soonest, note, (app.client_id,), unwanted=unwanted)
+    also, owners = (app.client_id,), app.owners
+    return Item(APP, app.object_id, app.name, app.client_id, soonest, note, also, unwanted=unwanted, owners=owners)
 
 
 def _storage(account: Account) -> Item:

@@ -32,6 +32,7 @@ def _object(row: KnownItem, now: datetime) -> dict[str, object]:
         "expires": stamp(item.expires) or None,
         "days_left": item.days_left(now),
         "note": item.note,
+        "owners": list(item.owners),
         "records": row.records,
         "created": bool(row.made),
     }

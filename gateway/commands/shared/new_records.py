@@ -163,7 +163,7 @@ class Item:
     """One thing that is there. ``label``: the field by which a record names it; ``address``: that field's value.
 
     ``also``: other values that name it; ``source``: where it was found, if that is another address; ``version``: empty
-    for the thing as a whole; ``unwanted``: why no record is made for it.
+    for the thing as a whole; ``unwanted``: why no record is made for it; ``owners``: an app's.
     """
 
     label: str
@@ -177,6 +177,7 @@ class Item:
     previous: bool = False
     source: str = ""
     unwanted: str = ""
+    owners: tuple[str, ...] = ()
 
     def days_left(self, now: datetime) -> int | None:
         """Whole days until it expires, negative where it has; None where it does not."""
