@@ -288,6 +288,23 @@ def test_what_another_records_destination_holds_is_kept(make_stage: Callable[...
     assert all(stage.working().values())
 
 
+@pytest.mark.parametrize("remove_old", ["all", "replaced"])
+def test_a_copy_of_a_record_leaves_what_the_original_publishes(
+    remove_old: str, make_stage: Callable[..., Stage]
+) -> None:
+    """The secret that both show was made by hand, so that no marker names the original."""
+    stage = make_stage(old_secrets=1, settings={"remove_old": remove_old})
+    stage.deliver()
+    data = copy.deepcopy(stage.stored())
+    custom = [each for each in data["custom"] if each["label"] != "deliver_to"]
+    copied = stage.sandbox.keeper.add_record("a copy", "pamUser", data["fields"], custom)
+    outcome = stage.run(stage.line(userRecordUid=copied))
+    assert (outcome.code, outcome.result) == (0, "rotated"), outcome
+    assert stage.published_works() and all(stage.working().values())
+    why = f"published by record {stage.at.record_uid}"
+    assert {"key_id": stage.value("client_secret_id"), "why": why} in outcome.report["kept"]
+
+
 def test_what_another_record_keeps_until_a_date_is_kept(make_stage: Callable[..., Stage]) -> None:
     stage = make_stage(old_secrets=0, settings={"overlap_hours": "168"})
     rotated(stage)

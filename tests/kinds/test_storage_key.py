@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -232,7 +233,8 @@ def test_an_account_in_which_no_service_can_prove_a_key(storage: Make) -> None:
 def test_a_key_that_stays_may_be_young_itself(storage: Make) -> None:
     stage = storage()
     stage.sandbox.storage.propagation_seconds = 0.5
-    stage.sandbox.storage.regenerate(stage.made.account, "key1")
+    pasted = stage.sandbox.storage.regenerate(stage.made.account, "key1")
+    stage.sandbox.keeper.edit(stage.at.record_uid, "storage_key", pasted)
     rotated(stage)
     assert stage.regenerated() == ["key1", "key2"]
 
@@ -246,14 +248,34 @@ NO_KEY: dict[str, Callable[[str], str]] = {
 
 @pytest.mark.parametrize("delivers", [False, True])
 @pytest.mark.parametrize("what", NO_KEY)
-def test_a_value_that_is_neither_key_is_replaced_at_once(what: str, delivers: bool, storage: Make) -> None:
+def test_a_value_that_is_neither_key_gives_way_to_the_key_that_the_record_names(
+    what: str, delivers: bool, storage: Make
+) -> None:
     stage = storage(settings={"secret_lifetime_days": "3650", "rotate_before_hours": "24"})
     if delivers:
         stage.to_key_vault()
     stage.sandbox.keeper.edit(stage.at.record_uid, "storage_key", NO_KEY[what](stage.value("storage_key")))
     rotated(stage)
-    assert stage.regenerated() == ["key2"]
-    assert not delivers or stage.vault_works()
+    assert stage.regenerated() == [], "the other key may be in use, and the record does not know by whom"
+    assert stage.value("active_key") == "key1" and (not delivers or stage.vault_works())
+
+
+def test_a_record_that_was_put_back_ends_no_key_that_a_destination_holds(storage: Make) -> None:
+    """It shows a dead value, knows nothing of the delivery since, and the destination cannot be asked."""
+    stage = storage(settings={"overlap_hours": "0"})
+    stage.to_key_vault()
+    rotated(stage)
+    before = copy.deepcopy(stage.stored())
+    rotated(stage)
+    vault = next(each for each in stage.sandbox.keyvault.vaults.values() if each.name == "storage-vault")
+    vault.firewall = True
+    assert stage.run(stage.line(dueNow=True)).code == 2
+    for part in ("fields", "custom"):
+        stage.stored()[part] = before[part]
+    assert stage.run().code == 2
+    assert stage.works() and stage.vault_works()
+    vault.firewall = False
+    assert stage.run().code == 0 and stage.works() and stage.vault_works()
 
 
 def test_a_value_that_is_spoilt_after_a_rotation_is_not_delivered(storage: Make) -> None:

@@ -53,12 +53,13 @@ class MintedKind(Kind):
     ) -> dict[str, str]:
         """Those that other records publish, keep until a date, or have delivered. Raises CallError.
 
-        Markers name these records. Who publishes one that was made by hand is asked only where it might be removed.
+        Markers name these records. Who needs one that was made by hand is asked only where it might be removed.
         """
         markers = {key.key_id: read_marker(key.name) for key in listing}
         theirs = {marker.record_uid for marker in markers.values() if marker} - {record.uid}
-        by_hand = {key_id for key_id, marker in markers.items() if marker is None} - {self.published_id(record)}
-        everybody = policy.remove_old == "all" and bool(by_hand)
+        by_hand = {key_id for key_id, marker in markers.items() if marker is None}
+        ours = {self.published_id(record), *ledger_of(record).ever_published()}
+        everybody = bool({"all": by_hand, "replaced": by_hand & ours}.get(policy.remove_old))
         needed: dict[str, str] = {}
         for other in vault.read([] if everybody else theirs).values() if theirs or everybody else ():
             published = self.published_id(other)

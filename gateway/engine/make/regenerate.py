@@ -116,7 +116,7 @@ class Regeneration(Maker):
             Incomplete: no key may be regenerated now.
             Unknown: whether it was regenerated cannot be told.
         """
-        if named := self._regenerated_by_hand():
+        if named := self._unsaved():
             log.warning("%s has another value than the record: it is published as it is", named.key_id)
             return self._kind.read(named.key_id, self._http.now() + lifetime)
         idle = self._idle()
@@ -154,10 +154,14 @@ class Regeneration(Maker):
             )
         return free[0]
 
-    def _regenerated_by_hand(self) -> LiveCredential | None:
-        """The key that the record names, where its value is another one, and the other key may still be in use."""
-        named = self._gathered.inventory.published
-        if named is None or decisions.UNSAVED not in self._gathered.why or self.may_make_from() is None:
+    def _unsaved(self) -> LiveCredential | None:
+        """The key that the record names, where its value is another one: somebody regenerated it, or put back the record.
+
+        A record that was put back does not know who holds the other key, so that one is not touched.
+        """
+        named, why = self._gathered.inventory.published, self._gathered.why
+        asked = decisions.ASKED in why and self.may_make_from() is None
+        if named is None or decisions.UNSAVED not in why or asked or self._gathered.known.revoking:
             return None
         self._was_regenerated(named)  # raises where that is still to come
         return named
