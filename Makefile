@@ -2,7 +2,7 @@
 # .venv-dev everything that a developer needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all check night bench bundle lock clean
+.PHONY: help install demo test test-all check night simulate bench bundle lock clean
 
 # Each of the processes that test would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -36,6 +36,9 @@ night: .venv-dev/ready        ## every request of a rotation with every fault: h
 	$(DEV) -m tests.sweep.rotation
 	$(DEV) -m tests.sweep.certificate
 	$(DEV) -m tests.sweep.tls_secret
+
+simulate: .venv-dev/ready     ## random schedules of runs, faults, hosts and people, for a minute; SECONDS=3600 plays longer
+	$(DEV) -m tests.simulate --seconds $(or $(SECONDS),60)
 
 bench: .venv-dev/ready        ## what a rotation costs; REFERENCE_SCRIPT=FILE compares
 	$(DEV) -m tests.bench.rotation

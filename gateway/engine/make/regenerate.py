@@ -155,7 +155,7 @@ class Regeneration(Maker):
         return free[0]
 
     def _unsaved(self) -> LiveCredential | None:
-        """The key that the record names, where its value is another one: somebody regenerated it, or put back the record.
+        """The key that the record names, where the value is another one: it was regenerated, or the record put back.
 
         A record that was put back does not know who holds the other key, so that one is not touched.
         """
