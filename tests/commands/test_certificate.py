@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.stage.key_vault import Scene
 
 DAY = 86400.0
 NEW = "https://certificates.vault.azure.net/certificates/new-tls"
+MERGE = "keeper-rotation certificate merge"
 OLD = "https://certificates.vault.azure.net/certificates/orders-tls"
 
 
@@ -97,6 +99,27 @@ def test_a_new_version_has_the_tags_of_the_one_before_and_those_that_are_given(s
     assert scene.at_vault("/certificates/orders-tls")["tags"] == {"owner": "payments", "CostCenter": "42"}
     scene.ask("certificate", "request", OLD, "--tag=owner=orders")
     assert scene.at_vault("/certificates/orders-tls")["tags"] == {"owner": "orders", "CostCenter": "42"}
+
+
+def test_a_list_shows_what_is_being_made_whether_it_is_the_first_version_or_a_later_one(scene: Scene) -> None:
+    scene.sandbox.keyvault.add_certificate(scene.vault, "done-tls")
+    scene.said("certificate", "policy", OLD, "--issuer=Unknown", "--lifetime-action=email")
+    asked = scene.sandbox.clock.now()
+    scene.rows("certificate", "renew", OLD, code=2)
+    scene.rows("certificate", "request", NEW, "--cn=a.example", "--issuer=Unknown", code=2)
+    listing = ("certificate", "list", "--vault=certificates", "--pending")
+    found = [each for each in scene.rows(*listing) if each["state"] == "pending"]
+    assert [each["name"] for each in found] == ["new-tls", "orders-tls"]
+    for each in found:
+        assert each["issuer"] == "Unknown" and each["next"].endswith(f"then: {MERGE} {each['id']} --chain FILE")
+    assert found[1]["records"] == [scene.at.record_uid]
+    # Of a later version Key Vault does not show it.
+    assert (found[0]["since"][:10], found[1]["since"]) == (f"{datetime.fromtimestamp(asked, UTC):%Y-%m-%d}", "")
+    table = scene.ask(*listing).splitlines()
+    assert {"ISSUER", "SINCE", "NEXT"} < set(table[0].split()) and "have the CSR signed, then merge" in table[-1]
+    soon = scene.rows(*listing, "--expiring-within=60")
+    assert {(each["name"], each["state"]) for each in soon} == {("orders-tls", "current"), ("orders-tls", "pending")}
+    assert [each["name"] for each in scene.rows("certificate", "list", "--expiring-within=60")] == ["orders-tls"]
 
 
 def test_a_folder_may_be_named(scene: Scene) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway.azure.key_vault.certificate_changes import OperatorCertificates
-from gateway.azure.key_vault.certificates import Version
+from gateway.azure.key_vault.certificates import UNKNOWN, Version
 from gateway.azure.key_vault.ids import CertificateId
 from gateway.commands.certificate import records
+from gateway.commands.certificate.operation import by_hand
 from gateway.commands.shared.output import warn
 from gateway.commands.shared.progress import progress
 from gateway.commands.shared.survey import VAULT_READER
@@ -28,29 +30,35 @@ CURRENT, PREVIOUS, ALL = "current", "previous", "all"
 COLUMNS = {
     "vault": "VAULT", "name": "NAME", "version": "VERSION", "state": "STATE", "subject": "SUBJECT",
     "issuer": "ISSUER", "not_before": "NOT BEFORE", "expires": "EXPIRES", "days_left": "DAYS",
-    "enabled": "ENABLED", "records": "RECORD",
+    "enabled": "ENABLED", "records": "RECORD", "since": "SINCE", "next": "NEXT",
 }  # fmt: skip
-DETAILS = ("subject", "issuer")
+_DETAILS, _PENDING = ("subject", "issuer", "not_before"), ("issuer", "since", "next")
 
 
 @dataclass(frozen=True)
 class ListOptions:
-    """What is to be listed. ``details``: subject and issuer too, which takes a request for each version."""
+    """What is to be listed.
+
+    ``pending``: versions that are being made, too, and ``details``: subject and issuer too, each of which takes a
+    request for each certificate. ``days``: only what expires so soon, or has expired.
+    """
 
     versions: str = CURRENT
     pending: bool = False
     details: bool = False
+    days: int | None = None
 
 
 @dataclass(frozen=True)
 class ListedVersion:
-    """A version, and whether it is the current one. Without a thumbprint it is still being made."""
+    """A version, and whether it is the current one. Without a thumbprint it is still being made, ``since`` then."""
 
     vault: OperatorCertificates
     version: Version
     current: bool
     subject: str = ""
     issuer: str = ""
+    since: datetime | None = None
 
     @property
     def state(self) -> str:
@@ -71,7 +79,7 @@ class Listing:
         """What these vaults hold, by vault, name and age. Raises CallError."""
         with progress(lambda: f"{self._doing}: {self._seen:,} so far"):
             vaults = [OperatorCertificates(self._session.http, self._session.azure, url) for url in urls]
-            found = list(chain.from_iterable(side_by_side(self._of_key_vault, vaults)))
+            found = self._near(list(chain.from_iterable(side_by_side(self._of_key_vault, vaults))))
             if self._options.details:
                 self._doing, self._seen = f"reading {len(found):,} certificates", 0
                 found = list(chain.from_iterable(side_by_side(self._detailed, found)))
@@ -84,12 +92,35 @@ class Listing:
         if found is None:
             self.failed += 1
             return []
-        if self._options.versions == CURRENT:
-            return found
+        pending = side_by_side(self._pending, found) if self._options.pending else []
         ready = [each for each in found if each.version.thumbprint]
-        older = list(chain.from_iterable(side_by_side(partial(self._versions, vault), ready)))
-        pending = [each for each in found if not each.version.thumbprint]
-        return [each for each in older if self._options.versions == ALL or not each.current] + pending
+        if self._options.versions != CURRENT:
+            every = chain.from_iterable(side_by_side(partial(self._versions, vault), ready))
+            ready = [each for each in every if self._options.versions == ALL or not each.current]
+        return ready + list(chain.from_iterable(pending))
+
+    def _pending(self, found: ListedVersion) -> list[ListedVersion]:
+        """The version of a certificate that is being made, the first or a later one."""
+        vault, name = found.vault, found.version.name
+        operation = self._attempt(lambda: vault.operation(name))
+        if not (operation and operation.is_open):
+            return [] if found.version.thumbprint else [found]
+        since = self._attempt(lambda: vault.begun(name))
+        made = replace(found.version, version="", thumbprint="")
+        return [replace(found, version=made, current=False, issuer=operation.issuer, since=since)]
+
+    def _near(self, found: list[ListedVersion]) -> list[ListedVersion]:
+        """What expires soon enough, with what is being made of it."""
+        if (days := self._options.days) is None:
+            return found
+        near = [each for each in found if each.version.thumbprint and self._days_left(each.version) <= days]
+        names = {(each.vault.url, each.version.name) for each in near}
+        return near + [
+            each for each in found if not each.version.thumbprint and (each.vault.url, each.version.name) in names
+        ]
+
+    def _days_left(self, version: Version) -> int:
+        return (version.expires - self._session.http.now()).days
 
     def _counted(self, vault: OperatorCertificates) -> Any:
         for version in vault.names(pending=self._options.pending):
@@ -104,6 +135,8 @@ class Listing:
         return [ListedVersion(vault, each, current=each is same[-1]) for each in versions]
 
     def _detailed(self, found: ListedVersion) -> list[ListedVersion]:
+        if not found.version.thumbprint:
+            return [found]
         name, version = found.version.name, found.version.version
         read = self._attempt(lambda: found.vault.whole(name, version))
         self._seen += 1
@@ -124,7 +157,9 @@ class Listing:
     def _row(self, found: ListedVersion, named: dict[str, list[Any]]) -> dict[str, Any]:
         version, url = found.version, found.vault.url
         certificate_id = CertificateId(url, version.name, version.version)
-        left = (version.expires - self._session.http.now()).days if found.state != "pending" else None
+        left = self._days_left(version) if found.state != "pending" else None
+        waits = f"wait for {found.issuer}" if found.issuer else ""
+        following = by_hand(certificate_id.whole()) if found.issuer == UNKNOWN else waits
         return {
             "vault": url.removeprefix("https://").partition(".")[0],
             "name": version.name,
@@ -139,4 +174,23 @@ class Listing:
             "thumbprint": version.thumbprint,
             "records": [record.uid for record in named.get(records.key(certificate_id), [])],
             "id": str(certificate_id),
+            "since": stamp(found.since),
+            "next": following if left is None else "",
         }
+
+
+def columns_of(rows: Sequence[dict[str, Any]], options: ListOptions) -> dict[str, str]:
+    """The columns that say something, and their headings."""
+    wanted = {key for key in COLUMNS if key not in (*_DETAILS, *_PENDING, "version", "enabled")}
+    wanted |= {"version"} if any(row["version"] for row in rows) else set()
+    wanted |= {"enabled"} if any(not row["enabled"] and row["state"] != "pending" for row in rows) else set()
+    wanted |= set(_DETAILS) if options.details else set()
+    wanted |= set(_PENDING) if any(row["state"] == "pending" for row in rows) else set()
+    return {key: heading for key, heading in COLUMNS.items() if key in wanted}
+
+
+def for_people(row: dict[str, Any]) -> dict[str, Any]:
+    """A row as short as a table needs it: days instead of seconds, and no command but its name."""
+    days = {key: row[key][:10] for key in ("not_before", "expires", "since")}
+    following, _, command = row["next"].partition(": ")
+    return row | days | {"version": row["version"][:8], "next": following + (" merge" if command else "")}

@@ -15,16 +15,19 @@ from gateway.errors import Failed, Incomplete
 @click.command("list")
 @click.option("--vault", "vault", multiple=True, metavar="VAULT", help="Name or address; repeatable. Default: all.")
 @click.option("--versions", type=click.Choice(["current", "previous", "all"]), default="current", help="Which to show.")
-@click.option("--pending", is_flag=True, help="Also certificates whose first version is still being made.")
+@click.option("--pending", is_flag=True, help="Also versions that are still being made: one request for each.")
+@click.option("--expiring-within", "days", type=int, metavar="DAYS", help="Only what expires so soon, or has expired.")
 @click.option("--details", is_flag=True, help="Subject and issuer too: one request for each certificate.")
 @as_json
 @session_options
-def list_(vault: tuple[str, ...], versions: str, pending: bool, details: bool, as_json: bool, **session: str) -> None:
+def list_(
+    vault: tuple[str, ...], versions: str, pending: bool, days: int | None, details: bool, as_json: bool, **session: str
+) -> None:
     """List certificates, with the Keeper records that name them.
 
     Exit 2: a vault, or a certificate of it, could not be read; exit 1: none could.
     """
-    from gateway.commands.certificate.list import COLUMNS, DETAILS, Listing, ListOptions
+    from gateway.commands.certificate.list import Listing, ListOptions, columns_of, for_people
     from gateway.commands.shared.names import read_key_vault
     from gateway.commands.shared.output import show_table
     from gateway.commands.shared.survey import all_key_vaults
@@ -32,14 +35,13 @@ def list_(vault: tuple[str, ...], versions: str, pending: bool, details: bool, a
     urls = [read_key_vault(text, session["cloud"]) for text in vault]
     opened = open_session(**session)
     urls = list(dict.fromkeys(urls)) or [url for url, _ in all_key_vaults(opened)]
-    listing = Listing(opened, ListOptions(versions, pending, details))
+    options = ListOptions(versions, pending, details, days)
+    listing = Listing(opened, options)
     rows = listing.rows(urls)
     if listing.failed == len(urls):
         raise Failed("no vault could be listed", "see the warnings")
-    left_out = (() if details else DETAILS) + (() if any(row["version"] for row in rows) else ("version",))
-    columns = {key: heading for key, heading in COLUMNS.items() if key not in left_out}
-    shown = rows if as_json else [row | {"version": row["version"][:8]} for row in rows]
-    show_table(shown, columns, as_json=as_json, none="no certificates")
+    shown = rows if as_json else list(map(for_people, rows))
+    show_table(shown, columns_of(rows, options), as_json=as_json, none="no certificates")
     if listing.warned:
         raise Incomplete("not everything could be read; what is shown is not all", "do what the warnings say")
 
