@@ -122,6 +122,54 @@ def test_a_list_shows_what_is_being_made_whether_it_is_the_first_version_or_a_la
     assert [each["name"] for each in scene.rows("certificate", "list", "--expiring-within=60")] == ["orders-tls"]
 
 
+def test_a_certificate_is_shown_with_all_that_has_to_do_with_it(scene: Scene) -> None:
+    keeper, copy = scene.sandbox.keeper, f"{scene.other.url}/certificates/orders-tls"
+    keeper.edit(scene.at.record_uid, "deliver_to", copy)
+    field = make_field("multiline", f"optional {OLD}", "deliver_to")
+    other = keeper.add_record("Fills it", "pamUser", [], [field])
+    options = ("--email=a@b.example", "--dns=a.example", "--extended-key-usage=1.2.3.4,serverAuth", "--tag=team=x")
+    scene.rows("certificate", "request", OLD, *options)
+    scene.said("certificate", "policy", OLD, "--issuer=Unknown", "--lifetime-action=email")
+    scene.rows("certificate", "renew", OLD, code=2)
+    old, new = scene.listed("orders-tls")
+    shown = scene.rows("certificate", "show", "orders-tls")
+    certificate = scene.certificate("orders-tls")
+    thumbprint = certificate.fingerprint(hashes.SHA1()).hex().upper()
+    assert (shown["certificate"], shown["version"], shown["thumbprint"]) == (OLD, new, thumbprint)
+    assert shown["key"] == "RSA 2048" and shown["extended_key_usage"] == ["1.2.3.4", "serverAuth"]
+    assert set(shown["names"]) == {"DNS:a.example", "email:a@b.example"} and shown["tags"] == {"team": "x"}
+    assert shown["subject"] == certificate.subject.rfc4514_string() and shown["key_usage"] and shown["serial_number"]
+    assert [each["version"] for each in shown["versions"]] == [new, old] and shown["policy"]["issuer"] == "Unknown"
+    assert shown["pending"]["next"].endswith(f"then: {MERGE} {OLD} --chain FILE")
+    assert shown["records"] == [{"uid": scene.at.record_uid, "title": keeper.record(scene.at.record_uid).title}]
+    assert shown["deliver_to"] == [copy] and shown["delivered_by"] == [{"uid": other, "title": "Fills it"}]
+    lines = scene.ask("certificate", "show", f"certificates/orders-tls/{old}".rpartition("/")[0]).splitlines()
+    assert f"{'delivered_by':18}  {other}  Fills it" in lines
+    earlier = scene.rows("certificate", "show", f"{OLD}/{old}")
+    assert earlier["version"] == old and earlier["thumbprint"] != thumbprint
+    assert not [each for each in scene.sandbox.operations() if each == "keyvault.get_secret"]
+
+
+BARE = {
+    "of one vault": ("orders-tls", 0, "certificate orders-tls of https://certificates.vault.azure.net"),
+    "of none": ("other-tls", 1, "no certificate other-tls in the 3 vaults that can be seen"),
+    "of two": ("twice-tls", 1, "name one of them: certificates/twice-tls, front-door/twice-tls"),
+    "of two, with its vault": ("front-door/twice-tls", 0, ""),
+    "that is none": ("orders_tls", 1, "is not a certificate of"),
+}
+
+
+@pytest.mark.parametrize("what", BARE)
+def test_a_bare_name_is_enough_where_one_vault_has_it(what: str, scene: Scene) -> None:
+    name, code, message = BARE[what]
+    for vault in (scene.vault, scene.other):
+        scene.sandbox.keyvault.add_certificate(vault, "twice-tls")
+    assert message in scene.said("certificate", "policy", name, code=code)
+    if code == 0:
+        assert scene.said("tls-secret", "show", name).startswith("secret" if message else "")
+        assert scene.rows("certificate", "status", name)["certificate"].endswith(f"/{name.rpartition('/')[2]}")
+
+
 def test_a_folder_may_be_named(scene: Scene) -> None:
     shown = scene.rows("certificate", "request", NEW, "--cn=a.example", "--folder=Azure Rotation")
     assert scene.records_of("certificate_id", NEW) == [shown["record"]]

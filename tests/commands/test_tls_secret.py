@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs12
 
 from gateway.host.lock import RecordLock
+from gateway.model.x509 import facts
 from sandbox.proxy import faults
 from tests.stage.api import VAULT
 from tests.stage.certificate import names, opens
@@ -63,6 +64,23 @@ def test_list_shows_what_is_a_certificate_and_whose_it_is(shop: DiscoverStage) -
     assert [row["records"] for row in rows] == [[uid], [], []] and rows[0]["days_left"] == 49
     assert rows[2]["id"].endswith("/certificates/web") and rows[2]["secret"].endswith("/secrets/web")
     assert "keyvault.get_secret" not in shop.sandbox.operations() and not shop.writes()
+
+
+def test_one_is_shown_with_its_certificate_versions_and_records_and_without_its_key(shop: DiscoverStage) -> None:
+    first = shop.tls("api", tags={"team": "x"})
+    uid = shop.follows("api", first)
+    last = shop.tls("api", form=PEM)
+    shown = json.loads(done(shop.command("tls-secret", "show", "api", "--json")).stdout)
+    assert (shown["version"], shown["content_type"]) == (last.version, PEM) and not shown["belongs_to_certificate"]
+    said = facts(certificate_of(last.value))
+    assert shown["certificate"]["thumbprint"] == said.thumbprint and shown["certificate"]["key"] == "EC secp256r1"
+    assert [each["version"] for each in shown["versions"]] == [last.version, first.version]
+    assert [each["uid"] for each in shown["records"]] == [uid]
+    named = f"{shop.vault.url}/secrets/api/{first.version}"
+    assert json.loads(done(shop.command("tls-secret", "show", named, "--json")).stdout)["tags"] == {"team": "x"}
+    shop.tls("api", enabled=False)
+    lines = done(shop.command("tls-secret", "show", "api")).stdout
+    assert "enabled" in lines and "thumbprint" not in lines
 
 
 ADD = ("tls-secret", "list", "--add-certificates", "--folder", FOLDER)

@@ -11,7 +11,6 @@ from gateway.azure.key_vault.ids import CertificateId
 from gateway.commands.certificate.policy_options import (  # fmt: skip
     ACTIONS,
     CONTENT_TYPES,
-    EXTENDED_KEY_USAGES,
     PolicyOptions,
     issuer_of,
     new_policy,
@@ -19,6 +18,7 @@ from gateway.commands.certificate.policy_options import (  # fmt: skip
 )
 from gateway.commands.shared.output import warn
 from gateway.errors import CallError, Failed, Refused
+from gateway.model.x509_names import EXTENDED_KEY_USAGES
 
 if TYPE_CHECKING:
     from gateway.commands.shared.session import Session

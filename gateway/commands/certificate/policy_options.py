@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.azure.key_vault.certificates import SELF, UNKNOWN
-from gateway.commands.certificate import subjects
 from gateway.errors import Failed
+from gateway.model import subjects
 from gateway.model.certificate_policy import PolicyChange
 from gateway.model.x509 import PEM, PFX
+from gateway.model.x509_names import EXTENDED_KEY_USAGES
 
 CONTENT_TYPES = {"pfx": PFX, "pem": PEM}
 ACTIONS = {"auto-renew": "AutoRenew", "email": "EmailContacts"}
@@ -22,12 +23,6 @@ KEY_USAGES = (
     "digitalSignature", "nonRepudiation", "keyEncipherment", "dataEncipherment", "keyAgreement", "keyCertSign",
     "cRLSign", "encipherOnly", "decipherOnly",
 )  # fmt: skip
-EXTENDED_KEY_USAGES = {
-    name: f"1.3.6.1.5.5.7.3.{number}"
-    for name, number in {
-        "serverAuth": 1, "clientAuth": 2, "codeSigning": 3, "emailProtection": 4, "timeStamping": 8, "OCSPSigning": 9,
-    }.items()
-}  # fmt: skip
 PERCENTAGE = 80
 _DNS_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _DNS = rf"(?:\*\.)?{_DNS_LABEL}(?:\.{_DNS_LABEL})*"

@@ -6,13 +6,13 @@ import re
 from urllib.parse import unquote
 
 from gateway.azure.key_vault.calls import key_vault_url
-from gateway.azure.key_vault.ids import CertificateId, check_name, split
+from gateway.azure.key_vault.ids import CertificateId, SecretId, check_name, split
 from gateway.errors import Failed
 from gateway.model.clouds import CLOUDS, Cloud
 
 
 def read_id(text: str, cloud_name: str, *, version: str = "") -> CertificateId:
-    """The certificate that is named, by its identifier or the portal's address.
+    """The certificate that is named, by its identifier, as VAULT/NAME, or by the portal's address.
 
     Args:
         version: why none may be named; empty where one may.
@@ -22,13 +22,25 @@ def read_id(text: str, cloud_name: str, *, version: str = "") -> CertificateId:
     """
     cloud = CLOUDS[cloud_name]
     try:
-        found = CertificateId.read(text, cloud, "certificate")
+        found = CertificateId.read(_whole(text, cloud, "certificates"), cloud, "certificate")
     except Failed as error:
         _explain(text, cloud)
         raise Failed(error.message, f"the form is {CertificateId.example(cloud)}") from None
     if found.version and version:
         raise Failed(f"{text} names one version, and {version}", f"leave out /{found.version}")
     return found
+
+
+def read_secret_id(text: str, cloud_name: str) -> SecretId:
+    """The secret that is named, by its identifier, as VAULT/NAME, or by the portal's address. Raises Failed."""
+    cloud = CLOUDS[cloud_name]
+    return SecretId.read(_whole(text, cloud, "secrets"), cloud, "ID")
+
+
+def _whole(text: str, cloud: Cloud, collection: str) -> str:
+    """The identifier of what is named as VAULT/NAME; anything else as it is."""
+    short = re.fullmatch(r"([0-9a-zA-Z-]+)/([0-9a-zA-Z-]+)", text.strip())
+    return f"{key_vault_url(short[1], cloud)}/{collection}/{short[2]}" if short else text
 
 
 def read_key_vault(text: str, cloud_name: str) -> str:

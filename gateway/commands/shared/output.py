@@ -28,14 +28,23 @@ def show_table(rows: Sequence[Row], columns: Mapping[str, str], *, as_json: bool
 
 
 def show(result: Row, *, as_json: bool) -> None:
-    """Print one result on stdout: its keys that say something, a line each."""
+    """Print one result on stdout: its keys that say something, a line each; a list or an object in it has several."""
     if as_json:
         click.echo(json.dumps(result, indent=1))
         return
     width = max(map(len, result), default=0)
     for key, value in result.items():
-        if text := _text(value):
-            click.echo(f"{key:{width}}  {text}")
+        for number, text in enumerate(_lines(value)):
+            click.echo(f"{'' if number else key:{width}}  {text}")
+
+
+def _lines(value: Any) -> list[str]:
+    if isinstance(value, Mapping):
+        wide = max(map(len, value), default=0)
+        return [f"{key:{wide}}  {text}" for key, each in value.items() if (text := _text(each))]
+    if isinstance(value, (list, tuple)) and any(isinstance(each, Mapping) for each in value):
+        return ["  ".join(filter(None, map(_text, each.values()))) for each in value]
+    return [text] if (text := _text(value)) else []
 
 
 def counted(number: int, what: str) -> str:

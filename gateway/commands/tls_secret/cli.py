@@ -22,8 +22,8 @@ VERSIONS = "look with keeper-rotation tls-secret list --previous-versions before
 def tls_secret() -> None:
     """Secrets of key vaults that are a certificate with its key, and the records that show them.
 
-    ID is https://<vault>.vault.azure.net/secrets/<name>, with a version behind it where that matters, or its page in
-    the portal.
+    ID is https://<vault>.vault.azure.net/secrets/<name>, with a version behind it where that matters, VAULT/NAME, its
+    page in the portal, or its bare name, where one vault alone has it.
     """
 
 
@@ -52,6 +52,18 @@ def list_secrets(
 
     options |= {"json_file": STDOUT if as_json else None, "create_option": "--add-certificates"}
     show(find, Options(create=add_certificates, previous_versions=previous_versions, **options))
+
+
+@tls_secret.command("show")
+@click.argument("secret", metavar="ID")
+@json_option
+@session_options
+def show_secret(secret: str, as_json: bool, **options: Any) -> None:
+    """Show one secret, or one version: what its certificate says, its dates, versions and tags, and its records."""
+    from gateway.commands.shared import output
+    from gateway.commands.tls_secret.show import show
+
+    output.show(show(*_open_secret(secret, options)), as_json=as_json)
 
 
 @tls_secret.command()
@@ -124,8 +136,8 @@ def update(
     ends = read_moment(expires, "--expires", may_be_none=True)
     if starts is None and ends is None and enabled is None:
         raise Failed("nothing to change", "give --activates, --expires, --enable or --disable")
-    secret_id = _secret(secret, options["cloud"])
-    shown = change(_open(options), secret_id, starts, ends, enabled)
+    session, secret_id = _open_secret(secret, options)
+    shown = change(session, secret_id, starts, ends, enabled)
     said = {name: _stamp_of(shown.get(key)) for name, key in (("activates", "nbf"), ("expires", "exp"))}
     output.show({"secret": str(secret_id), "enabled": bool(shown.get("enabled")), **said}, as_json=as_json)
 
@@ -144,8 +156,8 @@ def rediscover(secret: str, record: str, as_json: bool, **options: Any) -> None:
 
     if not (secret or record):
         raise Failed("neither ID nor --record", "name a secret, or a record that shows one")
-    secret_id = _secret(secret, options["cloud"]) if secret else None
-    done, problem = follow_current(_open(options), secret_id, record)
+    session, secret_id = _open_secret(secret, options) if secret else (_open(options), None)
+    done, problem = follow_current(session, secret_id, record)
     columns = {"record": "RECORD", "result": "RESULT", "secret": "SECRET"}
     output.show_table(done, columns, as_json=as_json, none="")
     if problem:
@@ -177,15 +189,14 @@ def obtain(
 
     if bool(out) == bool(record):
         raise Failed("it goes to a file or to a record", "give --out FILE or --record UID")
-    secret_id = _secret(secret, options["cloud"])
     if record:
         if form == "cer":
             raise Failed("--form cer is not for a record", "leave it out, or write --form pem")
-        output.show(to_record(_open(options), secret_id, record, form), as_json=as_json)
+        output.show(to_record(*_open_secret(secret, options), record, form), as_json=as_json)
         return
     check_path(out, force=force)
     password = inputs.new_password(from_stdin=password_stdin) if form == "pfx" else Secret("")
-    found, text = content(_open(options), secret_id, form, password)
+    found, text = content(*_open_secret(secret, options), form, password)
     write_private(out, text, force=force)
     output.show({"secret": str(found.secret_id), "file": out}, as_json=as_json)
 
@@ -229,11 +240,10 @@ def _key_vault(text: str, cloud: str) -> str:
     return read_key_vault(text, cloud)
 
 
-def _secret(text: str, cloud: str) -> Any:
-    from gateway.azure.key_vault.ids import SecretId
-    from gateway.model.clouds import CLOUDS
+def _open_secret(text: str, options: dict[str, Any]) -> tuple[Any, Any]:
+    from gateway.commands.shared.find_by_name import open_secret
 
-    return SecretId.read(text, CLOUDS[cloud], "ID")
+    return open_secret(text, options)
 
 
 def _now() -> Any:

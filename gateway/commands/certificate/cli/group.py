@@ -20,13 +20,14 @@ class OrderedGroup(click.Group):
 def certificate() -> None:
     """Certificates of Azure Key Vault: list, request, merge, renew, obtain.
 
-    A certificate is named by its identifier, https://<vault>.vault.azure.net/certificates/<name>, or by its page in
-    the portal. Write --option=UID: a uid may begin with a dash.
+    A certificate is named by its identifier, https://<vault>.vault.azure.net/certificates/<name>, as VAULT/NAME, or by
+    its page in the portal; one that is there also by its bare name, where one vault alone has it. Write --option=UID: a
+    uid may begin with a dash.
     """
 
 
 for command in (
-    versions.list_, vaults.list_key_vaults, requests.request, requests.status, requests.cancel, requests.merge,
-    requests.renew, versions.obtain, vaults.policy, vaults.issuers, vaults.contacts, versions.delete,
+    versions.list_, versions.show, vaults.list_key_vaults, requests.request, requests.status, requests.cancel,
+    requests.merge, requests.renew, versions.obtain, vaults.policy, vaults.issuers, vaults.contacts, versions.delete,
 ):  # fmt: skip
     certificate.add_command(command)

@@ -38,12 +38,11 @@ def policy(certificate_id: str, as_json: bool, **given: Any) -> None:
     """
     from gateway.commands.certificate.policies import policy as changed
     from gateway.commands.certificate.policies import readable
-    from gateway.commands.shared.names import read_id
+    from gateway.commands.shared.find_by_name import open_certificate
     from gateway.commands.shared.output import show
 
     options, session = split_options(given)
-    certificate = read_id(certificate_id, session["cloud"], version=NO_VERSION)
-    found = changed(open_session(**session), certificate, options)
+    found = changed(*open_certificate(certificate_id, session, NO_VERSION), options)
     show(found if as_json else readable(found), as_json=as_json)
 
 

@@ -68,11 +68,10 @@ def request(
 def status(certificate_id: str, csr_out: str, force: bool, as_json: bool, **session: str) -> None:
     """How the making of its last version stands. Exit 0: nothing is open; 2: in progress; 1: failed or cancelled."""
     from gateway.commands.certificate.operation import status as look
-    from gateway.commands.shared.names import read_id
+    from gateway.commands.shared.find_by_name import open_certificate
     from gateway.commands.shared.output import show
 
-    certificate = read_id(certificate_id, session["cloud"], version=NO_VERSION)
-    about, code = look(open_session(**session), certificate, csr_out, force=force)
+    about, code = look(*open_certificate(certificate_id, session, NO_VERSION), csr_out, force=force)
     show(about, as_json=as_json)
     sys.exit(code)
 
@@ -85,11 +84,10 @@ def status(certificate_id: str, csr_out: str, force: bool, as_json: bool, **sess
 def cancel(certificate_id: str, as_json: bool, **session: str) -> None:
     """Cancel the version that is being made; those that are there stay."""
     from gateway.commands.certificate.operation import cancel as end
-    from gateway.commands.shared.names import read_id
+    from gateway.commands.shared.find_by_name import open_certificate
     from gateway.commands.shared.output import show
 
-    certificate = read_id(certificate_id, session["cloud"], version=NO_VERSION)
-    show(end(open_session(**session), certificate), as_json=as_json)
+    show(end(*open_certificate(certificate_id, session, NO_VERSION)), as_json=as_json)
 
 
 @click.command()
@@ -106,12 +104,11 @@ def merge(certificate_id: str, first: tuple[str, ...], more: tuple[str, ...], as
     """
     from gateway.commands.certificate.merge import merge as finish
     from gateway.commands.certificate.merge import read_files
-    from gateway.commands.shared.names import read_id
+    from gateway.commands.shared.find_by_name import open_certificate
     from gateway.commands.shared.output import show
 
-    certificate = read_id(certificate_id, session["cloud"], version=NO_VERSION)
     chain = read_files([*first, *more])
-    show(finish(open_session(**session), certificate, chain), as_json=as_json)
+    show(finish(*open_certificate(certificate_id, session, NO_VERSION), chain), as_json=as_json)
 
 
 @click.command()
@@ -137,17 +134,16 @@ def renew(
     from gateway.commands.certificate.renew import uid_for_script
     from gateway.commands.certificate.request import FollowUp, Request
     from gateway.commands.run_script import run_script
-    from gateway.commands.shared.names import read_id
+    from gateway.commands.shared.find_by_name import open_certificate
 
-    certificate = read_id(
-        certificate_id, session["cloud"], version="an earlier version cannot be renewed, nor one alone"
-    )
     if script and (not wait or csr_out or force):
         raise Failed(
             "--no-wait, --csr-out and --force do not go with --script",
             "leave them out: the script waits, and writes a signing request into the record",
         )
-    opened = open_session(**session)
+    opened, certificate = open_certificate(
+        certificate_id, session, "an earlier version cannot be renewed, nor one alone"
+    )
     if not script:
         follow_up = FollowUp(wait, record_uid, csr_out=csr_out, force=force)
         _ended(Request(opened, certificate, follow_up).renew(validity_months), as_json)

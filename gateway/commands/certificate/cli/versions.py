@@ -66,10 +66,11 @@ def obtain(
     pfx and pem hold the private key (pem unprotected), cer is the certificate alone, chain the certificate and those
     above it. In the record a PFX gets a password of its own, in a hidden field.
     """
-    from gateway.commands.shared.names import read_id
+    from gateway.commands.certificate.obtain import FileOptions, to_files
+    from gateway.commands.shared.find_by_name import open_certificate
     from gateway.commands.shared.output import show_table
 
-    certificate = read_id(certificate_id, session["cloud"], version=NO_VERSION if history else "")
+    no_version = NO_VERSION if history else ""
     if bool(out) == bool(record_uid):
         raise Failed(
             "where to is not said" if not out else "--out or --record, not both", "--out=FILE, or --record=UID"
@@ -77,23 +78,38 @@ def obtain(
     if record_uid:
         from gateway.commands.certificate.attach import RecordAttachment
 
-        rows = RecordAttachment(open_session(**session), certificate, record_uid, form or "").obtain(history=history)
+        opened, certificate = open_certificate(certificate_id, session, no_version)
+        rows = RecordAttachment(opened, certificate, record_uid, form or "").obtain(history=history)
     else:
-        rows = _to_files(certificate, out, form or "pfx", history, force, password_stdin, session)
+        asked = _password(form or "pfx", from_stdin=password_stdin)
+        options = FileOptions(out, form or "pfx", asked, history, force)
+        rows = to_files(*open_certificate(certificate_id, session, no_version), options)
     columns = {"version": "VERSION", "file": "FILE", "password_field": "PASSWORD IN", "note": ""}
     shown = {key: heading for key, heading in columns.items() if any(row.get(key) for row in rows)}
     show_table(rows, shown, as_json=as_json, none="nothing")
 
 
-def _to_files(
-    certificate: Any, out: str, form: str, history: bool, force: bool, password_stdin: bool, session: dict[str, str]
-) -> list[dict[str, Any]]:
-    from gateway.commands.certificate.obtain import FileOptions, to_files
+def _password(form: str, *, from_stdin: bool) -> Any:
+    """Of a new PFX: asked for before the time of a session begins."""
     from gateway.commands.shared.inputs import new_password
     from gateway.secret import Secret
 
-    password = new_password(from_stdin=password_stdin) if form == "pfx" else Secret("")
-    return to_files(open_session(**session), certificate, FileOptions(out, form, password, history, force))
+    return new_password(from_stdin=from_stdin) if form == "pfx" else Secret("")
+
+
+@click.command()
+@named
+@as_json
+@session_options
+def show(certificate_id: str, as_json: bool, **session: str) -> None:
+    """Show one certificate, or one version: what it says, its policy, versions and tags, and the records that have to
+    do with it.
+    """
+    from gateway.commands.certificate.show import show as about
+    from gateway.commands.shared import output
+    from gateway.commands.shared.find_by_name import open_certificate
+
+    output.show(about(*open_certificate(certificate_id, session)), as_json=as_json)
 
 
 @click.command()
