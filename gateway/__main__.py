@@ -84,7 +84,7 @@ def run(
     sys.exit(run_script(script, record_uid, attached, configuration, as_json=as_json, **asked))
 
 
-@cli.command()
+@cli.command(short_help="Rotate when Key Vault reports a near expiry.")
 @click.option(
     "--config", "path", default="", metavar="FILE", help="A TOML file; LISTEN_… variables are read as well, and win."
 )

@@ -18,7 +18,7 @@ from gateway.kinds.registry import KINDS
 _TEMPLATES = ("pam_user_template.csv", "templates")
 
 
-@click.command()
+@click.command(short_help="Write the scripts to attach, and the templates.")
 @click.option(
     "--to", "folder", required=True, type=click.Path(path_type=Path), metavar="DIR",
     help="Folder to write to; created if missing.",

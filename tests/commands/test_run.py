@@ -12,12 +12,42 @@ import time
 from collections.abc import Callable
 
 import pytest
+from click.testing import CliRunner
 
+from gateway.__main__ import cli
+from gateway.commands.shared.output import show_table
 from gateway.host.settings import SETTINGS
 from sandbox.proxy import faults
 from tests.stage import patience
 from tests.stage.command import command
 from tests.stage.rotation import ROOT, SCRIPT, Stage
+
+
+@pytest.mark.parametrize("group", ["", "certificate", "discover", "tls-secret"])
+def test_help_says_of_each_command_in_a_whole_sentence_what_it_does(
+    group: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = CliRunner().invoke(cli, [*filter(None, [group]), "--help"], prog_name="keeper-rotation").output
+    _, _, commands = shown.partition("Commands:\n")
+    assert commands and not [line for line in commands.splitlines() if not line.endswith(".") or "..." in line]
+
+
+WIDE = [{"name": "orders-tls", "id": "x" * 60, "note": ""}, {"name": "shop", "id": "y", "note": "a copy"}]
+LINES = {
+    None: ["NAME        ID" + " " * 60 + "NOTE", "orders-tls  " + "x" * 60, "shop        y" + " " * 61 + "a copy"],
+    79: ["NAME  orders-tls", "ID    " + "x" * 60, "", "NAME  shop", "ID    y", "NOTE  a copy"],
+    80: ["NAME        ID" + " " * 60 + "NOTE", "orders-tls  " + "x" * 60, "shop        y" + " " * 61 + "a copy"],
+}
+
+
+@pytest.mark.parametrize("width", LINES)
+def test_a_table_wider_than_the_terminal_is_shown_line_by_line(
+    width: int | None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.commands.shared.output.terminal_width", lambda: width)
+    show_table(WIDE, {"name": "NAME", "id": "ID", "note": "NOTE"}, as_json=False, none="")
+    assert capsys.readouterr().out.splitlines() == LINES[width]
 
 
 @pytest.mark.parametrize("uid", [None, "-AAAAAAAAAAAAAAAAAAAAA", "--AAAAAAAAAAAAAAAAAAAA"])

@@ -40,7 +40,7 @@ versions_option = click.option(
 )
 
 
-@click.group()
+@click.group(short_help="Find what has no record in Keeper, and make records.")
 def discover() -> None:
     """Show what Azure has and Keeper has no record of, and make the records.
 
@@ -64,7 +64,7 @@ def certificates(vaults: tuple[str, ...], previous_versions: bool, **options: An
     show(find, Options(previous_versions=previous_versions, **options))
 
 
-@discover.command("tls-secrets")
+@discover.command("tls-secrets", short_help="TLS secrets of key vaults.")
 @vault_option
 @versions_option
 @listing_options
@@ -79,7 +79,7 @@ def tls_secrets(vaults: tuple[str, ...], previous_versions: bool, **options: Any
     show(find, Options(previous_versions=previous_versions, **options))
 
 
-@discover.command()
+@discover.command(short_help="App registrations, with owners and secrets.")
 @click.option("--also-without-secret", is_flag=True, help="Make records for apps that have no client secret, too.")
 @listing_options
 @changing(FOLDER)
@@ -90,7 +90,7 @@ def apps(also_without_secret: bool, **options: Any) -> None:
     show(lambda look: look.apps(), Options(also_unwanted=also_without_secret, **options))
 
 
-@discover.command("storage-accounts")
+@discover.command("storage-accounts", short_help="Storage accounts, with the age of their keys.")
 @click.option("--subscription", "subscriptions", multiple=True, metavar="ID", help="Repeatable. Without: all.")
 @listing_options
 @changing(FOLDER)

@@ -172,7 +172,7 @@ def _create(
 def _write(records: Sequence[new_records.NewRecord], folder: str, options: Options) -> None:
     for path, form in options.files().items():
         if not records:
-            click.echo("nothing is missing: no file was written", err=True)
+            click.echo("no file was written: nothing is left to make a record for", err=True)
             continue
         text = form(records, folder)
         write_private(path, text.encode(), force=options.force)

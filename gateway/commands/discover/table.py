@@ -17,7 +17,7 @@ _COLUMNS = {
 def show_rows(rows: Sequence[KnownItem], now: datetime, *, as_json: bool) -> None:
     """Print a line for each, or a list of objects."""
     shown = [_object(row, now) if as_json else _line(row, now) for row in rows]
-    show_table(shown, _COLUMNS, as_json=as_json, none="nothing")
+    show_table(shown, _COLUMNS, as_json=as_json, none="none found")
 
 
 def _object(row: KnownItem, now: datetime) -> dict[str, object]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +16,12 @@ Row = Mapping[str, Any]
 
 
 def show_table(rows: Sequence[Row], columns: Mapping[str, str], *, as_json: bool, none: str) -> None:
-    """Print rows on stdout. ``columns``: keys and their headings; ``none``: what is said instead of an empty table."""
+    """Print rows on stdout, line by line where a terminal is too narrow for a table.
+
+    Args:
+        columns: keys and their headings.
+        none: what is said instead of an empty table.
+    """
     if as_json:
         click.echo(json.dumps(list(rows), indent=1))
         return
@@ -23,8 +30,18 @@ def show_table(rows: Sequence[Row], columns: Mapping[str, str], *, as_json: bool
         return
     lines = [list(columns.values()), *([_text(row.get(key)) for key in columns] for row in rows)]
     widths = [max(len(line[at]) for line in lines) for at in range(len(columns))]
+    most = terminal_width()
+    if most and sum(widths) + 2 * (len(widths) - 1) > most:
+        blocks = [{heading or key.upper(): row.get(key) for key, heading in columns.items()} for row in rows]
+        click.echo("\n\n".join("\n".join(_lines(each)) for each in blocks))
+        return
     for line in lines:
         click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+
+
+def terminal_width() -> int | None:
+    """The columns of the terminal that stdout is; None where it is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def show(result: Row, *, as_json: bool) -> None:

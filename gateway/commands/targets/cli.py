@@ -7,7 +7,7 @@ import click
 _KINDS = ("key_vault", "azure_devops", "runbook", "api_connection")
 
 
-@click.command()
+@click.command(short_help="List where a record's secret can be delivered to.")
 @click.option("--record", "record_uid", required=True, metavar="UID", help="The PAM User record.")
 @click.option("--attach", "attached", multiple=True, metavar="UID", help="A record to attach; may be repeated.")
 @click.option(

@@ -18,7 +18,7 @@ vaults_option = click.option(
 VERSIONS = "look with keeper-rotation tls-secret list --previous-versions before you run this again"
 
 
-@click.group("tls-secret")
+@click.group("tls-secret", short_help="Look after TLS secrets of Azure Key Vault.")
 def tls_secret() -> None:
     """Secrets of key vaults that are a certificate with its key, and the records that show them.
 
@@ -27,7 +27,7 @@ def tls_secret() -> None:
     """
 
 
-@tls_secret.command("list")
+@tls_secret.command("list", short_help="List TLS secrets, and the records that show them.")
 @vaults_option
 @click.option("--previous-versions", is_flag=True, help="List every version, not only the current.")
 @click.option("--add-certificates", is_flag=True, help="Make a record for each that has none, in --folder.")
@@ -54,7 +54,7 @@ def list_secrets(
     show(find, Options(create=add_certificates, previous_versions=previous_versions, **options))
 
 
-@tls_secret.command("show")
+@tls_secret.command("show", short_help="Show one with its versions and records.")
 @click.argument("secret", metavar="ID")
 @json_option
 @session_options
@@ -66,7 +66,7 @@ def show_secret(secret: str, as_json: bool, **options: Any) -> None:
     output.show(show(*_open_secret(secret, options)), as_json=as_json)
 
 
-@tls_secret.command()
+@tls_secret.command(short_help="Set a secret from a PFX file.")
 @click.option("--vault", required=True, metavar="NAME|URL", help="The key vault.")
 @click.option("--name", required=True, help="The secret's name.")
 @click.option(
@@ -115,7 +115,7 @@ def create(
     output.show(said, as_json=as_json)
 
 
-@tls_secret.command()
+@tls_secret.command(short_help="Change dates, or enable and disable.")
 @click.argument("secret", metavar="ID")
 @click.option("--activates", metavar="DATE|none", help="Not to be used before this date.")
 @click.option("--expires", metavar="DATE|none", help="Not to be used after this date.")
@@ -142,7 +142,7 @@ def update(
     output.show({"secret": str(secret_id), "enabled": bool(shown.get("enabled")), **said}, as_json=as_json)
 
 
-@tls_secret.command()
+@tls_secret.command(short_help="Bring records up to date with the vault.")
 @click.argument("secret", metavar="[ID]", required=False, default="")
 @click.option("--record", default="", metavar="UID", help="Of this record only.")
 @json_option
@@ -164,7 +164,7 @@ def rediscover(secret: str, record: str, as_json: bool, **options: Any) -> None:
         raise problem
 
 
-@tls_secret.command()
+@tls_secret.command(short_help="Write one to a file, or attach it to a record.")
 @click.argument("secret", metavar="ID")
 @click.option("--out", default="", metavar="FILE", help="Write it to this file, for its owner alone.")
 @click.option("--form", type=click.Choice(["pfx", "pem", "cer"]), default="pfx", help="cer: without the key.")

@@ -11,7 +11,7 @@ from gateway.commands.shared.interrupt import changing
 from gateway.commands.shared.session import open_session, session_options
 
 
-@click.command("vaults")
+@click.command("vaults", short_help="List the key vaults that the credential can see.")
 @as_json
 @session_options
 def list_key_vaults(as_json: bool, **session: str) -> None:
@@ -25,7 +25,7 @@ def list_key_vaults(as_json: bool, **session: str) -> None:
     show_table(rows, columns, as_json=as_json, none="no vaults")
 
 
-@click.command()
+@click.command(short_help="Show or change the policy of new versions.")
 @named
 @policy_options
 @as_json
@@ -62,7 +62,7 @@ def issuers(vault: str, as_json: bool, **session: str) -> None:
     show_table(there(open_session(**session), url), columns, as_json=as_json, none=none)
 
 
-@click.command()
+@click.command(short_help="List or change the contacts of a vault.")
 @vaults
 @click.option("--add", "added", multiple=True, metavar="EMAIL", help="Add this one; repeatable.")
 @click.option("--remove", "removed", multiple=True, metavar="EMAIL", help="Remove this one; repeatable.")

@@ -46,12 +46,12 @@ policy_options = options(
     click.option("--upn", multiple=True, metavar="NAMES", help="User principal names as alternative names."),
     click.option(
         "--key-type", type=click.Choice(["RSA", "RSA-HSM", "EC", "EC-HSM"], case_sensitive=False), default=None,
-        help="Of a new certificate: RSA.",
+        help="Type of the key. A new certificate: RSA.",
     ),
-    click.option("--key-size", type=click.Choice(["2048", "3072", "4096"]), default=None, help="Of RSA."),
+    click.option("--key-size", type=click.Choice(["2048", "3072", "4096"]), default=None, help="Bits of an RSA key."),
     click.option(
         "--curve", type=click.Choice(["P-256", "P-384", "P-521", "P-256K"], case_sensitive=False), default=None,
-        help="Of EC.",
+        help="Curve of an EC key.",
     ),
     click.option(
         "--key-usage", multiple=True, metavar="NAMES",
@@ -63,7 +63,7 @@ policy_options = options(
         help="serverAuth, clientAuth, codeSigning, emailProtection, timeStamping, OCSPSigning, or an OID. Key Vault "
         "has no switch for critical here either.",
     ),
-    click.option("--validity-months", type=MONTHS, default=None, help="Of a new certificate: 12."),
+    click.option("--validity-months", type=MONTHS, default=None, help="A new certificate: 12."),
     click.option("--issuer", default="", metavar="NAME", help="Self (of a new one), Unknown, or one that is set up."),
     click.option(
         "--lifetime-action", type=click.Choice(["auto-renew", "email"]), default=None,
@@ -71,7 +71,7 @@ policy_options = options(
     ),
     click.option("--days-before", type=click.IntRange(min=1), default=None, help="When: days before the end."),
     click.option("--percentage", type=click.IntRange(1, 99), default=None, help="Or: percent of the validity."),
-    click.option("--content-type", type=click.Choice(["pfx", "pem"]), default=None, help="Of its secret."),
+    click.option("--content-type", type=click.Choice(["pfx", "pem"]), default=None, help="Format of its secret."),
     click.option("--exportable/--not-exportable", default=None, help="Whether its private key may leave the vault."),
     click.option("--reuse-key/--new-key", default=None, help="Whether the next version keeps the key."),
 )  # fmt: skip

@@ -24,11 +24,11 @@ from gateway.errors import Failed, Incomplete
 STATUS = "look with keeper-rotation certificate status {certificate_id} before you run this again"
 
 
-@click.command()
+@click.command(short_help="Request a certificate, or a new version of one.")
 @named
 @policy_options
 @click.option("--contact", "contacts", multiple=True, metavar="EMAIL", help="Add to the contacts of the vault.")
-@click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="Of the version; repeatable.")
+@click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="Tag of the version; repeatable.")
 @click.option("--wait/--no-wait", default=True, help="Wait until it is issued. Default: wait.")
 @click.option("--record", "record_uid", default="", metavar="UID", help="Write certificate_id into this PAM User.")
 @click.option("--folder", default="", metavar="UID", help="Make a PAM User in this shared folder: its uid or name.")
@@ -60,7 +60,7 @@ def request(
     _ended(Request(opened, certificate, follow_up).request(options), as_json)
 
 
-@click.command()
+@click.command(short_help="Show the status of the pending version.")
 @named
 @csr_file
 @as_json
@@ -76,7 +76,7 @@ def status(certificate_id: str, csr_out: str, force: bool, as_json: bool, **sess
     sys.exit(code)
 
 
-@click.command()
+@click.command(short_help="Cancel the pending version.")
 @named
 @as_json
 @session_options
@@ -90,7 +90,7 @@ def cancel(certificate_id: str, as_json: bool, **session: str) -> None:
     show(end(*open_certificate(certificate_id, session, NO_VERSION)), as_json=as_json)
 
 
-@click.command()
+@click.command(short_help="Finish a pending version with what a CA signed.")
 @named
 @click.option("--chain", "first", required=True, multiple=True, metavar="FILE", help="PEM, DER or PKCS #7.")
 @click.argument("more", nargs=-1, metavar="[FILE]...")
@@ -113,7 +113,7 @@ def merge(certificate_id: str, first: tuple[str, ...], more: tuple[str, ...], as
 
 @click.command()
 @named
-@click.option("--validity-months", type=MONTHS, default=None, help="Of the new version, and of those after it.")
+@click.option("--validity-months", type=MONTHS, default=None, help="For the new version and those after it.")
 @click.option("--record", "record_uid", default="", metavar="UID", help="The PAM User that follows it.")
 @click.option("--script", type=click.Path(exists=True, dir_okay=False), help="Run this renewal script for the record.")
 @click.option("--wait/--no-wait", default=True, help="Wait until it is issued. Default: wait.")

@@ -46,7 +46,7 @@ def list_(
         raise Incomplete("not everything could be read; what is shown is not all", "do what the warnings say")
 
 
-@click.command()
+@click.command(short_help="Write a version to a file, or attach it to a record.")
 @named
 @click.option("--history", is_flag=True, help="All versions.")
 @click.option("--out", default="", metavar="FILE|DIR", help="Write there; a folder for the history.")
@@ -97,7 +97,7 @@ def _password(form: str, *, from_stdin: bool) -> Any:
     return new_password(from_stdin=from_stdin) if form == "pfx" else Secret("")
 
 
-@click.command()
+@click.command(short_help="Show one with its policy, versions and records.")
 @named
 @as_json
 @session_options
