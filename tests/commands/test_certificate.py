@@ -150,6 +150,20 @@ def test_a_certificate_is_shown_with_all_that_has_to_do_with_it(scene: Scene) ->
     assert not [each for each in scene.sandbox.operations() if each == "keyvault.get_secret"]
 
 
+@pytest.mark.parametrize(
+    "role, command",
+    [
+        ("Key Vault Reader", ("certificate", "show", "certificates/orders-tls")),
+        ("Key Vault Reader", ("certificate", "list", "--vault=certificates", "--pending")),
+        ("Key Vault Secrets User", ("tls-secret", "show", "certificates/orders-tls")),
+    ],
+)
+def test_the_role_that_is_named_is_enough_to_look(role: str, command: tuple[str, ...], scene: Scene) -> None:
+    scene.sandbox.roles.revoke(scene.at.admin_client_id)
+    scene.sandbox.keyvault.grant(scene.at.admin_client_id, role, scene.vault)
+    assert "warning" not in scene.said(*command) and not scene.written()
+
+
 BARE = {
     "of one vault": ("orders-tls", 0, "certificate orders-tls of https://certificates.vault.azure.net"),
     "of none": ("other-tls", 1, "no certificate other-tls in the 3 vaults that can be seen"),
