@@ -9,7 +9,7 @@ from gateway.azure.key_vault.certificates import UNKNOWN, Version
 from gateway.commands.certificate import records
 from gateway.commands.certificate.operation import by_hand
 from gateway.commands.certificate.policies import readable
-from gateway.commands.shared.certificate_facts import followers, said_by
+from gateway.commands.shared.facts import followers, said_by
 from gateway.model.credential import stamp
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from gateway.commands.discover.known_records import KnownItem, KnownRecords
+from gateway.commands.shared.facts import facts_at
 from gateway.commands.shared.new_records import TLS, Item, NewRecord, make, new_record
 from gateway.commands.shared.output import counted
 from gateway.commands.shared.progress import progress
 from gateway.commands.shared.session import Session
-from gateway.commands.shared.tls_facts import facts_at
 from gateway.errors import CallError, Failed, Incomplete, RotationError, Unclear, Unknown
 from gateway.host.lock import LockHeld, RecordLock
 from gateway.keeper.folders import Folders

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.azure.key_vault.ids import SecretId
 from gateway.azure.key_vault.secrets import KeyVaultSecrets, TlsSecret
-from gateway.commands.shared.tls_facts import TARGET, bundle_of
+from gateway.commands.shared.facts import TARGET, bundle_of
 from gateway.commands.tls_secret.records import follow, named_in, of_secret, record_for, refuse_others, tls_record
 from gateway.errors import CallError, Failed, Incomplete, Refused, RotationError, Unclear, Unknown
 from gateway.host.lost_answer import resolve_lost_answer

@@ -209,10 +209,10 @@ def obtain(
 @changing("look for the records in the vault, and in its deleted items")
 def delete(records: tuple[str, ...], from_keeper: bool, yes: bool, **options: Any) -> None:
     """Delete records of TLS secrets. The secrets stay in their key vaults: delete them in the portal."""
+    from gateway.commands.shared.facts import TARGET
     from gateway.commands.shared.inputs import confirm_deletion
     from gateway.commands.shared.keeper_changes import delete as end
     from gateway.commands.shared.output import counted
-    from gateway.commands.shared.tls_facts import TARGET
     from gateway.commands.tls_secret.change import check_deletable
     from gateway.errors import Failed
 

@@ -13,10 +13,10 @@ import click
 
 from gateway.azure.key_vault.ids import SecretId, check_name
 from gateway.azure.key_vault.secrets import HINTS, KeyVaultSecrets, TlsSecret
+from gateway.commands.shared.facts import values_of
 from gateway.commands.shared.inputs import confirm, password_on_stdin
 from gateway.commands.shared.new_records import TLS, Item, make_one, new_record
 from gateway.commands.shared.output import note
-from gateway.commands.shared.tls_facts import values_of
 from gateway.commands.tls_secret.records import follow, of_secret, record_for
 from gateway.errors import CallError, Failed, Incomplete, RotationError, Unclear, Unknown
 from gateway.model.x509 import PFX

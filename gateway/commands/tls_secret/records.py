@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from gateway.azure.key_vault.ids import SecretId
 from gateway.azure.key_vault.secrets import TlsSecret
 from gateway.commands.shared import keeper_changes
-from gateway.commands.shared.tls_facts import TARGET, VERSION, bundle_of, values_of
+from gateway.commands.shared.facts import TARGET, VERSION, bundle_of, values_of
 from gateway.errors import CallError, Failed, Incomplete
 from gateway.keeper.certificate_attachment import FILE, FORMS, Export
 from gateway.keeper.checks import check_editable

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.azure.key_vault.ids import SecretId
 from gateway.azure.key_vault.secrets import KeyVaultSecrets, TlsSecret
-from gateway.commands.shared.certificate_facts import followers, said_by
+from gateway.commands.shared.facts import followers, said_by
 from gateway.commands.tls_secret.records import of_secret
 from gateway.errors import Failed
 from gateway.model.credential import stamp
