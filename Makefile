@@ -36,6 +36,7 @@ night: .venv-dev/ready        ## every request of a rotation with every fault: h
 	$(DEV) -m tests.sweep.rotation
 	$(DEV) -m tests.sweep.certificate
 	$(DEV) -m tests.sweep.tls_secret
+	$(DEV) -m tests.sweep.commands
 
 simulate: .venv-dev/ready     ## random schedules of runs, faults, hosts and people, for a minute; SECONDS=3600 plays longer
 	$(DEV) -m tests.simulate --seconds $(or $(SECONDS),60)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 
 from tests.kinds import test_storage_key
-from tests.sweep import certificate, rotation, tls_secret
+from tests.sweep import certificate, command_scenes, commands, rotation, tls_secret
 from tests.sweep.known_requests import PATH
 
 SCENES: dict[str, Callable[[], dict[str, int]]] = {
@@ -18,6 +18,7 @@ SCENES: dict[str, Callable[[], dict[str, int]]] = {
     "storage key": test_storage_key.requests,
     "certificate": certificate.requests,
     "tls-secret rediscover": tls_secret.requests,
+    **{name: partial(commands.requests, name) for name in command_scenes.SCENES},
 }
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from gateway.commands.certificate.obtain import chosen, each_version
 from gateway.commands.certificate.policy_options import CONTENT_TYPES
 from gateway.commands.shared import keeper_changes
 from gateway.commands.shared.output import note, warn
-from gateway.errors import CallError, Failed, Refused
+from gateway.errors import CallError, Failed, Incomplete, Refused
 from gateway.keeper.certificate_attachment import FILE, PASSWORD, Export
 from gateway.kinds.registry import CERTIFICATE
 from gateway.model import x509
@@ -107,7 +107,7 @@ class RecordAttachment:
         try:
             export.tidy(self._session.vault, saved)
         except CallError as error:
-            warn(f"an older attachment is still there, and can be deleted: {error}")
+            raise Incomplete(f"an older attachment is still there: {error}", "run it again") from None
 
     def _facts(self, version: Version) -> dict[str, str]:
         """The fields that the renewal script writes as well."""
