@@ -14,7 +14,10 @@ from tests.sweep.deep import deep_unless
 # The rest is left to the whole grid.
 KINDS = ("HTTP 403", "500 after it took effect", GONE, "SIGINT before", "SIGTERM after", "SIGINT twice")
 CASES = [case for case in cases(KINDS) if WRITES.search(case[1])]
+# Before anything is sent that changes something.
+CASES += [case for case in cases(("SIGTERM before",)) if case[1:3] == ("keeper.get_secret", 1)]
 QUICK = {
+    ("certificate policy", "SIGTERM before"),
     ("certificate merge", "SIGINT twice"),
     ("certificate cancel", "SIGTERM after"),
     ("certificate obtain --record", GONE),
