@@ -17,6 +17,7 @@ from gateway.deliveries.base import Delivery, DeliveryContext, Destination, Rece
 from gateway.deliveries.tags import KEY, RECORD, kept
 from gateway.errors import CallError, Failed, Refused, Unclear
 from gateway.model.clouds import Cloud
+from gateway.secret import Secret
 
 if TYPE_CHECKING:
     from azure.keyvault.secrets import KeyVaultSecret, SecretClient, SecretProperties
@@ -97,13 +98,13 @@ class KeyVaultSecretDestination(Destination):
         client = self.client(context)
         current = self._current(context, client)
         warnings: tuple[str, ...] = ()
-        if current is not None and current.value == delivery.value.reveal():
+        if current is not None and _holds(context, current, delivery.value):
             warnings = self._complete(context, client, current, delivery)
         else:
-            if current is not None and delivery.replaced and current.value == delivery.replaced.reveal():
+            if current is not None and delivery.replaced and _holds(context, current, delivery.replaced):
                 self._replaced.add(str(current.properties.version))
             current = self._set(context, client, current, delivery)
-        if current.value != delivery.value.reveal():
+        if not _holds(context, current, delivery.value):
             raise Unclear(self.address, "the vault shows another value than was set")
         return Receipt(str(current.id), warnings)
 
@@ -113,7 +114,7 @@ class KeyVaultSecretDestination(Destination):
             current = self._current(context, self.client(context))
         except (Failed, CallError):
             return None
-        return current is not None and current.value == delivery.value.reveal()
+        return current is not None and _holds(context, current, delivery.value)
 
     def _complete(
         self, context: DeliveryContext, client: SecretClient, current: KeyVaultSecret, delivery: Delivery
@@ -162,11 +163,11 @@ class KeyVaultSecretDestination(Destination):
         self, context: DeliveryContext, client: SecretClient, before: KeyVaultSecret | None, delivery: Delivery
     ) -> KeyVaultSecret:
         tags = self._tags(context, before, delivery)
-        content_type = before.properties.content_type if before else context.delivery_form.content_type or None
+        value, content_type = self._form(context, before, delivery)
 
         def put() -> KeyVaultSecret:
             return client.set_secret(
-                self.name, delivery.value.reveal(), tags=tags, content_type=content_type, expires_on=delivery.expires
+                self.name, value.reveal(), tags=tags, content_type=content_type, expires_on=delivery.expires
             )
 
         try:
@@ -174,10 +175,23 @@ class KeyVaultSecretDestination(Destination):
         except Unclear:
             # It may have been set: a second version would do no harm, but look first.
             current = self._current(context, client)
-            if current is not None and current.value == delivery.value.reveal():
+            if current is not None and _holds(context, current, delivery.value):
                 return current
             made = self.retrying(context, put, repeat_unclear=False)
         return self.retrying(context, lambda: client.get_secret(self.name, made.properties.version))
+
+    def _form(
+        self, context: DeliveryContext, before: KeyVaultSecret | None, delivery: Delivery
+    ) -> tuple[Secret, str | None]:
+        """The value and the content type of a new version: those who read a certificate go by the type."""
+        content_type = before.properties.content_type if before else None
+        if not context.delivery_form.certificate:
+            return delivery.value, content_type
+        from gateway.model.x509.bundle import form_of, in_form
+
+        value = delivery.value.reveal()
+        content_type = content_type if before else form_of(value)
+        return Secret(in_form(value, content_type, self.name)), content_type
 
     def after_retirement(self, context: DeliveryContext, delivery: Delivery, removed: list[str]) -> None:
         """Disable the versions that hold a dead secret: ours by their tag, and what this run replaced."""
@@ -202,6 +216,14 @@ class KeyVaultSecretDestination(Destination):
 
     def _calls(self, context: DeliveryContext) -> KeyVaultCalls:
         return KeyVaultCalls(context.http, context.azure, self.vault_url, self.address, _HINTS)
+
+
+def _holds(context: DeliveryContext, version: KeyVaultSecret, value: Secret) -> bool:
+    if not context.delivery_form.certificate:
+        return version.value == value.reveal()
+    from gateway.model.x509.bundle import holds_same
+
+    return holds_same(version.value or "", value.reveal())
 
 
 def _seconds(moment: datetime) -> int:

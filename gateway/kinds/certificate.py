@@ -212,4 +212,4 @@ class KeyVaultCertificate(RenewedKind):
 
     def delivery_form(self) -> DeliveryForm:
         """As a certificate."""
-        return replace(self.facts.delivery_form, content_type=x509.PFX, certificate=self.id)
+        return replace(self.facts.delivery_form, certificate=self.id)

@@ -76,8 +76,8 @@ class DeliveryForm:
 
     ``roles``: what a connection signs in with besides the secret, such as ``clientid``; ``owner`` is the one of them
     that tells whose sign-in it is, ``secret`` the secret's own. ``parameter``: of a runbook. ``tags``: of a Key Vault
-    version; ``{key_id}`` in a tag stands for the key id. ``content_type``: of a new Key Vault secret.
-    ``certificate``: the identifier of the Key Vault certificate that it is, if it is one.
+    version; ``{key_id}`` in a tag stands for the key id. ``certificate``: the identifier of the Key Vault certificate
+    that it is, if it is one.
     """
 
     roles: Mapping[str, str]
@@ -86,7 +86,6 @@ class DeliveryForm:
     parameter: str
     tags: Mapping[str, str] = field(default_factory=dict)
     for_service_connections: bool = False
-    content_type: str = ""
     certificate: str = ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import concurrent.futures
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
 )
 
+from gateway.model.x509 import PEM, PFX, read_public
 from sandbox.furnish.certificate import OFFICER, SECRETS_USER
 from sandbox.proxy import faults
 from tests.stage.certificate import CertificateStage, opens
@@ -275,6 +277,39 @@ def test_other_vaults_and_a_runbook_get_it(certificate: Callable[..., Certificat
     assert not stage.leaks([outcome])
     done(stage.run(), "not_due")
     assert len(stage.sandbox.keyvault.certificate_versions(other, "orders-tls")) == 2
+
+
+# The form in which the vault keeps the certificate, the type of the secret that is there already, and its type then.
+TYPES: dict[str, tuple[str, str, str]] = {
+    "PEM to a secret that is made": (PEM, "", PEM),
+    "PEM to one of PFX": (PEM, PFX, PFX),
+    "PFX to one of PEM": (PFX, PEM, PEM),
+    "PEM to one of another type": (PEM, "text/plain", "text/plain"),
+}
+
+
+@pytest.mark.parametrize("what", TYPES)
+def test_a_secret_holds_what_its_type_says(what: str, certificate: Callable[..., CertificateStage]) -> None:
+    kept, before, expected = TYPES[what]
+    stage = certificate(issuer="contoso-ca", content_type=kept)
+    other = stage.sandbox.keyvault.add_vault("front-door")
+    stage.sandbox.keyvault.grant(stage.at.admin_client_id, "Key Vault Secrets Officer", other)
+    stage.sandbox.keeper.edit(stage.at.record_uid, "deliver_to", f"{other.url}/secrets/copy")
+    if before:
+        stage.sandbox.keyvault.set_secret(other, "copy", "mine", content_type=before)
+    outcomes = [stage.run()]
+    done(outcomes[0])
+    found = stage.sandbox.keyvault.versions(other, "copy")[-1]
+    pem = found.value.startswith("-----BEGIN PRIVATE KEY")
+    assert found.content_type == expected and pem == (expected != PFX)
+    content = found.value.encode() if pem else base64.b64decode(found.value)
+    assert opens(content, "pem" if pem else "pfx", "") == stage.versions()[-1].certificate
+    text = b"".join(each.public_bytes(Encoding.PEM) for each in read_public(found.value, ""))
+    assert names_of(text) == ["CN=orders-tls", "CN=contoso-ca CA 1", "CN=contoso-ca Root CA"]
+    outcomes.append(stage.run())
+    done(outcomes[1], "not_due")
+    assert not outcomes[1].report.get("drift") and stage.sandbox.keyvault.versions(other, "copy")[-1] == found
+    assert not stage.leaks(outcomes)
 
 
 def test_a_vault_that_cannot_be_served_is_served_by_the_next_run(certificate: Callable[..., CertificateStage]) -> None:

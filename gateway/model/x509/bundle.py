@@ -45,7 +45,7 @@ def read_secret(value: str, content_type: str) -> Bundle:
     Raises:
         Failed: it is neither, or has no private key.
     """
-    if content_type == PEM or value.lstrip().startswith(BEGIN.decode()):
+    if PEM in (content_type, form_of(value)):
         return read_pem(value.encode())
     try:
         content = base64.b64decode(value, validate=True)
@@ -54,13 +54,38 @@ def read_secret(value: str, content_type: str) -> Bundle:
     return read_pfx(content, "")
 
 
+def form_of(value: str) -> str:
+    """The content type of what such a secret holds, by its beginning."""
+    return PEM if value.lstrip().startswith(BEGIN.decode()) else PFX
+
+
+def in_form(value: str, content_type: str | None, name: str) -> str:
+    """What such a secret holds, in the form that a content type says; as it is, where that says neither.
+
+    Raises:
+        Failed: it is neither PFX nor PEM, or has no private key.
+    """
+    if content_type not in (PFX, PEM) or form_of(value) == content_type:
+        return value
+    bundle = read_secret(value, "")
+    return to_pem(bundle).decode() if content_type == PEM else base64.b64encode(to_pfx(bundle, name, "")).decode()
+
+
+def holds_same(one: str, other: str) -> bool:
+    """Whether two secrets hold the same certificate with its key, be it in another form."""
+    try:
+        return one == other or read_secret(one, "").leaf == read_secret(other, "").leaf
+    except Failed:
+        return False
+
+
 def has_private_key(value: str, content_type: str) -> bool:
     """Whether such a secret holds the private key: of one that cannot be exported there is only the certificate.
 
     Raises:
         Failed: it is neither PFX nor PEM.
     """
-    if content_type == PEM or value.lstrip().startswith(BEGIN.decode()):
+    if PEM in (content_type, form_of(value)):
         return "PRIVATE KEY" in value
     return _load_secret(value).key is not None
 
@@ -71,7 +96,7 @@ def read_public(value: str, content_type: str) -> list[x509.Certificate]:
     Raises:
         Failed: there is none.
     """
-    if content_type == PEM or value.lstrip().startswith(BEGIN.decode()):
+    if PEM in (content_type, form_of(value)):
         return in_order(read_chain(value.encode()))
     found = _load_secret(value)
     own = [found.cert.certificate] if found.cert else []
