@@ -22,7 +22,7 @@ class Seen:
     def of(cls, world: World) -> Seen:
         """Now."""
         return cls(
-            frozenset(record for record in world.records if world.works(record)),
+            frozenset(record for record in world.records if world.alive(record)),
             {record: _living(world, record) for record in world.records},
             {record: world.published(record) for record in world.records},
             frozenset(record for record in world.records if world.is_revoking(record)),
@@ -41,7 +41,7 @@ def kept(world: World, before: Seen) -> list[str]:
     found = []
     for record in world.records:
         is_copy = any(before.published[record] == theirs for uid, theirs in before.published.items() if uid != record)
-        if record in before.working and not world.works(record) and not is_copy and not before.revoking - {record}:
+        if record in before.working and not world.alive(record) and not is_copy and not before.revoking - {record}:
             found.append(f"P1: {record} publishes a dead secret")
         if (dead := before.served[record] - _living(world, record)) and not before.revoking:
             found.append(f"P2: dead at {', '.join(sorted(dead))}")

@@ -6,11 +6,14 @@ import json
 import random
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from sandbox.proxy import faults
+from tests.stage.mongodb_user import OLD as MONGO_OLD
+from tests.stage.mongodb_user import SCRIPT as MONGO_SCRIPT
+from tests.stage.mongodb_user import MongoStage
 from tests.stage.rotation import Outcome, Process, Stage
 from tests.stage.storage_key import SCRIPT as STORAGE_SCRIPT
 from tests.stage.storage_key import StorageStage
@@ -21,6 +24,11 @@ YEARS = 10 * 365 * 86400.0
 HASTE = {"ROTATION_PROVE_TIMEOUT_SECONDS": "1", "ROTATION_REQUEST_TIMEOUT_SECONDS": "0.7"}
 
 
+def requests_of(scene: str) -> list[tuple[str, int]]:
+    """Those of a rotation in this scene."""
+    return [each for each in known(scene) if not each[0].endswith(".connect")]
+
+
 class World(ABC):
     """One target with its records.
 
@@ -28,10 +36,11 @@ class World(ABC):
     """
 
     name: str
-    scene: str
-    """whose requests are those of a rotation here"""
+    requests: Sequence[tuple[str, int]]
+    """what a rotation asks for: an operation, and which one of its kind"""
     outputs: tuple[str, ...]
     """the labels of what the record publishes"""
+    may_be_copied = True
     policies: Mapping[str, tuple[str, ...]]
     """what an operator may write into which field"""
 
@@ -44,11 +53,6 @@ class World(ABC):
         admin = stage.sandbox.directory.applications[stage.at.admin_object_id]
         for password in admin.passwords:
             password.end += YEARS
-
-    @property
-    def requests(self) -> list[tuple[str, int]]:
-        """What a rotation asks for."""
-        return [each for each in known(self.scene) if not each[0].endswith(".connect")]
 
     def close(self) -> None:
         """Let go what is held, and clear away."""
@@ -103,6 +107,10 @@ class World(ABC):
     def works(self, record: str) -> bool:
         """Whether what the record publishes is accepted."""
 
+    def alive(self, record: str) -> bool:
+        """Whether the record holds anything that is accepted."""
+        return self.works(record)
+
     @abstractmethod
     def lines(self) -> list[str]:
         """All destinations that there are, as lines of deliver_to."""
@@ -152,7 +160,7 @@ class AppWorld(World):
     """An app with client secrets, and one destination of each kind."""
 
     name = "azure_app_secret"
-    scene = "delivered to everyone"
+    requests = requests_of("delivered to everyone")
     outputs = ("client_secret_id", "client_secret")
     policies: ClassVar = {
         "remove_old": ("all", "replaced", "none", ""),
@@ -216,7 +224,7 @@ class StorageWorld(World):
     """A storage account with two keys, and a key vault."""
 
     name = "azure_storage_key"
-    scene = "storage key"
+    requests = requests_of("storage key")
     outputs = ("active_key", "storage_key")
     policies: ClassVar = {
         "remove_old": ("all", "replaced", "none", ""),
@@ -269,4 +277,78 @@ class StorageWorld(World):
         return f"{key} is regenerated in the portal"
 
 
-WORLDS = {world.name: world for world in (AppWorld, StorageWorld)}
+class MongoWorld(World):
+    """A MongoDB user, or two that take turns, and a key vault."""
+
+    name = "mongodb_user"
+    may_be_copied = False  # a user has one password
+    outputs = ("password_id", "password")
+    policies: ClassVar = {
+        "alternate_login": ("", "orders-b"),
+        "rotate_before_hours": ("", "24", "720"),
+        "secret_lifetime_days": ("", "60"),
+    }
+    requests: ClassVar = [
+        *(("keeper.get_secret", nth) for nth in (1, 2, 3, 4)),
+        *(("keeper.update_secret", nth) for nth in (1, 2, 3)),
+        *(("mongodb.updateUser", nth) for nth in (1, 1, 1, 2)),
+        *(("mongodb.saslContinue", nth) for nth in (1, 3, 5, 7)),
+        *((f"keyvault.{name}", 1) for name in ("get_secret", "set_secret", "set_secret")),
+    ]  # fmt: skip
+
+    def __init__(self, choice: random.Random) -> None:
+        self.mongo = MongoStage(**{label: choice.choice(values) for label, values in self.policies.items()})
+        self.mongo.attached.append(self.mongo.at.admin_record_uid)
+        super().__init__(self.mongo)
+        keyvault = self.stage.sandbox.keyvault
+        self.vault = keyvault.add_vault("passwords-vault")
+        keyvault.set_secret(self.vault, "orders", MONGO_OLD)
+        keyvault.grant(self.stage.at.admin_client_id, "Key Vault Secrets Officer", self.vault)
+        self.edit(self.records[0], "deliver_to", choice.choice(("", *self.lines())))
+
+    def _start(self, line: bytes, **variables: str) -> Process:
+        return self.stage.start(line, MONGO_SCRIPT, **variables)
+
+    def works(self, record: str) -> bool:
+        """The published password logs in."""
+        return self._logs_in(record, "login", "password")
+
+    def alive(self, record: str) -> bool:
+        """Or the pending one does, which the record holds, too."""
+        return self.works(record) or self._logs_in(record, "alternate_login", "pending_password")
+
+    def _logs_in(self, record: str, login: str, password: str) -> bool:
+        name = self.value(record, login) or self.value(record, "login")
+        value = self.value(record, password)
+        return bool(value) and self.mongo.server.password_works(name, value, "shop")
+
+    def lines(self) -> list[str]:
+        """One key vault secret."""
+        return [f"{self.vault.url}/secrets/orders"]
+
+    def held(self) -> dict[str, str | None]:
+        """The newest version."""
+        return {self.lines()[0]: self.stage.sandbox.keyvault.value(self.vault, "orders")}
+
+    def accepted(self, value: str) -> bool:
+        """One of two users logs in with it. What a single user's destination holds dies with each rotation."""
+        if any(not self.value(record, "alternate_login") for record in self.records):
+            return False
+        return any(self.mongo.server.password_works(name, value, "shop") for name in ("orders", "orders-b"))
+
+    def leftovers(self) -> set[str]:
+        """Nothing is listed."""
+        return set()
+
+    def break_destination(self, broken: bool) -> None:
+        """The key vault's firewall."""
+        self.vault.firewall = broken
+
+    def meddle(self, choice: random.Random) -> str:
+        """Somebody changes a password on the server."""
+        name = choice.choice(("orders", "orders-b"))
+        self.mongo.server.set_password(name, "changed-by-a-person-1", "shop")
+        return f"{name} gets another password on the server"
+
+
+WORLDS = {world.name: world for world in (AppWorld, StorageWorld, MongoWorld)}
