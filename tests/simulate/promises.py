@@ -11,9 +11,14 @@ from tests.stage.rotation import Outcome
 
 @dataclass(frozen=True)
 class Seen:
-    """What worked before a step. ``served``: by address, what the destinations of a record held that was accepted."""
+    """What worked before a step.
+
+    ``copies``: records that show what was made for another one; ``served``: the destinations of a record that hold
+    something that is accepted.
+    """
 
     working: frozenset[str]
+    copies: frozenset[str]
     served: dict[str, frozenset[str]]
     published: dict[str, dict[str, str]]
     revoking: frozenset[str]
@@ -23,6 +28,7 @@ class Seen:
         """Now."""
         return cls(
             frozenset(record for record in world.records if world.alive(record)),
+            frozenset(record for record in world.records if world.shows_anothers(record)),
             {record: _living(world, record) for record in world.records},
             {record: world.published(record) for record in world.records},
             frozenset(record for record in world.records if world.is_revoking(record)),
@@ -36,12 +42,12 @@ def _living(world: World, record: str) -> frozenset[str]:
 def kept(world: World, before: Seen) -> list[str]:
     """P1 and P2: what worked works, of every record; only a revoke ends what others have.
 
-    A copy that shows what the original publishes is told nothing: its next run makes one of its own.
+    A copy that shows what was made for the original is told nothing: its next run makes one of its own.
     """
     found = []
     for record in world.records:
-        is_copy = any(before.published[record] == theirs for uid, theirs in before.published.items() if uid != record)
-        if record in before.working and not world.alive(record) and not is_copy and not before.revoking - {record}:
+        is_dead = record in before.working - before.copies and not world.alive(record)
+        if is_dead and not before.revoking - {record}:
             found.append(f"P1: {record} publishes a dead secret")
         if (dead := before.served[record] - _living(world, record)) and not before.revoking:
             found.append(f"P2: dead at {', '.join(sorted(dead))}")

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from sandbox.entra.directory import Password
 from sandbox.proxy import faults
 from tests.stage.mongodb_user import OLD as MONGO_OLD
 from tests.stage.mongodb_user import SCRIPT as MONGO_SCRIPT
@@ -111,6 +112,10 @@ class World(ABC):
         """Whether the record holds anything that is accepted."""
         return self.works(record)
 
+    def shows_anothers(self, record: str) -> bool:
+        """Whether what the record publishes was made for another record."""
+        return False
+
     @abstractmethod
     def lines(self) -> list[str]:
         """All destinations that there are, as lines of deliver_to."""
@@ -185,6 +190,12 @@ class AppWorld(World):
         key_id = self.value(record, "client_secret_id")
         return entra.secret_works(client_id, secret) and entra.key_of(client_id, secret) == key_id
 
+    def shows_anothers(self, record: str) -> bool:
+        """The marker in the secret's name names another record."""
+        names = {each.key_id: each.display_name or "" for each in self._passwords()}
+        name = names.get(self.value(record, "client_secret_id"), "")
+        return name.startswith("keeper:") and name.split(":")[1] != record
+
     def lines(self) -> list[str]:
         """One of each kind, and a second API connection."""
         return list(self.made.addresses)
@@ -208,10 +219,12 @@ class AppWorld(World):
         """The key vault's firewall."""
         self.made.vault.firewall = broken
 
+    def _passwords(self) -> list[Password]:
+        return self.stage.sandbox.graph.passwords(self.stage.at.target_object_id)
+
     def meddle(self, choice: random.Random) -> str:
         """In the portal: a secret more, or one less."""
-        graph, target = self.stage.sandbox.graph, self.stage.at.target_object_id
-        passwords = graph.passwords(target)
+        graph, target, passwords = self.stage.sandbox.graph, self.stage.at.target_object_id, self._passwords()
         if passwords and choice.random() < 0.5:
             gone = choice.choice(passwords)
             self.stage.sandbox.directory.applications[target].passwords.remove(gone)
