@@ -169,9 +169,10 @@ class Files:
             fresh = self._read([record.uid]).get(record.uid)
         except CallError as error:
             # Not what the reading raised: `NotSent` would say that nothing has happened.
-            raise Unclear("Keeper get_secret", f"{done}, but the record could not be read back: {error}") from None
+            what = f"{done}, but the record could not be read back: {error}"
+            raise Unclear("Keeper get_secret", what, may_have_changed=True) from None
         if fresh is None:
-            raise Unclear("Keeper get_secret", f"{done}, but the record has disappeared")
+            raise Unclear("Keeper get_secret", f"{done}, but the record has disappeared", may_have_changed=True)
         return fresh
 
 

@@ -49,7 +49,7 @@ def publish(
     """Attach the version that ``values`` name, and save these with its file; older files stay.
 
     Raises:
-        Failed, Refused, NotSent: the record is as before.
+        Failed, CallError: the record is as before.
         Incomplete: it is, but for a file that it does not name; or somebody has removed the file that it names.
         Unknown: what it shows cannot be told.
     """
@@ -73,7 +73,7 @@ def attach(session: Session, record: VaultRecord, call: Callable[[], VaultRecord
         added: the field that was saved with it.
 
     Raises:
-        Failed, Refused, NotSent: the record is as before.
+        Failed, CallError: the record is as before.
         Incomplete: it may have a file that it does not name.
     """
     try:
@@ -81,6 +81,8 @@ def attach(session: Session, record: VaultRecord, call: Callable[[], VaultRecord
     except HalfAttached as error:
         raise _put_back(session, record, error, added) from None
     except Unclear as error:
+        if not error.may_have_changed:  # such as a version that could not be read
+            raise
         raise Incomplete(str(error), _AGAIN) from None
 
 
