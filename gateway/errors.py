@@ -5,6 +5,7 @@
     RotationError
     ├── Failed        exit 1   the record, and what it publishes, are as before
     ├── Incomplete    exit 2   the new secret is saved and works; the next run does the rest
+    │   └── Waiting            nothing but an answer from outside is missing: no further try helps before it
     └── Unknown       exit 3   somebody has to look; the message says where
 
     CallError                  one call to the outside broke; the engine decides what it means
@@ -42,6 +43,12 @@ class Incomplete(RotationError):
 
     exit_code = 2
     result = "incomplete"
+
+
+class Waiting(Incomplete):
+    """Nothing is wrong: an issuer or a CA takes its time, and a run after its answer does the rest."""
+
+    result = "waiting"
 
 
 class Unknown(RotationError):

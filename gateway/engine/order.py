@@ -209,15 +209,14 @@ def _end(state: State, result: str) -> str:
     prepared, report = state.prepared, state.report
     report.warnings += prepared.deliveries.warnings
     report.warnings += prepared.kind.make_owners(prepared.policy.owners)
-    if waited_for := prepared.kind.waits_for(state.record):
-        state.leave(*waited_for)
+    waited_for = prepared.kind.waits_for(state.record)
     # One of another run that is still young, unless that run has published it meanwhile.
     for key_id in (key.key_id for key in prepared.inventory.young if key.key_id != report.key_id):
         report.keep(key_id, "another run may be about to publish it")
         state.leave(f"secret {key_id} belongs to another run that may still be at work")
     if prepared.known.revoking:
         _end_revoke(state)
-    state.raise_left_over()
+    state.raise_left_over(waited_for)
     return "superseded" if state.is_superseded else result
 
 

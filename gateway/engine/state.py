@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from gateway.deliveries.distribution import Deliveries
 from gateway.engine.gathered import Gathered, RunContext
 from gateway.engine.kind import Kind
-from gateway.errors import CallError, Failed, Incomplete
+from gateway.errors import CallError, Failed, Incomplete, Waiting
 from gateway.host.report import Report
 from gateway.keeper.record import VaultRecord
 from gateway.keeper.save import Labels, Save, Saved
@@ -74,13 +74,18 @@ class State:
         self.is_superseded, self.record = True, record
         self.report.key_id, self.report.expires = kind.published_id(record), record.value(kind.outputs.expires)
 
-    def raise_left_over(self) -> None:
-        """Raises:
-        Incomplete: something is left over; the message names all of it.
+    def raise_left_over(self, waited_for: tuple[str, str] | None = None) -> None:
+        """``waited_for``: what the kind waits for, and what to do.
+
+        Raises:
+            Waiting: that is all that is left over.
+            Incomplete: something is left over; the message names all of it.
         """
-        if self._left_over:
-            hints = dict.fromkeys(hint for _, hint in self._left_over if hint)
-            what = "; ".join(what for what, _ in self._left_over)
+        if waited_for and not self._left_over:
+            raise Waiting(*waited_for)
+        if left := [*self._left_over, *([waited_for] if waited_for else [])]:
+            hints = dict.fromkeys(hint for _, hint in left if hint)
+            what = "; ".join(what for what, _ in left)
             raise Incomplete(what, "; ".join(hints) or "the next run finishes it")
 
     # Saving

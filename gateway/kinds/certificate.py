@@ -25,7 +25,7 @@ from gateway.azure.key_vault.ids import CertificateId
 from gateway.azure.sign_in import Azure
 from gateway.engine.kind import Wanted
 from gateway.engine.make.renew import RenewedKind, waiting_for_a_ca
-from gateway.errors import Failed, Incomplete, RotationError
+from gateway.errors import Failed, RotationError, Waiting
 from gateway.host.http import Http
 from gateway.keeper.certificate_attachment import Export
 from gateway.keeper.record import VaultRecord
@@ -85,7 +85,7 @@ class KeyVaultCertificate(RenewedKind):
     def _without_versions(self) -> RotationError:
         operation = self.operation()
         if operation is not None and operation.is_open:
-            return Incomplete(
+            return Waiting(
                 f"{self.name} has no version yet: its first one is being made, by the issuer {operation.issuer}",
                 f"keeper-rotation certificate status {self.id} says what it waits for",
             )

@@ -35,14 +35,15 @@ class SeenVersion:
     """What is known of one version of a secret. It only saves work: another listener finds out by itself.
 
     ``is_gone``: the vault holds a newer one, which is for good. ``since``: the record's `last_rotated` at the first
-    try, ``made``: whether a try has made a new secret. ``given_up``: when, on this host's monotonic clock.
+    try, ``made``: whether a try has made a new secret. ``set_aside``: the outcome of further events about it, and since
+    when on this host's monotonic clock.
     """
 
     tries: int = 0
     since: str | None = None
     made: bool = False
     is_gone: bool = False
-    given_up: float | None = None
+    set_aside: tuple[str, float] | None = None
 
 
 class Memory:
@@ -106,8 +107,8 @@ class Dispatcher:
         event, seen = job.event, self._memory.of(job.event)
         if seen.is_gone:
             return self._finish(job, "duplicate")
-        if seen.given_up is not None and monotonic() - seen.given_up < _HOUR:
-            return self._finish(job, "failed")
+        if seen.set_aside and monotonic() - seen.set_aside[1] < _HOUR:
+            return self._finish(job, seen.set_aside[0])
         try:
             records = self._records.answering(event)
             is_ours = bool(records) or self._records.is_ours(event.vault)
@@ -155,8 +156,11 @@ class Dispatcher:
         if self._is_gone(event, record):
             made = "rotated" if ran.code == 0 else "incomplete"
             return "duplicate" if ran.result in ("superseded", "not_due") else made
-        if ran.result == "disabled":
-            return "disabled"
+        if ran.result == "waiting":
+            # The script has told so. No further try helps, and what was issued is published by the record's schedule.
+            seen.set_aside = "waiting", monotonic()
+        if ran.result in ("disabled", "waiting"):
+            return ran.result
         seen.made = seen.made or ran.result in ("rotated", "finished", "incomplete")
         if ran.result == "not_due" and not seen.made:
             # Rotated by somebody since our copy of the record was read, and the event is about that very version.
@@ -200,7 +204,7 @@ class Dispatcher:
         seen = self._memory.of(job.event)
         log.error("record %s: given up after %d tries: %s; hint: %s", record.uid, seen.tries, error, error.hint)
         what = f"{job.event.type} of {job.event.object}: given up after {seen.tries} tries: {error}"
-        seen.tries, seen.since, seen.made, seen.given_up = 0, None, False, monotonic()
+        seen.tries, seen.since, seen.made, seen.set_aside = 0, None, False, ("failed", monotonic())
         report = Report(record=record.uid, result="failed")
         notify(record.value, report, Failed(what, error.hint), datetime.now(UTC))
         for warning in report.warnings:

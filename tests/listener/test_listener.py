@@ -16,7 +16,7 @@ from tests.stage import patience
 from tests.stage.certificate import SCRIPT as CERTIFICATES
 from tests.stage.certificate import CertificateStage
 from tests.stage.hooks import URL, Hooks
-from tests.stage.listener import GROUP, QUICK, Listener, Many, wait
+from tests.stage.listener import DAY, GROUP, QUICK, Listener, Many, wait
 from tests.stage.rotation import ROOT, Stage
 
 
@@ -88,6 +88,25 @@ def test_a_certificate_near_its_end_is_renewed_once(hub: EventHub) -> None:
         assert listener.outcomes() == {"rotated": 1, "duplicate": 1}
         listener.stop()
         assert len(stage.versions()) == 2 and not stage.wrong()
+
+
+@pytest.mark.parametrize(
+    "issuer", ["Unknown", "contoso-ca"], ids=["a CA that signs by hand", "an issuer that takes days"]
+)
+def test_a_certificate_that_waits_is_told_once_and_holds_nothing_up(issuer: str, hub: EventHub) -> None:
+    hooks = Hooks()
+    with CertificateStage(services=[hooks], issuer=issuer, settings={"notify": URL}) as stage:
+        stage.sandbox.keyvault.issue_seconds = 5 * DAY
+        near = certificate_subject(stage.made.vault, stage.made.name)
+        hub.publish(event_grid(near), cloud_event(near))
+        hub.flush()
+        scripts = {"LISTEN_SCRIPTS": f"certificate_id={CERTIFICATES}", "ROTATION_DEADLINE_SECONDS": "5"}
+        listener = Listener(stage, hub, **scripts)
+        wait(lambda: all_committed(hub))
+        assert listener.outcomes() == {"waiting": 2} and not listener.figure("retries_total")
+        assert listener.figure("rotations_total", result="waiting") == listener.figure("seconds_count") == 1
+        assert "given up" not in listener.stop() and len(stage.versions()) == 1
+        assert [each["title"].partition(":")[0] for each in hooks.received] == ["Rotation waiting"]
 
 
 def test_a_rotation_that_fails_is_tried_again_and_one_that_is_switched_off_is_not(stage: Stage, hub: EventHub) -> None:

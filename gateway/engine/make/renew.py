@@ -16,7 +16,7 @@ from gateway.azure.key_vault.certificates import UNKNOWN, Operation
 from gateway.engine.gathered import Gathered, RunContext
 from gateway.engine.kind import Kind
 from gateway.engine.maker import READS, Maker, SaveIntent, refuse_while_at_work
-from gateway.errors import CallError, Failed, Incomplete, Unclear
+from gateway.errors import CallError, Failed, Incomplete, Unclear, Waiting
 from gateway.keeper.certificate_attachment import Export
 from gateway.keeper.record import ReadsRecords, VaultRecord
 from gateway.model.credential import GRACE, LiveCredential, Minted
@@ -95,7 +95,7 @@ class Renewal(Maker):
 
         Raises:
             Failed: there is none.
-            Incomplete: it is not issued yet, by a CA or by a run of another host.
+            Waiting: it is not issued yet, by a CA or by a run of another host.
         """
         if there := self._unpublished():
             self._note()
@@ -182,7 +182,8 @@ class Renewal(Maker):
             if operation.issuer == UNKNOWN:
                 raise self._for_a_ca(operation)
             if reason := self._deadline.over():
-                raise Incomplete(f"the new version is not issued yet, and {reason}", "the next run publishes it")
+                ended = Incomplete if self._deadline.for_work() else Waiting  # told to stop, or out of time
+                raise ended(f"the new version is not issued yet, and {reason}", "the next run publishes it")
             if began - self._deadline.remaining() > 2:
                 log.info("waiting for %s to issue the new version", operation.issuer)
             self._deadline.pause(max(0.1, pause))
@@ -197,13 +198,13 @@ class Renewal(Maker):
             raise Failed("somebody removed the pending operation of the certificate", "run it again")
         return operation
 
-    def _for_a_ca(self, operation: Operation) -> Incomplete:
+    def _for_a_ca(self, operation: Operation) -> Waiting:
         from gateway.model.x509.certificate import request_text
 
         csr = request_text(operation.csr)
         if self._gathered.record.value("csr").strip() != csr.strip():
             self._note(csr=csr)
-        return Incomplete(*waiting_for_a_ca(self._gathered.target.object_id))
+        return Waiting(*waiting_for_a_ca(self._gathered.target.object_id))
 
     def prove(self, minted: Minted) -> str:
         """The new version is what it should be. Raises Failed, CallError."""
