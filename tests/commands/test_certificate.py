@@ -348,11 +348,6 @@ def too_early(scene: Scene) -> bytes:
 
 
 CHAINS: dict[str, tuple[Chain, str]] = {
-    "in the wrong order": (lambda scene: pem(signed(scene)[::-1]), "the chain is not in order"),
-    "with a stranger in it": (
-        lambda scene: pem([signed(scene)[0], signed(scene, authority="Other")[1]]),
-        "the chain is not in order",
-    ),
     "expired": (
         lambda scene: pem(signed(scene, expires=scene.sandbox.clock.now() - DAY)),
         "the certificate expired on",
@@ -396,7 +391,9 @@ def _pkcs7(chain: list[bytes]) -> bytes:
 
 FORMS: dict[str, Callable[[list[bytes]], bytes]] = {
     "PEM": pem, "DER, the leaf alone": lambda chain: chain[0], "PKCS #7, in any order": _pkcs7,
+    "PEM, in the wrong order, with a stranger, one of them twice": lambda chain: pem([*STRANGER, *chain[::-1], *chain]),
 }  # fmt: skip
+STRANGER = [certificate_authority("Stranger").intermediate.public_bytes(Encoding.DER)]
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -404,8 +401,11 @@ def test_a_chain_in_every_form_is_merged(form: str, scene: Scene) -> None:
     path = waiting(scene)
     chain = signed(scene)
     path.write_bytes(FORMS[form](chain))
-    scene.said("certificate", "merge", NEW, f"--chain={path}")
-    assert scene.certificate("new-tls") == x509.load_der_x509_certificate(chain[0])
+    said = scene.said("certificate", "merge", NEW, f"--chain={path}")
+    assert ("no part of the certificate's chain: CN=Stranger CA 1" in said) == ("stranger" in form), said
+    (merged,) = scene.sandbox.keyvault.certificate_versions(scene.vault, "new-tls")
+    whole = [x509.load_der_x509_certificate(each) for each in chain]
+    assert list(merged.material.chain) == (whole[:1] if "alone" in form else whole)
 
 
 def test_nothing_waits_to_be_merged(scene: Scene) -> None:

@@ -1,16 +1,20 @@
-"""Chains of certificates whose keys are of a kind that is not known here."""
+"""Certificates in every form that CAs hand out, and such as are unlike most."""
 
 from __future__ import annotations
 
+import base64
 from datetime import UTC, datetime
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 from cryptography.x509.oid import NameOID
 
-from gateway.model.x509 import in_order
+from gateway.errors import Failed
+from gateway.model.x509 import in_order, read_chain
+from sandbox.key_vault.certificates.authority import certificate_authority
 
 RSA, UNKNOWN = bytes.fromhex("06092a864886f70d010101"), bytes.fromhex("06092a864886f70d010163")
 KEY = rsa.generate_private_key(65537, 2048)
@@ -18,8 +22,13 @@ KEY = rsa.generate_private_key(65537, 2048)
 
 def certificate(name: str, issuer: str) -> x509.Certificate:
     """A certificate of this name, with the one key of this file."""
-    subject, by = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)]) for text in (name, issuer))
-    made = x509.CertificateBuilder().issuer_name(by).subject_name(subject).public_key(KEY.public_key())
+    return signed_by(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]), name)
+
+
+def signed_by(issuer: x509.Name, name: str = "leaf") -> x509.Certificate:
+    """The same."""
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    made = x509.CertificateBuilder().issuer_name(issuer).subject_name(subject).public_key(KEY.public_key())
     made = made.serial_number(5).not_valid_before(datetime(2026, 1, 1, tzinfo=UTC))
     return made.not_valid_after(datetime(2030, 1, 1, tzinfo=UTC)).sign(KEY, SHA256())
 
@@ -30,3 +39,60 @@ def test_an_authority_with_a_key_of_an_unknown_kind_stays_behind_the_leaf() -> N
     root = x509.load_der_x509_certificate(known.replace(RSA, UNKNOWN))
     leaf = certificate("leaf", "root")
     assert in_order([root, leaf], leaf) == [leaf, root]
+
+
+AUTHORITY = certificate_authority("Forms")
+CHAIN = [AUTHORITY.intermediate, AUTHORITY.root]
+DERS = [each.public_bytes(Encoding.DER) for each in CHAIN]
+PKCS7 = pkcs7.serialize_certificates(CHAIN, Encoding.DER)
+
+
+def block(content: bytes, label: str = "CERTIFICATE") -> bytes:
+    """In PEM."""
+    return f"-----BEGIN {label}-----\n{base64.encodebytes(content).decode()}-----END {label}-----\n".encode()
+
+
+PLAIN = b"".join(map(block, DERS))
+FORMS: dict[str, bytes] = {
+    "PEM": PLAIN,
+    "PEM with text between": b"subject=CN = a\n".join([b"", *map(block, DERS)]) + b"that is all\n",
+    "PEM with the line ends of Windows": PLAIN.replace(b"\n", b"\r\n"),
+    "PEM after a byte order mark": b"\xef\xbb\xbf" + PLAIN,
+    "PEM in UTF-16": PLAIN.decode().encode("utf-16"),
+    "PEM with one of them twice": block(DERS[0]) + PLAIN,
+    "PEM of older tools": b"".join(block(each, "X509 CERTIFICATE") for each in DERS),
+    "PEM with what OpenSSL trusts": b"".join(block(each + b"\x30\x00", "TRUSTED CERTIFICATE") for each in DERS),
+    "PEM beside what is no certificate": block(b"none", "X509 CRL") + PLAIN + block(b"none", "PRIVATE KEY"),
+    "PKCS #7": PKCS7,
+    "PKCS #7 as PEM": block(PKCS7, "PKCS7"),
+    "PKCS #7 after a line of text": b"Bag Attributes\n" + block(PKCS7, "PKCS7"),
+    "PKCS #7 after a byte order mark": b"\xef\xbb\xbf" + block(PKCS7, "PKCS7"),
+    "PKCS #7 that says CERTIFICATE": block(PKCS7),
+    "PKCS #7 that says CMS": block(PKCS7, "CMS"),
+    "PKCS #7 with its long name": block(PKCS7, "PKCS #7 SIGNED DATA"),
+    "PKCS #7 in base64": base64.encodebytes(PKCS7),
+    "PKCS #7 in base64 of one line": base64.b64encode(PKCS7),
+}
+
+
+@pytest.mark.parametrize("what", FORMS)
+def test_what_cas_hand_out_is_read(what: str) -> None:
+    assert in_order(read_chain(FORMS[what])) == CHAIN
+
+
+def test_one_certificate_is_read_as_der_and_in_base64() -> None:
+    assert [read_chain(each) for each in (DERS[0], base64.encodebytes(DERS[0]))] == [CHAIN[:1]] * 2
+
+
+@pytest.mark.parametrize("content", [b"", b"-----BEGIN NOTHING-----\n", block(b"none"), b"bm9uZQ==", b"\xff\xfe\x00"])
+def test_what_holds_no_certificate_is_refused(content: bytes) -> None:
+    with pytest.raises(Failed, match="there is no certificate that can be read"):
+        read_chain(content)
+
+
+def test_a_ca_may_write_its_name_in_another_type_of_string_than_its_own_certificate() -> None:
+    root = certificate("Root CA", "Root CA")
+    other = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Root  ca", x509.name._ASN1Type.PrintableString)])
+    leaf = signed_by(other)
+    stranger = certificate("Another CA", "Another CA")
+    assert in_order([stranger, root, leaf], leaf) == [leaf, root, stranger]

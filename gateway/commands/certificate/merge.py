@@ -23,19 +23,18 @@ if TYPE_CHECKING:
 
 
 def read_files(paths: Iterable[str]) -> list[Certificate]:
-    """The certificates of these files, one after the other. Raises Failed."""
+    """The certificates of these files, in any order. Raises Failed."""
     chain: list[Certificate] = []
     for path in paths:
         try:
             chain += x509.read_chain(inputs.read(path))
         except Failed as error:
             raise Failed(error.message if path in error.message else f"{path}: {error}", error.hint) from None
-    x509.check_chain(chain)
     return chain
 
 
-def merge(session: Session, certificate_id: CertificateId, chain: list[Certificate]) -> dict[str, Any]:
-    """Finish the pending operation with a chain whose order is right; the version as the vault then shows it.
+def merge(session: Session, certificate_id: CertificateId, found: list[Certificate]) -> dict[str, Any]:
+    """Finish the pending operation with what a CA handed out; the version as the vault then shows it.
 
     Raises:
         Failed: it does not fit, or Key Vault refused it; nothing was changed.
@@ -45,7 +44,9 @@ def merge(session: Session, certificate_id: CertificateId, chain: list[Certifica
     """
     vault = OperatorCertificates(session.http, session.azure, certificate_id.vault_url)
     operation = _pending(vault, certificate_id)
-    x509.check_request(chain[0], operation.csr)
+    chain = x509.chain_of(x509.answer_to(operation.csr, found), found)
+    if rest := [each.subject.rfc4514_string() for each in found if each not in chain]:
+        warn(f"left out, for it is no part of the certificate's chain: {'; '.join(rest)}")
     for each in chain:
         x509.check_dates(each, session.http.now())
     if names := x509.missing_names(chain[0], operation.csr):

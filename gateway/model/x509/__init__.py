@@ -18,8 +18,8 @@ from gateway.model.x509.bundle import (
 )
 from gateway.model.x509.certificate import (
     Facts,
+    answer_to,
     check_dates,
-    check_request,
     facts,
     missing_names,
     read_certificate,
@@ -27,13 +27,13 @@ from gateway.model.x509.certificate import (
     thumbprint,
 )
 from gateway.model.x509.chain import (
-    check_chain,
+    chain_of,
     in_order,
     read_chain,
 )
 
 __all__ = [
-    "PEM", "PFX", "Bundle", "Facts", "WrongPassword", "check_chain", "check_dates", "check_request", "facts",
+    "PEM", "PFX", "Bundle", "Facts", "WrongPassword", "answer_to", "chain_of", "check_dates", "facts",
     "has_private_key", "in_order", "missing_names", "read_certificate", "read_chain", "read_pem", "read_pfx",
     "read_public", "read_secret", "request_text", "thumbprint", "to_pem", "to_pfx",
 ]  # fmt: skip

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -84,15 +86,25 @@ def request_text(der: bytes) -> str:
         ) from None
 
 
-def check_request(certificate: x509.Certificate, request: bytes) -> None:
-    """It is for the key of a signing request in DER. Raises Failed."""
+def answer_to(request: bytes, found: Sequence[x509.Certificate]) -> x509.Certificate:
+    """The one that is for the key of a signing request in DER; of several, the one that begins last. Raises Failed."""
     form = Encoding.DER, PublicFormat.SubjectPublicKeyInfo
-    wanted = x509.load_der_x509_csr(request).public_key()
-    if certificate.public_key().public_bytes(*form) != wanted.public_bytes(*form):
-        raise Failed(
-            f"{certificate.subject.rfc4514_string()} is not for the signing request that waits: its key is another one",
-            "have the request signed that keeper-rotation certificate status --csr-out writes",
-        )
+    wanted = x509.load_der_x509_csr(request).public_key().public_bytes(*form)
+    fitting = [each for each in found if _has_key(each, wanted)]
+    if fitting:
+        return max(fitting, key=lambda each: each.not_valid_before_utc)
+    names = "; ".join(each.subject.rfc4514_string() for each in found)
+    raise Failed(
+        f"{names}: none is for the signing request that waits: its key is another one",
+        "have the request signed that keeper-rotation certificate status --csr-out writes",
+    )
+
+
+def _has_key(certificate: x509.Certificate, wanted: bytes) -> bool:
+    try:
+        return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) == wanted
+    except (ValueError, UnsupportedAlgorithm):  # a key of a kind that is not known here
+        return False
 
 
 def missing_names(certificate: x509.Certificate, request: bytes) -> list[str]:
