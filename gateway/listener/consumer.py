@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from gateway.errors import CallError, Failed, RotationError
-from gateway.listener.health import EVENT_HUB, Health
+from gateway.listener.health import EVENT_HUB, ROTATIONS, Health
 from gateway.listener.offsets import Partition
 from gateway.listener.queue import Work
 from gateway.listener.settings import ListenSettings
@@ -27,6 +27,8 @@ log = logging.getLogger("gateway")
 _POLL_SECONDS = 0.2
 _COMMIT_SECONDS = 1.0
 _LOOK_SECONDS = 5.0  # between two looks at whether the Event Hub is back
+_ASK_SECONDS = 10.0  # between two questions how far a partition goes that is not fetched from
+_LONG_PAUSE = 300.0  # without fetching, after which it is said
 _RENEW_SECONDS = 60.0  # between two readings of a connection string that was refused
 
 # What Azure recommends for its Event Hubs: it drops connections that are idle for four minutes.
@@ -66,7 +68,8 @@ class Intake:
         self._reason = self._fatal = ""
         self._is_refused = False
         self._is_paused: bool | None = False  # None: not known
-        self._committed_at = self._looked_at = self._renewed_at = 0.0
+        self._paused_at = float("inf")
+        self._committed_at = self._looked_at = self._renewed_at = self._asked_at = 0.0
         self._consumer = Consumer(self._properties(), logger=_silent())
 
     def _properties(self) -> dict[str, Any]:
@@ -113,8 +116,11 @@ class Intake:
         waiting = sum(partition.waiting() for partition in self._partitions.values())
         if waiting >= self._listen.waiting:
             self._pause(True)
+            self._note_pause(waiting)
         elif waiting <= self._listen.waiting // 2:
             self._pause(False)
+            self._paused_at = float("inf")
+            self._health.well(ROTATIONS)
         if self._health.is_wrong(EVENT_HUB):
             self._look()
 
@@ -132,6 +138,11 @@ class Intake:
         with contextlib.suppress(KafkaException):  # a partition that has just gone
             change([self._at(partition) for partition in self._partitions.values()])
             self._is_paused = paused
+
+    def _note_pause(self, waiting: int) -> None:
+        self._paused_at = min(self._paused_at, time.monotonic())
+        if time.monotonic() - self._paused_at > _LONG_PAUSE:
+            self._health.trouble(ROTATIONS, f"{waiting} messages are not dealt with, and no more are fetched")
 
     # Offsets
 
@@ -177,15 +188,30 @@ class Intake:
                 partition.stored = None
 
     def _show_lag(self) -> None:
+        # What is remembered is from the last fetch, and while paused there is none.
+        asks = self._is_paused is not False and time.monotonic() - self._asked_at > _ASK_SECONDS
+        self._asked_at = time.monotonic() if asks else self._asked_at
         for partition in self._partitions.values():
             with contextlib.suppress(KafkaException):
+                if asks:
+                    self._ask(partition)
                 _, high = self._consumer.get_watermark_offsets(self._at(partition), cached=True)
-                behind = partition.next()
-                if behind is None:
-                    (position,) = self._consumer.position([self._at(partition)])
-                    behind = position.offset - partition.waiting()
-                if high >= 0 and behind >= 0:
-                    self._health.metrics.lag.labels(str(partition.number)).set(max(0, high - behind))
+                behind = self._behind(partition)
+                if max(high, partition.end) >= 0 and behind >= 0:
+                    lag = max(high, partition.end) - behind
+                    self._health.metrics.lag.labels(str(partition.number)).set(max(0, lag))
+
+    def _ask(self, partition: Partition) -> None:
+        first, partition.end = self._consumer.get_watermark_offsets(self._at(partition), timeout=1.0)
+        (committed,) = self._consumer.committed([self._at(partition)], timeout=1.0)
+        partition.begin = max(first, committed.offset)
+
+    def _behind(self, partition: Partition) -> int:
+        """The first offset that is not dealt with; negative where that is not known."""
+        if (following := partition.next()) is not None:
+            return following
+        (position,) = self._consumer.position([self._at(partition)])
+        return position.offset - partition.waiting() if position.offset >= 0 else partition.begin
 
     # Partitions come and go
 

@@ -28,7 +28,7 @@ from gateway.secret import masked
 
 log = logging.getLogger("gateway")
 
-EVENT_HUB, KEEPER = "event hub", "keeper"
+EVENT_HUB, KEEPER, ROTATIONS = "event hub", "keeper", "rotations"
 _SECONDS = (1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
 
 
@@ -82,7 +82,7 @@ class Health:
         with self._lock:
             was_wrong = self._wrong.pop(service, None)
         if was_wrong:
-            log.info("the %s answers again", service)
+            log.info("the %s go on" if service == ROTATIONS else "the %s answers again", service)
 
     def is_wrong(self, service: str) -> bool:
         """Whether we wait for it."""

@@ -14,6 +14,8 @@ class Partition:
         self.lost = False
         self.stored: int | None = None
         """The offset that the consumer was last given to commit."""
+        self.begin = self.end = -1
+        """From where and how far it goes, as the broker was last asked."""
         self._open: deque[Message] = deque()
         self._next: int | None = None
         self._lock = threading.Lock()

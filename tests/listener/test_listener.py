@@ -190,6 +190,10 @@ def test_one_that_fetched_no_more_fetches_again_after_a_rebalance(stage: Stage, 
     wait(lambda: [len(each.health()[1].get("partitions", [])) for each in (listener, guest)] == [2, 2])
     guest.stop()
     wait(lambda: len(listener.health()[1]["partitions"]) == 4)
+    for number in range(20):
+        hub.publish(b"{}", partition=number % 4)
+    hub.flush()
+    wait(lambda: listener.figure("lag_events") == 24)  # also what it has not fetched
     stage.sandbox.faults.clear()
     wait(lambda: all_committed(hub))
     assert many.rotations() == [1] * 4

@@ -19,7 +19,9 @@ import pytest
 from gateway.errors import Failed
 from gateway.host.settings import read_settings
 from gateway.keeper.vault import Vault
+from gateway.listener import consumer
 from gateway.listener.events import Event
+from gateway.listener.health import Health
 from gateway.listener.offsets import Partition
 from gateway.listener.queue import Job, Work
 from gateway.listener.run_script import Rotator
@@ -90,6 +92,42 @@ def test_a_file_that_cannot_be_used(text: str, message: str, tmp_path: Path) -> 
 
 def test_every_setting_is_a_field() -> None:
     assert [setting.name for setting in SETTINGS] == [field.name for field in fields(ListenSettings)]
+
+
+class Idle:
+    """A consumer that has nothing to read, and a dispatcher with nothing to do."""
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return lambda *_, **__: [] if name == "list_topics" else None
+
+
+def test_a_listener_that_fetches_nothing_for_minutes_is_waiting(tmp_path: Path) -> None:
+    path = write(tmp_path, TOML)
+    listen, health = read_listen_settings(path, {"LISTEN_SIGN_IN": "none", "LISTEN_WAITING": "2"}), Health("")
+    intake: Any = consumer.Intake(listen, Anonymous(), Idle(), health)  # type: ignore[arg-type]
+    intake._consumer, partition = Idle(), Partition(0)
+    intake._committed_at, intake._partitions[0] = time.monotonic() + 60, partition
+    health.owns([0])
+    messages = [partition.take(offset, 1) for offset in range(2)]
+    intake._turn(None)
+    assert health.shown()[0] == 200
+    intake._paused_at -= 301
+    intake._turn(None)
+    status, shown = health.shown()
+    assert (status, shown["status"]) == (503, "waiting")
+    assert shown["wrong"] == ["rotations: 2 messages are not dealt with, and no more are fetched"]
+    for message in messages:
+        partition.finish_one(message)
+    intake._turn(None)
+    assert health.shown()[0] == 200
+
+
+class Anonymous:
+    """Nobody signs in."""
+
+    def properties(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}
 
 
 def test_offsets_go_on_in_order() -> None:
