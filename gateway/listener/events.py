@@ -15,7 +15,12 @@ from urllib.parse import urlsplit
 
 PREFIX = "Microsoft.KeyVault."
 # What an event is about, by the last part of its type: the part of Key Vault's address that names such an object.
-TYPES = {"SecretNearExpiry": "secrets", "SecretExpired": "secrets", "CertificateNearExpiry": "certificates"}
+TYPES = {
+    "SecretNearExpiry": "secrets",
+    "SecretExpired": "secrets",
+    "CertificateNearExpiry": "certificates",
+    "CertificateExpired": "certificates",
+}
 
 # Several hundred events. An Event Hub takes twice as much, but nothing of Key Vault's is so long.
 MOST_BYTES = 500_000

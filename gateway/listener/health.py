@@ -42,7 +42,7 @@ class Metrics:
         self.events = self._counter("events", "events that were dealt with", "type", "outcome")
         self.rotations = self._counter("rotations", "scripts that were run, by the result they reported", "result")
         self.retries = self._counter("retries", "rotations that are to be tried again")
-        self.lag = self._gauge("lag_events", "messages of a partition that are not dealt with", "partition")
+        self.lag = self._gauge("lag_events", "messages of a partition that are not dealt with, fetched or not", "partition")
         self.working = self._gauge("working", "1 where /healthz answers 200")
         self.seconds = Histogram(
             "keeper_rotation_seconds", "how long a script took", buckets=_SECONDS, registry=self.registry
@@ -82,7 +82,7 @@ class Health:
         with self._lock:
             was_wrong = self._wrong.pop(service, None)
         if was_wrong:
-            log.info("the %s go on" if service == ROTATIONS else "the %s answers again", service)
+            log.info("no longer waiting for the %s", service)
 
     def is_wrong(self, service: str) -> bool:
         """Whether we wait for it."""

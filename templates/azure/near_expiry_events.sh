@@ -43,7 +43,7 @@ az eventgrid system-topic event-subscription create --resource-group "$GROUP" --
     --delivery-identity-endpoint "$HUB_ID" --event-delivery-schema eventgridschema \
     --delivery-attribute-mapping PartitionKey dynamic subject \
     --included-event-types Microsoft.KeyVault.SecretNearExpiry Microsoft.KeyVault.SecretExpired \
-    Microsoft.KeyVault.CertificateNearExpiry
+    Microsoft.KeyVault.CertificateNearExpiry Microsoft.KeyVault.CertificateExpired
 
 echo "bootstrap_servers = \"$NAMESPACE.servicebus.windows.net:9093\""
 echo "event_hub = \"$HUB\""

@@ -428,6 +428,17 @@ def test_a_file_that_is_there_is_not_written_over_and_no_link_is_followed(scene:
     assert not path.is_symlink() and path.stat().st_mode & 0o777 == 0o600 and target.read_text() == "mine"
 
 
+def test_what_is_no_file_is_never_replaced(scene: Scene) -> None:
+    pipe, link = scene.out / "pipe", scene.out / "link"
+    os.mkfifo(pipe)
+    link.symlink_to("/dev/null")
+    for path in (pipe, link):
+        for more in ([], ["--force"]):
+            said = scene.said("certificate", "obtain", OLD, f"--out={path}", "--form=pem", *more, code=1)
+            assert f"{path} is no file" in said and "hint: name a file" in said and "--force" not in said
+    assert pipe.is_fifo() and link.is_symlink()
+
+
 @pytest.mark.parametrize("content_type", [PFX, PEM])
 @pytest.mark.parametrize("form", ["pem", "chain"])
 def test_a_file_has_the_certificate_first_and_each_is_signed_by_the_next(

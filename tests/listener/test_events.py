@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
 from gateway.keeper.record import VaultRecord
-from gateway.listener.events import MOST_BYTES, Event, Unusable, read_events
+from gateway.listener.events import MOST_BYTES, TYPES, Event, Unusable, read_events
 from gateway.listener.records import address_in
+from tests.stage.rotation import ROOT
 
 VERSION = "5" * 32
 ID = f"https://orders-vault.vault.azure.net/secrets/Api-Key/{VERSION}"
@@ -92,6 +94,10 @@ VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "an end that is no number": (with_data(EXP="soon"), {"expires": None}),
     "an end beyond all numbers": (with_data(EXP="1e999"), {"expires": None}),
     "expired": (GRID | {"eventType": "Microsoft.KeyVault.SecretExpired"}, {"type": "SecretExpired"}),
+    "an expired certificate": (
+        GRID | {"eventType": "Microsoft.KeyVault.CertificateExpired"},
+        {"type": "CertificateExpired", "kind": "certificates"},
+    ),
     "a certificate": (
         GRID | {"eventType": "Microsoft.KeyVault.CertificateNearExpiry"},
         {"type": "CertificateNearExpiry", "kind": "certificates"},
@@ -113,6 +119,12 @@ def test_many_in_one_message() -> None:
         Unusable("not a JSON object"),
         Unusable("another type of event", ignored=True),
     ]
+
+
+@pytest.mark.parametrize("template", ["near_expiry_events.json", "near_expiry_events.sh"])
+def test_the_templates_subscribe_what_is_acted_on(template: str) -> None:
+    text = (ROOT / "templates" / "azure" / template).read_text(encoding="utf-8")
+    assert set(re.findall(r"Microsoft\.KeyVault\.(\w+(?:NearExpiry|Expired))\b", text)) == set(TYPES)
 
 
 GARBAGE: dict[str, tuple[bytes | None, str]] = {

@@ -13,11 +13,13 @@ def check_path(path: str, *, force: bool) -> None:
     """A file can be written there. To be called before anything is changed.
 
     Raises:
-        Failed: one is there already, or there is no such folder.
+        Failed: one is there already, or what is no file, or there is no such folder.
     """
     target = Path(path)
     if target.is_dir():
         raise Failed(f"{path} is a folder", "name a file")
+    if target.exists() and not target.is_file():  # a pipe or a device, or a link to one
+        raise Failed(f"{path} is no file", "name a file")
     if not force and (target.exists() or target.is_symlink()):
         raise Failed(f"{path} is there already", "name another file, or write over it with --force")
     if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
