@@ -42,7 +42,9 @@ class Metrics:
         self.events = self._counter("events", "events that were dealt with", "type", "outcome")
         self.rotations = self._counter("rotations", "scripts that were run, by the result they reported", "result")
         self.retries = self._counter("retries", "rotations that are to be tried again")
-        self.lag = self._gauge("lag_events", "messages of a partition that are not dealt with, fetched or not", "partition")
+        self.lag = self._gauge(
+            "lag_events", "messages of a partition that are not dealt with, fetched or not", "partition"
+        )
         self.working = self._gauge("working", "1 where /healthz answers 200")
         self.seconds = Histogram(
             "keeper_rotation_seconds", "how long a script took", buckets=_SECONDS, registry=self.registry

@@ -19,7 +19,11 @@ CURVES = ("P-256", "P-384", "P-521", "P-256K")
 LONGEST_MONTHS = 1200
 SUBJECT = 'such as CN=orders.example.com, O="Contoso, Ltd."'
 LONGEST_SUBJECT = 1000
+LONGEST_CN = 64
 _PART = re.compile(r'\s*([A-Za-z]+|\d+(?:\.\d+)+)\s*=\s*("(?:[^"]|"")+"|(?:\\.|[^",\\])+)')
+_EMPTY = re.compile(r'\s*(?:[A-Za-z]+|\d+(?:\.\d+)+)\s*=\s*(?:""\s*)?(?=,|$)')
+# Other ways to write the same: Windows's, and the one in which a certificate's own subject is shown.
+_SIGNS = {"S": "ST", "EMAILADDRESS": "E", "1.2.840.113549.1.9.1": "E"}
 # What Key Vault shows of a policy, and does not take back.
 _SHOWN_ONLY = ("id", "attributes")
 
@@ -76,14 +80,28 @@ def read_subject(text: str) -> str:
     """
     if len(text) > LONGEST_SUBJECT:
         raise ValueError(f"{len(text):,} characters long; at most {LONGEST_SUBJECT:,} are allowed")
-    return ", ".join(f"{sign}={_quoted(value.strip())}" for sign, value in _parts(text))
+    return written_subject(subject_parts(text))
 
 
-def _parts(text: str) -> list[tuple[str, str]]:
+def written_subject(parts: list[tuple[str, str]]) -> str:
+    """A subject of these parts. Raises ValueError, as `read_subject`."""
+    for sign, value in parts:
+        if sign.upper() == "CN" and len(value) > LONGEST_CN + 2 * value.startswith('"'):
+            raise ValueError(f"the CN is {len(value)} characters long; at most {LONGEST_CN} are allowed")
+    return ", ".join(f"{sign}={value}" for sign, value in parts)
+
+
+def subject_parts(text: str, *, with_empty: bool = False) -> list[tuple[str, str]]:
+    """Its parts, quoted where they need it; empty ones are left out where they are allowed. Raises ValueError."""
+    return [(_SIGNS.get(sign.upper(), sign), _quoted(value.strip())) for sign, value in _parts(text, with_empty)]
+
+
+def _parts(text: str, with_empty: bool) -> list[tuple[str, str]]:
     # One after the other: a pattern for the whole would go back over its blanks again and again where it does not fit.
     parts, at, end = [], 0, len(text.rstrip())
-    while part := _PART.match(text, at):
-        parts.append((part[1], part[2]))
+    while part := (with_empty and _EMPTY.match(text, at)) or _PART.match(text, at):
+        if part.re is _PART:
+            parts.append((part[1], part[2]))
         at = part.end() + 1
         if at > end:
             return parts
@@ -95,6 +113,8 @@ def _parts(text: str) -> list[tuple[str, str]]:
 def _quoted(value: str) -> str:
     if value.startswith('"'):
         return value
+    if "+" in re.sub(r"\\.", "", value):
+        raise ValueError(f"{value!r} has a plus sign: put the value in quotes, or leave out what follows")
     plain = re.sub(r"\\(.)", r"\1", value)
     return quoted(plain)
 

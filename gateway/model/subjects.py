@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from gateway.model.certificate_policy import quoted, read_subject
+from gateway.model.certificate_policy import LONGEST_CN, quoted, read_subject, subject_parts
 
 PARTS = {"cn": "CN", "unit": "OU", "organisation": "O", "locality": "L", "state": "ST", "country": "C"}
-_PART = r'([^=,\s]+)=("(?:[^"]|"")*"|[^,]*)'  # as `read_subject` writes them
 
 
 def whole(text: str, where: str, problems: list[str]) -> str:
@@ -22,6 +21,8 @@ def whole(text: str, where: str, problems: list[str]) -> str:
 
 def check_parts(parts: Mapping[str, str], problems: list[str]) -> None:
     """They can stand in a subject."""
+    if (length := len(parts.get("CN", ""))) > LONGEST_CN:
+        problems.append(f"--cn: {length} characters long; at most {LONGEST_CN} are allowed")
     country = parts.get("C", "")
     if country and not re.fullmatch("[A-Za-z]{2}", country):
         problems.append(f"--country: {country!r} is not a country's code of two letters")
@@ -36,8 +37,11 @@ def written(parts: Mapping[str, str]) -> str:
 
 def merged(parts: Mapping[str, str], subject: str, problems: list[str]) -> str:
     """The subject that is there, with these parts in it; empty where it has them already."""
-    text = whole(subject, "the subject in the policy", problems) if subject.strip() else ""
-    there = [(sign.upper(), value) for sign, value in re.findall(_PART, text)]
+    try:
+        there = [(sign.upper(), value) for sign, value in subject_parts(subject, with_empty=True)] if subject else []
+    except ValueError as error:
+        problems.append(f"the subject in the policy: {error}")
+        return ""
     new = {sign: quoted(value) for sign, value in parts.items()}
     if all([value for each, value in there if each == sign] == [wanted] for sign, wanted in new.items()):
         return ""

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from gateway.commands.certificate.subjects import merged
 from gateway.model.certificate_policy import LONGEST_SUBJECT, read_subject
 from tests.stage.rotation import ROOT
 
@@ -23,13 +24,15 @@ READ = {
     "backslashes": (r"CN=a,O=Contoso\, Ltd.,C=DE", 'CN=a, O="Contoso, Ltd.", C=DE'),
     "a backslash before a quote": (r"CN=a\"b", 'CN="a""b"'),
     "a backslash before a backslash": (r"CN=a\\", "CN=a\\"),
-    "signs that need quotes": ("CN=a+OU=b, O=c;d<e>#", 'CN="a+OU=b", O="c;d<e>#"'),
+    "signs that need quotes": (r"CN=a\+OU=b, O=c;d<e>#", 'CN="a+OU=b", O="c;d<e>#"'),
     "an OID": ("2.5.4.97=X, CN=a", "2.5.4.97=X, CN=a"),
     "small letters": ("cn=a, e=me@x.example", "cn=a, e=me@x.example"),
+    "a state as Windows writes it": ("CN=a, S=WA", "CN=a, ST=WA"),
+    "an address of e-mail by its number": ("CN=a, 1.2.840.113549.1.9.1=me@x.example", "CN=a, E=me@x.example"),
     "a line break between the parts": ("CN=a,\r\n  O=c\n", "CN=a, O=c"),
     "other letters": ("CN=bücher.example, O=Grüße", "CN=bücher.example, O=Grüße"),
     "a part of blanks": ("CN= , O=c", "CN=, O=c"),
-    "as long as it may be": ("CN=" + "a" * (LONGEST_SUBJECT - 3), "CN=" + "a" * (LONGEST_SUBJECT - 3)),
+    "as long as it may be": ("OU=" + "a" * (LONGEST_SUBJECT - 3), "OU=" + "a" * (LONGEST_SUBJECT - 3)),
 }
 NO_NAMES = (
     "", " ", "orders.example.com", "CN", "CN=", "CN=, O=c", "=a", "CN=a,", ",CN=a", "CN=a,,O=c", "CN=a, b", 'CN="a',
@@ -52,6 +55,31 @@ def test_what_is_none_is_refused(text: str) -> None:
 def test_one_that_is_too_long_is_refused_and_not_repeated() -> None:
     with pytest.raises(ValueError, match=r"^1,001 characters long; at most 1,000 are allowed$"):
         read_subject("CN=" + "a" * 998)
+
+
+@pytest.mark.parametrize("text, message", [
+    ("CN=a+OU=b", r"'a\+OU=b' has a plus sign: put the value in quotes"),
+    ("CN=" + "a" * 65, "the CN is 65 characters long; at most 64 are allowed"),
+])  # fmt: skip
+def test_what_would_become_another_name_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_subject(text)
+
+
+# What the policy has, the parts that are wanted, and the subject then.
+MERGED = {
+    "another state": ("CN=a, S=WA", {"ST": "OR"}, "CN=a, ST=OR"),
+    "the same state": ("CN=a, S=WA", {"ST": "WA"}, ""),
+    "an empty part in the policy": ('CN=a, O=, L="", C=DE', {"CN": "b"}, "CN=b, C=DE"),
+    "a name in the policy that is too long": ("CN=" + "a" * 65, {"CN": "b"}, "CN=b"),
+}
+
+
+@pytest.mark.parametrize("what", MERGED)
+def test_parts_are_put_into_the_subject_of_a_policy(what: str) -> None:
+    there, parts, expected = MERGED[what]
+    problems: list[str] = []
+    assert merged(parts, there, problems) == expected and not problems
 
 
 # Each is long enough that a reader which goes back over what it has read does not end in a year.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 
 from gateway.azure.key_vault.certificates import SELF, UNKNOWN
@@ -147,11 +148,31 @@ def _add_names(props: dict[str, Any], options: PolicyOptions, problems: list[str
     rules = {"dns": ("dns_names", _DNS), "email": ("emails", _MAIL), "upn": ("upns", _MAIL)}
     for option, (section, form) in rules.items():
         names = _listed(getattr(options, option))
-        problems += [f"--{option}: {name!r} is none" for name in names if not re.fullmatch(form, name)]
+        wrong = (name for name in names if not re.fullmatch(form, name) or _is_address(name))
+        problems += [f"--{option}: {name!r} is none{_better(name) if option == 'dns' else ''}" for name in wrong]
         if names:
             sans[section] = names
     if sans:
         props["sans"] = sans
+
+
+def _is_address(name: str) -> bool:
+    try:
+        return bool(ip_address(name))
+    except ValueError:
+        return False
+
+
+def _better(name: str) -> str:
+    """How a name that is none could be one."""
+    if _is_address(name):
+        return ": Key Vault cannot put IP addresses into a certificate; import one that has them"
+    if name.endswith(".") and re.fullmatch(_DNS, name[:-1]):
+        return ": write it without the last dot"
+    try:
+        return "" if name.isascii() else f": write it as {name.encode('idna').decode()}"
+    except UnicodeError:
+        return ""
 
 
 def _listed(given: tuple[str, ...]) -> list[str]:
