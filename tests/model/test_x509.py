@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import base64
+import warnings
 from datetime import UTC, datetime
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 from cryptography.x509.oid import NameOID
 
 from gateway.errors import Failed
-from gateway.model.x509 import in_order, read_chain
+from gateway.model.x509 import facts, in_order, read_chain
 from sandbox.key_vault.certificates.authority import certificate_authority
 
 RSA, UNKNOWN = bytes.fromhex("06092a864886f70d010101"), bytes.fromhex("06092a864886f70d010163")
@@ -96,3 +97,22 @@ def test_a_ca_may_write_its_name_in_another_type_of_string_than_its_own_certific
     leaf = signed_by(other)
     stranger = certificate("Another CA", "Another CA")
     assert in_order([stranger, root, leaf], leaf) == [leaf, root, stranger]
+
+
+def test_the_key_of_a_certificate_is_named_as_what_it_is() -> None:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a")])
+    made = x509.CertificateBuilder().issuer_name(name).subject_name(name).serial_number(5)
+    made = made.not_valid_before(datetime(2026, 1, 1, tzinfo=UTC)).not_valid_after(datetime(2030, 1, 1, tzinfo=UTC))
+    key = ed25519.Ed25519PrivateKey.generate()
+    assert facts(made.public_key(key.public_key()).sign(key, None)).key == "Ed25519"
+    assert facts(certificate("a", "a")).key == "RSA 2048"
+
+
+@pytest.mark.parametrize("number, shown", [(b"\xfb", "-05"), (b"\x05", "05")], ids=["negative", "positive"])
+def test_a_serial_number_of_an_old_ca_may_be_negative(number: bytes, shown: str) -> None:
+    plain = certificate("a", "a").public_bytes(Encoding.DER)
+    assert plain.count(b"\x02\x01\x05\x30") == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        odd = x509.load_der_x509_certificate(plain.replace(b"\x02\x01\x05\x30", b"\x02\x01" + number + b"\x30"))
+        assert facts(odd).serial_number == shown

@@ -59,13 +59,16 @@ def _dns_names(certificate: x509.Certificate | x509.CertificateSigningRequest) -
 def _key(certificate: x509.Certificate) -> str:
     """Such as ``RSA 2048`` or ``EC secp256r1``."""
     key = certificate.public_key()
-    curve = getattr(key, "curve", None)
-    return f"EC {curve.name}" if curve else f"RSA {getattr(key, 'key_size', '')}".strip()
+    if curve := getattr(key, "curve", None):
+        return f"EC {curve.name}"
+    kind = type(key).__name__.removesuffix("PublicKey")
+    return f"{kind} {getattr(key, 'key_size', '')}".strip()
 
 
 def _whole_bytes(number: int) -> str:
     """In hex, as OpenSSL and the portal show it."""
-    return number.to_bytes((number.bit_length() + 7) // 8 or 1).hex().upper()
+    digits = abs(number).to_bytes((number.bit_length() + 7) // 8 or 1).hex().upper()
+    return f"-{digits}" if number < 0 else digits
 
 
 def read_certificate(der: bytes) -> x509.Certificate:
