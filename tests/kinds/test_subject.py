@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from gateway.commands.certificate.subjects import merged
 from gateway.model.certificate_policy import LONGEST_SUBJECT, read_subject
+from gateway.model.subjects import merged
 from tests.stage.rotation import ROOT
 
 # As it is written, and as Key Vault takes it.
