@@ -44,7 +44,8 @@ class Versions:
         self._lock = threading.Lock()
 
     def current(self, record: VaultRecord, address: str) -> str | None:
-        """The current version of what is at ``address``; None where nothing is there (any more).
+        """The current version of what is at ``address``; None where nothing is there (any more), or it is
+        switched off.
 
         Raises:
             Failed: the record has no admin credential that can be used.
@@ -56,7 +57,7 @@ class Versions:
             url = f"{address}?api-version={API_VERSION}"
             answer = http.retrying(lambda: http.send(address, "GET", url, token=token.reveal()))
         except Refused as error:
-            if error.status == 404:
+            if error.status == 404 or error.code == "SecretDisabled":
                 return None
             raise
         finally:

@@ -121,6 +121,17 @@ def test_a_rotation_that_fails_is_tried_again_and_one_that_is_switched_off_is_no
     assert "try 1 of 5 failed" in listener.stop()
 
 
+def test_a_version_that_is_switched_off_is_nobodys(stage: Stage, hub: EventHub) -> None:
+    due = about(stage)
+    due.vault.secrets[due.name].current.enabled = False
+    hub.publish(event_grid(due))
+    hub.flush()
+    listener = Listener(stage, hub)
+    wait(lambda: all_committed(hub))
+    assert listener.outcomes() == {"duplicate": 1} and not listener.figure("retries_total")
+    listener.stop()
+
+
 def test_what_never_works_is_told_and_holds_nothing_up(make_stage: Callable[..., Stage], hub: EventHub) -> None:
     hooks = Hooks()
     stage = make_stage(services=[hooks])
