@@ -38,7 +38,7 @@ night: .venv-dev/ready        ## every request of a rotation with every fault: h
 	$(DEV) -m tests.sweep.tls_secret
 	$(DEV) -m tests.sweep.commands
 
-simulate: .venv-dev/ready     ## random schedules of runs, faults, hosts and people, for a minute; SECONDS=3600 plays longer
+simulate: .venv-dev/ready     ## random schedules of faults, hosts and people; SECONDS=3600 plays longer
 	$(DEV) -m tests.simulate --seconds $(or $(SECONDS),60)
 
 bench: .venv-dev/ready        ## what a rotation costs; REFERENCE_SCRIPT=FILE compares
