@@ -44,6 +44,17 @@ def test_a_lost_answer_does_not_ask_a_ca_twice(fault: faults.Kind, scene: Scene)
     assert len(scene.listed("new-tls")) == 1 and len(scene.records_of("certificate_id", NEW)) == 1
 
 
+def test_of_two_at_once_the_second_says_what_the_first_has_begun(scene: Scene) -> None:
+    put = scene.sandbox.fault("keyvault", "create_certificate", faults.Pause())
+    second = scene.command("certificate", "renew", OLD, **PATIENT)
+    assert put.reached.wait(patience.seconds(20))
+    scene.sandbox.keyvault.issue_seconds = 3600
+    scene.ask("certificate", "renew", OLD, "--no-wait", code=2)
+    put.release.set()
+    _, said = scene.ended(second, 1)
+    assert "a version of orders-tls is being made already, by the issuer Self" in said and "certificate status" in said
+
+
 @pytest.mark.parametrize("command", ["renew", "request"])
 @pytest.mark.parametrize("cancelled", [False, True], ids=["completed before", "cancelled before"])
 def test_a_throttled_request_does_not_take_the_operation_before_for_its_own(

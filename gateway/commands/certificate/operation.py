@@ -13,7 +13,7 @@ from gateway.azure.key_vault.certificates import UNKNOWN, Operation, Version
 from gateway.azure.key_vault.ids import CertificateId
 from gateway.commands.shared.private_file import check_path, write_private
 from gateway.commands.shared.progress import progress
-from gateway.errors import CallError, Failed, Incomplete, Unclear
+from gateway.errors import CallError, Failed, Incomplete, Refused, Unclear
 from gateway.host.lost_answer import resolve_lost_answer
 from gateway.model import x509
 from gateway.model.credential import stamp
@@ -58,6 +58,10 @@ def begin(
 
     try:
         return vault.begin(name, policy, tags, before)
+    except Refused as error:
+        if error.status == 409:
+            refuse_open(vault.operation(name), CertificateId(vault.url, name))
+        raise
     except Unclear as error:
         return resolve_lost_answer(error, look, "the version was begun", hint)
 
