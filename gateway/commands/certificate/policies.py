@@ -18,7 +18,7 @@ from gateway.commands.certificate.policy_options import (  # fmt: skip
 )
 from gateway.commands.shared.output import warn
 from gateway.errors import CallError, Failed, Refused
-from gateway.model.x509_names import EXTENDED_KEY_USAGES
+from gateway.model.x509.usages import EXTENDED_KEY_USAGES
 
 if TYPE_CHECKING:
     from gateway.commands.shared.session import Session

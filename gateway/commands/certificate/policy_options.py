@@ -16,7 +16,7 @@ from gateway.errors import Failed
 from gateway.model import subjects
 from gateway.model.certificate_policy import PolicyChange
 from gateway.model.x509 import PEM, PFX
-from gateway.model.x509_names import EXTENDED_KEY_USAGES
+from gateway.model.x509.usages import EXTENDED_KEY_USAGES
 
 CONTENT_TYPES = {"pfx": PFX, "pem": PEM}
 ACTIONS = {"auto-renew": "AutoRenew", "email": "EmailContacts"}

@@ -74,7 +74,7 @@ def facts_at(session: Session, address: str) -> dict[str, str]:
 def said_by(certificate: x509.Certificate, now: datetime) -> dict[str, Any]:
     """What a certificate says of itself."""
     from gateway.model.x509 import facts
-    from gateway.model.x509_names import alternative_names, extended_key_usages, key_usages
+    from gateway.model.x509.usages import alternative_names, extended_key_usages, key_usages
 
     said = facts(certificate)
     return {
