@@ -104,6 +104,8 @@ class Refused(CallError):
     """
 
     kind_of_status = "HTTP"
+    inner_code = ""
+    """the more precise code inside of it, where the service has one"""
 
     def __init__(
         self,

@@ -6,8 +6,11 @@ and https://learn.microsoft.com/entra/identity-platform/reference-error-codes
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import threading
+import time
 from typing import Any
 
 import requests
@@ -18,6 +21,8 @@ from gateway.model.clouds import Cloud
 from gateway.secret import Secret
 
 WHERE = "Entra sign-in"
+# Where a token does not say when it ends; Entra's live for an hour at least.
+_SHORTEST = 3000.0
 
 WRONG_SECRET = 7000215
 # Wrong, or not known here yet; expired.
@@ -187,3 +192,12 @@ def aadsts(error: CallError) -> int:
     """The number of an AADSTS error, 0 where it has none."""
     code = error.code if isinstance(error, Refused) else ""
     return int(code.removeprefix("AADSTS")) if code.startswith("AADSTS") else 0
+
+
+def token_ends(token: Secret) -> float:
+    """When the token ends, in seconds since 1970, by its own claim; for nothing but a new one in time."""
+    try:
+        payload = token.reveal().split(".")[1]
+        return float(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"])
+    except (IndexError, ValueError, KeyError, TypeError):
+        return time.time() + _SHORTEST

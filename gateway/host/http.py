@@ -286,7 +286,8 @@ def _failure(where: str, response: requests.Response, body: dict[str, Any] | Non
         return Unclear(where, f"HTTP {status}" if status >= 500 else "an answer that is not JSON")
     error = (body or {}).get("error")
     code, message = (str(error.get("code", "")), str(error.get("message", ""))) if isinstance(error, dict) else ("", "")
-    inner = error.get("innererror") if isinstance(error, dict) else None  # Key Vault: the code itself is Forbidden
-    code = str(inner.get("code") or code) if isinstance(inner, dict) else code
     throttled = status == 429 or code == "Directory_ConcurrencyViolation"
-    return Refused(where, status, code, message, throttled=throttled, retry_after=retry_after(response))
+    refused = Refused(where, status, code, message, throttled=throttled, retry_after=retry_after(response))
+    inner = error.get("innererror") if isinstance(error, dict) else None
+    refused.inner_code = str(inner.get("code", "")) if isinstance(inner, dict) else ""
+    return refused

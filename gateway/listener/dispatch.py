@@ -173,8 +173,9 @@ class Dispatcher:
 
     def _is_gone(self, event: Event, record: VaultRecord) -> bool:
         seen = self._memory.of(event)
-        seen.is_gone = self._versions.current(record, address_in(record, event)) != event.version
-        return seen.is_gone
+        current = self._versions.current(record, address_in(record, event))
+        seen.is_gone = current not in (None, event.version)  # what is disabled or deleted may come back
+        return current != event.version
 
     def _run(self, script: str, record: VaultRecord, line: bytes) -> ScriptResult:
         ran = self._rotator.run(script, record.uid, line)

@@ -5,13 +5,10 @@ Source: https://learn.microsoft.com/azure/event-hubs/azure-event-hubs-apache-kaf
 
 from __future__ import annotations
 
-import base64
-import json
-import time
 from collections.abc import Callable
 from typing import Any
 
-from gateway.azure.entra import Entra
+from gateway.azure.entra import Entra, token_ends
 from gateway.errors import CallError, Failed, RotationError
 from gateway.host.http import Http
 from gateway.host.settings import Settings
@@ -24,8 +21,6 @@ from gateway.model.clouds import CLOUDS
 from gateway.secret import Secret, mask
 
 USER = "$ConnectionString"
-# Where a token does not say when it ends; Entra's live for an hour at least.
-_SHORTEST = 3000.0
 
 
 class SignIn:
@@ -83,7 +78,7 @@ class SignIn:
         except (CallError, RotationError) as error:
             self._health.trouble(EVENT_HUB, f"no sign-in: {error}")
             raise
-        return token.reveal(), _ends(token)
+        return token.reveal(), token_ends(token)
 
     def _new_token(self, http: Http) -> Secret:
         cloud, listen = CLOUDS[self._listen.azure_cloud], self._listen
@@ -110,12 +105,3 @@ class SignIn:
             return call(http)
         finally:
             http.session.close()
-
-
-def _ends(token: Secret) -> float:
-    """When the token ends, by its own claim; for refreshing only, so that a wrong one does no harm."""
-    try:
-        payload = token.reveal().split(".")[1]
-        return float(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"])
-    except (IndexError, ValueError, KeyError, TypeError):
-        return time.time() + _SHORTEST

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import io
 import threading
-from time import monotonic
+from time import monotonic, time
 
-from gateway.azure.entra import Entra
+from gateway.azure.entra import Entra, token_ends
 from gateway.errors import Refused, Unclear
 from gateway.host.http import Http
 from gateway.host.settings import Settings
@@ -22,8 +22,9 @@ from gateway.model.credential import AdminCredential
 from gateway.secret import Secret, mask
 
 API_VERSION = "7.4"
-# Entra's tokens live for an hour at least.
-_TOKEN_SECONDS = 1800
+_TOKEN_SECONDS = 1800.0
+# A host's identity hands out kept tokens, too, which may end soon.
+_BEFORE_THE_END = 120.0
 
 
 class Versions:
@@ -44,8 +45,7 @@ class Versions:
         self._lock = threading.Lock()
 
     def current(self, record: VaultRecord, address: str) -> str | None:
-        """The current version of what is at ``address``; None where nothing is there (any more), or it is
-        switched off.
+        """The current version of what is at ``address``; None where nothing is there (any more), or it is disabled.
 
         Raises:
             Failed: the record has no admin credential that can be used.
@@ -57,8 +57,10 @@ class Versions:
             url = f"{address}?api-version={API_VERSION}"
             answer = http.retrying(lambda: http.send(address, "GET", url, token=token.reveal()))
         except Refused as error:
-            if error.status == 404 or error.code == "SecretDisabled":
+            if error.status == 404 or error.inner_code == "SecretDisabled":
                 return None
+            if error.status == 401:
+                self._forget_token(record)
             raise
         finally:
             http.session.close()
@@ -77,8 +79,13 @@ class Versions:
         entra = Entra(http, cloud, admin.tenant_id, admin.client_id, admin.client_secret)
         token = entra.token(cloud.key_vault_scope())
         with self._lock:
-            self._tokens[cloud.name, admin] = (monotonic() + _TOKEN_SECONDS, token)
+            lasts = min(_TOKEN_SECONDS, token_ends(token) - time() - _BEFORE_THE_END)
+            self._tokens[cloud.name, admin] = (monotonic() + lasts, token)
         return token
+
+    def _forget_token(self, record: VaultRecord) -> None:
+        with self._lock:
+            self._tokens.pop((cloud_of(record).name, self._admin(record)), None)
 
     def _admin(self, record: VaultRecord) -> AdminCredential:
         """Found as the script would find it; once for each reading of the records."""

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import Failed
+from gateway.errors import Failed, Refused
 from gateway.host.settings import read_settings
 from gateway.keeper.vault import Vault
 from gateway.listener import consumer
@@ -24,8 +24,12 @@ from gateway.listener.events import Event
 from gateway.listener.health import Health
 from gateway.listener.offsets import Partition
 from gateway.listener.queue import Job, Work
+from gateway.listener.records import Records
 from gateway.listener.run_script import Rotator
 from gateway.listener.settings import SETTINGS, ListenSettings, read_listen_settings
+from gateway.listener.versions import Versions
+from sandbox.entra import tokens
+from sandbox.proxy import faults
 from tests.stage import patience
 from tests.stage.rotation import ROOT, SCRIPT, Outcome, Stage
 
@@ -223,6 +227,47 @@ def test_the_line_is_due_now_and_says_what_it_knows(stage: Stage, monkeypatch: p
 def test_a_record_that_was_rotated_meanwhile_is_not_rotated_again(known: str, result: str, stage: Stage) -> None:
     outcome = stage.run(stage.line(dueNow=True, dueWhileLastRotated=known))
     assert (outcome.code, outcome.result) == (0, result)
+
+
+def test_a_token_is_kept_until_it_ends_or_is_refused(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask = _asking(stage, monkeypatch)
+    keyvault, made = stage.sandbox.keyvault, stage.destinations
+    assert made
+    newest = keyvault.versions(made.vault, made.secret_name)[-1].version
+    assert (ask(), ask(), _sign_ins(stage)) == (newest, newest, 1)
+    stage.sandbox.fault("keyvault", "get_secret", faults.Status(401))
+    with pytest.raises(Refused, match="401"):
+        ask()
+    assert (ask(), _sign_ins(stage)) == (newest, 2), "one that was refused is not shown again"
+    stage.sandbox.fault("keyvault", "get_secret", faults.Status(401))
+    monkeypatch.setattr(tokens, "LIFETIME", 90)
+    with pytest.raises(Refused, match="401"):
+        ask()
+    assert (ask(), ask(), _sign_ins(stage)) == (newest, newest, 4), "one that ends soon is not kept"
+
+
+def test_a_current_version_that_is_disabled_is_near_no_end(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask = _asking(stage, monkeypatch)
+    made = stage.destinations
+    assert made
+    stage.sandbox.keyvault.versions(made.vault, made.secret_name)[-1].enabled = False
+    assert ask() is None
+
+
+def _asking(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Callable[[], str | None]:
+    """Which version the secret of the stage's record has, as the listener asks for it."""
+    made = stage.deliver("secret_address")
+    for name, value in stage.variables.items():
+        monkeypatch.setenv(name, value)
+    config, settings = Path(stage.variables["KSM_CONFIG_FILE"]).read_text(), read_settings(stage.variables)
+    records = Records(config, settings, 60, 1)
+    versions = Versions(records, settings, "")
+    record = records.read([stage.at.record_uid])[stage.at.record_uid]
+    return lambda: versions.current(record, made.secret_address)
+
+
+def _sign_ins(stage: Stage) -> int:
+    return sum(each.operation == "token" for each in stage.sandbox.requests)
 
 
 def _record(stage: Stage, config: str) -> Any:
