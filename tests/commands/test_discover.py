@@ -587,6 +587,18 @@ def test_usage(line: str, market: DiscoverStage) -> None:
 # Many
 
 
+PAGES = ("discover certificates", "discover certificates --previous-versions", "certificate list")
+
+
+@pytest.mark.parametrize("command", PAGES)
+def test_a_page_that_breaks_does_not_lose_those_before_it(command: str, shop: DiscoverStage) -> None:
+    names = shop.sandbox.keyvault.add_many_certificates(shop.vault, 40)
+    shop.sandbox.fault("keyvault", "list_certificates", faults.Status(400), nth=2, times=None)
+    outcome = shop.command(*command.split(), "--vault", shop.vault.url, "--json")
+    assert outcome.code == 2 and outcome.stderr.count("HTTP 400") == 1, outcome
+    assert [row["name"] for row in json.loads(outcome.stdout)] == names[:25]
+
+
 @pytest.mark.deep
 def test_five_thousand_certificates(shop: DiscoverStage) -> None:
     names = shop.sandbox.keyvault.add_many_certificates(shop.vault, 5000)

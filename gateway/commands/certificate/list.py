@@ -88,8 +88,8 @@ class Listing:
         return [self._row(each, named) for each in ordered]
 
     def _of_key_vault(self, vault: OperatorCertificates) -> list[ListedVersion]:
-        found = self._attempt(lambda: list(self._counted(vault)))
-        if found is None:
+        found: list[ListedVersion] = []
+        if self._attempt(lambda: self._listed(vault, found)) is None and not found:
             self.failed += 1
             return []
         pending = side_by_side(self._pending, found) if self._options.pending else []
@@ -122,10 +122,12 @@ class Listing:
     def _days_left(self, version: Version) -> int:
         return (version.expires - self._session.http.now()).days
 
-    def _counted(self, vault: OperatorCertificates) -> Any:
+    def _listed(self, vault: OperatorCertificates, found: list[ListedVersion]) -> bool:
+        """Add to ``found`` what the vault lists: what came before an error stays."""
         for version in vault.names(pending=self._options.pending):
             self._seen += 1
-            yield ListedVersion(vault, version, current=True)
+            found.append(ListedVersion(vault, version, current=True))
+        return True
 
     def _versions(self, vault: OperatorCertificates, current: ListedVersion) -> list[ListedVersion]:
         """All versions of a certificate; which is the current one says its thumbprint, for two may be of one second."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import partial
 from itertools import chain
+from typing import TypeVar
 
 from gateway.azure.graph import Application
 from gateway.azure.key_vault.certificates import KeyVaultCertificates, Version
@@ -23,6 +24,7 @@ from gateway.host.background import side_by_side
 from gateway.model.credential import NEVER
 from gateway.model.x509 import PFX
 
+T = TypeVar("T")
 READ_APPS = "give the credential's application the permission Application.Read.All, with admin consent"
 WITHOUT = "without a client secret, which a rotation would make; see --also-without-secret"
 OURS = "the application that signs in here"
@@ -38,18 +40,18 @@ class Discovery(Survey):
 
     def _in_key_vaults(self, vaults: list[str], listing: Callable[[str], list[Item]]) -> list[Item]:
         self.read, self.seen, self.now_at = 0, 0, f"{len(vaults)} vaults"
+        return list(chain.from_iterable(side_by_side(listing, vaults)))
 
-        def ask(url: str) -> list[Item]:
-            return self.attempt(f"vault {url}", lambda: listing(url), VAULT_READER)
-
-        return list(chain.from_iterable(side_by_side(ask, vaults)))
+    def _in_key_vault(self, url: str, call: Callable[[], Iterable[T]]) -> list[T]:
+        return self.attempt(f"vault {url}", call, VAULT_READER)
 
     def _certificates(self, url: str, *, versions: bool) -> list[Item]:
         vault = KeyVaultCertificates(self.session.http, self.session.azure, url)
-        current = list(self._counted(vault.names()))
+        current = self._in_key_vault(url, lambda: self._counted(vault.names()))
         if not versions:
             return [_certificate(url, each) for each in current]
-        return list(chain.from_iterable(side_by_side(partial(self._versions, vault), current)))
+        every = partial(side_by_side, partial(self._versions, vault), current)
+        return list(chain.from_iterable(self._in_key_vault(url, every) if current else ()))
 
     def _versions(self, vault: KeyVaultCertificates, current: Version) -> list[Item]:
         found = list(self._counted(vault.versions(current.name)))
@@ -62,10 +64,11 @@ class Discovery(Survey):
 
     def _tls_secrets(self, url: str, *, versions: bool) -> list[Item]:
         vault = KeyVaultSecrets(self.session.http, self.session.azure, url)
-        current = list(self._counted(vault.all()))
+        current = self._in_key_vault(url, lambda: self._counted(vault.all()))
         if not versions:
             return [_tls_secret(each) for each in current]
-        return list(chain.from_iterable(side_by_side(partial(self._secret_versions, vault), current)))
+        every = partial(side_by_side, partial(self._secret_versions, vault), current)
+        return list(chain.from_iterable(self._in_key_vault(url, every) if current else ()))
 
     def _secret_versions(self, vault: KeyVaultSecrets, current: TlsSecret) -> list[Item]:
         found = [each for each in self._counted(vault.versions(current.secret_id.name)) if each.is_tls]

@@ -47,19 +47,22 @@ class Survey:
         """For people, while it takes its time."""
         return f"found {self.seen:,} so far; reading {self.now_at}"
 
-    def attempt(self, where: str, call: Callable[[], list[T]], permission: str) -> list[T]:
-        """What ``call`` lists; nothing, and one warning, where it fails."""
+    def attempt(self, where: str, call: Callable[[], Iterable[T]], permission: str) -> list[T]:
+        """What ``call`` lists; as far as it came, and one warning, where it fails."""
+        found: list[T] = []
         try:
-            found = call()
+            for each in call():
+                found.append(each)
         except (Failed, CallError) as error:
             denied = isinstance(error, Refused) and error.status in (401, 403) and error.code not in _OWN_HINTS
             self.warnings.append(f"{where}: {error}; {permission if denied else error.hint}")
-            return []
         except Exception as error:  # whatever Microsoft's clients and we raise on an answer that is none
             what = f"an answer that cannot be read ({type(error).__name__})"
             self.warnings.append(f"{where}: {what}; {CallError.default_hint}")
-            return []
-        self.read += 1
+        else:
+            self.read += 1
+            return found
+        self.read += bool(found)
         return found
 
     def key_vaults(self, named: Iterable[str]) -> list[str]:
