@@ -140,6 +140,8 @@ def read_policy_change(value: Callable[[str], str], shown_subject: Callable[[], 
     if size.upper() not in ("", *sizes):
         problems.append(f"key_size: {size!r} is none of {', '.join(sizes)}")
     subject = value("subject").strip()
+    if subject and same_subject(subject, shown_subject()):
+        subject = ""
     try:
         subject = read_subject(subject) if subject else ""
     except ValueError as error:
@@ -147,8 +149,6 @@ def read_policy_change(value: Callable[[str], str], shown_subject: Callable[[], 
     if problems:
         raise Failed("; ".join(problems), "correct these fields of the PAM User record in the vault")
     names = tuple(filter(None, re.split(r"[\s,]+", value("dns_names"))))
-    if subject and same_subject(subject, shown_subject()):
-        subject = ""
     return PolicyChange(int(months) if months else None, kind.upper(), size.upper(), subject, names)
 
 

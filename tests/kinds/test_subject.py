@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from gateway.model.certificate_policy import LONGEST_SUBJECT, read_subject
+from gateway.model.certificate_policy import LONGEST_SUBJECT, PolicyChange, read_policy_change, read_subject
 from gateway.model.subjects import merged
 from tests.stage.rotation import ROOT
 
@@ -121,3 +121,9 @@ def test_reading_it_takes_work_in_proportion_to_its_length(what: str) -> None:
     code = READ_HOSTILE.format(text=HOSTILE[what], n=LONG)
     process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (process.returncode, process.stdout) == (0, "refused\n"), process
+
+
+def test_what_the_record_shows_is_no_wish_even_where_it_could_not_be_written() -> None:
+    """The record shows the subject of a certificate that was imported."""
+    shown = {"subject": "CN=" + "a" * 70 + "+OU=b"}
+    assert read_policy_change(lambda label: shown.get(label, ""), lambda: shown["subject"]) == PolicyChange()
