@@ -12,6 +12,7 @@ import click
 from gateway import __version__
 from gateway.commands.shared.interrupt import end_on_signals, interrupted
 from gateway.errors import CallError, Failed, RotationError, Unknown
+from gateway.host.deadline import ignore_signals
 from gateway.host.report import Stderr
 from gateway.host.streams import forgiving_streams
 from gateway.secret import masked
@@ -112,7 +113,10 @@ def main() -> None:
     package.propagate = False
     try:
         end_on_signals()
-        cli.main(standalone_mode=False)
+        try:
+            cli.main(standalone_mode=False)
+        finally:
+            ignore_signals()
     except click.ClickException as error:
         error.show()
         sys.exit(1)

@@ -21,7 +21,7 @@ from gateway.engine.order import rotate
 from gateway.engine.prepare import Preparation
 from gateway.engine.state import State
 from gateway.errors import CallError, Failed, RotationError, Unknown
-from gateway.host.deadline import Deadline
+from gateway.host.deadline import Deadline, ignore_signals
 from gateway.host.http import Http
 from gateway.host.report import Report, Stderr
 from gateway.host.settings import read_settings
@@ -119,6 +119,7 @@ class _Run:
         if self._watch:
             self._watch.cancel()
         self._notify(outcome)
+        ignore_signals()
         return self._report.close(outcome)
 
     def _outcome(self, arguments: list[str]) -> RotationError | None:

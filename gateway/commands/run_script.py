@@ -99,8 +99,8 @@ def _run(script: str, line: bytes) -> tuple[str, int]:
         process.terminate()
     output, _ = process.communicate(line)
     code = process.returncode
-    if told and -code in (signal.SIGTERM, signal.SIGINT):
-        raise interrupted(None)  # it handles them before it reads its stdin
+    if told and code == -signal.SIGTERM and not output:
+        raise interrupted(None)  # it hears of it before it reads its stdin
     return output.decode(errors="replace"), code
 
 

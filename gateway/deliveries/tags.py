@@ -8,6 +8,11 @@ RECORD, KEY = "keeper-record", "keeper-key-id"
 _MOST = 15
 
 
+def not_ours(tags: Mapping[str, str]) -> dict[str, str]:
+    """Without those by which a version is known as one that was delivered: another version is none."""
+    return {name: text for name, text in tags.items() if name not in (RECORD, KEY)}
+
+
 def kept(theirs: Mapping[str, str], ours: Mapping[str, str]) -> dict[str, str]:
     """Ours, and of those of the version before as many as a version may have."""
     others = [(name, text) for name, text in theirs.items() if name not in ours]

@@ -19,6 +19,16 @@ def _seconds() -> float:
     return time.monotonic()
 
 
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+
+
+def ignore_signals() -> None:
+    """From now on: the outcome is known, and no signal changes the exit code, the interpreter's end included."""
+    for name in SIGNALS:
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+
+
 class Deadline:
     """The end of a run. The last tenth is kept back, so that taking a new secret back always fits.
 

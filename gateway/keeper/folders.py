@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from keeper_secrets_manager_core.crypto import CryptoUtils
@@ -24,6 +24,7 @@ from gateway.keeper.sdk import Keeper
 
 TRIES = 3
 # The uids that a thing may have: a record in the trash keeps its own, and so does one that stands for something else.
+ASTRAY = "restore that record in the vault, empty the trash, or name another folder; then run it again"
 UIDS = 6
 NewField = tuple[str, str, str]
 """label, Keeper's field type, value"""
@@ -124,20 +125,35 @@ class Folders:
             except _Taken as error:
                 reason = error.reason
         if not isinstance(reason, Refused) or reason.status != 403:
+            reason.hint = f"where {UIDS} former records of it lie in the trash, restore one or empty it"
             raise reason
         hint = "give the application the right to edit in the shared folder"
         raise Failed(f"no record can be created in folder {shared.name or folder_uid}: {reason}", hint)
 
-    def of_others(self, uids: Iterable[str]) -> set[str]:
-        """Which of the records that `create` seems to have made are another run's: Keeper may accept, and keep theirs.
+    def settled(self, created: Mapping[str, tuple[str, str]]) -> tuple[set[str], dict[str, str]]:
+        """What became of the records that `create` seems to have made: Keeper may accept one, and keep another.
 
         Where the vault cannot be read, Keeper's answer counts.
+
+        Args:
+            created: by uid, the label and the value of the field that names the thing.
+
+        Returns:
+            Those that another run has made, and why others are none, by uid.
         """
         try:
-            found = self._read(wanted) if (wanted := list(uids)) else {}
+            found = self._read(list(created)) if created else {}
         except CallError:
-            return set()
-        return {uid for uid, record in found.items() if not self._is_ours(record)}
+            return set(), {}
+        others, astray = set[str](), dict[str, str]()
+        for uid, (label, address) in created.items():
+            if (record := found.get(uid)) is None:
+                astray[uid] = f"Keeper took record {uid} for {address}, and does not show it"
+            elif not _same(record.value(label), address):
+                astray[uid] = f"record {uid}, which is that of {address}, is of something else by now"
+            elif not self._is_ours(record):
+                others.add(uid)
+        return others, astray
 
     def _folders(self) -> list[Any]:
         self._seen = self._keeper.call("get_folders", lambda: list(self._keeper.sdk.get_folders()))

@@ -23,6 +23,7 @@ from typing import Any
 from gateway.azure.key_vault.certificates import SELF, UNKNOWN, KeyVaultCertificates, Operation, Version
 from gateway.azure.key_vault.ids import CertificateId
 from gateway.azure.sign_in import Azure
+from gateway.deliveries.tags import not_ours
 from gateway.engine.kind import Wanted
 from gateway.engine.make.renew import RenewedKind, waiting_for_a_ca
 from gateway.errors import Failed, RotationError, Waiting
@@ -171,7 +172,9 @@ class KeyVaultCertificate(RenewedKind):
 
     def begin(self, last: str) -> Operation:
         """A new version, by the certificate's own policy or with what the record wants different."""
-        return self.vault.begin(self.name, self.policy if self.policy_change else None, self.newest.tags, last)
+        return self.vault.begin(
+            self.name, self.policy if self.policy_change else None, not_ours(self.newest.tags), last
+        )
 
     def read(self, version: str) -> Minted:
         """What stands in the certificate itself."""

@@ -188,6 +188,23 @@ def test_a_bare_name_is_enough_where_one_vault_has_it(what: str, scene: Scene) -
         assert scene.rows("certificate", "status", name)["certificate"].endswith(f"/{name.rpartition('/')[2]}")
 
 
+@pytest.mark.parametrize("command", [("policy", "--validity-months=3"), ("renew",), ("show",)], ids=" ".join)
+def test_a_bare_name_is_refused_where_a_vault_cannot_be_asked(command: tuple[str, ...], scene: Scene) -> None:
+    """That vault may have it, too."""
+    scene.sandbox.keyvault.add_certificate(scene.other, "twice-tls")
+    scene.vault.firewall = True
+    said = scene.said("certificate", command[0], "twice-tls", *command[1:], code=1)
+    assert "cannot be told" in said and "name it as VAULT/NAME" in said and not scene.written()
+
+
+def test_a_new_version_is_not_tagged_as_a_delivery_and_has_as_many_tags_as_it_may(scene: Scene) -> None:
+    (old,) = scene.sandbox.keyvault.certificate_versions(scene.vault, "orders-tls")
+    old.tags |= {"keeper-record": "R", "keeper-key-id": "K"} | {f"tag{number}": "x" for number in range(13)}
+    scene.ask("certificate", "request", OLD, "--tag=owner=payments", "--tag=one=more", "--tag=two=more")
+    tags = scene.at_vault("/certificates/orders-tls")["tags"]
+    assert {"owner", "one", "two"} < set(tags) and len(tags) == 15 and not any("keeper" in name for name in tags)
+
+
 def test_a_folder_may_be_named(scene: Scene) -> None:
     shown = scene.rows("certificate", "request", NEW, "--cn=a.example", "--folder=Azure Rotation")
     assert scene.records_of("certificate_id", NEW) == [shown["record"]]

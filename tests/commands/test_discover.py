@@ -464,6 +464,22 @@ def test_two_hosts_at_once_make_one_record_of_each_and_both_say_who_did(
     assert all(each.uid in late.stdout for each in shop.made()) and "3 shown, 0 without a record" in late.stderr
 
 
+def test_a_record_that_keeper_accepts_and_does_not_keep_is_not_called_made(shop: DiscoverStage) -> None:
+    """The one that has its uid was made for this certificate, and names another one by now."""
+    add(shop, "certificates", "web1")
+    done(shop.command("discover", "certificates", "--create", "--folder", FOLDER))
+    (made,) = shop.made()
+    shop.sandbox.keeper.edit(made.uid, "certificate_id", f"{shop.vault.url}/certificates/payroll")
+    shop.sandbox.keeper.api.keeps_silent = True
+    created = shop.command("discover", "certificates", "--create", "--folder", FOLDER)
+    assert created.code == 1 and f"record {made.uid}" in created.stderr and "another run" not in created.stderr, created
+    new = [f"{shop.vault.url}/certificates/web1", "--dns=web1.example.com", "--folder", FOLDER, "--issuer=Unknown"]
+    asked = shop.command("certificate", "request", *new, "--lifetime-action=email")
+    assert asked.code == 2 and "is of something else by now" in asked.stderr, asked
+    assert shop.sandbox.keeper.record(made.uid).value("certificate_id") == f"{shop.vault.url}/certificates/payroll"
+    assert not shop.sandbox.keeper.record(made.uid).value("csr")
+
+
 @pytest.mark.parametrize("by", ["certificate request", "tls-secret create"])
 def test_a_command_that_makes_one_record_shows_the_one_that_another_host_has_made_meanwhile(
     by: str, shop: DiscoverStage

@@ -293,6 +293,42 @@ def test_a_signal_ends_with_what_the_script_says(when: str, number: int, stage: 
     assert stage.published_works() and (code != 1 or stage.live() == before)
 
 
+IGNORED = "atexit.register(lambda: print('ends', signal.getsignal(2), signal.getsignal(15), file=sys.stderr))"
+ENDS = {
+    "a command": f"import atexit, signal, sys; {IGNORED}; from gateway.__main__ import main; main()",
+    "a script": f"import atexit, runpy, signal, sys; {IGNORED}; runpy.run_path({str(SCRIPT)!r}, run_name='__main__')",
+}
+
+
+@pytest.mark.parametrize("what", ENDS)
+def test_no_signal_changes_the_exit_code_once_the_outcome_is_told(what: str, stage: Stage) -> None:
+    """Python gives signals their own effect back before it ends, but for those that are ignored."""
+    run = subprocess.run(
+        [sys.executable, "-c", ENDS[what]], env=stage.variables, input="", cwd=ROOT, capture_output=True, text=True,
+        timeout=patience.seconds(20), check=False,
+    )  # fmt: skip
+    assert "ends 1 1" in run.stderr, run  # SIG_IGN
+
+
+def test_a_script_that_ends_by_a_signal_after_it_has_told_its_outcome_is_looked_at(stage: Stage) -> None:
+    script, ready = stage.folder / "told.py", stage.folder / "ready"
+    script.write_text(
+        "import os, pathlib, signal, time\n"
+        'print(\'{"result": "rotated"}\', flush=True)\n'
+        f"pathlib.Path({str(ready)!r}).touch()\n"
+        "time.sleep(60)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gateway", "run", str(script), f"--record={stage.at.record_uid}"],
+        env=stage.variables, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not ready.exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    stdout, stderr = process.communicate(timeout=patience.seconds(20))
+    assert process.returncode == 3 and "rotated" in stdout and "nothing was changed" not in stderr, (stdout, stderr)
+
+
 def test_a_script_that_is_killed_leaves_it_open(stage: Stage) -> None:
     script = stage.folder / "killed.py"
     script.write_text("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")

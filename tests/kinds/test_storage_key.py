@@ -128,6 +128,14 @@ def test_an_overlap_begins_when_the_last_destination_lets_go(storage: Make) -> N
     assert not stage.sandbox.storage.key_works(stage.made.account_name, held)
 
 
+def test_a_shorter_overlap_counts_at_once(storage: Make) -> None:
+    stage = storage(settings={"overlap_hours": "720", "remove_old": "replaced"})
+    rotated(stage)
+    stage.sandbox.clock.advance(3 * DAY)
+    stage.sandbox.keeper.edit(stage.at.record_uid, "overlap_hours", "0")
+    rotated(stage)
+
+
 def test_the_former_key_lives_on_for_a_day_where_the_record_says_nothing_of_it(storage: Make) -> None:
     stage = storage(settings={"overlap_hours": ""})
     rotated(stage)

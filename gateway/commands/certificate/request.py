@@ -24,6 +24,7 @@ from gateway.commands.certificate.policies import check_issuer, warn_of_silence,
 from gateway.commands.certificate.policy_options import PolicyOptions, new_policy
 from gateway.commands.shared.output import note
 from gateway.commands.shared.private_file import check_path
+from gateway.deliveries import tags
 from gateway.errors import CallError, Failed, Incomplete, RotationError
 from gateway.kinds.registry import CERTIFICATE
 from gateway.model import x509
@@ -79,7 +80,7 @@ class Request:
         refuse_open(self._last, certificate_id)
         versions = self._vault.versions(certificate_id.name)
         self._before = {each.version for each in versions}
-        self._tags = (versions[-1].tags if versions else {}) | follow_up.tags
+        self._tags = tags.kept(tags.not_ours(versions[-1].tags) if versions else {}, follow_up.tags)
         self._months = 12
 
     def request(self, options: PolicyOptions) -> dict[str, Any]:

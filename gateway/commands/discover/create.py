@@ -16,7 +16,7 @@ from gateway.commands.shared.progress import progress
 from gateway.commands.shared.session import Session
 from gateway.errors import CallError, Failed, Incomplete, RotationError, Unclear, Unknown
 from gateway.host.lock import LockHeld, RecordLock
-from gateway.keeper.folders import Folders
+from gateway.keeper.folders import ASTRAY, Folders
 
 _SHOWN = 5
 AGAIN = "run it again: it goes on with the rest; ROTATION_DEADLINE_SECONDS says how long one run may take"
@@ -92,13 +92,15 @@ class Creation:
 
     def _settle(self) -> None:
         """What Keeper took may be another run's all the same."""
-        others = self._session.folders.of_others(self._new)
+        made = {uid: (record.item.label, record.item.address) for uid, record in self._new.items()}
+        others, astray = self._session.folders.settled(made)
+        self._skipped += [f"{what} ({ASTRAY})" for what in astray.values()]
         for uid, record in self._new.items():
             if uid in others:
                 self._meet(record, uid)
-            else:
+            elif uid not in astray:
                 self._done(record, uid, True)
-        self._new = {uid: record for uid, record in self._new.items() if uid not in others}
+        self._new = {uid: record for uid, record in self._new.items() if uid not in others | set(astray)}
 
     def _finished(self) -> str:
         if not self._skipped:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from gateway.commands.shared.output import note, warn
+from gateway.commands.shared.output import note
 from gateway.commands.shared.session import Session, open_session
 from gateway.commands.shared.survey import all_key_vaults
 from gateway.errors import CallError, Failed
@@ -68,14 +68,14 @@ def _is_bare(text: str) -> bool:
 
 
 def _vault_with(session: Session, what: str, name: str, has: Callable[[str], bool]) -> str:
-    """The address of the one vault that has it. Raises Failed."""
+    """The address of the one vault that has it. Raises Failed: none has, several have, or one cannot be asked."""
+    hint = "name it as VAULT/NAME, or by its identifier"
 
     def ask(url: str) -> bool:
         try:
             return has(url)
         except CallError as error:
-            warn(f"whether it has {name} cannot be told: {error}")
-            return False
+            raise Failed(f"which vault has a {what} {name} cannot be told: {error}", hint) from None
 
     urls = [url for url, _ in all_key_vaults(session)]
     found = [url for url, there in zip(urls, side_by_side(ask, urls), strict=True) if there]
@@ -85,5 +85,4 @@ def _vault_with(session: Session, what: str, name: str, has: Callable[[str], boo
     if found:
         ways = ", ".join(f"{url.removeprefix('https://').partition('.')[0]}/{name}" for url in found)
         raise Failed(f"several vaults have a {what} {name}", f"name one of them: {ways}")
-    hint = "name it as VAULT/NAME, or by its identifier"
     raise Failed(f"no {what} {name} in the {len(urls)} vaults that can be seen", hint)

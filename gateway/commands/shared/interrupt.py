@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from gateway.errors import CallError, Failed, RotationError, Unknown
+from gateway.host.deadline import SIGNALS
 
 if TYPE_CHECKING:
     from gateway.host.deadline import Deadline
@@ -59,8 +60,8 @@ def finish_on_signals(http: Http, deadline: Deadline) -> None:
 
 def handle_signals(told: Callable[[int], None], *names: str) -> None:
     """``told`` is called with each of these signals, by default all three, but for those that our parent ignores."""
-    for name in names or ("SIGINT", "SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)  # Windows has no SIGHUP
+    for name in names or SIGNALS:
+        number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda number, _: told(number))
 

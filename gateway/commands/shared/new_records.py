@@ -16,7 +16,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gateway.commands.shared.output import note
-from gateway.keeper.folders import Created, Folders, NewField
+from gateway.errors import Failed
+from gateway.keeper.folders import ASTRAY, Created, Folders, NewField
 from gateway.kinds import registry
 from gateway.kinds.registry import ROTATED, of_target
 from gateway.model.clouds import Cloud
@@ -73,7 +74,7 @@ def new_record(item: Item, cloud: Cloud) -> NewRecord:
 
 
 def make(folders: Folders, folder_uid: str, record: NewRecord) -> Created:
-    """Create it, unless another run has done so meanwhile; `Folders.of_others` tells for sure.
+    """Create it, unless another run has done so meanwhile; `Folders.settled` tells for sure.
 
     Raises:
         Failed, CallError
@@ -83,9 +84,12 @@ def make(folders: Folders, folder_uid: str, record: NewRecord) -> Created:
 
 
 def make_one(folders: Folders, folder_uid: str, record: NewRecord) -> Created:
-    """As `make`, settled, and said where it is another run's."""
+    """As `make`, settled, and said where it is another run's. Raises Failed, CallError."""
     uid, made = make(folders, folder_uid, record)
-    made = made and not folders.of_others([uid])
+    others, astray = folders.settled({uid: (record.item.label, record.item.address)} if made else {})
+    if astray:
+        raise Failed(astray[uid], ASTRAY)
+    made = made and not others
     if not made:
         note(f"record {uid} was made by another run meanwhile")
     return Created(uid, made)

@@ -18,6 +18,7 @@ from gateway.commands.shared.inputs import confirm, password_on_stdin
 from gateway.commands.shared.new_records import TLS, Item, make_one, new_record
 from gateway.commands.shared.output import note
 from gateway.commands.tls_secret.records import follow, of_secret, record_for
+from gateway.deliveries.tags import not_ours
 from gateway.errors import CallError, Failed, Incomplete, RotationError, Unclear, Unknown
 from gateway.model.x509 import PFX
 from gateway.secret import Secret
@@ -173,7 +174,7 @@ def create(session: Session, url: str, bundle: Bundle, wanted: NewTlsSecret) -> 
         if shown_by:
             raise Failed(f"record {', '.join(shown_by)} names this secret already", "leave out --folder")
         session.folders.check(wanted.folder)
-    draft = replace(draft, secret_id=secret_id, tags=before[-1].tags if before else {})
+    draft = replace(draft, secret_id=secret_id, tags=not_ours(before[-1].tags) if before else {})
     try:
         made = vault.put(draft, value, before)
     except Unclear as error:

@@ -190,8 +190,8 @@ class Regeneration(Maker):
         if last is None or known.revoking:
             return None
         overlap = self._gathered.policy.overlap
-        # A later date is of a key that a destination held after that rotation.
-        dates = [entry.after for entry in known.ledger.entries.values() if entry.after]
+        # A later date is of a key that a destination held after that rotation; a shorter overlap counts at once.
+        dates = [min(entry.after, known.now + overlap) for entry in known.ledger.entries.values() if entry.after]
         ends = max([last + overlap, *dates]) - min(_NEAR_ENOUGH, overlap / 24)
         return ends if self._gathered.inventory.published and ends > self._gathered.known.now else None
 

@@ -6,6 +6,7 @@ import base64
 from dataclasses import dataclass, replace
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -75,7 +76,7 @@ def holds_same(one: str, other: str) -> bool:
     """Whether two secrets hold the same certificate with its key, be it in another form."""
     try:
         return one == other or read_secret(one, "").leaf == read_secret(other, "").leaf
-    except Failed:
+    except (Failed, UnsupportedAlgorithm):
         return False
 
 
