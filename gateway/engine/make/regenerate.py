@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -134,8 +134,7 @@ class Regeneration(Maker):
         # Where nothing is known to be published, the second key is the one that nobody uses at first.
         return idle if named else sorted(idle, key=lambda key: key.key_id, reverse=True)
 
-    def _free(self) -> list[LiveCredential]:
-        needed = self._needed()
+    def _free(self, needed: Collection[str]) -> list[LiveCredential]:
         return [key for key in self._idle() if key.generation not in self._gathered.held and key.key_id not in needed]
 
     def _next(self) -> LiveCredential:
@@ -143,7 +142,7 @@ class Regeneration(Maker):
         if idle and all(key.key_id in needed for key in idle):
             names = ", ".join(f"{key.key_id} is {needed[key.key_id]}" for key in idle)
             raise Failed(f"{names}, so it is not regenerated", _ONE_RECORD)
-        if not (free := self._free()):
+        if not (free := self._free(needed)):
             names = ", ".join(key.key_id for key in idle)
             raise Incomplete(f"a destination still holds {names}, so it is not regenerated", "see what is pending")
         if until is not None:
@@ -162,7 +161,7 @@ class Regeneration(Maker):
         named, why = self._gathered.inventory.published, self._gathered.why
         if named is None or decisions.UNSAVED not in why:
             return None
-        if decisions.ASKED in why and self.may_make_from() is None and self._free():
+        if decisions.ASKED in why and self.may_make_from() is None and self._free(self._needed()):
             return None
         self._was_regenerated(named)  # raises where that is still to come
         return named
