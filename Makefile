@@ -21,10 +21,10 @@ demo: .venv-demo/ready        ## the main job, shown in a stand-in vault and ten
 	@.venv-demo/bin/python -m sandbox.demo
 
 # Runs wait more than they work, so there are more of them than cores.
-test: .venv-dev/ready         ## the tests that every change runs: four minutes on two cores
+test: .venv-dev/ready         ## the tests that every change runs: some minutes on two cores
 	$(DEV) -m pytest -n 6 --dist worksteal -m "not deep"
 
-test-all: .venv-dev/ready     ## all tests, with every row of the sweeps: ten minutes
+test-all: .venv-dev/ready     ## all tests, with every row of the sweeps: a quarter of an hour
 	$(DEV) -m pytest -n 6 --dist worksteal
 
 check: .venv-dev/ready        ## lint and types

@@ -174,11 +174,12 @@ def checked(response: requests.Response) -> requests.Response:
         Refused, Unclear
     """
     status, body = response.status_code, json_object(response)
-    if body is None and status < 500:
-        raise Unclear(WHERE, "an answer that is not JSON")
-    # https://learn.microsoft.com/entra/identity-platform/reference-error-codes: to be asked again, whatever the status.
-    if status >= 500 or body is None or (status != 429 and body.get("error") == "temporarily_unavailable"):
+    # To be asked again, whatever the status; a throttled tenant says so, too.
+    is_away = status != 429 and (body or {}).get("error") == "temporarily_unavailable"
+    if status >= 500 or is_away:
         raise Unclear(WHERE, f"HTTP {status}")
+    if body is None:
+        raise Unclear(WHERE, "an answer that is not JSON")
     if status == 200:
         return response
     codes = body.get("error_codes")

@@ -24,8 +24,8 @@ from gateway.keeper.sdk import Keeper
 
 TRIES = 3
 # The uids that a thing may have: a record in the trash keeps its own, and so does one that stands for something else.
-ASTRAY = "restore that record in the vault, empty the trash, or name another folder; then run it again"
 UIDS = 6
+ASTRAY = "restore that record in the vault, empty the trash, or name another folder; then run it again"
 NewField = tuple[str, str, str]
 """label, Keeper's field type, value"""
 
@@ -124,7 +124,9 @@ class Folders:
                 return self._send(payload, lambda record: _same(record.value(target), address))
             except _Taken as error:
                 reason = error.reason
-        if not isinstance(reason, Refused) or reason.status != 403:
+        if not isinstance(reason, Refused):
+            raise reason
+        if reason.status != 403:
             reason.hint = f"where {UIDS} former records of it lie in the trash, restore one or empty it"
             raise reason
         hint = "give the application the right to edit in the shared folder"
