@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.arm.base import Resource
-from sandbox.key_vault.certificates.store import CertificateStore
+from sandbox.key_vault.certificates.store import CertificateStore, new_version
 
 VAULT_TYPE = "Microsoft.KeyVault/vaults"
 DAY = 86400
@@ -25,7 +24,7 @@ class SecretVersion:
     nbf: int | None = None
     exp: int | None = None
     updated: int = 0
-    version: str = field(default_factory=lambda: secrets.token_hex(16))
+    version: str = field(default_factory=new_version)
 
     def __post_init__(self) -> None:
         self.updated = self.updated or self.created

@@ -301,7 +301,8 @@ def test_entra_is_asked_again_where_it_is_unavailable_for_a_moment(
     status: int, make_stage: Callable[..., Stage]
 ) -> None:
     stage = make_stage(old_secrets=1, settings={"rotate_before_hours": "24"})
-    stage.sandbox.keeper.edit(stage.at.record_uid, "client_secret", stage.value("client_secret")[:-1] + "x")
+    value = stage.value("client_secret")
+    stage.sandbox.keeper.edit(stage.at.record_uid, "client_secret", value[:-1] + ("y" if value.endswith("x") else "x"))
     stage.sandbox.fault("entra", "token", faults.Status(status), nth=2)
     outcome = rotated(stage)
     assert outcome.report["why"] == ["refused"], "and what it says then counts"

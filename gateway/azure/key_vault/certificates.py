@@ -88,7 +88,11 @@ class KeyVaultCertificates:
         """All versions, oldest first; none where there is no such certificate."""
         listed = self._calls.listed(self._client.list_properties_of_certificate_versions(name), _version)
         # What is still being made has no dates.
-        return sorted((each for each in listed if each.expires), key=lambda each: (each.made, each.version))
+        found = sorted((each for each in listed if each.expires), key=lambda each: each.made)
+        if found[1:] and found[-1].made == found[-2].made:  # whole seconds: which of two is current, the vault knows
+            current = _version(self._calls.retrying(lambda: self._client.get_certificate(name)).properties)
+            found.sort(key=lambda each: (each.made, each.version == current.version))
+        return found
 
     def certificate(self, name: str, version: str = "") -> x509.Certificate:
         """The certificate itself, of a version or the current one."""

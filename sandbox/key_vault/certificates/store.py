@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from cryptography import x509
@@ -23,9 +24,12 @@ ASKED = (
 )
 
 
+_made = count()
+
+
 def new_version() -> str:
-    """The id of a version: 32 hexadecimal digits."""
-    return secrets.token_hex(16)
+    """The id of a version: 32 hexadecimal digits, in no order of time. Of two, the newer one mostly sorts first."""
+    return f"{next(_made) * 0xE6666667 & 0xFFFFFFFF:08x}{secrets.token_hex(12)}"
 
 
 @dataclass
