@@ -24,6 +24,7 @@ class Commands(click.Group):
     ELSEWHERE = {  # noqa: RUF012 (a constant)
         "certificate": "gateway.commands.certificate.cli.group:certificate",
         "discover": "gateway.commands.discover.cli:discover",
+        "plan": "gateway.commands.plan.cli:plan",
         "scripts": "gateway.commands.scripts:scripts",
         "targets": "gateway.commands.targets.cli:targets",
         "tls-secret": "gateway.commands.tls_secret.cli:tls_secret",
@@ -62,6 +63,7 @@ def cli() -> None:
 @click.option(
     "--even-where-not-delivered", "despite", is_flag=True, help="With --revoke: also what a destination still holds."
 )
+@click.option("--plan", "only_plan", is_flag=True, help="Show what it would do, as `plan` does; change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the script's own JSON line.")
 def run(
     script: str,
@@ -71,6 +73,7 @@ def run(
     now: bool,
     revoke: bool,
     despite: bool,
+    only_plan: bool,
     as_json: bool,
 ) -> None:
     """Run SCRIPT for a record, as the Keeper Gateway would. Write --record=UID: a uid may begin with a dash.
@@ -81,6 +84,12 @@ def run(
 
     if despite and not revoke:
         raise click.UsageError("--even-where-not-delivered goes with --revoke only")
+    if only_plan:
+        from gateway.commands.plan.cli import plan_all
+        from gateway.commands.plan.rehearsal import How
+
+        how = How(attached, configuration, now or revoke, revoke, despite)
+        sys.exit(plan_all([record_uid], how, as_json=as_json))
     asked = {"now": now or revoke, "revoke": revoke, "even_where_not_delivered": despite}
     sys.exit(run_script(script, record_uid, attached, configuration, as_json=as_json, **asked))
 

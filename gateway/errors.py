@@ -18,6 +18,8 @@ A `CallError` that nobody handles becomes `Failed` before the first write and `U
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 KEEPER = "Keeper"
 PERMISSION_HINT = "check the permissions that docs/permissions.md names for this script"
 
@@ -56,6 +58,13 @@ class Unknown(RotationError):
 
     exit_code = 3
     result = "unknown"
+
+
+def worst(codes: Iterable[int]) -> int:
+    """The exit code of several runs together: unknown before failed before incomplete before done."""
+    order = (Unknown.exit_code, Failed.exit_code, Incomplete.exit_code)
+    found = set(codes)
+    return next((code for code in order if code in found), 0)
 
 
 class CallError(Exception):

@@ -21,6 +21,10 @@ from gateway.secret import Secret
 READS = 3
 
 
+# The key id of what a rehearsal makes, where the real one is not known before.
+NEW = "(new)"
+
+
 class SaveIntent(Protocol):
     """Saves what is about to be made in the record; only then it is made."""
 
@@ -38,7 +42,7 @@ class Maker(ABC):
 
     finishes_first: bool = False
     """whether what an earlier run left open is completed with the published one, however near its end that is"""
-    ids_are_runs_own: ClassVar[bool] = False
+    ids_are_runs_own: bool = False
     """whether a run alone knows the id of what it makes: another id in the record is then another run's"""
     end_of_old: ClassVar[str] = "removed secret"
     """what `remove` has done to an old one, for the log"""
@@ -49,6 +53,10 @@ class Maker(ABC):
     @abstractmethod
     def make(self, lifetime: timedelta) -> Minted:
         """A new credential. Raises RotationError."""
+
+    @abstractmethod
+    def preview(self, lifetime: timedelta) -> tuple[Minted, str]:
+        """What `make` would return now, without a value, and in words; nothing is changed. Raises as `make` does."""
 
     @abstractmethod
     def prove(self, minted: Minted) -> str:

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from datetime import datetime
 
 from gateway.engine.confirm import confirm
 from gateway.engine.deliver import (
@@ -38,7 +39,7 @@ from gateway.engine.state import State
 from gateway.engine.verify import is_accepted
 from gateway.errors import CallError, Incomplete, RotationError
 from gateway.model import decisions
-from gateway.model.credential import LiveCredential, Minted, stamp
+from gateway.model.credential import NEVER, LiveCredential, Minted, stamp
 from gateway.model.ledger import Entry, Intent, Ledger
 
 log = logging.getLogger("gateway")
@@ -65,6 +66,7 @@ def rotate(state: State) -> str:
         _give_way(state, minted)
     elif listing is not None:
         _hand_on(state, minted, ledger, intent, listing)
+        _note_next_due(state, minted.ends)
     return _end(state, "rotated")
 
 
@@ -154,13 +156,18 @@ def _good_enough(state: State) -> LiveCredential | None:
 
 def _tell_next_due(state: State, published: LiveCredential) -> None:
     """When the next one is made, and how one is made before."""
-    before, until = state.prepared.policy.rotate_before, state.maker.may_make_from()
-    dates = ([] if before is None else [published.ends - before]) + ([until] if until else [])
-    state.report.next_due = stamp(max(dates)) if dates else ""
+    _note_next_due(state, published.ends, state.maker.may_make_from())
     log.info(
         "no new one is made before %s; to force it, set rotate_now to True in the record, or run by hand with --now",
         state.report.next_due or "the next run",
     )
+
+
+def _note_next_due(state: State, ends: datetime, until: datetime | None = None) -> None:
+    """By the end of what is published, and not before ``until``; empty where every run makes a new one."""
+    before = None if ends == NEVER else state.prepared.policy.rotate_before
+    dates = ([] if before is None else [ends - before]) + ([until] if until else [])
+    state.report.next_due = stamp(max(dates)) if dates and not state.is_superseded else ""
 
 
 def _unfinished(state: State) -> bool:
@@ -208,7 +215,7 @@ def _end(state: State, result: str) -> str:
     """How it ended. Raises Incomplete: something is left over."""
     prepared, report = state.prepared, state.report
     report.warnings += prepared.deliveries.warnings
-    report.warnings += prepared.kind.make_owners(prepared.policy.owners)
+    report.warnings += state.make_owners()
     waited_for = prepared.kind.waits_for(state.record)
     # One of another run that is still young, unless that run has published it meanwhile.
     for key_id in (key.key_id for key in prepared.inventory.young if key.key_id != report.key_id):

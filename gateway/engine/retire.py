@@ -47,7 +47,8 @@ def retire(
     strays = {each.key_id for each in prepared.inventory.strays}
     for key_id in later:
         may = "a record that was put back, or another host, may have published it; " if key_id in strays else ""
-        state.report.keep(key_id, f"{may}its overlap_hours are not over")
+        until = f"{entries[key_id].after:%Y-%m-%d %H:%M} UTC"
+        state.report.keep(key_id, f"{may}it may be in use until {until} (overlap_hours)")
     if not served:
         dead = decisions.expired(prepared.inventory, prepared.policy, prepared.known, new)
         despite = prepared.known.even_where_not_delivered
@@ -69,7 +70,7 @@ def remove_orphans(state: State, listing: Collection[LiveCredential]) -> None:
     names = {each.key_id: each.name for each in (*listing, *prepared.inventory.all())}
     for key_id in decisions.orphans(listing, prepared.inventory, known, state.report.key_id):
         if marker := read_marker(names[key_id]):  # where it cannot be removed now, the next run knows it, too
-            lock.sent(marker.run_id, None)
+            state.never_saved(marker.run_id)
         _remove_in_time(state, key_id, "orphan of an earlier run")
 
 
@@ -115,11 +116,7 @@ def _remove(state: State, key_id: str, why: str) -> bool:
         state.leave(f"secret {key_id} could not be removed: {error}", error.hint)
         return False
     if was_there:
-        names = [
-            key.name for key in state.prepared.inventory.all() if key.key_id == key_id and not read_marker(key.name)
-        ]
-        log.info("%s %s%s: %s", state.maker.end_of_old, key_id, f" {names[0]!r}" if any(names) else "", why)
-        state.report.remove(key_id)
+        state.ended(key_id, why)
         if reason := state.prepared.known.needed_by_others.get(key_id):
             state.report.warnings.append(
                 f"{key_id} was revoked all the same: {reason}, which finds out at its next run"

@@ -5,6 +5,7 @@ Only this saves the record of a rotation.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -15,8 +16,10 @@ from gateway.errors import CallError, Failed, Incomplete, Waiting
 from gateway.host.report import Report
 from gateway.keeper.record import VaultRecord
 from gateway.keeper.save import Labels, Save, Saved
-from gateway.model.credential import AdminCredential, Minted, stamp
+from gateway.model.credential import AdminCredential, Minted, read_marker, stamp
 from gateway.model.ledger import Intent, Ledger, read_ledger
+
+log = logging.getLogger("gateway")
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,25 @@ class State:
         """The report names what the record publishes, as it was prepared."""
         if published := self.prepared.inventory.published:
             self.report.key_id, self.report.expires = published.key_id, stamp(published.ends)
+
+    def name(self, key_id: str) -> str:
+        """What people call a credential; empty where it has no name but our marker."""
+        names = (key.name for key in self.prepared.inventory.all() if key.key_id == key_id)
+        return next((name for name in names if not read_marker(name)), "")
+
+    def ended(self, key_id: str, why: str) -> None:
+        """An old one has ended."""
+        name = self.name(key_id)
+        log.info("%s %s%s: %s", self.maker.end_of_old, key_id, f" {name!r}" if name else "", why)
+        self.report.remove(key_id)
+
+    def never_saved(self, run_id: str) -> None:
+        """Note on this host that no save of what this run made has come or will come. Raises Failed."""
+        self.prepared.lock.sent(run_id, None)
+
+    def make_owners(self) -> list[str]:
+        """The owners that the record asks for; what could not be done, as warnings."""
+        return self.prepared.kind.make_owners(self.prepared.policy.owners)
 
     def supersede(self, record: VaultRecord) -> None:
         """Another rotation has finished: the report names what the record publishes by then."""

@@ -28,8 +28,8 @@ QUICK = {
 }
 # They change nothing, or say by themselves what becomes of a signal.
 OTHERS = {
-    "certificate issuers", "certificate list", "certificate show", "certificate status", "certificate vaults", "listen",
-    "run", "scripts", "targets", "tls-secret show",
+    "certificate issuers", "certificate list", "certificate show", "certificate status", "certificate vaults", "check",
+    "listen", "plan", "run", "scripts", "targets", "tls-secret show",
 }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from gateway.engine.gathered import Gathered, RunContext
 from gateway.engine.kind import Kind
-from gateway.engine.maker import READS, Maker, SaveIntent, refuse_while_at_work
+from gateway.engine.maker import NEW, READS, Maker, SaveIntent, refuse_while_at_work
 from gateway.errors import CallError, Failed, NotSent, RotationError, Unclear, Unknown
 from gateway.keeper.record import VaultRecord
 from gateway.model.credential import GRACE, LiveCredential, Minted
@@ -68,7 +68,7 @@ class ChosenKind(Kind):
 class Choice(Maker):
     """Chooses values, and makes the server take them."""
 
-    ids_are_runs_own: ClassVar[bool] = True
+    ids_are_runs_own: bool = True
 
     def __init__(self, kind: ChosenKind, gathered: Gathered, run: RunContext, save_intent: SaveIntent) -> None:
         self._gathered = gathered
@@ -107,6 +107,16 @@ class Choice(Maker):
             self._deadline.check()
         self._tell(value)
         return minted
+
+    def preview(self, lifetime: timedelta) -> tuple[Minted, str]:
+        """A new password, or the pending one."""
+        intent, ends = self._gathered.known.ledger.intent, self._http.now() + lifetime
+        turn = " for the other of the two users" if self._kind.takes_turns else ""
+        if self._gathered.record.secret("pending_password") and intent:
+            refuse_while_at_work(intent, self._gathered.known, "change this password")
+            return Minted(intent.key_id, Secret(""), ends), f"the pending password of an earlier run{turn}"
+        self._kind.choose()  # by rules that may be wrong
+        return Minted(NEW, Secret(""), ends), f"a new password{turn}"
 
     def _has_already(self, value: Secret) -> bool:
         """Whether an earlier run has told the server this value."""

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from gateway.engine.gathered import Gathered, RunContext
 from gateway.engine.kind import Kind
-from gateway.engine.maker import READS, Maker, SaveIntent, ledger_of
+from gateway.engine.maker import NEW, READS, Maker, SaveIntent, ledger_of
 from gateway.errors import CallError, Failed, Unclear, Unknown
 from gateway.host.background import side_by_side
 from gateway.keeper.record import ReadsRecords, VaultRecord
@@ -109,6 +109,10 @@ class Mint(Maker):
             self._deadline.check()
             self._check_room(last)
         raise last
+
+    def preview(self, lifetime: timedelta) -> tuple[Minted, str]:
+        """One more, beside those that are there."""
+        return Minted(NEW, Secret(""), self._http.now() + lifetime), "a new secret"
 
     def _check_room(self, last: Failed) -> None:
         limit = self._target.most_live

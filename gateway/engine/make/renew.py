@@ -15,14 +15,15 @@ from typing import ClassVar
 from gateway.azure.key_vault.certificates import UNKNOWN, Operation
 from gateway.engine.gathered import Gathered, RunContext
 from gateway.engine.kind import Kind
-from gateway.engine.maker import READS, Maker, SaveIntent, refuse_while_at_work
+from gateway.engine.maker import NEW, READS, Maker, SaveIntent, refuse_while_at_work
 from gateway.errors import CallError, Failed, Incomplete, Unclear, Waiting
 from gateway.keeper.certificate_attachment import Export
 from gateway.keeper.record import ReadsRecords, VaultRecord
-from gateway.model.credential import GRACE, LiveCredential, Minted
+from gateway.model.credential import GRACE, NEVER, LiveCredential, Minted
 from gateway.model.decisions import newest
 from gateway.model.ledger import Intent
 from gateway.model.policy import Policy
+from gateway.secret import Secret
 
 log = logging.getLogger("gateway")
 
@@ -112,6 +113,17 @@ class Renewal(Maker):
         self._await(operation)
         made = self._made()
         return self._kind.read(made.key_id)
+
+    def preview(self, lifetime: timedelta) -> tuple[Minted, str]:
+        """A version that is there already, or a new one."""
+        if there := self._unpublished():
+            minted = Minted(there.key_id, Secret(""), there.ends, there.made)
+            return minted, f"version {there.key_id}, which is there already"
+        operation = self._kind.operation()
+        if operation is not None and operation.is_open:
+            return Minted(NEW, Secret(""), NEVER), "the version that is being made already, once it is issued"
+        self._kind.refuse_unrenewable()
+        return Minted(NEW, Secret(""), NEVER), "a new version"
 
     def _published_as_it_is(self, there: LiveCredential) -> Minted:
         log.info("version %s is there already; it is published as it is", there.key_id)

@@ -1,0 +1,1 @@
+"""``keeper-rotation plan``: what a rotation would do."""

@@ -1,0 +1,57 @@
+"""The command ``keeper-rotation plan``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+
+import click
+
+from gateway.commands.plan.rehearsal import How, Stage
+from gateway.commands.plan.show import as_row, show_plan
+from gateway.errors import worst
+
+
+@click.command(short_help="Show what a rotation would do; change nothing.")
+@click.argument("records", nargs=-1, required=True, metavar="RECORD...")
+@click.option("--attach", "attached", multiple=True, metavar="UID", help="A record to attach; may be repeated.")
+@click.option(
+    "--config", "configuration", default="", metavar="UID", help="The PAM configuration, where several exist."
+)
+@click.option("--now", is_flag=True, help="As if it was asked for, whatever rotate_before_hours says.")
+@click.option("--revoke", is_flag=True, help="As if all that the record published before was to end at once.")
+@click.option("--even-where-not-delivered", "despite", is_flag=True, help="With --revoke: as for `run`.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def plan(
+    records: tuple[str, ...],
+    attached: tuple[str, ...],
+    configuration: str,
+    now: bool,
+    revoke: bool,
+    despite: bool,
+    as_json: bool,
+) -> None:
+    """Show what a rotation of each RECORD, a uid or a title, would do now: make, deliver, end and keep, and why.
+
+    All is asked that a run asks: the record, the sign-in, the target, the destinations. Nothing is made, saved,
+    delivered or ended. Where a uid begins with a dash, write -- before it.
+
+    Exits as the worst of the runs would: 0 done, 1 nothing would change, 2 something would be left over.
+    """
+    if despite and not revoke:
+        raise click.UsageError("--even-where-not-delivered goes with --revoke only")
+    sys.exit(plan_all(records, How(attached, configuration, now or revoke, revoke, despite), as_json=as_json))
+
+
+def plan_all(records: Iterable[str], how: How, *, as_json: bool) -> int:
+    """Show the plans of these records, by uid or title; the worst exit code. Raises Failed, CallError."""
+    stage, rows = Stage(), []
+    for number, record in enumerate(stage.find(records)):
+        outcome = stage.rehearse(record, how)
+        rows.append(as_row(outcome))
+        if not as_json:
+            show_plan(outcome, number)
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+    return worst(row["exit_code"] for row in rows)

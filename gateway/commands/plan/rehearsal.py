@@ -1,0 +1,131 @@
+"""A record's rotation, rehearsed in this process as the Gateway would run it: what `plan` and `check` build on."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from gateway.engine.gathered import RunContext
+from gateway.engine.kind import Kind
+from gateway.engine.prepare import Preparation
+from gateway.engine.rehearse import Plan, rehearse
+from gateway.errors import CallError, Failed, RotationError, Unknown
+from gateway.host.deadline import Deadline
+from gateway.host.http import Http
+from gateway.host.settings import read_settings
+from gateway.keeper.config import find_ksm_config
+from gateway.keeper.parameters import gateway_line, read_params
+from gateway.keeper.record import VaultRecord
+from gateway.keeper.vault import Vault
+from gateway.kinds import registry
+from gateway.model.kind_facts import KindFacts
+
+
+@dataclass(frozen=True)
+class How:
+    """As the options of `keeper-rotation run` say it. ``attached``: uids."""
+
+    attached: tuple[str, ...] = ()
+    configuration_uid: str = ""
+    now: bool = False
+    revoke: bool = False
+    even_where_not_delivered: bool = False
+
+
+@dataclass
+class Rehearsed:
+    """One record: what a run would come to, or what would stop it."""
+
+    record: VaultRecord
+    facts: KindFacts | None
+    plan: Plan = field(default_factory=Plan)
+    error: RotationError | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """As the run's would be."""
+        return self.error.exit_code if self.error else 0
+
+
+class Stage:
+    """The records that the host's Keeper application can read, each of which can be rehearsed.
+
+    Raises (the constructor):
+        Failed: no Keeper configuration. CallError: Keeper does not answer.
+    """
+
+    def __init__(self) -> None:
+        # What the steps of a rotation tell while they go on would be untrue here: nothing is done.
+        logging.getLogger("gateway").setLevel(logging.ERROR)
+        logging.lastResort = None
+        self.settings = read_settings()
+        http, _ = self._session()
+        self.visible = Vault(find_ksm_config(), http).read([])
+        self.now = http.now()
+
+    def _session(self) -> tuple[Http, Deadline]:
+        deadline = Deadline(self.settings.deadline, self.settings.retry_base)
+        return Http(self.settings.request_timeout, deadline), deadline
+
+    def find(self, given: Iterable[str]) -> list[VaultRecord]:
+        """The records with these uids or titles. Raises Failed."""
+        return [_find(self.visible, each) for each in given]
+
+    def rehearse(self, record: VaultRecord, how: How) -> Rehearsed:
+        """As far as it comes, with what stopped it."""
+        outcome = Rehearsed(record, None)
+        try:
+            outcome.facts = registry.kind_of(record.value)
+            self._rehearse(outcome, how)
+        except RotationError as error:
+            outcome.error = error
+        except CallError as error:
+            outcome.error = Failed(str(error), error.hint)
+        except Exception as error:  # one record's must not end the others'
+            hint = "set ROTATION_TRACEBACK=1 and run its script to see more"
+            outcome.error = Unknown(f"unforeseen {type(error).__name__}", hint)
+        return outcome
+
+    def _rehearse(self, outcome: Rehearsed, how: How) -> None:
+        http, deadline = self._session()
+        line = gateway_line(
+            self.visible,
+            outcome.record.uid,
+            list(how.attached),
+            how.configuration_uid,
+            due_now=how.now,
+            revoke=how.revoke,
+            even_where_not_delivered=how.even_where_not_delivered,
+            by_hand=True,
+        )
+        context = RunContext(self.settings, http, deadline, Vault(find_ksm_config(), http))
+        preparation = Preparation(_rotated(outcome.facts), read_params(io.BytesIO(line)), context)
+        outcome.plan.report.warnings += preparation.warnings()
+        if preparation.policy.enabled:
+            rehearse(preparation.finish(), context, outcome.plan)
+        else:
+            preparation.refuse_asked()
+            outcome.plan.report.result = "disabled"
+
+
+def _find(visible: Mapping[str, VaultRecord], given: str) -> VaultRecord:
+    found = [visible[given]] if given in visible else [each for each in visible.values() if each.title == given]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        uids = ", ".join(each.uid for each in found)
+        raise Failed(f"several records have the title {given!r}: {uids}", "give the uid of one of them")
+    hint = "give its uid (22 characters) or its whole title, and share its folder with the application of this host"
+    raise Failed(f"record {given!r} cannot be read", hint)
+
+
+def _rotated(facts: KindFacts | None) -> type[Kind]:
+    found = registry.load(facts) if facts else None
+    if not (isinstance(found, type) and issubclass(found, Kind)):
+        raise Failed(
+            "nothing here rotates this record: it names no app, storage account, MongoDB server or certificate",
+            "see docs/fields.md for the fields of a record",
+        )
+    return found

@@ -1,0 +1,138 @@
+"""`keeper-rotation plan` changes nothing, and says what the next run then does."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.proxy import faults
+from tests.stage import certificate, mongodb_user, storage_key
+from tests.stage.certificate import CertificateStage
+from tests.stage.command import command
+from tests.stage.mongodb_user import MongoStage
+from tests.stage.rotation import Outcome, Stage
+from tests.stage.storage_key import StorageStage
+from tests.sweep.rotation import SCENES, changes, stage_for
+
+
+def plan(stage: Stage, *options: str) -> tuple[dict[str, Any], int]:
+    """What is said of the stage's record, and the exit code; nothing was changed."""
+    keeper, uid = stage.sandbox.keeper, stage.at.record_uid
+    before, revision = stage.stored(), keeper.record(uid).revision
+    stage.sandbox.forget()
+    attached = [f"--attach={each}" for each in stage.attached]
+    process = command(stage, "plan", f"--config={stage.at.config_record_uid}", *attached, "--json", *options, "--", uid)
+    assert process.stdout, process.stderr
+    asked = stage.sandbox.operations()
+    assert not [each for each in asked if changes(each)], "nothing is changed"
+    assert (stage.stored(), keeper.record(uid).revision) == (before, revision)
+    (row,) = json.loads(process.stdout)
+    assert not [canary for canary in stage.canaries() if canary in process.stdout + process.stderr]
+    return row, process.returncode
+
+
+def agrees(row: dict[str, Any], outcome: Outcome) -> None:
+    """The run came to what was planned."""
+    report = outcome.report
+    assert (row["result"], row["why"], row["target"]) == (report["result"], report["why"], report["target"])
+    assert {each["key_id"] for each in row["removes"]} == set(report["removed"])
+    assert _reasons(row["keeps"]) == _reasons(report["kept"])
+    assert sorted(row["delivers"]) == sorted(report["delivered"])
+    assert row["drift"] == report["drift"]
+    if row["expires"]:  # else whoever issues it says so
+        assert (row["expires"][:13], row["next_due"][:13]) == (report["expires"][:13], report["next_due"][:13])
+    assert row["key_id"] in ("", report["key_id"])
+
+
+def _reasons(kept: list[dict[str, str]]) -> dict[str, str]:
+    # An overlap begins with the run.
+    return {each["key_id"]: re.sub(r"until \S+ \S+ UTC", "until later", each["why"]) for each in kept}
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_a_plan_is_what_the_next_run_does(scene: str) -> None:
+    with stage_for(SCENES[scene]) as stage:
+        row, code = plan(stage)
+        outcome = stage.run()
+        agrees(row, outcome)
+        assert code == outcome.code == 0
+        assert row["makes"] == "a new secret"
+
+
+def _storage(**furnish: Any) -> Callable[[], StorageStage]:
+    def made() -> StorageStage:
+        stage = StorageStage(**furnish)
+        stage.to_key_vault()
+        return stage
+
+    return made
+
+
+def _mongodb(**settings: str) -> Callable[[], MongoStage]:
+    return lambda: MongoStage(**settings)
+
+
+KINDS: dict[str, tuple[Callable[[], Any], str]] = {
+    "a storage key": (_storage(), "key2, regenerated"),
+    "a storage key, the old one ends": (_storage(settings={"remove_old": "replaced"}), "key2, regenerated"),
+    "a MongoDB user": (_mongodb(), "a new password"),
+    "two MongoDB users": (_mongodb(alternate_login="orders-b"), "a new password for the other of the two users"),
+    "a certificate": (lambda: CertificateStage(issuer="contoso-ca"), "a new version"),
+}
+SCRIPTS: dict[type, Path] = {
+    StorageStage: storage_key.SCRIPT,
+    MongoStage: mongodb_user.SCRIPT,
+    CertificateStage: certificate.SCRIPT,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_so_it_is_for_every_kind(kind: str) -> None:
+    make, makes = KINDS[kind]
+    with ExitStack() as stack:
+        stage = stack.enter_context(make())
+        for made in (makes, None):
+            row, code = plan(stage, "--now")
+            outcome = stage.finish(stage.start(stage.line(dueNow=True), SCRIPTS[type(stage)]))
+            agrees(row, outcome)
+            assert code == outcome.code
+            assert made is None or row["makes"] == made
+            stage.sandbox.clock.advance(7200.0)
+
+
+def test_a_record_that_is_not_due(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(old_secrets=1, settings={"rotate_before_hours": "24"})
+    row, code = plan(stage)
+    agrees(row, stage.run())
+    assert (code, row["makes"], row["next_due"] != "") == (0, "", True)
+
+
+def test_a_record_that_is_switched_off(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(old_secrets=1, settings={"rotation_enabled": "False"})
+    assert plan(stage)[0]["result"] == "disabled"
+
+
+def test_what_would_stop_a_run_is_said_in_the_same_words(stage: Stage) -> None:
+    stage.deliver()
+    stage.sandbox.fault("keyvault", "list_versions", faults.Status(403), times=None)
+    stage.sandbox.fault("keyvault", "get_secret", faults.Status(403), times=None)
+    row, code = plan(stage)
+    outcome = stage.run()
+    assert (code, row["error"], row["hint"]) == (outcome.code, outcome.report["error"], outcome.report["hint"])
+    assert code == 1
+
+
+def test_several_records_by_uid_and_by_title_and_the_worst_exit_code(stage: Stage) -> None:
+    title = stage.stored()["title"]
+    attach = f"--attach={stage.at.admin_record_uid}"
+    process = command(stage, "plan", f"--config={stage.at.config_record_uid}", attach, title, stage.at.admin_record_uid)
+    assert process.returncode == 1
+    assert f"{title} ({stage.at.record_uid})\nwould      rotate\nwhy        every run\n" in process.stdout
+    assert "error: nothing here rotates this record" in process.stderr
+    assert command(stage, "plan", "no such record").stderr.startswith("error: record 'no such record' cannot be read")
