@@ -25,6 +25,7 @@ class Commands(click.Group):
         "certificate": "gateway.commands.certificate.cli.group:certificate",
         "discover": "gateway.commands.discover.cli:discover",
         "plan": "gateway.commands.plan.cli:plan",
+        "history": "gateway.commands.history:history",
         "scripts": "gateway.commands.scripts:scripts",
         "targets": "gateway.commands.targets.cli:targets",
         "tls-secret": "gateway.commands.tls_secret.cli:tls_secret",

@@ -149,12 +149,13 @@ class _Run:
         self._begin_watch(settings.deadline + _GRACE_SECONDS)
         params = read_params(sys.stdin.buffer if sys.stdin else io.BytesIO())  # None where it is closed
         self._report.record = params.record_uid
+        self._report.title = next((each.title for each in params.attached if each.uid == params.record_uid), "")
         # What the Gateway handed over says whom to tell when the vault itself cannot be reached.
         self._value = next((each.get for each in params.attached if each.uid == params.record_uid), self._value)
         self._http = Http(settings.request_timeout, deadline)
         context = RunContext(settings, self._http, deadline, Vault(find_ksm_config(), self._http))
         self._task = self._begin(params, context, self._report)
-        self._value = self._task.record.value
+        self._value, self._report.title = self._task.record.value, self._task.record.title
         self._report.result = self._task.run()
 
     def _notify(self, outcome: RotationError | None) -> None:

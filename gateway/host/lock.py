@@ -40,12 +40,8 @@ class RecordLock:
     """
 
     def __init__(self, directory: str, record_uid: str) -> None:
-        folder = Path(directory) if directory else _state_directory()
-        if not folder.is_absolute():
-            what = f"ROTATION_LOCK_DIR={directory!r} depends on the directory that a run is started in"
-            raise Failed(what, "name it with its full path: all runs of this host must find the same one")
         try:
-            _make_private(folder)
+            folder = private_directory(directory)
             self.lock_id = _lock_id(folder / "lock-id")
             # Hashed: uids that differ only in case are one file name on some systems.
             name = hashlib.sha256(record_uid.encode()).hexdigest()[:32]
@@ -59,7 +55,7 @@ class RecordLock:
             ) from None
         except OSError as error:
             raise Failed(
-                f"lock directory {folder}: {error.strerror or error}",
+                f"lock directory {directory or _state_directory()}: {error.strerror or error}",
                 "name a directory that the user of the Gateway can write to in ROTATION_LOCK_DIR",
             ) from None
 
@@ -137,6 +133,21 @@ def _write(path: Path, text: str) -> None:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def private_directory(directory: str) -> Path:
+    """`ROTATION_LOCK_DIR`, or the user's state directory where that is empty; made where it is missing.
+
+    Raises:
+        Failed: its path is not a full one.
+        OSError: it cannot be made, or belongs to others too.
+    """
+    folder = Path(directory) if directory else _state_directory()
+    if not folder.is_absolute():
+        what = f"ROTATION_LOCK_DIR={directory!r} depends on the directory that a run is started in"
+        raise Failed(what, "name it with its full path: all runs of this host must find the same one")
+    _make_private(folder)
+    return folder
 
 
 def _state_directory() -> Path:

@@ -1,4 +1,5 @@
-"""The outcome of a run: one JSON line for machines on stdout, ``error:`` and ``hint:`` lines for people on stderr.
+"""The outcome of a run: one JSON line for machines on stdout and in the host's history, ``error:`` and ``hint:`` lines
+for people on stderr.
 
 Rules of output: every text passes through `masked`; a stream that cannot be written to changes nothing.
 """
@@ -8,13 +9,20 @@ from __future__ import annotations
 import json
 import logging
 import os
+import secrets
+import socket
 import threading
-import time
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from time import monotonic
 from typing import Any
 
+from gateway import __version__
 from gateway.errors import RotationError
 from gateway.secret import masked
+
+# No secret can be in these, and one that is an ordinary word must not break them.
+_OURS = ("result", "time", "run", "version")
 
 
 @dataclass
@@ -24,6 +32,7 @@ class Report:
     result: str = ""
     why: list[str] = field(default_factory=list)
     record: str = ""
+    title: str = ""
     target: str = ""
     application: str = ""
     client_id: str = ""
@@ -39,10 +48,15 @@ class Report:
     warnings: list[str] = field(default_factory=list)
     error: str = ""
     hint: str = ""
+    time: str = ""
     seconds: float = 0.0
+    host: str = field(default_factory=socket.gethostname)
+    run: str = field(default_factory=lambda: secrets.token_hex(8))
+    version: str = __version__
+    exit_code: int = 0
 
     def __post_init__(self) -> None:
-        self._began = time.monotonic()
+        self._began = monotonic()
         self._closed = threading.Lock()
 
     def keep(self, key_id: str, why: str) -> None:
@@ -57,20 +71,31 @@ class Report:
 
     def close(self, outcome: RotationError | None) -> int:
         """Write the line, and what people need to know, once; the exit code."""
-        if self._closed.locked():
+        if not self._closed.acquire(blocking=False):
             return outcome.exit_code if outcome else 0
-        self._closed.acquire()
         if outcome:
             self.result, self.error, self.hint = outcome.result, outcome.message, outcome.hint
-        self.seconds = round(time.monotonic() - self._began, 3)
+        self.exit_code = outcome.exit_code if outcome else 0
+        self.time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self.seconds = round(monotonic() - self._began, 3)
+        self._remember()
         for warning in self.warnings:
             _write(2, masked(f"warning: {warning}\n"))
         for name, text in (("error", self.error), ("hint", self.hint)):
             if text:
                 _write(2, masked(f"{name}: {text}\n"))
-        line = {key: value if key == "result" else _masked(value) for key, value in asdict(self).items()}
-        _write(1, json.dumps(line) + "\n")
-        return outcome.exit_code if outcome else 0
+        _write(1, self._line() + "\n")
+        return self.exit_code
+
+    def _remember(self) -> None:
+        from gateway.host.history import remember
+
+        if problem := remember(self._line()):
+            self.warnings.append(problem)
+
+    def _line(self) -> str:
+        line = {key: value if key in _OURS else _masked(value) for key, value in asdict(self).items()}
+        return json.dumps(line)
 
 
 class Stderr(logging.Handler):

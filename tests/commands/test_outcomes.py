@@ -30,6 +30,8 @@ QUICK = {
 OTHERS = {
     "certificate issuers", "certificate list", "certificate show", "certificate status", "certificate vaults", "check",
     "listen", "plan", "run", "scripts", "targets", "tls-secret show",
+    "certificate issuers", "certificate list", "certificate show", "certificate status", "certificate vaults",
+    "history", "listen", "run", "scripts", "targets", "tls-secret show",
 }  # fmt: skip
 
 
