@@ -97,7 +97,7 @@ def _make_room(path: Path) -> None:
 
     try:
         with filelock.FileLock(f"{path}.lock", timeout=0, mode=0o600):
-            if path.stat().st_size <= MOST_BYTES:
+            if not path.exists() or path.stat().st_size <= MOST_BYTES:  # another one has done it
                 return
             for number in range(_FORMER, 0, -1):
                 newer = _former(path, number - 1)

@@ -130,6 +130,11 @@ def test_the_oldest_lines_go_first_and_the_size_is_bounded(file: Path, monkeypat
     assert sum(path.stat().st_size for path in file.parent.glob("history*")) < 5_000
 
 
+def test_whoever_finds_the_file_renamed_already_has_nothing_to_do(file: Path) -> None:
+    history._make_room(file)
+    assert not file.exists()
+
+
 @pytest.mark.parametrize("left", ['{"time": "2026-', "\n\n", "null\n", "[" * 5_000 + "\n", '{"time": 7}\n', "\0\0\0"])
 def test_a_torn_line_spoils_no_other(left: str, file: Path) -> None:
     file.write_text(json.dumps({"time": NOW, "number": 1}) + "\n" + left)
