@@ -27,6 +27,7 @@ class Commands(click.Group):
         "plan": "gateway.commands.plan.cli:plan",
         "history": "gateway.commands.history:history",
         "scripts": "gateway.commands.scripts:scripts",
+        "status": "gateway.commands.status.cli:status",
         "targets": "gateway.commands.targets.cli:targets",
         "tls-secret": "gateway.commands.tls_secret.cli:tls_secret",
     }

@@ -97,6 +97,13 @@ def choose_admin(search: AdminSearch) -> AdminCredential:
     )
 
 
+def credential_of(record: VaultRecord) -> AdminCredential | None:
+    """The admin credential that this record is meant as; None where it is none. Raises Failed: it lacks something."""
+    if record.type.startswith("pam") and "Configuration" in record.type:
+        return _configuration(record.labelled(), record.uid)
+    return _by_labels(record.value, f"record {record.uid}", record.uid)
+
+
 def _by_labels(value: Callable[[str], str], source: str, uid: str) -> AdminCredential | None:
     labels = ("application_client_id", "client_secret", "tenant_id")
     client_id, client_secret, tenant_id = (value(label) for label in labels)

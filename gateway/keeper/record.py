@@ -34,6 +34,8 @@ class VaultRecord:
         self.type: str = sdk_record.type or ""
         self.editable: bool = bool(sdk_record.is_editable)
         self.revision: int | None = sdk_record.revision
+        self.folder_uids = frozenset({sdk_record.folder_uid, sdk_record.inner_folder_uid} - {None, ""})
+        """of the shared folder that it is in, and of the folder inside that one"""
 
     def _fields(self) -> list[dict[str, Any]]:
         data = self.sdk_record.dict

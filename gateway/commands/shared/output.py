@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,12 +16,15 @@ from gateway.secret import masked
 Row = Mapping[str, Any]
 
 
-def show_table(rows: Sequence[Row], columns: Mapping[str, str], *, as_json: bool, none: str) -> None:
+def show_table(
+    rows: Sequence[Row], columns: Mapping[str, str], *, as_json: bool, none: str, paint: Sequence[str | None] = ()
+) -> None:
     """Print rows on stdout, line by line where a terminal is too narrow for a table.
 
     Args:
         columns: keys and their headings.
         none: what is said instead of an empty table.
+        paint: the colour of each row on a terminal.
     """
     if as_json:
         click.echo(json.dumps(list(rows), indent=1))
@@ -35,8 +39,9 @@ def show_table(rows: Sequence[Row], columns: Mapping[str, str], *, as_json: bool
         blocks = [{heading or key.upper(): row.get(key) for key, heading in columns.items()} for row in rows]
         click.echo("\n\n".join("\n".join(_lines(each)) for each in blocks))
         return
-    for line in lines:
-        click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+    for line, color in zip(lines, (None, *(paint or [None] * len(rows))), strict=True):
+        text = "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+        click.echo(click.style(text, fg=color) if color and not os.environ.get("NO_COLOR") else text)
 
 
 def terminal_width() -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ from gateway.host.settings import Settings, read_settings
 from gateway.keeper.admin import AdminSearch, choose_admin
 from gateway.keeper.config import find_ksm_config
 from gateway.keeper.files import Files
-from gateway.keeper.folders import Folders
+from gateway.keeper.folders import Folders, SharedFolder
 from gateway.keeper.parameters import Params, configuration_of, flat, readable
 from gateway.keeper.record import AttachedRecord, VaultRecord
 from gateway.keeper.vault import Vault
@@ -72,21 +72,24 @@ class Session:
         self.locks.pop(uid, None)
 
     def folder_uid(self, given: str) -> str:
-        """The uid of a shared folder, given by its uid or its name.
+        """The uid of a shared folder, given by its uid or its name. Raises Failed, CallError."""
+        return find_folder(given, self.folders.all())
 
-        Raises:
-            Failed: there is none, or several have this name.
-            CallError
-        """
-        folders = self.folders.all()
-        found = [folder.uid for folder in folders if given == folder.uid]
-        found = found or [folder.uid for folder in folders if given == folder.name]
-        if len(found) == 1:
-            return found[0]
-        seen = ", ".join(f"{folder.name} ({folder.uid})" for folder in folders) or "none"
-        what = "several folders have this name" if found else "the Keeper application sees no such folder"
-        hint = f"give the uid of one of these: {seen}; or share the folder with it"
-        raise Failed(f"--folder {given!r}: {what}", hint)
+
+def find_folder(given: str, folders: Sequence[SharedFolder]) -> str:
+    """The uid of one of these folders, given by its uid or its name.
+
+    Raises:
+        Failed: there is none, or several have this name.
+    """
+    found = [folder.uid for folder in folders if given == folder.uid]
+    found = found or [folder.uid for folder in folders if given == folder.name]
+    if len(found) == 1:
+        return found[0]
+    seen = ", ".join(f"{folder.name} ({folder.uid})" for folder in folders) or "none"
+    what = "several folders have this name" if found else "the Keeper application sees no such folder"
+    hint = f"give the uid of one of these: {seen}; or share the folder with it"
+    raise Failed(f"--folder {given!r}: {what}", hint)
 
 
 def open_session(credential_uid: str, configuration_uid: str, cloud: str) -> Session:

@@ -1,0 +1,50 @@
+"""``keeper-rotation status``, as it is called."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+_SORTS = ("expires", "due", "rotated", "title", "kind", "state")
+
+
+@click.command(short_help="Show all records, what is due and what is wrong.")
+@click.argument("records", nargs=-1, metavar="[RECORD]...")
+@click.option("--folder", default="", metavar="UID", help="Only of this shared folder: its uid or its name.")
+@click.option("--only", "only", type=click.Choice(["trouble"]), help="Only what is wrong.")
+@click.option("--expiring-within", type=int, metavar="DAYS", help="Only what expires so soon, or has expired.")
+@click.option("--sort", type=click.Choice(_SORTS), default="state", help="In which order; default: state.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@click.option(
+    "--fail-within", type=int, metavar="DAYS", help="Exit 1 if anything is wrong, or expires so soon; for monitors."
+)
+def status(
+    records: tuple[str, ...],
+    folder: str,
+    only: str | None,
+    expiring_within: int | None,
+    sort: str,
+    as_json: bool,
+    as_csv: bool,
+    fail_within: int | None,
+) -> None:
+    """Show every record of this package that the Keeper application sees, from one reading of the vault.
+
+    RECORD is a uid or a part of a title. Azure is not asked: what is shown is what the records say, and how the last
+    runs on this host ended.
+    """
+    from gateway.commands.status import show
+
+    wanted = show.Wanted(records, folder, only == "trouble", expiring_within, sort)
+    rows = show.read_rows(wanted)
+    if as_json:
+        show.show_json(rows)
+    elif as_csv:
+        show.show_csv(rows)
+    elif len(rows) == 1 and records:
+        show.show_one(rows[0])
+    else:
+        show.show_rows(rows)
+    sys.exit(1 if fail_within is not None and show.is_failing(rows, fail_within) else 0)
