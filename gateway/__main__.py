@@ -26,6 +26,7 @@ class Commands(click.Group):
         "discover": "gateway.commands.discover.cli:discover",
         "plan": "gateway.commands.plan.cli:plan",
         "history": "gateway.commands.history:history",
+        "run-due": "gateway.commands.run_due.cli:run_due",
         "scripts": "gateway.commands.scripts:scripts",
         "status": "gateway.commands.status.cli:status",
         "targets": "gateway.commands.targets.cli:targets",

@@ -1,4 +1,4 @@
-"""The scripts that are attached in the vault: doors to the kinds of this package, all made from `DOOR`."""
+"""The scripts that are attached in the vault: doors to the kinds of this package, and to `run-due`; all from `DOOR`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ if sys.version_info < (3, 11):
         "make the script command the full path of a newer Python in which keeper-azure-rotation is installed",
     )
 try:
-    from gateway.run import open_door
+    from $entry import open_door
 except ImportError as error:
     if error.name == "gateway":
         refuse(
@@ -58,6 +58,15 @@ sys.exit(open_door("$name", door=$number))
 
 def door_of(facts: KindFacts) -> str:
     """The script of this kind."""
-    module = facts.implementation.partition(":")[0]
+    return _door(facts.implementation.partition(":")[0], "gateway.run", facts.name)
+
+
+def due_door() -> str:
+    """The script that runs all records of a folder that are due."""
+    return _door("gateway.commands.run_due.door", "gateway.commands.run_due.door", "rotate_due")
+
+
+def _door(module: str, entry: str, name: str) -> str:
     story = (import_module(module).__doc__ or "").strip()
-    return DOOR.substitute(story=story, path=module.replace(".", "/") + ".py", name=facts.name, number=NUMBER)
+    path = module.replace(".", "/") + ".py"
+    return DOOR.substitute(story=story, path=path, entry=entry, name=name, number=NUMBER)

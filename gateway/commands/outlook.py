@@ -150,7 +150,7 @@ def _left_over(key_id: str, known: _Known) -> Iterable[str]:
         yield f"was changed by others: {', '.join(ledger.drift)}"
     if ledger.revoking:
         yield "a revoke is not complete"
-    if key_id and key_id != ledger.key_id.lower():
+    if key_id and ledger.key_id and key_id != ledger.key_id.lower():
         yield "the record publishes another one than the last run did"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,6 +36,19 @@ class Reading:
     runs: Mapping[str, Mapping[str, Any]]
     now: datetime
 
+    def beside(self, record: VaultRecord) -> Reading:
+        """The same, with the records of the folder that this one is in. Raises Failed: it is in none."""
+        inner, shared = record.inner_folder_uid, record.folder_uid
+        if not (inner or shared):
+            what = f"record {record.uid} is in no shared folder, so it drives no other record"
+            raise Failed(what, "move it into the shared folder whose records it is to drive")
+        there = {
+            uid: each
+            for uid, each in self.records.items()
+            if each.uid != record.uid and (each.inner_folder_uid == inner if inner else each.folder_uid == shared)
+        }
+        return replace(self, chosen=there)
+
 
 def read_all(folder: str = "") -> Reading:
     """Read all records, and the history. Keeper is asked once, and once more where a folder is named.
@@ -60,7 +73,7 @@ def _within(records: Mapping[str, VaultRecord], given: str, folders: Sequence[Sh
     found = {find_folder(given, folders)}
     while inner := {each.uid for each in folders if each.parent in found} - found:
         found |= inner
-    return {uid: record for uid, record in records.items() if record.folder_uids & found}
+    return {uid: record for uid, record in records.items() if {record.folder_uid, record.inner_folder_uid} & found}
 
 
 def _last_runs() -> dict[str, Mapping[str, Any]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 import gateway
-from gateway.commands.doors import door_of
+from gateway.commands.doors import door_of, due_door
 from gateway.errors import Failed
 from gateway.kinds.registry import KINDS
 
@@ -42,7 +42,8 @@ def scripts(folder: Path, force: bool) -> None:
 
 
 def _doors() -> dict[str, bytes]:
-    return {facts.script: door_of(facts).encode() for facts in KINDS if facts.implementation}
+    doors = {facts.script: door_of(facts).encode() for facts in KINDS if facts.implementation}
+    return doors | {"scripts/rotate_due.py": due_door().encode()}
 
 
 def _templates() -> dict[str, bytes]:

@@ -73,12 +73,7 @@ class Report:
         """Write the line, and what people need to know, once; the exit code."""
         if not self._closed.acquire(blocking=False):
             return outcome.exit_code if outcome else 0
-        if outcome:
-            self.result, self.error, self.hint = outcome.result, outcome.message, outcome.hint
-        self.exit_code = outcome.exit_code if outcome else 0
-        self.time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        self.seconds = round(monotonic() - self._began, 3)
-        self._remember()
+        self._conclude(outcome)
         for warning in self.warnings:
             _write(2, masked(f"warning: {warning}\n"))
         for name, text in (("error", self.error), ("hint", self.hint)):
@@ -86,6 +81,19 @@ class Report:
                 _write(2, masked(f"{name}: {text}\n"))
         _write(1, self._line() + "\n")
         return self.exit_code
+
+    def note(self, outcome: RotationError) -> str:
+        """As `close`, for a run that could not write its own line: only in the history; the line."""
+        self._conclude(outcome)
+        return self._line()
+
+    def _conclude(self, outcome: RotationError | None) -> None:
+        if outcome:
+            self.result, self.error, self.hint = outcome.result, outcome.message, outcome.hint
+        self.exit_code = outcome.exit_code if outcome else 0
+        self.time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self.seconds = round(monotonic() - self._began, 3)
+        self._remember()
 
     def _remember(self) -> None:
         from gateway.host.history import remember

@@ -34,8 +34,10 @@ class VaultRecord:
         self.type: str = sdk_record.type or ""
         self.editable: bool = bool(sdk_record.is_editable)
         self.revision: int | None = sdk_record.revision
-        self.folder_uids = frozenset({sdk_record.folder_uid, sdk_record.inner_folder_uid} - {None, ""})
-        """of the shared folder that it is in, and of the folder inside that one"""
+        self.folder_uid: str = sdk_record.folder_uid or ""
+        """of the shared folder that it is in"""
+        self.inner_folder_uid: str = sdk_record.inner_folder_uid or ""
+        """of the folder inside that one"""
 
     def _fields(self) -> list[dict[str, Any]]:
         data = self.sdk_record.dict

@@ -31,7 +31,7 @@ OTHERS = {
     "certificate issuers", "certificate list", "certificate show", "certificate status", "certificate vaults", "check",
     "listen", "plan", "run", "scripts", "targets", "tls-secret show",
     "certificate issuers", "certificate list", "certificate show", "certificate status", "certificate vaults",
-    "history", "listen", "run", "scripts", "status", "targets", "tls-secret show",
+    "history", "listen", "run", "run-due", "scripts", "status", "targets", "tls-secret show",
 }  # fmt: skip
 
 

@@ -85,8 +85,12 @@ def note(text: str) -> None:
 
 
 def _text(value: Any) -> str:
+    return plain_text(_plain(value))
+
+
+def plain_text(text: str) -> str:
     """For a terminal: what control characters a name holds is not sent to it."""
-    return "".join(sign if sign.isprintable() else "?" for sign in _plain(value))
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
 def _plain(value: Any) -> str:
