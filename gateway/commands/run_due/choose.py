@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway.commands.outlook import kind_of, look_ahead
 from gateway.commands.reading import Reading
+from gateway.commands.run_due.job import Job
 from gateway.errors import Failed
 from gateway.keeper.admin import credential_of
 from gateway.keeper.parameters import readable
@@ -30,22 +31,6 @@ class Options:
     attached: tuple[str, ...] = ()
     configuration: str = ""
     verify_after: timedelta = timedelta(hours=24)
-
-
-@dataclass(frozen=True)
-class Job:
-    """One run that is to be begun.
-
-    ``attached``: uids of what the Gateway would hand over, without the record itself; ``goes_last``: it may end the
-    admin credential that other runs have signed in with.
-    """
-
-    uid: str
-    title: str
-    facts: KindFacts
-    attached: tuple[str, ...]
-    configuration: str
-    goes_last: bool = False
 
 
 def choose(reading: Reading, options: Options) -> tuple[list[Job], int]:

@@ -43,7 +43,7 @@ def run_due(
     reading = read_all(folder)
     jobs, idle = choose(reading, Options(attached, configuration, timedelta(hours=verify_after)))
     tell = summary.tell_as_json if as_json else summary.tell_people
-    runs = summary.Summary(reading, jobs, idle, tell)
+    runs = summary.Summary(reading.settings, jobs, idle, tell)
     outcome = runs.run(at_once)
     code = outcome.exit_code if outcome else 0
     click.echo(f"{runs.text()}\nexit {code}: {MEANING[code]}", err=True)

@@ -66,7 +66,7 @@ def _run(report: Report) -> RotationError | None:
         return None
     chosen = reading.beside(record)
     jobs, idle = choose(chosen, _options(params, reading))
-    runs = Summary(chosen, jobs, idle, lambda each: log.info("%s: %s", each.report["result"], each.job.title))
+    runs = Summary(reading.settings, jobs, idle, lambda each: log.info("%s: %s", each.report["result"], each.job.title))
     outcome = runs.run(_AT_ONCE)
     log.info("%s", runs.text())
     report.result = "rotated" if runs.results["rotated"] else "finished" if runs.results["finished"] else "not_due"

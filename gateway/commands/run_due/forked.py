@@ -15,8 +15,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from time import monotonic
 
-from gateway.commands.run_due.choose import Job
-from gateway.commands.run_due.one_run import Ended, ended, work
+from gateway.commands.run_due.job import Job
+from gateway.commands.run_due.one_run import Ended, ended, warm_up, work
 from gateway.commands.shared.interrupt import handle_signals
 from gateway.host.deadline import SIGNALS
 from gateway.host.settings import Settings
@@ -77,6 +77,7 @@ class Forks:
         waiting = deque(jobs)
         handle_signals(self._tell)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where our parent ignores it, no exit code can be read
+        warm_up(jobs)
         gc.freeze()  # what is never looked at again is not copied into each child
         while self._running or (waiting and not self._told):
             while waiting and self._has_room(waiting[0]):

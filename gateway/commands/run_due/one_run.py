@@ -6,11 +6,12 @@ import io
 import json
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
-from gateway.commands.run_due.choose import Job
+from gateway.commands.run_due.job import Job
 from gateway.errors import CallError, Failed, RotationError, Unknown
 from gateway.host.deadline import Deadline
 from gateway.host.http import Http
@@ -19,7 +20,7 @@ from gateway.host.settings import Settings
 from gateway.keeper.config import find_ksm_config
 from gateway.keeper.parameters import gateway_line
 from gateway.keeper.vault import Vault
-from gateway.run import open_door
+from gateway.kinds import registry
 
 # A run ends by itself at its deadline and some seconds; one that does not is stuck.
 GRACE_SECONDS = 60.0
@@ -45,7 +46,22 @@ def work(job: Job, settings: Settings) -> int:
     except CallError as error:
         return _report(job).close(Failed(str(error), error.hint))
     sys.stdin = io.TextIOWrapper(io.BytesIO(line))
-    return open_door(job.facts.name, arguments=[])
+    code: int = _door().open_door(job.facts.name, arguments=[])
+    return code
+
+
+def _door() -> Any:
+    """What a script opens: a run of it knows nothing of this command, and this command nothing of what a run is."""
+    return import_module("gateway.run")
+
+
+def warm_up(jobs: Iterable[Job]) -> None:
+    """Import what these runs will need, before they are forked."""
+    _door()
+    for name in dict.fromkeys(job.facts.name for job in jobs):
+        if facts := registry.find(name):
+            registry.load(facts)
+    import_module("msal")
 
 
 def _line(job: Job, settings: Settings) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import groupby
 
-from gateway.commands.run_due.choose import Job
+from gateway.commands.run_due.job import Job
 from gateway.commands.run_due.one_run import Ended, ended
 from gateway.host.settings import Settings
 

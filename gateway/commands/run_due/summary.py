@@ -13,11 +13,11 @@ import click
 
 from gateway.commands.fit import cut
 from gateway.commands.history import about
-from gateway.commands.reading import Reading
-from gateway.commands.run_due.choose import Job
+from gateway.commands.run_due.job import Job
 from gateway.commands.run_due.one_run import GRACE_SECONDS, Ended
 from gateway.commands.shared.output import counted, note, plain_text, terminal_width
 from gateway.errors import Failed, Incomplete, RotationError, Unknown
+from gateway.host.settings import Settings
 
 _EVERY_SECONDS = 5.0
 # The first of these that any run ended with.
@@ -32,14 +32,15 @@ class Summary:
         tell: called with each that ends.
     """
 
-    def __init__(self, reading: Reading, jobs: list[Job], idle: int, tell: Callable[[Ended], None]) -> None:
-        self._settings = reading.settings
+    def __init__(self, settings: Settings, jobs: list[Job], idle: int, tell: Callable[[Ended], None]) -> None:
+        self._settings = settings
         self._jobs = jobs
         self._idle = idle
         self._tell = tell
         self._told_at = monotonic()
         self.results: Counter[str] = Counter()
         self.bad: list[Ended] = []
+        self.not_begun = 0
 
     def run(self, at_once: int) -> RotationError | None:
         """Run them all; what is wrong, None where nothing is."""
@@ -48,7 +49,8 @@ class Summary:
             self.results[str(each.report["result"])] += 1
             self.bad += [each] if each.code else []
             self._tell(each)
-        return self._outcome(runs.not_begun)
+        self.not_begun = len(runs.not_begun)
+        return self._outcome()
 
     def _progress(self, running: int, waiting: int) -> None:
         if sys.stderr.isatty() and monotonic() - self._told_at > _EVERY_SECONDS:
@@ -59,12 +61,13 @@ class Summary:
         """All of it in a line."""
         results = ", ".join(f"{number:,} {result}" for result, number in self.results.most_common()) or "none"
         idle = counted(self._idle, "record")
-        return f"{counted(self.results.total(), 'run')}: {results}; {idle} with nothing to do"
+        told = f"; told to stop: {counted(self.not_begun, 'run')} not begun" if self.not_begun else ""
+        return f"{counted(self.results.total(), 'run')}: {results}; {idle} with nothing to do{told}"
 
-    def _outcome(self, not_begun: list[Job]) -> RotationError | None:
+    def _outcome(self) -> RotationError | None:
         what = [f"{_name(each)}: {each.report.get('error') or each.report['result']}" for each in self.bad]
-        what += [f"told to stop: {counted(len(not_begun), 'run')} not begun"] if not_begun else []
-        codes = {each.code for each in self.bad} | ({Failed.exit_code} if not_begun else set())
+        what += [f"told to stop: {counted(self.not_begun, 'run')} not begun"] if self.not_begun else []
+        codes = {each.code for each in self.bad} | ({Failed.exit_code} if self.not_begun else set())
         worst = next((kind for kind in _WORST_FIRST if kind.exit_code in codes), Unknown if codes else None)
         return worst("; ".join(what), HISTORY) if worst else None
 
