@@ -24,8 +24,8 @@ class Commands(click.Group):
     ELSEWHERE = {  # noqa: RUF012 (a constant)
         "certificate": "gateway.commands.certificate.cli.group:certificate",
         "discover": "gateway.commands.discover.cli:discover",
-        "plan": "gateway.commands.plan.cli:plan",
         "history": "gateway.commands.history:history",
+        "plan": "gateway.commands.plan.cli:plan",
         "run-due": "gateway.commands.run_due.cli:run_due",
         "scripts": "gateway.commands.scripts:scripts",
         "status": "gateway.commands.status.cli:status",

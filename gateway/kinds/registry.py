@@ -5,7 +5,6 @@ Nothing of a kind is imported before it is run: a rotation pays at its start for
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
@@ -116,18 +115,6 @@ def find(name: str) -> KindFacts | None:
 def of_target(label: str) -> KindFacts:
     """The kind whose targets are named by the field with this label. Raises StopIteration where there is none."""
     return next(each for each in KINDS if each.target == label)
-
-
-def kind_of(value: Callable[[str], str]) -> KindFacts | None:
-    """The kind of a record, by the field that names its target; without one, who delivers hands on a password.
-
-    Args:
-        value: a field's value, by label.
-    """
-    named = [each for each in KINDS if each.target and value(each.target).strip()]
-    if not named and value("deliver_to").strip():
-        return PUBLISHED_PASSWORD
-    return named[0] if named else None
 
 
 def only(label: str) -> list[str]:

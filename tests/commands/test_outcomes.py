@@ -29,9 +29,7 @@ QUICK = {
 # They change nothing, or say by themselves what becomes of a signal.
 OTHERS = {
     "certificate issuers", "certificate list", "certificate show", "certificate status", "certificate vaults", "check",
-    "listen", "plan", "run", "scripts", "targets", "tls-secret show",
-    "certificate issuers", "certificate list", "certificate show", "certificate status", "certificate vaults",
-    "history", "listen", "run", "run-due", "scripts", "status", "targets", "tls-secret show",
+    "history", "listen", "plan", "run", "run-due", "scripts", "status", "targets", "tls-secret show",
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from gateway.commands.outlook import kind_of
 from gateway.engine.gathered import RunContext
 from gateway.engine.kind import Kind
 from gateway.engine.prepare import Preparation
@@ -77,7 +78,7 @@ class Stage:
         """As far as it comes, with what stopped it."""
         outcome = Rehearsed(record, None)
         try:
-            outcome.facts = registry.kind_of(record.value)
+            outcome.facts = kind_of(record)
             self._rehearse(outcome, how)
         except RotationError as error:
             outcome.error = error
