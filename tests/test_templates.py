@@ -20,8 +20,7 @@ from keepercommander.importer.json.json import KeeperJsonImporter
 from gateway.commands.shared.new_records import Item, commander_csv, commander_json, new_record, web_vault_csv
 from gateway.kinds.registry import CERTIFICATE as RENEWAL
 from gateway.kinds.registry import TLS_SECRET, find, only
-from gateway.model.clouds import CLOUDS
-from gateway.model.fields import DEFAULTS, FIELDS, TYPES
+from gateway.model.fields import ADMIN_FIELDS, DEFAULTS, FIELDS, TYPES
 from gateway.model.policy import read_policy
 from tests.stage.certificate import CertificateStage
 from tests.stage.mongodb_user import MongoStage
@@ -124,7 +123,7 @@ PASSWORDS = {
 ADMINS = {
     "templates/azure_admin.csv": ADMIN,
     "templates/azure_admin.commander.csv": ADMIN,
-    "templates/azure_admin.json": ADMIN | {"client_secret": ""},
+    "templates/azure_admin.json": {each.label: "" for each in ADMIN_FIELDS} | ADMIN | {"client_secret": ""},
 }
 USERS = APPS | ACCOUNTS | CERTIFICATES | DATABASES | PASSWORDS
 TITLES = (
@@ -278,7 +277,7 @@ WRITTEN = {".csv": web_vault_csv, ".commander.csv": commander_csv, ".json": comm
 def test_what_discover_finds_is_written_as_the_template_is(script: str, suffix: str) -> None:
     label, address = FOUND[script]
     path = f"templates/{script}{suffix}"
-    made, given = new_record(Item(label, address, "EXAMPLE", "example", None), CLOUDS["AzureCloud"]), only_record(path)
+    made, given = new_record(Item(label, address, "EXAMPLE", "example", None)), only_record(path)
     assert made.title.startswith(given.title), "certificates of several vaults may have one name"
     text = WRITTEN[suffix]([replace(made, title=given.title, login=given.login)], FOLDER)
     assert text == (ROOT / path).read_text(encoding="utf-8")
@@ -286,7 +285,7 @@ def test_what_discover_finds_is_written_as_the_template_is(script: str, suffix: 
 
 def test_a_record_that_shows_a_tls_secret_has_every_field_that_is_for_it() -> None:
     address = "https://example.vault.azure.net/secrets/EXAMPLE"
-    made = new_record(Item("tls_secret_id", address, "EXAMPLE", "example", None), CLOUDS["AzureCloud"])
+    made = new_record(Item("tls_secret_id", address, "EXAMPLE", "example", None))
     (record,) = json.loads(commander_json([made], FOLDER))["records"]
     named = {f"${field.type}:{field.label}" for field in FIELDS if field.label in TLS_SECRET.own()}
     assert record["custom_fields"].keys() == named | {"$text:expires"}
@@ -313,6 +312,18 @@ def test_the_documentation_has_one_row_for_each_field() -> None:
         ]
         for field in FIELDS
     ]
+
+
+def test_the_documentation_has_one_row_for_each_field_of_an_admin_record() -> None:
+    section = documentation().partition("## The admin record")[2].partition("\n## ")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines()]
+    of_fields = [row for row in rows if len(row) == 3 and row[0].startswith("`")]
+    assert of_fields == [[f"`{field.label}`", field.type, field.meaning] for field in ADMIN_FIELDS]
+
+
+def test_the_template_of_an_admin_record_has_every_field() -> None:
+    kinds = {field["label"]: field["type"] for field in saved("templates/azure_admin.json")["custom"]}
+    assert kinds == {field.label: field.type for field in ADMIN_FIELDS}
 
 
 def test_the_documentation_names_every_optional_field_as_such() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import requests
 
-from gateway.errors import CallError, Failed, Refused, Unclear
+from gateway.errors import CallError, Failed, NotSent, Refused, Unclear
 from gateway.host.http import Http, json_object, retry_after
 from gateway.model.clouds import Cloud
 from gateway.secret import Secret
@@ -93,7 +93,7 @@ class Entra:
                 self._client_id,
                 client_credential=self._client_secret.reveal() if self._client_secret else "",
                 authority=f"{self._cloud.login}/{self._tenant_id}",
-                http_client=_MsalHttp(self._http),
+                http_client=_MsalHttp(self._http, self._cloud),
                 instance_discovery=False,
             )
         answer = self._application.acquire_token_for_client([scope])
@@ -152,16 +152,28 @@ class Entra:
 
 
 class _MsalHttp:
-    """Our session in the shape that msal asks for. Every failure is raised here, before msal sees and caches it."""
+    """Our session in the shape that msal asks for. Every failure is raised here, before msal sees and caches it.
 
-    def __init__(self, http: Http) -> None:
+    An answer says where the secret is to be sent; it goes nowhere but to the cloud's own sign-in.
+    """
+
+    def __init__(self, http: Http, cloud: Cloud) -> None:
         self._http = http
+        self._cloud = cloud
 
     def get(self, url: str, **arguments: Any) -> requests.Response:
-        return checked(self._http.raw(WHERE, "GET", url, **arguments))
+        answer = checked(self._http.raw(WHERE, "GET", self._own(url), **arguments))
+        self._own((json_object(answer) or {}).get("token_endpoint"))
+        return answer
 
     def post(self, url: str, **arguments: Any) -> requests.Response:
-        return checked(self._http.raw(WHERE, "POST", url, **arguments))
+        return checked(self._http.raw(WHERE, "POST", self._own(url), **arguments))
+
+    def _own(self, url: object) -> str:
+        if isinstance(url, str) and url.startswith(f"{self._cloud.login}/"):
+            return url
+        what = f"the token endpoint that was named is not below {self._cloud.login}: nothing was sent there"
+        raise NotSent(WHERE, what, "check DNS, proxies and private CAs of this host: something else answers for it")
 
     def close(self) -> None:
         """The session belongs to the run."""

@@ -30,7 +30,7 @@ _OWNER_HINT = (
 )
 _HINTS = {
     "Authorization_RequestDenied": _OWNER_HINT,
-    "InvalidAuthenticationToken": "the token was not accepted: check that azure_cloud names the right cloud",
+    "InvalidAuthenticationToken": "the token was not accepted: check azure_cloud of the admin record",
     "CredentialInvalidLifetimeAsPerAppPolicy": "the tenant's app management policy allows only shorter lifetimes: "
     "lower secret_lifetime_days",
     "CredentialTypeNotAllowedAsPerAppPolicy": "the tenant's app management policy forbids client secrets on this app: "

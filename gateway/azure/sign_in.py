@@ -9,7 +9,6 @@ from gateway.azure.arm import Arm
 from gateway.azure.entra import Entra
 from gateway.azure.graph import Graph
 from gateway.host.http import Http
-from gateway.model.clouds import Cloud
 from gateway.model.credential import AdminCredential
 from gateway.secret import Secret
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Azure:
-    """One admin credential signed in to one cloud.
+    """One admin credential signed in to its cloud.
 
     Args:
         begin_with: the service that is asked first: ``https://graph.microsoft.com``, ``https://management.azure.com``,
@@ -28,8 +27,8 @@ class Azure:
         Failed, CallError: it cannot sign in.
     """
 
-    def __init__(self, http: Http, cloud: Cloud, admin: AdminCredential, begin_with: str) -> None:
-        self.cloud = cloud
+    def __init__(self, http: Http, admin: AdminCredential, begin_with: str) -> None:
+        self.cloud = cloud = admin.cloud
         self.tenant_id = admin.tenant_id
         self.entra = Entra(http, cloud, admin.tenant_id, admin.client_id, admin.client_secret)
         self.graph = Graph(http, cloud.graph, lambda: self.token(f"{cloud.graph}/.default"))

@@ -47,10 +47,22 @@ def read_destinations(text: str, cloud: Cloud) -> list[Destination]:
     return list(found.values())
 
 
-def _read_line(line: str, cloud: Cloud) -> Destination:
+def are_all_in_keeper(text: str) -> bool:
+    """Whether every line names a record of Keeper, so that no cloud matters."""
+    return all(
+        _split(line)[1].lower().startswith("keeper:") for line in filter(None, map(str.strip, text.splitlines()))
+    )
+
+
+def _split(line: str) -> tuple[bool, str]:
+    """Whether a line is optional, and its address."""
     first, _, rest = line.partition(" ")
     optional = first.lower() == "optional"
-    address = rest.strip() if optional else line
+    return optional, rest.strip() if optional else line
+
+
+def _read_line(line: str, cloud: Cloud) -> Destination:
+    optional, address = _split(line)
     for kind in DESTINATIONS:
         try:
             found = kind.recognise(address, cloud, optional)

@@ -18,7 +18,6 @@ from gateway.engine.maker import Maker, SaveIntent
 from gateway.host.http import Http
 from gateway.keeper.admin import AdminSearch, choose_admin
 from gateway.keeper.record import ReadsRecords, VaultRecord
-from gateway.model.clouds import Cloud
 from gateway.model.credential import AdminCredential, DeliveryForm, LiveCredential, Minted, Target
 from gateway.model.kind_facts import KindFacts, Outputs
 from gateway.model.policy import Policy
@@ -44,7 +43,6 @@ class Kind(ABC):
 
     Args:
         http: the session of the run.
-        cloud: the record's Azure cloud.
         admin: who signs in; the constructor does.
 
     Raises:
@@ -59,7 +57,7 @@ class Kind(ABC):
     azure: Azure | None = None
 
     @abstractmethod
-    def __init__(self, http: Http, cloud: Cloud, admin: AdminCredential) -> None: ...
+    def __init__(self, http: Http, admin: AdminCredential) -> None: ...
 
     @classmethod
     def choose_admin(cls, search: AdminSearch) -> AdminCredential:

@@ -18,7 +18,6 @@ from gateway.keeper.admin import AdminSearch, attached_credentials, choose_admin
 from gateway.keeper.checks import check_alone, check_editable, check_labels, fields_that_hold, read_record
 from gateway.keeper.parameters import Params
 from gateway.model import decisions
-from gateway.model.clouds import Cloud
 from gateway.model.credential import AdminCredential, LiveCredential, Target, read_stamp
 from gateway.model.ledger import Ledger, read_ledger
 from gateway.model.policy import read_policy
@@ -38,7 +37,7 @@ class Preparation:
         self._params = params
         self._lock = RecordLock(run.settings.lock_dir, params.record_uid)
         self.record = read_record(run.vault, params.record_uid)
-        self._search = AdminSearch(params, self.record, run.vault)
+        self._search = AdminSearch(params, self.record, run.vault, run.settings.cloud)
         facts = make_kind.facts
         self.policy = read_policy(self.record.value, facts.defaults, chooses_lifetime=facts.has("secret_lifetime_days"))
         if params.revoke:
@@ -71,8 +70,9 @@ class Preparation:
     def finish(self) -> Prepared:
         """Check the record, sign in, and read what is to be rotated."""
         given = self._check_record()
-        destinations = self._destinations()
-        admin, kind = self._sign_in()
+        admin = self._make_kind.choose_admin(self._search)
+        destinations = destinations_of(self._search, self.record.value("deliver_to"))
+        kind = self._sign_in(admin)
         delivers = any(each.takes_value for each in destinations)
         wanted = Wanted(self.record, self.policy.lifetime, self.policy.rotate_before, delivers)
         ledger = read_ledger(self.record.value("rotation_state"), self.record.uid)
@@ -103,7 +103,7 @@ class Preparation:
         run, attached, uid = self._run, self._params.attached, self.record.uid
         delivery_form = kind.delivery_form()
         versions = bool(delivery_form.certificate) or any(each.holds_versions for each in destinations)
-        azure = kind.azure or azure_for(destinations, self._search, run.http, self.policy.cloud)
+        azure = kind.azure or azure_for(destinations, self._search, run.http)
         context = DeliveryContext(run.http, run.deadline, azure, run.vault, attached, uid, delivery_form, versions)
         deliveries = Deliveries(destinations, ledger.holds, context)
         inventory = decisions.sort(listing, known)
@@ -127,14 +127,6 @@ class Preparation:
                 raise
             raise Failed(f"{error}; the record says {given}", error.hint) from None
 
-    def _destinations(self) -> list[Destination]:
-        text = self.record.value("deliver_to")
-        if not text.strip():
-            return []
-        from gateway.deliveries.addresses import read_destinations
-
-        return read_destinations(text, self.policy.cloud)
-
     def _check_record(self) -> str:
         facts, uid = self._make_kind.facts, self.record.uid
         check_editable(self.record)
@@ -144,10 +136,9 @@ class Preparation:
         check_alone(self.record, facts)
         return given
 
-    def _sign_in(self) -> tuple[AdminCredential, Kind]:
-        admin = self._make_kind.choose_admin(self._search)
+    def _sign_in(self, admin: AdminCredential) -> Kind:
         try:
-            return admin, self._make_kind(self._run.http, self.policy.cloud, admin)
+            return self._make_kind(self._run.http, admin)
         except CallError as error:
             raise Failed(f"admin credential, {admin.source}: {error}", error.hint) from None
 
@@ -171,7 +162,22 @@ class Preparation:
             )
 
 
-def azure_for(destinations: list[Destination], search: AdminSearch, http: Http, cloud: Cloud) -> Azure | None:
+def destinations_of(search: AdminSearch, deliver_to: str) -> list[Destination]:
+    """The destinations in a record's field; those in Azure are in the cloud of the admin credential.
+
+    Raises:
+        Failed: some cannot be used, or no admin credential is there for those in Azure.
+        CallError
+    """
+    if not deliver_to.strip():
+        return []
+    from gateway.deliveries.addresses import are_all_in_keeper, read_destinations
+
+    cloud = search.host_cloud if are_all_in_keeper(deliver_to) else choose_admin(search).cloud
+    return read_destinations(deliver_to, cloud)
+
+
+def azure_for(destinations: list[Destination], search: AdminSearch, http: Http) -> Azure | None:
     """The admin credential signed in to Azure, where a destination is there; None where all are in Keeper.
 
     Raises:
@@ -181,6 +187,6 @@ def azure_for(destinations: list[Destination], search: AdminSearch, http: Http, 
         return None
     admin = choose_admin(search)
     try:
-        return Azure(http, cloud, admin, begin_with=cloud.arm)
+        return Azure(http, admin, begin_with=admin.cloud.arm)
     except CallError as error:
         raise Failed(f"admin credential, {admin.source}: {error}", error.hint) from None

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.errors import Failed
+from gateway.model.clouds import CLOUDS, PUBLIC, Cloud, find_cloud
 
 Default = str | int | float | dict[str, str] | None
 
@@ -90,6 +91,7 @@ SETTINGS = (
     Setting("ROTATION_REQUEST_TIMEOUT_SECONDS", 30.0, "timeout of one request", 0.1),
     Setting("ROTATION_DEADLINE_SECONDS", 600.0, "timeout of the whole run", 5),
     Setting("ROTATION_RETRY_BASE_SECONDS", 1.0, "first pause before a call is repeated; doubles, jittered"),
+    Setting("ROTATION_AZURE_CLOUD", PUBLIC, "the Azure cloud of admin credentials whose own record names none"),
 )
 
 
@@ -104,16 +106,19 @@ class Settings:
     deadline: float
     retry_base: float
     lock_dir: str
+    cloud: Cloud
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """The settings of this host.
 
     Raises:
-        Failed: one or more variables are not numbers in their range; all of them are named.
+        Failed: one or more variables are not numbers in their range, or no cloud; all of them are named.
     """
     values, problems = read_each(SETTINGS, environment, {})
-    if problems:
+    cloud = find_cloud(named := values.pop("ROTATION_AZURE_CLOUD"))
+    problems += [] if cloud else [f"ROTATION_AZURE_CLOUD={named!r} is none of {', '.join(CLOUDS)}"]
+    if problems or not cloud:
         raise Failed("; ".join(problems), "correct or remove these environment variables of the Gateway's service")
     successes, interval, prove_timeout, request_timeout, deadline, retry_base = values.values()
     if prove_timeout <= (successes - 1) * interval:
@@ -123,4 +128,4 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
             "make it longer, or the interval shorter",
         )
     lock_dir = environment.get("ROTATION_LOCK_DIR", "").strip()
-    return Settings(int(successes), interval, prove_timeout, request_timeout, deadline, retry_base, lock_dir)
+    return Settings(int(successes), interval, prove_timeout, request_timeout, deadline, retry_base, lock_dir, cloud)

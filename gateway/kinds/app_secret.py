@@ -24,7 +24,6 @@ from gateway.errors import CallError
 from gateway.host.http import Http
 from gateway.keeper.record import VaultRecord
 from gateway.kinds.registry import APP_SECRET
-from gateway.model.clouds import Cloud
 from gateway.model.credential import AdminCredential, DeliveryForm, LiveCredential, Minted, Target
 from gateway.secret import Secret
 
@@ -46,8 +45,8 @@ class AzureAppSecret(MintedKind):
     azure: Azure
     object_id = client_id = ""
 
-    def __init__(self, http: Http, cloud: Cloud, admin: AdminCredential) -> None:
-        self.azure = Azure(http, cloud, admin, begin_with=cloud.graph)
+    def __init__(self, http: Http, admin: AdminCredential) -> None:
+        self.azure = Azure(http, admin, begin_with=admin.cloud.graph)
 
     def identify(self, given: str) -> None:
         """By object id, client id, or its service principal's object id."""

@@ -33,7 +33,6 @@ from gateway.keeper.record import VaultRecord
 from gateway.kinds.registry import CERTIFICATE
 from gateway.model import x509
 from gateway.model.certificate_policy import PolicyChange, read_policy_change, same_subject
-from gateway.model.clouds import Cloud
 from gateway.model.credential import AdminCredential, DeliveryForm, LiveCredential, Minted, Target, stamp
 from gateway.model.decisions import newest
 from gateway.secret import Secret
@@ -57,8 +56,8 @@ class KeyVaultCertificate(RenewedKind):
     said: x509.Facts
     """what stands in the version that was read last"""
 
-    def __init__(self, http: Http, cloud: Cloud, admin: AdminCredential) -> None:
-        self.http, self.azure = http, Azure(http, cloud, admin, begin_with=f"https://{cloud.key_vault}")
+    def __init__(self, http: Http, admin: AdminCredential) -> None:
+        self.http, self.azure = http, Azure(http, admin, begin_with=f"https://{admin.cloud.key_vault}")
 
     def find(self, given: str, wanted: Wanted) -> tuple[Target, tuple[LiveCredential, ...]]:
         """The certificate by its identifier, and its versions that are switched on."""

@@ -25,7 +25,6 @@ from gateway.keeper.admin import AdminSearch
 from gateway.keeper.record import VaultRecord
 from gateway.keeper.value_template import rendered
 from gateway.kinds.registry import MONGODB_USER
-from gateway.model.clouds import Cloud
 from gateway.model.credential import AdminCredential, DeliveryForm, LiveCredential, Minted, Target
 from gateway.model.fields import DEFAULTS
 from gateway.mongodb import MongoServer
@@ -42,7 +41,7 @@ class MongoDBUser(ChosenKind):
     record: VaultRecord
     server: MongoServer
 
-    def __init__(self, http: Http, cloud: Cloud, admin: AdminCredential) -> None:
+    def __init__(self, http: Http, admin: AdminCredential) -> None:
         self.http, self.admin = http, admin
 
     @classmethod
@@ -57,9 +56,8 @@ class MongoDBUser(ChosenKind):
             if record.get("login") and record.get("password"):
                 database = _database(record.get("auth_database"))
                 secret = Secret(record.get("password"))
-                return AdminCredential(
-                    database, record.get("login"), secret, f"attached record {record.uid}", record.uid
-                )
+                login, source = record.get("login"), f"attached record {record.uid}"
+                return AdminCredential(database, login, secret, source, record.uid, search.host_cloud, record.get)
         raise Failed(
             "admin credential: no attached record has a login and a password",
             "attach a record with the login and password of an administrator of the server to the script",

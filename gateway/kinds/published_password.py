@@ -23,7 +23,7 @@ from gateway.deliveries.addresses import read_destinations
 from gateway.deliveries.base import Delivery, DeliveryContext, Denied, Destination
 from gateway.deliveries.distribution import Deliveries
 from gateway.engine.gathered import RunContext
-from gateway.engine.prepare import azure_for
+from gateway.engine.prepare import azure_for, destinations_of
 from gateway.errors import PERMISSION_HINT, CallError, Failed, Incomplete, Refused, RotationError
 from gateway.host.background import Background
 from gateway.host.lock import RecordLock
@@ -70,6 +70,7 @@ class Publication:
         self._report = report
         self._lock = RecordLock(run.settings.lock_dir, params.record_uid)
         self.record = read_record(run.vault, params.record_uid)
+        self._search = AdminSearch(params, self.record, run.vault, run.settings.cloud)
         self._refused: dict[Destination, Failed] = {}
         self._doubts: list[Failed] = []
 
@@ -83,7 +84,7 @@ class Publication:
         self._warn(["rotate_now: Keeper itself makes this password; press Rotate in the record"] * policy.rotate_now)
         check_editable(self.record)
         password = self._password()
-        destinations = read_destinations(self.record.value("deliver_to"), policy.cloud)
+        destinations = self._destinations()
         if not destinations:
             raise Failed("deliver_to is empty: nobody is to get the password", "name the destinations, one a line")
         context = self._context(destinations)
@@ -94,6 +95,14 @@ class Publication:
             if not self.has_written:
                 raise
             raise Incomplete(str(error), error.hint) from None
+
+    def _destinations(self) -> list[Destination]:
+        """Those in Keeper are served, whatever keeps us from Azure: `_context` says what does."""
+        deliver_to = self.record.value("deliver_to")
+        try:
+            return destinations_of(self._search, deliver_to)
+        except (Failed, CallError):
+            return read_destinations(deliver_to, self._search.host_cloud)
 
     def _publish_newest(self, password: Secret, destinations: list[Destination], context: DeliveryContext) -> str:
         for _ in range(_MOST_PASSES):
@@ -171,9 +180,8 @@ class Publication:
 
     def _context(self, destinations: list[Destination]) -> DeliveryContext:
         run, params = self._run, self._params
-        policy = read_policy(self.record.value)
         try:
-            azure = azure_for(destinations, AdminSearch(params, self.record, run.vault), run.http, policy.cloud)
+            azure = azure_for(destinations, self._search, run.http)
         except (Failed, CallError) as error:
             azure, problem = None, Failed(str(error), error.hint)
             self._refused |= {each: problem for each in destinations if not each.keeper_record}

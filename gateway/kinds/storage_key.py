@@ -25,7 +25,6 @@ from gateway.errors import CallError
 from gateway.host.http import Http
 from gateway.keeper.record import VaultRecord
 from gateway.kinds.registry import STORAGE_KEY
-from gateway.model.clouds import Cloud
 from gateway.model.credential import AdminCredential, DeliveryForm, LiveCredential, Minted, Target
 from gateway.secret import Secret
 
@@ -48,8 +47,8 @@ class AzureStorageKey(RegeneratedKind):
     lifetime = timedelta()
     saved = Secret("")
 
-    def __init__(self, http: Http, cloud: Cloud, admin: AdminCredential) -> None:
-        self.azure = Azure(http, cloud, admin, begin_with=cloud.arm)
+    def __init__(self, http: Http, admin: AdminCredential) -> None:
+        self.azure = Azure(http, admin, begin_with=admin.cloud.arm)
 
     def identify(self, given: str) -> None:
         """The account, by its resource id."""

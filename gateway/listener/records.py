@@ -96,17 +96,15 @@ def address_in(record: VaultRecord, event: Event) -> str:
     return ""
 
 
-def cloud_of(record: VaultRecord) -> Cloud:
-    """The record's Azure cloud; the public one where its field says nothing that can be used."""
-    return CLOUDS.get(record.value("azure_cloud").strip(), CLOUDS["AzureCloud"])
-
-
 def _addresses(record: VaultRecord) -> list[tuple[str, str, str, str]]:
-    """Of each Key Vault object that a record names: the vault's address and name, the object's kind and name."""
+    """Of each Key Vault object that a record names: the vault's address and name, the object's kind and name.
+
+    In whatever cloud: an event is about one host, and the admin credential is sent to its own cloud only.
+    """
     if record.type != "pamUser":
         return []
     lines = [*record.value("deliver_to").splitlines(), record.value(CERTIFICATE.target)]
-    found = (_address(line.strip(), cloud_of(record)) for line in lines)
+    found = (_address(line.strip(), cloud) for line in lines for cloud in CLOUDS.values())
     return [address for address in found if address]
 
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 import io
 import threading
 from time import monotonic, time
+from urllib.parse import urlsplit
 
 from gateway.azure.entra import Entra, token_ends
-from gateway.errors import Refused, Unclear
+from gateway.errors import Failed, Refused, Unclear
 from gateway.host.http import Http
 from gateway.host.settings import Settings
 from gateway.keeper.admin import AdminSearch, choose_admin
 from gateway.keeper.parameters import gateway_line, read_params
 from gateway.keeper.record import VaultRecord
-from gateway.listener.records import Records, cloud_of, new_http
+from gateway.listener.records import Records, new_http
 from gateway.model.credential import AdminCredential
 from gateway.secret import Secret, mask
 
@@ -41,7 +42,7 @@ class Versions:
         self._settings = settings
         self._configuration = configuration
         self._admins: dict[str, tuple[int, AdminCredential]] = {}
-        self._tokens: dict[tuple[str, AdminCredential], tuple[float, Secret]] = {}
+        self._tokens: dict[AdminCredential, tuple[float, Secret]] = {}
         self._lock = threading.Lock()
 
     def current(self, record: VaultRecord, address: str) -> str | None:
@@ -51,6 +52,9 @@ class Versions:
             Failed: the record has no admin credential that can be used.
             CallError: Keeper, Entra or the key vault did not answer, or refused.
         """
+        cloud = self._admin(record).cloud
+        if not (urlsplit(address).hostname or "").endswith(f".{cloud.key_vault}"):
+            raise Failed(f"{address} is not in {cloud.name}, the cloud of the admin credential", "correct the address")
         http = new_http(self._settings)
         try:
             token = self._token(http, record)
@@ -71,27 +75,29 @@ class Versions:
         return version
 
     def _token(self, http: Http, record: VaultRecord) -> Secret:
-        admin, cloud = self._admin(record), cloud_of(record)
+        admin = self._admin(record)
         with self._lock:
-            until, token = self._tokens.get((cloud.name, admin), (0.0, Secret("")))
+            until, token = self._tokens.get(admin, (0.0, Secret("")))
         if monotonic() < until:
             return token
-        entra = Entra(http, cloud, admin.tenant_id, admin.client_id, admin.client_secret)
-        token = entra.token(cloud.key_vault_scope())
+        entra = Entra(http, admin.cloud, admin.tenant_id, admin.client_id, admin.client_secret)
+        token = entra.token(admin.cloud.key_vault_scope())
         with self._lock:
             lasts = min(_TOKEN_SECONDS, token_ends(token) - time() - _BEFORE_THE_END)
-            self._tokens[cloud.name, admin] = (monotonic() + lasts, token)
+            self._tokens[admin] = (monotonic() + lasts, token)
         return token
 
     def _forget_token(self, record: VaultRecord) -> None:
         with self._lock:
-            self._tokens.pop((cloud_of(record).name, self._admin(record)), None)
+            self._tokens.pop(self._admin(record), None)
 
     def _admin(self, record: VaultRecord) -> AdminCredential:
         """Found as the script would find it; once for each reading of the records."""
         reading, admin = self._admins.get(record.uid, (-1, None))
         if admin is None or reading != self._records.readings:
             line = gateway_line(self._records.read([]), record.uid, [], self._configuration)
-            admin = choose_admin(AdminSearch(read_params(io.BytesIO(line)), record, self._records))
+            admin = choose_admin(
+                AdminSearch(read_params(io.BytesIO(line)), record, self._records, self._settings.cloud)
+            )
             self._admins[record.uid] = (self._records.readings, admin)
         return admin

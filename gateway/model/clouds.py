@@ -25,11 +25,13 @@ class Cloud:
         return f"https://{self.key_vault}/.default"
 
 
+PUBLIC = "AzureCloud"
+
 CLOUDS = {
     cloud.name: cloud
     for cloud in (
         Cloud(
-            name="AzureCloud",
+            name=PUBLIC,
             login="https://login.microsoftonline.com",
             graph="https://graph.microsoft.com",
             arm="https://management.azure.com",
@@ -54,3 +56,8 @@ CLOUDS = {
         ),
     )
 }
+
+
+def find_cloud(name: str) -> Cloud | None:
+    """The cloud with this name, in any case; None where there is none."""
+    return next((cloud for cloud in CLOUDS.values() if cloud.name.lower() == name.strip().lower()), None)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from gateway.model.clouds import Cloud
 from gateway.secret import Secret
 
 # After a marker's deadline, this long must pass on the service's clock before another host takes its run for over.
@@ -148,7 +149,7 @@ class AdminCredential:
     """Who signs in. Without a ``client_secret`` it is the host's managed or workload identity.
 
     ``source`` says where it was found, ``record_uid`` in which record, ``ends`` when the secret does, where that record
-    says so.
+    says so. ``cloud``: the only one that it is sent to. ``says``: what that record says of what it may be used for.
     """
 
     tenant_id: str
@@ -156,6 +157,8 @@ class AdminCredential:
     client_secret: Secret | None
     source: str
     record_uid: str
+    cloud: Cloud
+    says: Callable[[str], str] = field(repr=False, compare=False)
     ends: datetime | None = None
 
     def near_end(self, now: datetime) -> list[str]:

@@ -1,8 +1,8 @@
-"""The fields of a PAM User record, once: their labels, types, defaults and meaning.
+"""The fields of a PAM User record, and of an admin record, once: their labels, types, defaults and meaning.
 
 Which kind of credential has which of them is said in ``kinds/registry.py``.
 
-The templates and the table in ``docs/fields.md`` are checked against `FIELDS` by a test.
+The templates and the tables in ``docs/fields.md`` are checked against `FIELDS` and `ADMIN_FIELDS` by a test.
 """
 
 from __future__ import annotations
@@ -106,11 +106,25 @@ FIELDS = (
         "text",
         "what is delivered of a password, with `{login}` and `{password}` filled in, escaped for their place",
     ),
-    Field("azure_cloud", "text", "`AzureCloud`, `AzureUSGovernment` or `AzureChinaCloud`", "AzureCloud"),
+    Field("azure_cloud", "text", "the admin credential's cloud, if it is to be said here, too; another one is refused"),
     Field("created", "text", "when the app, account or certificate was created, UTC", written=True),
     Field("last_rotated", "text", "when the published secret was saved, UTC", written=True),
     Field("rotation_state", "text", "what is to be removed and delivered, as JSON; no secret in it", written=True),
 )
+
+ADMIN_FIELDS = (
+    Field("application_client_id", "text", "application (client) id of the admin app"),
+    Field("client_secret", "secret", "a client secret of the admin app: its value, not its id"),
+    Field("tenant_id", "text", "directory (tenant) id"),
+    Field("expires", "text", "when that secret ends, such as `2027-01-31`; two weeks before, each run warns"),
+    Field(
+        "azure_cloud",
+        "text",
+        "the only cloud that the credential is sent to: `AzureCloud`, `AzureUSGovernment` or `AzureChinaCloud`; "
+        "empty: `ROTATION_AZURE_CLOUD`",
+    ),
+)
+"""of the record that a script signs in with"""
 
 DEFAULTS = {field.label: field.default for field in FIELDS}
 TYPES = {field.label: field.type for field in FIELDS}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from gateway.errors import Failed
-from gateway.model.clouds import CLOUDS, Cloud
+from gateway.model.clouds import CLOUDS, Cloud, find_cloud
 from gateway.model.fields import DEFAULTS
 
 REMOVE_OLD = ("all", "replaced", "none")
@@ -27,6 +27,7 @@ class Policy:
     """A record's wishes. ``rotate_before`` is None where every run rotates.
 
     ``rotate_now``: a rotation is asked for, ``revoke``: and with it the end of all that was published before.
+    ``cloud``: what the record says of the admin credential's; None where it says nothing.
     """
 
     enabled: bool
@@ -34,7 +35,7 @@ class Policy:
     rotate_before: timedelta | None
     remove_old: str
     overlap: timedelta
-    cloud: Cloud
+    cloud: Cloud | None
     owners: tuple[str, ...]
     rotate_now: bool = False
     revoke: bool = False
@@ -68,7 +69,7 @@ def read_policy(
         rotate_before=read.duration("rotate_before_hours", _HOUR, 0),
         remove_old=read.choice("remove_old", REMOVE_OLD),
         overlap=read.duration("overlap_hours", _HOUR, 0) or timedelta(),
-        cloud=CLOUDS[read.choice("azure_cloud", tuple(CLOUDS))],
+        cloud=read.cloud("azure_cloud"),
         owners=read.words("application_owners"),
         rotate_now=(asked := read.asked("rotate_now")) != "",
         revoke=asked == REVOKE,
@@ -128,6 +129,10 @@ class _Reader:
                 return name
         self.problems.append(f"{label}: {chosen!r} is none of {', '.join(choices)}")
         return self._defaults[label]
+
+    def cloud(self, label: str) -> Cloud | None:
+        """None where nothing is said."""
+        return find_cloud(self.choice(label, tuple(CLOUDS))) if self.text(label) else None
 
     def duration(self, label: str, unit: timedelta, least: float) -> timedelta | None:
         text = self.text(label)

@@ -31,8 +31,8 @@ def context(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> DeliveryContext:
     deadline = Deadline(30, 0.01)
     http = Http(3, deadline)
     at = stage.at
-    admin = AdminCredential(at.tenant_id, at.admin_client_id, Secret(at.admin_secret), "test", at.admin_record_uid)
-    azure = Azure(http, CLOUD, admin, CLOUD.arm)
+    who = (at.tenant_id, at.admin_client_id, Secret(at.admin_secret), "test", at.admin_record_uid)
+    azure = Azure(http, AdminCredential(*who, CLOUD, lambda label: ""), CLOUD.arm)
     form = DeliveryForm({"clientid": at.target_client_id}, "clientid", "clientsecret", "ClientSecret")
     return DeliveryContext(http, deadline, azure, Vault(find_ksm_config(), http), (), at.record_uid, form, False)
 

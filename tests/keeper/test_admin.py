@@ -273,32 +273,3 @@ def test_no_identity_where_the_configuration_has_no_secret(make_stage: Callable[
     outcome = stage.run(AZURE_FEDERATED_TOKEN_FILE=str(tmp_path / "nowhere"))
     assert outcome.code == 1, outcome
     assert "no managed or workload identity answered" in outcome.report["error"]
-
-
-CLOUDS = {
-    "AzureUSGovernment": ("login.microsoftonline.us", "graph.microsoft.us"),
-    "AzureChinaCloud": ("login.partner.microsoftonline.cn", "microsoftgraph.chinacloudapi.cn"),
-}
-
-
-@pytest.mark.parametrize("cloud", CLOUDS)
-def test_the_cloud_that_the_record_names(cloud: str, make_stage: Callable[..., Stage]) -> None:
-    stage = make_stage(settings={"azure_cloud": cloud})
-    assert stage.run().code == 0
-    hosts = {request.host for request in stage.sandbox.requests if request.service != "keeper"}
-    assert hosts == set(CLOUDS[cloud])
-
-
-def test_nobody_signs_in_before_the_record_has_been_read(stage: Stage) -> None:
-    stage.sandbox.fault("keeper", "get_secret", faults.Status(403), times=None)
-    assert stage.run().code == 1
-    assert {request.service for request in stage.sandbox.requests} == {"keeper"}
-
-
-def test_the_admin_secret_goes_only_to_the_cloud_of_the_record_as_it_is_now(make_stage: Callable[..., Stage]) -> None:
-    stage = make_stage(settings={"azure_cloud": "AzureUSGovernment"})
-    before = stage.flat(stage.at.record_uid) | {"azure_cloud": "AzureChinaCloud"}
-    params = stage.params(records=encoded([stage.flat(stage.at.admin_record_uid), before]).decode())
-    assert stage.run(encoded(params)).code == 0
-    hosts = {request.host for request in stage.sandbox.requests if request.service != "keeper"}
-    assert hosts == set(CLOUDS["AzureUSGovernment"])

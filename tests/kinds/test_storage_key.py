@@ -69,7 +69,8 @@ def test_the_first_run_takes_the_second_key(storage: Make) -> None:
 
 
 def test_sovereign_clouds_have_their_own_endpoints(storage: Make) -> None:
-    stage = storage(suffix="core.usgovcloudapi.net", settings={"azure_cloud": "AzureUSGovernment"})
+    stage = storage(suffix="core.usgovcloudapi.net")
+    stage.sandbox.keeper.edit(stage.at.admin_record_uid, "azure_cloud", "AzureUSGovernment")
     rotated(stage)
     assert stage.value("connection_string").endswith("EndpointSuffix=core.usgovcloudapi.net")
 

@@ -254,6 +254,23 @@ def test_a_current_version_that_is_disabled_is_near_no_end(stage: Stage, monkeyp
     assert ask() is None
 
 
+def test_a_record_that_names_another_cloud_sends_no_secret_there(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.sandbox.keeper.edit(stage.at.record_uid, "azure_cloud", "AzureChinaCloud")
+    ask = _asking(stage, monkeypatch)
+    with pytest.raises(Failed, match="the record says AzureChinaCloud, and the admin credential is for AzureCloud"):
+        ask()
+    assert not _sign_ins(stage)
+
+
+def test_an_address_in_another_cloud_than_the_credentials_is_not_asked(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.sandbox.keeper.edit(stage.at.config_record_uid, "azure_cloud", "AzureChinaCloud")
+    with pytest.raises(Failed, match="is not in AzureChinaCloud, the cloud of the admin credential"):
+        _asking(stage, monkeypatch)()
+    assert not _sign_ins(stage)
+
+
 def _asking(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Callable[[], str | None]:
     """Which version the secret of the stage's record has, as the listener asks for it."""
     made = stage.deliver("secret_address")

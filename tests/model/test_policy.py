@@ -16,7 +16,7 @@ from gateway.model.policy import LONGEST, NotifyPolicy, Policy, read_notify_poli
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 USUAL = Policy(
     enabled=True, lifetime=365 * DAY, rotate_before=None, remove_old="all", overlap=timedelta(),
-    cloud=CLOUDS["AzureCloud"], owners=(),
+    cloud=None, owners=(),
 )  # fmt: skip
 
 

@@ -81,7 +81,7 @@ def create(session: Session, folder_uid: str, certificate_id: CertificateId, mon
         Failed, CallError
     """
     where = certificate_id.vault_url.removeprefix("https://").partition(".")[0]
-    new = new_record(Item(TARGET, str(certificate_id), certificate_id.name, where, None), session.azure.cloud)
+    new = new_record(Item(TARGET, str(certificate_id), certificate_id.name, where, None))
     if months == 1:  # the script's default is as long
         new = replace(new, values=new.values | {"rotate_before_hours": "168"})
     return make_one(session.folders, folder_uid, new).uid

@@ -45,7 +45,7 @@ def missing(rows: Sequence[KnownItem], session: Session) -> list[NewRecord]:
     for row in rows:
         if not (row.records or row.item.previous or row.item.unwanted):
             wanted.setdefault(row.item.address.lower(), row.item)
-    return [new_record(item, session.azure.cloud) for item in wanted.values()]
+    return [new_record(item) for item in wanted.values()]
 
 
 class Creation:

@@ -20,8 +20,7 @@ from gateway.errors import Failed
 from gateway.keeper.folders import ASTRAY, Created, Folders, NewField
 from gateway.kinds import registry
 from gateway.kinds.registry import ROTATED, of_target
-from gateway.model.clouds import Cloud
-from gateway.model.fields import DEFAULTS, TYPES, Field
+from gateway.model.fields import TYPES, Field
 from gateway.model.kind_facts import KindFacts
 
 FOLDER = "Azure Rotation"
@@ -58,7 +57,7 @@ class NewRecord:
         return own + [(label, TYPES[label], value) for label, value in self.values.items()]
 
 
-def new_record(item: Item, cloud: Cloud) -> NewRecord:
+def new_record(item: Item) -> NewRecord:
     """The record that stands for ``item``."""
     facts = of_target(item.label)
     name = " ".join(item.name.split()) or item.also[0]
@@ -66,7 +65,7 @@ def new_record(item: Item, cloud: Cloud) -> NewRecord:
     if facts not in ROTATED:
         shown = _defaults(each for each in facts.fields if each.label in _own(facts))
         return NewRecord(item, title, name, values, shown | values, "login", "", FOLLOWS)
-    wishes = dict(facts.wishes) | ({} if cloud.name == DEFAULTS["azure_cloud"] else {"azure_cloud": cloud.name})
+    wishes = dict(facts.wishes)
     written = [each.label for each in facts.fields if each.written and each.label in _own(facts)]
     pending = dict.fromkeys(written if facts.shows_pending else (), PENDING)
     every = _defaults(facts.fields) | dict(facts.defaults)

@@ -23,7 +23,7 @@ from gateway.keeper.folders import Folders, SharedFolder
 from gateway.keeper.parameters import Params, configuration_of, flat, readable
 from gateway.keeper.record import AttachedRecord, VaultRecord
 from gateway.keeper.vault import Vault
-from gateway.model.clouds import CLOUDS
+from gateway.model.clouds import CLOUDS, Cloud
 from gateway.model.credential import AdminCredential
 from gateway.secret import Secret
 
@@ -96,7 +96,7 @@ def open_session(credential_uid: str, configuration_uid: str, cloud: str) -> Ses
     """Read the vault and sign in, with the credential in the record named, else with that of the PAM configuration.
 
     Raises:
-        Failed: there is none, or it cannot sign in.
+        Failed: there is none, it is for another cloud, or it cannot sign in.
         CallError: Keeper does not answer.
     """
     logging.lastResort = None  # what libraries warn about may quote a request
@@ -106,12 +106,20 @@ def open_session(credential_uid: str, configuration_uid: str, cloud: str) -> Ses
     finish_on_signals(http, deadline)
     vault = Vault(find_ksm_config(), http)
     records = vault.read([])
-    admin = choose_admin(AdminSearch(_params(records, credential_uid, configuration_uid), None, vault))
+    params = _params(records, credential_uid, configuration_uid)
+    admin = choose_admin(AdminSearch(params, None, vault, settings.cloud))
+    _check_cloud(admin, CLOUDS[cloud])
     try:
-        azure = Azure(http, CLOUDS[cloud], admin, begin_with=CLOUDS[cloud].arm)
+        azure = Azure(http, admin, begin_with=admin.cloud.arm)
     except CallError as error:
         raise Failed(f"admin credential, {admin.source}: {error}", error.hint) from None
     return Session(settings, http, deadline, vault, Folders(vault.keeper, vault.read), records, admin, azure)
+
+
+def _check_cloud(admin: AdminCredential, named: Cloud) -> None:
+    if admin.cloud != named:
+        what = f"the admin credential is for {admin.cloud.name} ({admin.source}), not for {named.name}"
+        raise Failed(what, f"add --cloud={admin.cloud.name}; or correct azure_cloud of that record")
 
 
 def _params(records: dict[str, VaultRecord], credential_uid: str, configuration_uid: str) -> Params:
@@ -133,7 +141,12 @@ def session_options(command: Callable[..., Any]) -> Callable[..., Any]:
     options = (
         click.option("--credential", "credential_uid", default="", metavar="UID", help="The record to sign in with."),
         click.option("--config", "configuration_uid", default="", metavar="UID", help="Or the PAM configuration."),
-        click.option("--cloud", type=click.Choice(list(CLOUDS)), default="AzureCloud", help="The Azure cloud."),
+        click.option(
+            "--cloud",
+            type=click.Choice(list(CLOUDS)),
+            callback=lambda context, option, given: given or read_settings().cloud.name,
+            help="The Azure cloud.",
+        ),
     )
     for option in reversed(options):
         command = option(command)

@@ -37,7 +37,6 @@ from gateway.keeper.record import VaultRecord
 from gateway.keeper.vault import Vault
 from gateway.kinds.registry import ROTATED, load
 from gateway.model.kind_facts import KindFacts
-from gateway.model.policy import read_policy
 from gateway.secret import masked
 
 _QUIET_SECONDS, _PROGRESS_SECONDS = 2.0, 5.0
@@ -104,7 +103,7 @@ def _prepare(record_uid: str, attached: list[str], configuration_uid: str) -> tu
     params = read_params(io.BytesIO(gateway_line(records, record_uid, attached, configuration_uid)))
     record = read_record(vault, params.record_uid)
     facts = _facts_of(record)
-    kind = _sign_in(http, AdminSearch(params, record, vault), record, facts)
+    kind = _sign_in(http, AdminSearch(params, record, vault, settings.cloud), facts)
     warnings: list[str] = []
     try:
         kind.identify(record.value(facts.target).strip())
@@ -130,16 +129,16 @@ def _facts_of(record: VaultRecord) -> KindFacts:
     raise Failed(f"record {record.uid} has no {' and no '.join(each.target for each in served)}", hint)
 
 
-def _sign_in(http: Http, search: AdminSearch, record: VaultRecord, facts: KindFacts) -> Kind:
+def _sign_in(http: Http, search: AdminSearch, facts: KindFacts) -> Kind:
     """The record's kind, signed in with the admin credential that a rotation would choose."""
-    cloud, make_kind = read_policy(record.value).cloud, load(facts)
+    make_kind = load(facts)
     admin = make_kind.choose_admin(search)
     try:
-        kind: Kind = make_kind(http, cloud, admin)
+        kind: Kind = make_kind(http, admin)
     except CallError as error:
         raise Failed(f"admin credential, {admin.source}: {error}", error.hint) from None
     if kind.azure:
-        kind.azure.arm = SharedArm(http, cloud.arm, partial(kind.azure.token, f"{cloud.arm}/.default"))
+        kind.azure.arm = SharedArm(http, admin.cloud.arm, partial(kind.azure.token, f"{admin.cloud.arm}/.default"))
     return kind
 
 

@@ -200,7 +200,7 @@ def _show(session: Session, wanted: NewTlsSecret, made: TlsSecret, value: Secret
     if not wanted.folder:
         return ""
     secret_id = made.secret_id.whole()
-    new = new_record(Item(TLS, str(secret_id), secret_id.name, secret_id.vault, made.expires), session.azure.cloud)
+    new = new_record(Item(TLS, str(secret_id), secret_id.name, secret_id.vault, made.expires))
     new = replace(new, values=new.values | values_of(made, bundle))
     uid, made_here = make_one(session.folders, wanted.folder, new)
     if not made_here:  # it may show an earlier version
