@@ -8,6 +8,7 @@ destination in deliver_to gets it, as value_template says. A password that the s
 where that cannot be told, the record holds both, and the next run finds out which one logs in.
 
 Fields that name the user: mongodb_uri, and the record's login. All others are optional: docs/mongodb.md.
+The administrator's record says in mongodb_hosts at which servers it may be used; without TLS only if it says so.
 Permission of the administrator: changePassword and viewUser on the user's database, as the role userAdmin has them.
 Needs the package pymongo as well.
 

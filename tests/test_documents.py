@@ -177,7 +177,8 @@ def test_every_message_of_a_destination_is_explained(module: str) -> None:
     ("module", "page"),
     [
         ("gateway/engine/make/choose", "mongodb.md"),
-        ("gateway/mongodb", "mongodb.md"),
+        ("gateway/mongodb/address", "mongodb.md"),
+        ("gateway/mongodb/server", "mongodb.md"),
         ("gateway/kinds/mongodb_user", "mongodb.md"),
         ("gateway/kinds/published_password", "publish-password.md"),
         ("gateway/keeper/value_template", "publish-password.md"),

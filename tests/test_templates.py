@@ -20,7 +20,7 @@ from keepercommander.importer.json.json import KeeperJsonImporter
 from gateway.commands.shared.new_records import Item, commander_csv, commander_json, new_record, web_vault_csv
 from gateway.kinds.registry import CERTIFICATE as RENEWAL
 from gateway.kinds.registry import TLS_SECRET, find, only
-from gateway.model.fields import ADMIN_FIELDS, DEFAULTS, FIELDS, TYPES
+from gateway.model.fields import ADMIN_FIELDS, DEFAULTS, FIELDS, MONGODB_ADMIN_FIELDS, TYPES
 from gateway.model.policy import read_policy
 from tests.stage.certificate import CertificateStage
 from tests.stage.mongodb_user import MongoStage
@@ -77,6 +77,7 @@ READ = ("rotation_enabled", "notify", "notify_on", "value_template", "azure_clou
 KEEP = {"remove_old": "none"}
 CAREFUL = {"secret_lifetime_days": "180", "remove_old": "replaced", "overlap_hours": "24"}
 ADMIN = {"application_client_id": ZERO, "client_secret": "paste-the-client-secret-here", "tenant_id": ZERO}
+MONGODB_ADMIN = {"mongodb_hosts": "host.example:27017", "auth_database": "admin"}
 
 PUBLISHED_WITH = {"client_id": PENDING, "tenant_id": PENDING}
 
@@ -88,6 +89,7 @@ WEB_VAULT = {
     "templates/mongodb_user.csv": MONGODB,
     "templates/publish_password.csv": PUBLISHED,
     "templates/azure_admin.csv": ADMIN,
+    "templates/mongodb_admin.csv": MONGODB_ADMIN,
 }
 APPS = {
     "pam_user_template.csv": SIX,
@@ -125,6 +127,11 @@ ADMINS = {
     "templates/azure_admin.commander.csv": ADMIN,
     "templates/azure_admin.json": {each.label: "" for each in ADMIN_FIELDS} | ADMIN | {"client_secret": ""},
 }
+MONGODB_ADMINS = {
+    "templates/mongodb_admin.csv": MONGODB_ADMIN,
+    "templates/mongodb_admin.commander.csv": MONGODB_ADMIN,
+    "templates/mongodb_admin.json": {each.label: "" for each in MONGODB_ADMIN_FIELDS} | MONGODB_ADMIN,
+}
 USERS = APPS | ACCOUNTS | CERTIFICATES | DATABASES | PASSWORDS
 TITLES = (
     (APPS, "Azure app secret - EXAMPLE", ["client_secret"]),
@@ -133,8 +140,9 @@ TITLES = (
     (DATABASES, "MongoDB password - EXAMPLE", ["pending_password"]),
     (PASSWORDS, "Published password - EXAMPLE", []),
     (ADMINS, "Azure rotation admin", ["client_secret"]),
+    (MONGODB_ADMINS, "MongoDB administrator - EXAMPLE", []),
 )
-TEMPLATES = USERS | ADMINS
+TEMPLATES = USERS | ADMINS | MONGODB_ADMINS
 COMMANDER = [path for path in TEMPLATES if path not in WEB_VAULT]
 
 # The fields of a record type as the vault's server describes them to Commander; it puts login and password there.
@@ -321,9 +329,23 @@ def test_the_documentation_has_one_row_for_each_field_of_an_admin_record() -> No
     assert of_fields == [[f"`{field.label}`", field.type, field.meaning] for field in ADMIN_FIELDS]
 
 
-def test_the_template_of_an_admin_record_has_every_field() -> None:
-    kinds = {field["label"]: field["type"] for field in saved("templates/azure_admin.json")["custom"]}
-    assert kinds == {field.label: field.type for field in ADMIN_FIELDS}
+def test_the_documentation_has_one_row_for_each_field_of_an_administrator_of_mongodb() -> None:
+    section = (ROOT / "docs" / "mongodb.md").read_text(encoding="utf-8").partition("## The administrator's record")[2]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines()]
+    of_fields = [row for row in rows if len(row) == 4 and row[0].startswith("`")]
+    assert of_fields == [
+        [f"`{each.label}`", each.type, f"`{each.default}`" if each.default else "", each.meaning]
+        for each in MONGODB_ADMIN_FIELDS
+    ]
+
+
+OF_ADMINS = {"templates/azure_admin.json": ADMIN_FIELDS, "templates/mongodb_admin.json": MONGODB_ADMIN_FIELDS}
+
+
+@pytest.mark.parametrize("path", OF_ADMINS)
+def test_the_template_of_an_admin_record_has_every_field(path: str) -> None:
+    kinds = {field["label"]: field["type"] for field in saved(path)["custom"]}
+    assert kinds == {field.label: field.type for field in OF_ADMINS[path]}
 
 
 def test_the_documentation_names_every_optional_field_as_such() -> None:
@@ -397,6 +419,15 @@ def test_a_record_made_from_a_mongodb_template_rotates(path: str) -> None:
         assert (outcome.code, outcome.result, outcome.report["record"]) == (0, "rotated", uid), outcome
         assert stage.works(stage.standard("password"))
         assert stage.sandbox.keeper.record(uid).field("pending_password")["type"] == "secret"
+
+
+@pytest.mark.parametrize("path", MONGODB_ADMINS)
+def test_a_record_made_from_the_template_of_an_administrator_is_used(path: str) -> None:
+    with MongoStage() as stage:
+        assert isinstance(stage, MongoStage)
+        values = {"login": "dba", "password": stage.admin_password, "mongodb_hosts": stage.server.uri()}
+        stage.attached = [put(stage, saved(path), "login", values)]
+        assert stage.rotate().code == 0
 
 
 @pytest.mark.parametrize("path", PASSWORDS)

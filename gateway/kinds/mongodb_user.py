@@ -7,6 +7,7 @@ destination in deliver_to gets it, as value_template says. A password that the s
 where that cannot be told, the record holds both, and the next run finds out which one logs in.
 
 Fields that name the user: mongodb_uri, and the record's login. All others are optional: docs/mongodb.md.
+The administrator's record says in mongodb_hosts at which servers it may be used; without TLS only if it says so.
 Permission of the administrator: changePassword and viewUser on the user's database, as the role userAdmin has them.
 Needs the package pymongo as well.
 """
@@ -27,7 +28,8 @@ from gateway.keeper.value_template import rendered
 from gateway.kinds.registry import MONGODB_USER
 from gateway.model.credential import AdminCredential, DeliveryForm, LiveCredential, Minted, Target
 from gateway.model.fields import DEFAULTS
-from gateway.mongodb import MongoServer
+from gateway.mongodb.address import Admitted
+from gateway.mongodb.server import MongoServer
 from gateway.secret import Secret
 
 
@@ -65,7 +67,7 @@ class MongoDBUser(ChosenKind):
 
     def find(self, given: str, wanted: Wanted) -> tuple[Target, tuple[LiveCredential, ...]]:
         """The server, which answers the admin login, and the user on it."""
-        self.server, self.record = MongoServer(self.http, given), wanted.record
+        self.server, self.record = MongoServer(self.http, given, Admitted.by(self.admin)), wanted.record
         self.login = self.record.value("login")
         self.next_login = self.record.value("alternate_login") or self.login
         self.database = _database(self.record.value("auth_database"))

@@ -124,7 +124,15 @@ ADMIN_FIELDS = (
         "empty: `ROTATION_AZURE_CLOUD`",
     ),
 )
-"""of the record that a script signs in with"""
+"""of the record that a script signs in to Azure with"""
+
+MONGODB_ADMIN_FIELDS = (
+    Field("mongodb_hosts", "multiline", "the only servers at which its login is used: hosts or addresses, one a line"),
+    Field("auth_database", "text", "the database that it belongs to", "admin"),
+    Field("allow_plaintext", "text", "`True`: also without TLS; to this host itself that is always allowed"),
+    Field("mongodb_ca_file", "text", "path of a file on this host with the authorities that sign the servers"),
+)
+"""of the record of an administrator of MongoDB, besides login and password"""
 
 DEFAULTS = {field.label: field.default for field in FIELDS}
 TYPES = {field.label: field.type for field in FIELDS}

@@ -42,8 +42,9 @@ def furnish_mongodb(sandbox: World, at: Furnished) -> FurnishedMongoDB:
     password = server.add_user("dba", roles=["userAdminAnyDatabase"])
     present = server.add_user("orders", database="shop", roles=["readWrite"])
     admin = sandbox.keeper.add_record(
-        "MongoDB administrator", "login", [make_field("login", "dba"), make_field("password", password)]
-    )
+        "MongoDB administrator", "login", [make_field("login", "dba"), make_field("password", password)],
+        [make_field("text", server.address, "mongodb_hosts")],
+    )  # fmt: skip
     custom = {
         "mongodb_uri": server.uri(),
         "auth_database": "shop",

@@ -16,8 +16,9 @@ class MongoStage(Stage):
 
     def __init__(
         self, *, server: Any = None, tls: bool = False, replica_set: str = "", admin_roles: Any = None,
-        shard: dict[str, Any] | None = None, **settings: str
+        shard: dict[str, Any] | None = None, admin_says: dict[str, str] | None = None, **settings: str
     ) -> None:  # fmt: skip
+        """``admin_says``: fields of the administrator's record; by default the servers of the address, without TLS."""
         super().__init__()
         self.server = server or self.sandbox.mongodb
         if server is None:
@@ -29,10 +30,12 @@ class MongoStage(Stage):
         for name in ("orders", "orders-b"):
             self.server.add_user(name, OLD, "shop", ["readWrite"])
         fields = [{"type": "login", "value": ["dba"]}, {"type": "password", "value": [self.admin_password]}]
-        self.admin_uid = self.sandbox.keeper.add_record("database administrator", "login", fields)
+        wanted = {"mongodb_uri": self.server.uri(tls=tls), "auth_database": "shop"} | settings
+        says = {"mongodb_hosts": wanted["mongodb_uri"]} if admin_says is None else admin_says
+        custom = [{"type": "text", "label": label, "value": [value]} for label, value in says.items()]
+        self.admin_uid = self.sandbox.keeper.add_record("database administrator", "login", fields, custom)
         self.attached = [self.admin_uid]
         fields = [{"type": "login", "value": ["orders"]}, {"type": "password", "value": [OLD]}]
-        wanted = {"mongodb_uri": self.server.uri(tls=tls), "auth_database": "shop"} | settings
         custom = [{"type": "text", "label": label, "value": [value]} for label, value in wanted.items()]
         uid = self.sandbox.keeper.add_record("orders database", "pamUser", fields, custom)
         self.at = replace(self.at, record_uid=uid)

@@ -7,14 +7,12 @@ Source: https://www.mongodb.com/docs/manual/reference/command/updateUser/
 from __future__ import annotations
 
 import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from gateway.errors import CallError, Failed, NotSent, Refused, Unclear, Unknown
 from gateway.host.http import Http
+from gateway.mongodb.address import Address, Admitted, strictly, why
 from gateway.secret import Secret
 
 if TYPE_CHECKING:
@@ -22,16 +20,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gateway")
 
-# All others are refused: some send the admin's password in clear, or leave out checks.
-# https://www.mongodb.com/docs/manual/reference/connection-string-options/
-_OPTIONS = frozenset(
-    {
-        *("tls", "ssl", "tlscafile", "replicaset", "directconnection", "loadbalanced", "appname", "retrywrites"),
-        *("retryreads", "w", "readpreference", "srvservicename", "srvmaxhosts"),
-    }
-)
-_EXAMPLE = "mongodb://host.example:27017/?tls=true or mongodb+srv://cluster.example/"
-_WITH_LOOKUP = "mongodb+srv://"
 _CHANGES = ("updateUser",)
 _WRONG_PASSWORD = (18, 8000)
 # A change that is answered so was not made. https://www.mongodb.com/docs/manual/reference/error-codes/
@@ -54,28 +42,20 @@ class RefusedCommand(Refused):
 class MongoServer:
     """One server, replica set or sharded cluster.
 
+    Args:
+        uri: its address, by the record whose password is changed.
+        admitted: what the administrator's record says of where its login may be used.
+
     Raises:
-        Failed: the address cannot be used or looked up, or pymongo is not installed.
+        Failed: the address cannot be used or looked up, is not admitted, or pymongo is not installed.
     """
 
-    def __init__(self, http: Http, uri: str) -> None:
+    def __init__(self, http: Http, uri: str, admitted: Admitted) -> None:
         self._http = http
-        self._uri = _checked(uri)
-        self._validate_address()
+        self._address = Address(uri, admitted)
+        self._uri = self._address.looked_up(http.timeout())
         self._routers: list[str] = []
         """the address of each router of a sharded cluster, as far as they are known and answer"""
-
-    def _validate_address(self) -> None:
-        """What pymongo has against the address it says now, before anything is changed."""
-        from pymongo import errors
-
-        try:
-            if self._uri.startswith(_WITH_LOOKUP):
-                with _strictly():
-                    self._uri = _looked_up(self._uri, self._http.timeout())
-            self._client().close()
-        except (errors.ConfigurationError, ValueError, UserWarning, OSError) as error:
-            raise Failed(f"mongodb_uri: {_why(error)}", f"the form is {_EXAMPLE}") from None
 
     def logs_in(self, login: str, password: Secret, database: str) -> bool:
         """A real login, at each router of a sharded cluster: each has a cache of the users. Raises CallError."""
@@ -144,7 +124,7 @@ class MongoServer:
             client = self._client(router, username=login, password=password.reveal(), authSource=source)
         except (errors.ConfigurationError, ValueError, UserWarning, OSError) as error:
             # The address was good before, so it is not what is wrong now; and nothing was sent.
-            raise NotSent(where, _why(error), "check mongodb_uri and this host") from None
+            raise NotSent(where, why(error), "check mongodb_uri and this host") from None
         try:
             if name in _CHANGES:
                 _sign_in(client, where)
@@ -156,7 +136,7 @@ class MongoServer:
         except errors.ServerSelectionTimeoutError:
             raise NotSent(where, "no server answers", "check mongodb_uri, the network, DNS and TLS") from None
         except errors.ConfigurationError as error:
-            raise NotSent(where, _why(error), "check mongodb_uri and the version of the server") from None
+            raise NotSent(where, why(error), "check mongodb_uri and the version of the server") from None
         except errors.PyMongoError as error:
             raise _unclear(where, error) from None
         finally:
@@ -168,7 +148,7 @@ class MongoServer:
         milliseconds = int(self._http.timeout() * 1000)
         if router:
             sign_in["directConnection"] = True
-        with _strictly():
+        with strictly():
             return MongoClient(
                 router or self._uri,
                 **sign_in,
@@ -177,6 +157,7 @@ class MongoServer:
                 socketTimeoutMS=milliseconds,
                 maxPoolSize=1,
                 retryReads=False,
+                **self._address.options,
             )
 
 
@@ -214,67 +195,6 @@ def _refused(name: str, code: int) -> Exception:
 def _no_majority(name: str) -> Unknown:
     what = f"mongodb {name}: the server has the new value, and a majority of the set did not confirm it in time"
     return Unknown(what, "bring the members of the set back; the record holds both values, and the next run finishes")
-
-
-@contextmanager
-def _strictly() -> Iterator[None]:
-    """What pymongo cannot read in an address it leaves out, with a warning: even tls. Here it raises UserWarning."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)
-        yield
-
-
-def _checked(uri: str) -> str:
-    try:
-        import pymongo  # noqa: F401 (a clear message before anything else)
-    except ImportError:
-        hint = "install it in the environment of the script command: pip install 'pymongo>=4.10,<5'"
-        raise Failed("pymongo is not installed on this host", hint) from None
-    try:
-        parts = urlsplit(uri)
-    except ValueError:
-        raise Failed("mongodb_uri: it is not the address of a MongoDB server", f"the form is {_EXAMPLE}") from None
-    # With these pymongo would find options where we find none.
-    if parts.scheme not in ("mongodb", "mongodb+srv") or not parts.netloc or {";", "#"} & set(uri):
-        raise Failed("mongodb_uri: it is not the address of a MongoDB server", f"the form is {_EXAMPLE}")
-    if "@" in parts.netloc:
-        raise Failed("mongodb_uri: it holds a login or password", "take them out: they have fields of their own")
-    others = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True) if name.lower() not in _OPTIONS]
-    if others:
-        what = f"mongodb_uri: the option {', '.join(others)} is not supported"
-        raise Failed(what, "take it out; logins are always SCRAM, the database of a login is the field auth_database")
-    return uri
-
-
-def _looked_up(uri: str, seconds: float) -> str:
-    """The servers that a ``mongodb+srv`` address stands for, in an address that no name server is asked for again.
-
-    Only ``replicaSet`` and ``loadBalanced`` may come from DNS besides, and TLS is on unless the address says otherwise.
-    Source: https://www.mongodb.com/docs/manual/reference/connection-string/#srv-connection-format
-    """
-    from pymongo.uri_parser import parse_uri
-
-    found = parse_uri(uri, warn=False, connect_timeout=seconds)
-    given = {name.lower(): value for name, value in parse_qsl(urlsplit(uri).query, keep_blank_values=True)}
-    options = {name: value for name, value in given.items() if not name.startswith("srv")}
-    if not {"tls", "ssl"} & set(options):
-        options["tls"] = "true"
-    if name := found["options"].get("replicaSet"):
-        options["replicaset"] = name
-    if found["options"].get("loadBalanced"):
-        options["loadbalanced"] = "true"
-    hosts = ",".join(f"{host}:{port}" for host, port in found["nodelist"])
-    return f"mongodb://{hosts}/?{urlencode(options)}"
-
-
-def _why(error: Exception) -> str:
-    """What pymongo has against an address."""
-    from dns.exception import DNSException
-
-    # Not __cause__, which earlier releases of pymongo leave empty.
-    if isinstance(error.__context__, DNSException):
-        return "its name cannot be looked up"
-    return f"it cannot be used ({type(error).__name__})"
 
 
 def _unclear(where: str, error: Exception) -> CallError:
