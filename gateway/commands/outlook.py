@@ -18,6 +18,7 @@ from gateway.errors import Failed
 from gateway.keeper.record import VaultRecord
 from gateway.kinds.registry import PUBLISHED_PASSWORD, ROTATED, TLS_SECRET
 from gateway.model import decisions
+from gateway.model.clouds import CLOUDS
 from gateway.model.credential import NEVER, LiveCredential, read_stamp
 from gateway.model.kind_facts import KindFacts
 from gateway.model.ledger import Ledger, read_ledger
@@ -85,12 +86,23 @@ def look_ahead(record: VaultRecord, facts: KindFacts, now: datetime, last_run: M
     try:
         policy = read_policy(record.value, facts.defaults, chooses_lifetime=facts.has("secret_lifetime_days"))
         ledger = read_ledger(record.value("rotation_state"), record.uid)
-        required = [each for each in read_destinations(record.value("deliver_to"), policy.cloud) if not each.optional]
+        required = [each for each in _destinations(record.value("deliver_to"), policy) if not each.optional]
     except Failed as error:
         return replace(dates, problem=error.message)
     well = read_stamp(str(last_run.get("time"))) if last_run.get("exit_code") == 0 else None
     seen = max(filter(None, (well, dates.last_rotated)), default=None)
     return _foresee(record, facts, _Known(policy, ledger, now, seen), required, dates)
+
+
+def _destinations(text: str, policy: Policy) -> list[Destination]:
+    """Where the record names no cloud, its admin credential does: they are of one that can be read. Raises Failed."""
+    problems: list[Failed] = []
+    for cloud in [policy.cloud] if policy.cloud else CLOUDS.values():
+        try:
+            return read_destinations(text, cloud)
+        except Failed as error:
+            problems.append(error)
+    raise problems[0]
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,8 @@ def own_record(search: AdminSearch) -> AdminCredential | None:
     record = search.record
     if record is None or not (record.uid in record.attached_to_scripts() or search.hands_target_over_twice()):
         return None
-    return _by_labels(search.host_cloud, record.value, f"attached record {record.uid}, which is the target's own", record.uid)
+    source = f"attached record {record.uid}, which is the target's own"
+    return _by_labels(search.host_cloud, record.value, source, record.uid)
 
 
 def attached_configuration(search: AdminSearch) -> AdminCredential | None:
