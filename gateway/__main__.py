@@ -14,8 +14,8 @@ from gateway.commands.shared.interrupt import end_on_signals, interrupted
 from gateway.errors import CallError, Failed, RotationError, Unknown
 from gateway.host.deadline import ignore_signals
 from gateway.host.report import Stderr
+from gateway.host.shown import shown
 from gateway.host.streams import forgiving_streams
-from gateway.secret import masked
 
 
 class Commands(click.Group):
@@ -140,13 +140,16 @@ def main() -> None:
         _end((Unknown if error.may_have_changed else Failed)(str(error), error.hint))
     except Exception as error:
         if os.environ.get("ROTATION_TRACEBACK"):
-            package.error("%s", traceback.format_exc())
+            for line in traceback.format_exc().splitlines():
+                package.error("%s", line)
         hint = "set ROTATION_TRACEBACK=1, run again, and report what it shows"
         _end(Unknown(f"unforeseen {type(error).__name__}", hint))
 
 
 def _end(error: RotationError) -> NoReturn:
-    click.echo(masked(f"error: {error}" + (f"\nhint: {error.hint}" if error.hint else "")), err=True)
+    for name, text in (("error", str(error)), ("hint", error.hint)):
+        if text:
+            click.echo(shown(f"{name}: {text}"), err=True)
     sys.exit(error.exit_code)
 
 

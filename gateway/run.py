@@ -137,7 +137,8 @@ class _Run:
             return self._told("interrupted", "run it again")
         except Exception as error:
             if os.environ.get("ROTATION_TRACEBACK"):
-                log.error("%s", traceback.format_exc())
+                for line in traceback.format_exc().splitlines():
+                    log.error("%s", line)
             hint = "set ROTATION_TRACEBACK=1, run again, and report what it shows"
             return self._told(f"unforeseen {type(error).__name__}", hint)
         return None

@@ -67,6 +67,7 @@ def mask(text: str) -> None:
         return
     raw = _raw(text)
     encoded = base64.b64encode(raw).decode()
+    basic = base64.b64encode(b":" + raw).decode()  # the header Authorization of a token without a user
     _forms.update(
         {
             text,
@@ -77,6 +78,8 @@ def mask(text: str) -> None:
             json.dumps(text, ensure_ascii=False)[1:-1],
             encoded,
             encoded.rstrip("="),
+            basic,
+            basic.rstrip("="),
             base64.urlsafe_b64encode(raw).decode().rstrip("="),
         }
     )

@@ -19,6 +19,7 @@ from gateway.host.deadline import Deadline
 from gateway.host.http import Http
 from gateway.host.notify import days_left, in_days
 from gateway.host.settings import read_settings
+from gateway.host.shown import shown
 from gateway.keeper.config import find_ksm_config
 from gateway.keeper.parameters import gateway_line
 from gateway.keeper.vault import Vault
@@ -73,7 +74,8 @@ def run_script(
     http.session.close()
     output, code = _run(script, line)
     report = _report(output)
-    click.echo(output if as_json or not report else _readable(report), nl=False)
+    for text in _lines(output, report, as_json=as_json):
+        click.echo(text)
     ends = code if code >= 0 else Unknown.exit_code
     click.echo(f"exit {ends}: {_meaning(code, report, http.now())}", err=True)
     return ends
@@ -125,12 +127,19 @@ def _meaning(code: int, report: dict[str, Any], now: datetime) -> str:
     return text.format(days=in_days(days_left(expires, now) or 0), expires=expires)
 
 
-def _readable(report: dict[str, Any]) -> str:
+def _lines(output: str, report: dict[str, Any], *, as_json: bool) -> list[str]:
+    """What is printed of a script's output."""
+    if not report:  # any script's, with lines of any length
+        return [shown(line, len(line)) for line in output.splitlines()]
+    return [json.dumps(report)] if as_json else _readable(report)
+
+
+def _readable(report: dict[str, Any]) -> list[str]:
     """The keys of the JSON line that say something, one a line; lists one entry a line."""
     lines = []
     for key, value in report.items():
         for entry in value if isinstance(value, list) else [value]:
             text = "  ".join(map(str, entry.values())) if isinstance(entry, dict) else str(entry)
             if text and key not in ("error", "hint"):  # these two are on stderr already
-                lines.append(f"{key:12} {text}\n")
-    return "".join(lines)
+                lines.append(shown(f"{key:12} {text}"))
+    return lines

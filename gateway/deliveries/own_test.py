@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from gateway.errors import CallError, Failed, Unclear
-from gateway.secret import masked
+from gateway.host.shown import shown
 
 _MOST_TOLD = 200
 _SIGN_IN = re.compile(
@@ -60,7 +60,7 @@ class Tested:
     def told(self) -> str:
         """What it said, as it may be shown."""
         # Masked before it is cut: half of a secret would not be known.
-        line = " ".join("".join(sign if sign.isprintable() else " " for sign in masked(self.said)).split())
+        line = " ".join(shown(self.said).split())
         return line if len(line) <= _MOST_TOLD else f"{line[:_MOST_TOLD]}…"
 
 

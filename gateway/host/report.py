@@ -1,7 +1,7 @@
 """The outcome of a run: one JSON line for machines on stdout and in the host's history, ``error:`` and ``hint:`` lines
 for people on stderr.
 
-Rules of output: every text passes through `masked`; a stream that cannot be written to changes nothing.
+Rules of output: every text passes through `shown`; a stream that cannot be written to changes nothing.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import secrets
 import socket
 import threading
@@ -19,10 +20,15 @@ from typing import Any
 
 from gateway import __version__
 from gateway.errors import RotationError
-from gateway.secret import masked
+from gateway.host.shown import shown
+
+# What is wrong with each of many destinations stands in one text.
+_LONGEST_TEXT = 20_000
+# Of applications, their secrets and tenants, and of versions in Key Vault.
+_ID = re.compile(r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}")
 
 # No secret can be in these, and one that is an ordinary word must not break them.
-_OURS = ("result", "time", "run", "version")
+_OURS = ("result", "record", "time", "run", "version")
 
 
 @dataclass
@@ -75,10 +81,10 @@ class Report:
             return outcome.exit_code if outcome else 0
         self._conclude(outcome)
         for warning in self.warnings:
-            _write(2, masked(f"warning: {warning}\n"))
+            _say("warning", warning)
         for name, text in (("error", self.error), ("hint", self.hint)):
             if text:
-                _write(2, masked(f"{name}: {text}\n"))
+                _say(name, text)
         _write(1, self._line() + "\n")
         return self.exit_code
 
@@ -102,25 +108,32 @@ class Report:
             self.warnings.append(problem)
 
     def _line(self) -> str:
-        line = {key: value if key in _OURS else _masked(value) for key, value in asdict(self).items()}
+        line = {key: value if key in _OURS else _shown(value) for key, value in asdict(self).items()}
         return json.dumps(line)
 
 
 class Stderr(logging.Handler):
-    """The package's log on stderr, one short line each, masked."""
+    """The package's log on stderr, one line each."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line."""
-        _write(2, masked(f"{record.levelname.lower()}: {record.getMessage()}\n"))
+        _say(record.levelname.lower(), record.getMessage())
 
 
-def _masked(value: Any) -> Any:
-    """Texts masked one by one: a secret that is an ordinary word must not break the line's own form."""
+def _shown(value: Any) -> Any:
+    """Texts one by one: a secret that is an ordinary word must not break the line's own form.
+
+    An id is no secret, whatever field of the record holds the same text: who rotated what stays readable.
+    """
     if isinstance(value, str):
-        return masked(value)
+        return value if _ID.fullmatch(value) else shown(value, _LONGEST_TEXT)
     if isinstance(value, list):
-        return [_masked(entry) for entry in value]
-    return {key: _masked(entry) for key, entry in value.items()} if isinstance(value, dict) else value
+        return [_shown(entry) for entry in value]
+    return {key: _shown(entry) for key, entry in value.items()} if isinstance(value, dict) else value
+
+
+def _say(name: str, text: str) -> None:
+    _write(2, shown(f"{name}: {text}") + "\n")
 
 
 def _write(stream: int, text: str) -> None:

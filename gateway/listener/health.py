@@ -23,8 +23,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from gateway import __version__
 from gateway.errors import Failed
+from gateway.host.shown import shown
 from gateway.model.credential import stamp
-from gateway.secret import masked
 
 log = logging.getLogger("gateway")
 
@@ -75,7 +75,7 @@ class Health:
         """We wait for ``service``; logged where it is new."""
         with self._lock:
             is_new = service not in self._wrong
-            self._wrong[service] = masked(what)
+            self._wrong[service] = shown(what)
         if is_new:
             log.warning("waiting for the %s: %s", service, what)
 

@@ -15,11 +15,11 @@ from typing import Any
 
 from gateway.errors import Failed
 from gateway.host.settings import Settings
+from gateway.host.shown import shown
 from gateway.keeper.parameters import gateway_line
 from gateway.keeper.record import VaultRecord
 from gateway.keeper.vault import Vault
 from gateway.listener.records import new_http
-from gateway.secret import masked
 
 log = logging.getLogger("gateway")
 
@@ -112,7 +112,7 @@ class Rotator:
             process.kill()
             output, errors = process.communicate()
         for text in errors.decode(errors="replace").splitlines()[:_MOST_LINES]:
-            log.info("record %s: %s", uid, masked(text)[:500])
+            log.info("record %s: %s", uid, shown(text)[:500])
         return ScriptResult(process.returncode, monotonic() - began, _report(output))
 
 

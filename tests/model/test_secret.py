@@ -22,6 +22,7 @@ FORMS: dict[str, Callable[[str], str]] = {
     "in JSON": lambda text: json.dumps(text)[1:-1],
     "in JSON with its umlauts": lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
     "in base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "in a header": lambda text: base64.b64encode(f":{text}".encode()).decode(),
     "in base64 for addresses": lambda text: base64.urlsafe_b64encode(text.encode()).decode().rstrip("="),
     "on a page that a proxy answers with": html.escape,
     "in the text of an XML element": saxutils.escape,

@@ -15,13 +15,13 @@ from gateway.commands.discover.known_records import KnownItem, KnownRecords
 from gateway.commands.discover.look import WITHOUT, Discovery
 from gateway.commands.shared import new_records
 from gateway.commands.shared.new_records import APP, Item
-from gateway.commands.shared.output import counted
+from gateway.commands.shared.output import counted, warn
+from gateway.commands.shared.output import note as say
 from gateway.commands.shared.private_file import check_path, write_private
 from gateway.commands.shared.progress import progress
 from gateway.commands.shared.session import Session, open_session
 from gateway.errors import CallError, Failed, Incomplete, RotationError
 from gateway.host.settings import read_settings
-from gateway.secret import masked
 
 STDOUT = "-"
 
@@ -93,9 +93,9 @@ def show(find: Callable[[Discovery], list[Item]], options: Options) -> None:
     del lock
     table.show_rows(rows, session.http.now(), as_json=options.json_file == STDOUT)
     for note in look.notes:
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}")
     for warning in look.warnings:
-        click.echo(masked(f"warning: {warning}"), err=True)
+        warn(warning)
     _close(rows, look, stopped)
 
 
@@ -163,7 +163,7 @@ def _create(
         row.records, row.made = [uid], uid if made else ""
 
     try:
-        click.echo(Creation(session, folder, done).run(records), err=True)
+        say(Creation(session, folder, done).run(records))
     except RotationError as error:
         return error
     return None

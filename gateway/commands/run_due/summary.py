@@ -15,9 +15,10 @@ from gateway.commands.fit import cut
 from gateway.commands.history import about
 from gateway.commands.run_due.job import Job
 from gateway.commands.run_due.one_run import GRACE_SECONDS, Ended
-from gateway.commands.shared.output import counted, note, plain_text, terminal_width
+from gateway.commands.shared.output import counted, note, terminal_width
 from gateway.errors import Failed, Incomplete, RotationError, Unknown
 from gateway.host.settings import Settings
+from gateway.host.shown import clean
 
 _EVERY_SECONDS = 5.0
 # The first of these that any run ended with.
@@ -93,8 +94,8 @@ def tell_as_json(each: Ended) -> None:
 
 def tell_people(each: Ended) -> None:
     """A line on stdout; what went wrong on stderr."""
-    text = plain_text(f"{each.code}  {each.report['result']:10}  {each.job.title}  {about(each.report)}")
+    text = clean(f"{each.code}  {each.report['result']:10}  {each.job.title}  {about(each.report)}")
     click.echo(cut(text, terminal_width() or len(text)))
     if each.code:
-        note(plain_text(f"error: {_name(each)}: {each.report.get('error')}"))
-        note(plain_text(f"hint: {each.report.get('hint')}"))
+        note(clean(f"error: {_name(each)}: {each.report.get('error')}"))
+        note(clean(f"hint: {each.report.get('hint')}"))

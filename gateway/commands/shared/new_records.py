@@ -17,6 +17,7 @@ from typing import Any
 
 from gateway.commands.shared.output import note
 from gateway.errors import Failed
+from gateway.host.shown import cell
 from gateway.keeper.folders import ASTRAY, Created, Folders, NewField
 from gateway.kinds import registry
 from gateway.kinds.registry import ROTATED, of_target
@@ -157,7 +158,7 @@ def _escaped(folder: str) -> str:
 
 def _csv(rows: Sequence[Sequence[str]]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    csv.writer(text, lineterminator="\n").writerows([cell(text) for text in row] for row in rows)
     return text.getvalue()
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from gateway.secret import masked
+from gateway.host.shown import clean, shown
 
 Row = Mapping[str, Any]
 
@@ -76,21 +76,16 @@ def counted(number: int, what: str) -> str:
 
 def warn(text: str) -> None:
     """A warning on stderr."""
-    click.echo(masked(f"warning: {' '.join(text.split())}"), err=True)
+    click.echo(shown(f"warning: {' '.join(text.split())}"), err=True)
 
 
 def note(text: str) -> None:
-    """Something to know, on stderr."""
-    click.echo(masked(text), err=True)
+    """Something to know, on stderr: a line."""
+    click.echo(shown(text), err=True)
 
 
 def _text(value: Any) -> str:
-    return plain_text(_plain(value))
-
-
-def plain_text(text: str) -> str:
-    """For a terminal: what control characters a name holds is not sent to it."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text)
+    return clean(_plain(value))
 
 
 def _plain(value: Any) -> str:

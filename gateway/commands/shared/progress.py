@@ -6,8 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import click
-
+from gateway.commands.shared.output import note
 from gateway.host.background import Background
 
 QUIET_SECONDS, EVERY_SECONDS = 2.0, 5.0
@@ -22,7 +21,7 @@ def progress(state: Callable[[], str]) -> Iterator[None]:
         seconds = QUIET_SECONDS
         while not done.wait(seconds):
             if text := state():
-                click.echo(text, err=True)
+                note(text)
             seconds = EVERY_SECONDS
 
     Background(tell)

@@ -17,6 +17,7 @@ from gateway.commands.reading import read_all
 from gateway.commands.shared.output import show, show_table, terminal_width
 from gateway.commands.status.rows import NOTE, OFF, TROUBLE, WELL, Overview, Row
 from gateway.errors import Failed
+from gateway.host.shown import cell
 
 _SIGNS = {TROUBLE: "x", NOTE: "!", OFF: "-", WELL: ""}
 _COLORS = {TROUBLE: "red", NOTE: "yellow", OFF: "bright_black"}
@@ -96,8 +97,7 @@ def _inert(value: Any) -> str:
     if isinstance(value, Mapping):
         value = [f"{key}={each}" for key, each in value.items()]
     words = "; ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
-    clean = "".join(sign if sign.isprintable() else "?" for sign in words)
-    return f"'{clean}" if clean.lstrip()[:1] in ("=", "+", "-", "@") and not clean.lstrip("-").isdigit() else clean
+    return words if words.lstrip("-").isdigit() else cell(words)
 
 
 def show_rows(rows: Sequence[Row]) -> None:

@@ -20,6 +20,7 @@ from urllib.parse import unquote
 import click
 
 from gateway.azure.devops import ROOT
+from gateway.commands.shared.output import note, warn
 from gateway.commands.targets.ask import Asker, Candidate, SharedArm
 from gateway.commands.targets.find import HEADINGS, find
 from gateway.deliveries.base import DeliveryContext
@@ -29,6 +30,7 @@ from gateway.host.background import Background
 from gateway.host.deadline import Deadline
 from gateway.host.http import Http
 from gateway.host.settings import read_settings
+from gateway.host.shown import clean
 from gateway.keeper.admin import AdminSearch
 from gateway.keeper.checks import read_record
 from gateway.keeper.config import find_ksm_config
@@ -37,7 +39,6 @@ from gateway.keeper.record import VaultRecord
 from gateway.keeper.vault import Vault
 from gateway.kinds.registry import ROTATED, load
 from gateway.model.kind_facts import KindFacts
-from gateway.secret import masked
 
 _QUIET_SECONDS, _PROGRESS_SECONDS = 2.0, 5.0
 
@@ -76,7 +77,7 @@ def show_targets(
     found = [each for each in everything if wanted.has(each)]
     click.echo(_json(found) if as_json else _readable(found, kinds), nl=False)
     for warning in sorted(asker.warnings):
-        click.echo(masked(f"warning: {' '.join(warning.split())}"), err=True)
+        warn(warning)
 
 
 def _organisation(text: str) -> str:
@@ -153,7 +154,7 @@ def _progress(unanswered: set[str]) -> Iterator[None]:
     def tell() -> None:
         seconds = _QUIET_SECONDS
         while not done.wait(seconds):
-            click.echo(f"still asking: {', '.join(sorted(unanswered))}", err=True)
+            note(f"still asking: {', '.join(sorted(unanswered))}")
             seconds = _PROGRESS_SECONDS
 
     Background(tell)
@@ -171,7 +172,7 @@ def _readable(found: list[Candidate], kinds: list[str]) -> str:
     # Addresses are not masked: a subscription's id is a hidden field in some PAM configurations, and no secret.
     lines = []
     for kind in kinds:
-        of_kind = [f"  {each.address}  {_verdict(each)}".rstrip() for each in found if each.kind == kind]
+        of_kind = [clean(f"  {each.address}  {_verdict(each)}").rstrip() for each in found if each.kind == kind]
         lines += [HEADINGS[kind], *(of_kind or ["  none found"])]
     return "\n".join(lines) + "\n"
 

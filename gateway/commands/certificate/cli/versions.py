@@ -140,7 +140,9 @@ def delete(
     wanted = to_delete(opened, certificates, record_uids)
     if not yes:
         lines = [f"{record.uid}  {record.title}" for record in wanted]
-        note("These records will be deleted from Keeper:\n  " + "\n  ".join(lines))
+        note("These records will be deleted from Keeper:")
+        for line in lines:
+            note(f"  {line}")
         confirm_deletion("Delete?", opened.deadline)
     rows = end(opened, wanted)
     columns = {"record": "DELETED RECORD", "title": "TITLE", "certificate": "CERTIFICATE"}
