@@ -85,9 +85,18 @@ class Entra:
             return self._tokens[scope]
 
     def _by_secret(self, scope: str) -> Secret:
+        try:
+            answer = self._msal().acquire_token_for_client([scope])
+        except (KeyError, TypeError, ValueError, AttributeError):  # what msal raises where an endpoint is missing
+            raise Unclear(WHERE, "an answer that does not say where to sign in") from None
+        if "access_token" not in answer:
+            raise Unclear(WHERE, "an answer without a token")
+        return Secret(answer["access_token"])
+
+    def _msal(self) -> Any:
+        """One object for all scopes: it asks once where the endpoint is. What fails is raised past its cache."""
         import msal
 
-        # One object for all scopes: it asks once where the endpoint is. What fails is raised past its cache.
         if self._application is None:
             self._application = msal.ConfidentialClientApplication(
                 self._client_id,
@@ -96,10 +105,7 @@ class Entra:
                 http_client=_MsalHttp(self._http, self._cloud),
                 instance_discovery=False,
             )
-        answer = self._application.acquire_token_for_client([scope])
-        if "access_token" not in answer:
-            raise Unclear(WHERE, "an answer without a token")
-        return Secret(answer["access_token"])
+        return self._application
 
     def _by_identity(self, scope: str) -> Secret:
         from azure.core.exceptions import AzureError, ClientAuthenticationError
@@ -212,5 +218,5 @@ def token_ends(token: Secret) -> float:
     try:
         payload = token.reveal().split(".")[1]
         return float(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"])
-    except (IndexError, ValueError, KeyError, TypeError):
+    except (IndexError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return time.time() + _SHORTEST

@@ -110,7 +110,7 @@ def _report(output: str) -> dict[str, Any]:
     """The JSON line of a script; empty where there is none."""
     try:
         report = json.loads(output)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return report if isinstance(report, dict) and "result" in report else {}
 

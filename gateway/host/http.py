@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import socket
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -19,10 +18,10 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import NewConnectionError, ProxyError
 
 from gateway.errors import CallError, Failed, NotSent, Refused, Unclear
+from gateway.host.sessions import FILE_BYTES, TooLong, read_body, session
 
 log = logging.getLogger("gateway")
 
@@ -49,22 +48,6 @@ class Answer:
     body: dict[str, Any]
 
 
-class _NoDelay(HTTPAdapter):
-    """Sends at once behind a proxy too, where urllib3 leaves Nagle's algorithm on: 40 ms for each POST."""
-
-    def proxy_manager_for(self, proxy: Any, **options: Any) -> Any:
-        """As the base class, with the socket option that urllib3 sets without a proxy."""
-        return super().proxy_manager_for(proxy, socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)], **options)
-
-
-def _session() -> requests.Session:
-    session = requests.Session()
-    session.mount("https://", _NoDelay())
-    # Without this, requests would replace our token by what ~/.netrc says about the host.
-    session.auth = lambda request: request
-    return session
-
-
 class Http:
     """The session of a run, shared by Keeper, Entra and Graph.
 
@@ -74,7 +57,7 @@ class Http:
     """
 
     def __init__(self, request_timeout: float, time_left: TimeLeft) -> None:
-        self.session = _session()
+        self.session = session()
         self._request_timeout = request_timeout
         self._time_left = time_left
         self._server_time: datetime | None = None
@@ -92,19 +75,25 @@ class Http:
 
     def fresh(self) -> requests.Session:
         """One that shares neither connections nor cookies with the run's; close it."""
-        return _session()
+        return session()
 
-    def raw(self, where: str, method: str, url: str, *, fresh: bool = False, **arguments: Any) -> requests.Response:
+    def raw(
+        self, where: str, method: str, url: str, *, fresh: bool = False, is_file: bool = False, **arguments: Any
+    ) -> requests.Response:
         """One request, once, whatever its status. Redirects are not followed: a token goes nowhere else.
 
-        ``fresh``: on a connection of its own, with no cookie from before.
+        ``fresh``: on a connection of its own, with no cookie from before. ``is_file``: the answer is a file, which
+        may be longer, and take as long as there is time.
 
         Raises:
             NotSent, Unclear
         """
         try:
-            with self.fresh() if fresh else nullcontext(self.session) as session:
-                response = session.request(method, url, timeout=self.timeout(), allow_redirects=False, **arguments)
+            with self.fresh() if fresh else nullcontext(self.session) as used:
+                arguments |= {"timeout": self.timeout(), "allow_redirects": False, "stream": is_file}
+                response = used.request(method, url, **arguments)
+                if is_file:
+                    read_body(response, FILE_BYTES, monotonic() + self._time_left.remaining())
         except requests.RequestException as error:
             raise _no_answer(where, error) from None
         except OSError:
@@ -262,6 +251,8 @@ def _no_answer(where: str, error: requests.RequestException) -> CallError:
         return NotSent(
             where, "TLS certificate not trusted", "where a proxy opens TLS, name its CA in REQUESTS_CA_BUNDLE"
         )
+    if isinstance(error, TooLong):
+        return Unclear(where, str(error))
     if isinstance(error, requests.Timeout):
         return Unclear(where, "no answer in time")
     return Unclear(where, "connection broken")

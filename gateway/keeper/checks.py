@@ -13,7 +13,7 @@ def read_record(vault: ReadsRecords, uid: str) -> VaultRecord:
     """The PAM User record with this uid.
 
     Raises:
-        Failed: it cannot be read, or is no PAM User.
+        Failed: it cannot be read, is no PAM User, or a field is longer than any that works.
         CallError
     """
     record = vault.read([uid]).get(uid)
@@ -22,6 +22,8 @@ def read_record(vault: ReadsRecords, uid: str) -> VaultRecord:
             f"record {uid} cannot be read",
             "share its folder with the Gateway's application (Secrets Manager, Applications, Edit)",
         )
+    if problems := record.too_long():
+        raise Failed("; ".join(problems), "shorten these fields of the PAM User record in the vault")
     if record.type != "pamUser":
         hint = "convert it to PAM User in the vault, or name the PAM User record"
         raise Failed(f"record {uid} is of type {record.type}, not PAM User", hint)

@@ -145,7 +145,7 @@ class Files:
 
     def _fetched(self, file: Any) -> bytes:
         url = _https(DOWNLOAD, file.f.get("url"))
-        response = self._keeper.http.raw(DOWNLOAD, "GET", url, verify=self._keeper.sdk.verify_ssl_certs)
+        response = self._keeper.http.raw(DOWNLOAD, "GET", url, is_file=True, verify=self._keeper.sdk.verify_ssl_certs)
         _accepted(DOWNLOAD, response)
         try:
             key = CryptoUtils.decrypt_aes(base64_to_bytes(file.f["fileKey"]), file.record_key_bytes)

@@ -17,10 +17,14 @@ from typing import Any, BinaryIO
 
 from gateway.errors import Failed
 from gateway.keeper.record import AttachedRecord, VaultRecord
+from gateway.model.fields import TYPES, too_long
 from gateway.secret import Secret, mask
 
 # A record has at most a few hundred kilobytes; more is not the Gateway's.
 MOST_BYTES = 5_000_000
+
+_NAMES = ("uid", "title", "application_client_id", "clientId", "clientSecret", "tenantId")
+_LONGEST_LABEL = 1_000
 
 _HOW = (
     "the Keeper Gateway passes this line when the script is attached to a PAM User record; "
@@ -143,11 +147,20 @@ def _attached(records: list[Any]) -> list[AttachedRecord]:
         if not isinstance(record, dict):
             raise Failed(f"stdin: record {number} of 'records' is not a JSON object", _HOW)
         values = {str(label): _plain(value) for label, value in record.items()}
+        _check_lengths(number, values)
         for label, value in values.items():
             if re.search(r"(secret|password|key)[ _]?\d*$", label, re.IGNORECASE):
                 mask(value)
         attached.append(AttachedRecord(values.get("uid", ""), values.get("title", ""), values))
     return attached
+
+
+def _check_lengths(number: int, values: Mapping[str, str]) -> None:
+    """What is read of a record is no longer than any that works; the rest is passed over. Raises Failed."""
+    wrong = [problem for label in (*TYPES, *_NAMES) if (problem := too_long(label, values.get(label, "")))]
+    wrong += ["a label of more than 1,000 characters"] * any(len(label) > _LONGEST_LABEL for label in values)
+    if wrong:
+        raise Failed(f"stdin: record {number} of 'records': {'; '.join(wrong)}", "shorten these fields in the vault")
 
 
 def _password(params: Mapping[str, Any], name: str) -> str:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any, Protocol
 
-from gateway.model.fields import TYPES
+from gateway.model.fields import TYPES, too_long
 from gateway.secret import Secret, mask
 
 # Standard fields of a PAM User, which are known by their type.
@@ -68,6 +68,11 @@ class VaultRecord:
             if each.get("type") in _HIDDEN:
                 mask(_first(each.get("value")))
         return [(field.get("label") or field.get("type") or "", _first(field.get("value"))) for field in fields]
+
+    def too_long(self) -> list[str]:
+        """What is wrong with fields that are read, and are longer than any that works."""
+        found = (too_long(label, self.value(label)) for label in (*TYPES, *_UNLABELLED))
+        return [problem for problem in found if problem]
 
     def repeated_labels(self) -> list[str]:
         """Those of our labels that stand on more than one field; the first field is the one that counts."""

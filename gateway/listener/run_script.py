@@ -119,6 +119,6 @@ class Rotator:
 def _report(output: bytes) -> dict[str, Any]:
     try:
         report = json.loads(output)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return report if isinstance(report, dict) else {}

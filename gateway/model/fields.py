@@ -133,6 +133,21 @@ MONGODB_ADMIN_FIELDS = (
     Field("mongodb_ca_file", "text", "path of a file on this host with the authorities that sign the servers"),
 )
 """of the record of an administrator of MongoDB, besides login and password"""
+_NAME, _TEXT, _LIST = 1_000, 8_000, 64_000
+_LONGER = {"mongodb_uri": _TEXT, "value_template": _TEXT, "notify": _TEXT, "rotation_state": _LIST, "csr": _LIST}
+
+
+def longest(label: str) -> int:
+    """How many characters of a field are read: a name has 1,000 at most, a list of addresses 64,000."""
+    return _LONGER.get(label, _NAME if TYPES.get(label) == "text" else _LIST)
+
+
+def too_long(label: str, value: str) -> str:
+    """What is wrong with the length of a field's value; empty where nothing is."""
+    if len(value) <= (most := longest(label)):
+        return ""
+    return f"{label}: {len(value):,} characters long; at most {most:,} are read"
+
 
 DEFAULTS = {field.label: field.default for field in FIELDS}
 TYPES = {field.label: field.type for field in FIELDS}

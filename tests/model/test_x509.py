@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 import warnings
 from datetime import UTC, datetime
 
@@ -116,3 +117,28 @@ def test_a_serial_number_of_an_old_ca_may_be_negative(number: bytes, shown: str)
         warnings.simplefilter("ignore")
         odd = x509.load_der_x509_certificate(plain.replace(b"\x02\x01\x05\x30", b"\x02\x01" + number + b"\x30"))
         assert facts(odd).serial_number == shown
+
+
+def test_beginnings_without_an_end_are_read_in_no_time() -> None:
+    began = time.process_time()
+    with pytest.raises(Failed, match="no certificate"):
+        read_chain(b"-----BEGIN CERTIFICATE-----\n" * 100_000)
+    assert time.process_time() - began < 2
+
+
+def test_more_certificates_than_a_chain_has() -> None:
+    many = [certificate(f"{number}", "root").public_bytes(Encoding.DER) for number in range(101)]
+    with pytest.raises(Failed, match="101 certificates in one file"):
+        read_chain(b"".join(map(block, many)))
+
+
+def test_a_certificate_whose_name_cannot_be_read() -> None:
+    der = certificate("leaf", "root").public_bytes(Encoding.DER)
+    broken = x509.load_der_x509_certificate(der.replace(b"\x0c\x04leaf", b"\x0c\x04\xff\xff\xff\xff"))
+    with pytest.raises(Failed, match="a name or a date"):
+        facts(broken)
+
+
+def test_a_certificate_with_a_key_of_an_unknown_kind() -> None:
+    der = certificate("leaf", "root").public_bytes(Encoding.DER)
+    assert facts(x509.load_der_x509_certificate(der.replace(RSA, UNKNOWN))).key == "unknown"

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from gateway.errors import Failed
-from gateway.model.x509.chain import BEGIN, in_order, read_chain
+from gateway.model.x509.chain import BEGIN, in_order, name_of, read_chain
 
 PFX, PEM = "application/x-pkcs12", "application/x-pem-file"
 
@@ -33,7 +33,7 @@ class Bundle:
     chain: tuple[x509.Certificate, ...]
 
     def __repr__(self) -> str:
-        return f"<certificate and key of {self.leaf.subject.rfc4514_string()}>"
+        return f"<certificate and key of {name_of(self.leaf)}>"
 
 
 class WrongPassword(Failed):
@@ -160,7 +160,7 @@ def read_pem(content: bytes, password: str = "") -> Bundle:
         key = load_pem_private_key(content[begin:], password.encode() or None)
     except TypeError:
         raise Failed("PEM: the private key needs a password", "give its password") from None
-    except ValueError:
+    except (ValueError, UnsupportedAlgorithm):
         raise Failed("PEM: the private key cannot be read, or its password is wrong", "give it as PKCS #8") from None
     # The key's own certificate comes first wherever it stood.
     own = [each for each in certificates if _fits(key, each)]  # type: ignore[arg-type]
@@ -184,12 +184,15 @@ def to_pem(bundle: Bundle) -> bytes:
 
 def _fits(key: CertificateIssuerPrivateKeyTypes, certificate: x509.Certificate) -> bool:
     form = Encoding.DER, PublicFormat.SubjectPublicKeyInfo
-    return key.public_key().public_bytes(*form) == certificate.public_key().public_bytes(*form)
+    try:
+        return key.public_key().public_bytes(*form) == certificate.public_key().public_bytes(*form)
+    except (ValueError, UnsupportedAlgorithm):  # a key of a kind that is not known here
+        return False
 
 
 def _checked(bundle: Bundle, kind: str) -> Bundle:
     if not _fits(bundle.key, bundle.leaf):
-        what = f"{kind}: the private key does not belong to the certificate {bundle.leaf.subject.rfc4514_string()}"
+        what = f"{kind}: the private key does not belong to the certificate {name_of(bundle.leaf)}"
         raise Failed(what, "export the certificate together with its own key")
     # Key Vault's own PFX goes from the root down: https://github.com/Azure/notation-azure-kv/issues/136
     return replace(bundle, chain=tuple(in_order([bundle.leaf, *bundle.chain], bundle.leaf)[1:]))

@@ -13,6 +13,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gateway.errors import Failed
 from gateway.model.credential import stamp
+from gateway.model.x509.chain import name_of
+
+_LOOK = "look at it in the portal"
 
 
 @dataclass(frozen=True)
@@ -30,17 +33,20 @@ class Facts:
 
 
 def facts(certificate: x509.Certificate) -> Facts:
-    """What ``certificate`` says."""
-    return Facts(
-        thumbprint=thumbprint(certificate),
-        serial_number=_whole_bytes(certificate.serial_number),
-        subject=certificate.subject.rfc4514_string(),
-        issuer=certificate.issuer.rfc4514_string(),
-        not_before=certificate.not_valid_before_utc,
-        expires=certificate.not_valid_after_utc,
-        dns_names=_dns_names(certificate),
-        key=_key(certificate),
-    )
+    """What ``certificate`` says. Raises Failed: names or dates of it cannot be read."""
+    try:
+        return Facts(
+            thumbprint=thumbprint(certificate),
+            serial_number=_whole_bytes(certificate.serial_number),
+            subject=certificate.subject.rfc4514_string(),
+            issuer=certificate.issuer.rfc4514_string(),
+            not_before=certificate.not_valid_before_utc,
+            expires=certificate.not_valid_after_utc,
+            dns_names=_dns_names(certificate),
+            key=_key(certificate),
+        )
+    except ValueError:  # names are read only here
+        raise Failed("the certificate cannot be read: it has a name or a date that is none", _LOOK) from None
 
 
 def thumbprint(certificate: x509.Certificate) -> str:
@@ -57,8 +63,11 @@ def _dns_names(certificate: x509.Certificate | x509.CertificateSigningRequest) -
 
 
 def _key(certificate: x509.Certificate) -> str:
-    """Such as ``RSA 2048`` or ``EC secp256r1``."""
-    key = certificate.public_key()
+    """Such as ``RSA 2048`` or ``EC secp256r1``; ``unknown`` where it is of a kind that is not known here."""
+    try:
+        key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return "unknown"
     if curve := getattr(key, "curve", None):
         return f"EC {curve.name}"
     kind = type(key).__name__.removesuffix("PublicKey")
@@ -76,7 +85,7 @@ def read_certificate(der: bytes) -> x509.Certificate:
     try:
         return x509.load_der_x509_certificate(der)
     except ValueError:
-        raise Failed("the certificate cannot be read: it is not X.509", "look at it in the portal") from None
+        raise Failed("the certificate cannot be read: it is not X.509", _LOOK) from None
 
 
 def request_text(der: bytes) -> str:
@@ -96,7 +105,7 @@ def answer_to(request: bytes, found: Sequence[x509.Certificate]) -> x509.Certifi
     fitting = [each for each in found if _has_key(each, wanted)]
     if fitting:
         return max(fitting, key=lambda each: each.not_valid_before_utc)
-    names = "; ".join(each.subject.rfc4514_string() for each in found)
+    names = "; ".join(map(name_of, found))
     raise Failed(
         f"{names}: none is for the signing request that waits: its key is another one",
         "have the request signed that keeper-rotation certificate status --csr-out writes",
@@ -118,7 +127,7 @@ def missing_names(certificate: x509.Certificate, request: bytes) -> list[str]:
 
 def check_dates(certificate: x509.Certificate, now: datetime) -> None:
     """It is valid now. Raises Failed."""
-    name = certificate.subject.rfc4514_string()
+    name = name_of(certificate)
     if certificate.not_valid_after_utc <= now:
         what = f"the certificate expired on {certificate.not_valid_after_utc:%Y-%m-%d}: {name}"
         raise Failed(what, "give one that is still valid")

@@ -15,7 +15,8 @@ from gateway.errors import Failed
 
 BEGIN = b"-----BEGIN "
 _LABELS = b"(?:X509 |TRUSTED )?CERTIFICATE|PKCS7|PKCS #7 SIGNED DATA|CMS"
-_BLOCK = re.compile(rb"-----BEGIN (" + _LABELS + rb")-----(.*?)-----END \1-----", re.DOTALL)
+_BLOCK = re.compile(rb"-----BEGIN (" + _LABELS + rb")-----([^-]*)-----END \1-----")
+_MOST = 100
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # what ``>`` writes in Windows PowerShell
 
 
@@ -28,11 +29,13 @@ def read_chain(content: bytes) -> list[x509.Certificate]:
     try:
         if content.startswith(_UTF_16):
             content = content.decode("utf-16").encode()
-        found = [each for part in _parts(content) for each in _read(part)]
+        found = list(dict.fromkeys(each for part in _parts(content) for each in _read(part)))
     except (ValueError, UnsupportedAlgorithm):
         found = []
+    if len(found) > _MOST:
+        raise Failed(f"{len(found):,} certificates in one file", f"give a chain: no more than {_MOST} are read")
     if found:
-        return list(dict.fromkeys(found))
+        return found
     hint = "give the signed certificate and its chain as PEM, DER or PKCS #7"
     raise Failed("there is no certificate that can be read", hint)
 
@@ -106,6 +109,14 @@ def _verify(lower: x509.Certificate, key: object) -> None:
         key.verify(signature, signed, parameters)  # type: ignore[arg-type]
     else:
         key.verify(signature, signed)  # type: ignore[attr-defined]
+
+
+def name_of(certificate: x509.Certificate) -> str:
+    """Its subject, for people."""
+    try:
+        return certificate.subject.rfc4514_string()
+    except ValueError:
+        return "of a name that cannot be read"
 
 
 def _folded(name: x509.Name) -> list[tuple[str, str]]:
