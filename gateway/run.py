@@ -23,6 +23,7 @@ from gateway.engine.state import State
 from gateway.errors import CallError, Failed, RotationError, Unknown
 from gateway.host.deadline import Deadline, ignore_signals
 from gateway.host.http import Http
+from gateway.host.memory import keep_to_ourselves
 from gateway.host.report import Report, Stderr
 from gateway.host.settings import read_settings
 from gateway.host.streams import hold_streams
@@ -63,6 +64,7 @@ def open_door(kind: str, *, door: int = DOOR, arguments: list[str] | None = None
         door: the `gateway.DOOR` that the script was made for.
     """
     hold_streams()
+    keep_to_ourselves()
     _quiet_libraries()
     facts = registry.find(kind)
     if facts is None or door > DOOR:

@@ -42,9 +42,10 @@ class RecordLock:
     def __init__(self, directory: str, record_uid: str) -> None:
         try:
             folder = private_directory(directory)
-            self.lock_id = _lock_id(folder / "lock-id")
             # Hashed: uids that differ only in case are one file name on some systems.
             name = hashlib.sha256(record_uid.encode()).hexdigest()[:32]
+            _check_files(folder / "lock-id", folder / f"{name}.lock", folder / f"{name}.runs")
+            self.lock_id = _lock_id(folder / "lock-id")
             self._lock = filelock.FileLock(folder / f"{name}.lock")
             self._lock.acquire(timeout=0)
             self._runs = _Runs(folder / f"{name}.runs")
@@ -173,6 +174,13 @@ def _make_private(folder: Path) -> None:
         raise PermissionError(1, "belongs to another user")
     if state.st_mode & 0o022:
         raise PermissionError(1, "others may write to it")
+
+
+def _check_files(*paths: Path) -> None:
+    """What is there is a file of ours; a pipe would be waited for without an end."""
+    for path in paths:
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            raise PermissionError(1, f"{path.name} is no file")
 
 
 def _lock_id(path: Path) -> str:

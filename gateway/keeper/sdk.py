@@ -33,6 +33,10 @@ class Keeper:
     def __init__(self, config: str, http: Http) -> None:
         self.http = http
         self.sdk = SecretsManager(config=InMemoryKeyValueStorage(config))
+        if not self.sdk.verify_ssl_certs:
+            what = "KSM_SKIP_VERIFY is set: whoever is in between could read and change what this host asks Keeper for"
+            hint = "remove it from the environment; where a proxy opens TLS, name its CA in REQUESTS_CA_BUNDLE"
+            raise Failed(what, hint)
         # The SDK posts without a timeout and on a new connection each time; this is the seam its own tests use too.
         self.sdk.post_function = self._post
         self._key_changes = 0

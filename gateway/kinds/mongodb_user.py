@@ -32,6 +32,8 @@ from gateway.mongodb.address import Admitted
 from gateway.mongodb.server import MongoServer
 from gateway.secret import Secret
 
+_MOST_SPECIALS = 32
+
 
 class MongoDBUser(ChosenKind):
     """The password of one user, or of two that take turns (``alternate_login``).
@@ -149,6 +151,9 @@ def choose_password(record: VaultRecord) -> Secret:
     text, specials = (record.value(label) or DEFAULTS[label] for label in ("password_length", "password_specials"))
     if not (text.isascii() and text.isdigit() and len(text) <= 3 and 16 <= int(text) <= 128):
         raise Failed(f"password_length: {text[:20]!r} is not a number from 16 to 128", "correct it in the vault")
+    if len(specials) > _MOST_SPECIALS or not all("!" <= sign <= "~" for sign in specials):
+        what = "password_specials: not 32 characters at most, all of them printable ASCII without blanks"
+        raise Failed(what, "correct it in the vault")
     classes = (string.ascii_lowercase, string.ascii_uppercase, string.digits, specials)
     while True:
         chosen = "".join(secrets.choice("".join(classes)) for _ in range(int(text)))

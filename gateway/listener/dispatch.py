@@ -182,7 +182,7 @@ class Dispatcher:
         metrics = self._health.metrics
         metrics.rotations.labels(ran.result).inc()
         metrics.seconds.observe(ran.seconds)
-        self._health.rotation(record.uid, ran.result)
+        self._health.rotation(ran.result)
         log.info("record %s: %s, exit %d, %.1f s", record.uid, ran.result, ran.code, ran.seconds)
         return ran
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import socket
 import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -23,12 +25,12 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from gateway import __version__
 from gateway.errors import Failed
-from gateway.host.shown import shown
 from gateway.model.credential import stamp
 
 log = logging.getLogger("gateway")
 
 EVENT_HUB, KEEPER, ROTATIONS = "event hub", "keeper", "rotations"
+_CLIENTS = 16
 _SECONDS = (1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
 
 
@@ -65,7 +67,7 @@ class Health:
     def __init__(self, region: str) -> None:
         self.metrics = Metrics(region)
         self._region = region
-        self._wrong: dict[str, str] = {}
+        self._wrong: set[str] = set()
         self._partitions: list[int] | None = None
         self._last: dict[str, Any] = {"last_event": None, "last_rotation": None}
         self._stopping = False
@@ -75,14 +77,15 @@ class Health:
         """We wait for ``service``; logged where it is new."""
         with self._lock:
             is_new = service not in self._wrong
-            self._wrong[service] = shown(what)
+            self._wrong.add(service)
         if is_new:
             log.warning("waiting for the %s: %s", service, what)
 
     def well(self, service: str) -> None:
         """``service`` answered."""
         with self._lock:
-            was_wrong = self._wrong.pop(service, None)
+            was_wrong = service in self._wrong
+            self._wrong.discard(service)
         if was_wrong:
             log.info("no longer waiting for the %s", service)
 
@@ -100,9 +103,9 @@ class Health:
         """An event of this type has come."""
         self._note("last_event", {"type": kind})
 
-    def rotation(self, uid: str, result: str) -> None:
-        """A script was run for this record."""
-        self._note("last_rotation", {"record": uid, "result": result})
+    def rotation(self, result: str) -> None:
+        """A script was run."""
+        self._note("last_rotation", {"result": result})
 
     def stopping(self) -> None:
         """It was told to stop."""
@@ -120,7 +123,7 @@ class Health:
                 "region": self._region,
                 "partitions": self._partitions or [],
                 **self._last,
-                "wrong": [f"{service}: {what}" for service, what in self._wrong.items()],
+                "wrong": sorted(self._wrong),
             }
         return (200 if status == "ok" else 503), content
 
@@ -130,9 +133,26 @@ class Health:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    timeout = 10  # seconds in which a client must have sent its request
+    timeout = 10.0  # seconds in which a client must have sent its request, and have its answer
     server_version, sys_version = "keeper-rotation", ""
     health: Health
+
+    def setup(self) -> None:
+        """`timeout` is for each read: one that sends a byte now and then would stay for ever."""
+        super().setup()
+        self._end = threading.Timer(self.timeout, self._cut)
+        self._end.daemon = True
+        self._end.start()
+
+    def finish(self) -> None:
+        """Answered."""
+        self._end.cancel()
+        with contextlib.suppress(OSError):  # cut off meanwhile
+            super().finish()
+
+    def _cut(self) -> None:
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
 
     def do_GET(self) -> None:
         status, content = self.health.shown()
@@ -158,6 +178,33 @@ class _Handler(BaseHTTPRequestHandler):
         """Probes come every few seconds: nothing is logged."""
 
 
+class _Server(ThreadingHTTPServer):
+    """Answers a few at once; who comes beyond them is turned away, and a probe comes again."""
+
+    daemon_threads = True
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._free = threading.BoundedSemaphore(_CLIENTS)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """As the base class, where a place is free."""
+        if self._free.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """As the base class; the place is free again."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Whatever a client did to its own connection is not worth a line."""
+
+
 def serve(health: Health, address: tuple[str, int]) -> ThreadingHTTPServer:
     """Answer at ``address`` (host, port) until the process ends.
 
@@ -166,10 +213,9 @@ def serve(health: Health, address: tuple[str, int]) -> ThreadingHTTPServer:
     """
     handler = type("Handler", (_Handler,), {"health": health})
     try:
-        server = ThreadingHTTPServer(address, handler)
+        server = _Server(address, handler)
     except OSError as error:
         hint = "name another one in health_address; another listener on this host may have it"
         raise Failed(f"health address {address[0]}:{address[1]}: {error.strerror or error}", hint) from None
-    server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server

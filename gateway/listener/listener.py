@@ -10,6 +10,7 @@ from types import FrameType
 from confluent_kafka import KafkaException
 
 from gateway.errors import CallError
+from gateway.host.memory import keep_to_ourselves
 from gateway.host.settings import read_settings
 from gateway.keeper.config import find_ksm_config
 from gateway.listener.consumer import Intake
@@ -50,6 +51,7 @@ def listen(path: str) -> None:
     Raises:
         Failed: settings, the Keeper configuration or the health address cannot be used.
     """
+    keep_to_ourselves()
     logging.getLogger("gateway").setLevel(logging.INFO)
     # What the libraries warn about goes nowhere: it may quote a request.
     logging.getLogger().addHandler(logging.NullHandler())

@@ -9,6 +9,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ SETTINGS = (
     _listen("bootstrap_servers", None, "Kafka endpoint of the Event Hubs namespace: `<namespace>.servicebus.windows.net:9093`"),  # noqa: E501
     _listen("event_hub", None, "name of the Event Hub, which is Kafka's topic"),
     _listen("consumer_group", "keeper-rotation", "listeners of one group share the work"),
-    _listen("sign_in", "identity", "`identity`: managed or workload identity of this host; `client-secret` or `connection-string`: from `sign_in_record`; `none`: a Kafka without sign-in or TLS"),  # noqa: E501
+    _listen("sign_in", "identity", "`identity`: managed or workload identity of this host; `client-secret` or `connection-string`: from `sign_in_record`; `none`: a Kafka on this machine, without sign-in or TLS"),  # noqa: E501
     _listen("sign_in_record", "", "uid of the Keeper record with `application_client_id`, `client_secret`, `tenant_id`, or with `connection_string`"),  # noqa: E501
     _listen("identity_client_id", "", "client id of the managed identity, where the host has several"),
     _listen("azure_cloud", "AzureCloud", "where to sign in for the Event Hub: `AzureCloud`, `AzureUSGovernment` or `AzureChinaCloud`"),  # noqa: E501
@@ -121,6 +122,8 @@ def _scripts(folder: Path, given: Mapping[str, str], problems: list[str]) -> dic
 def _check(values: dict[str, Any], problems: list[str]) -> None:
     if values["sign_in"] not in SIGN_INS:
         problems.append(f"sign_in: {values['sign_in']!r} is none of {', '.join(SIGN_INS)}")
+    if values["sign_in"] == "none" and not all(map(_is_this_machine, values["bootstrap_servers"].split(","))):
+        problems.append("sign_in: 'none' is for a Kafka on this machine, and bootstrap_servers names another")
     if values["sign_in"] in ("client-secret", "connection-string") and not values["sign_in_record"]:
         problems.append(f"sign_in_record is missing, which sign_in = {values['sign_in']!r} needs")
     if values["azure_cloud"] not in CLOUDS:
@@ -133,3 +136,11 @@ def _check(values: dict[str, Any], problems: list[str]) -> None:
             problems.append(f"kafka: {name} is not yours to set")
         elif any(part in name for part in _SECRET):
             problems.append(f"kafka: {name} may hold a secret, which belongs in a Keeper record")
+
+
+def _is_this_machine(server: str) -> bool:
+    host = server.strip().rpartition(":")[0].strip("[]")
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -254,7 +254,11 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a server that is down": ({"mongodb_uri": "mongodb://127.0.0.1:1/"}, "no server answers"),
     "an unknown alternate": ({"alternate_login": "nobody"}, "no user 'nobody'"),
     "a password that is too short": ({"password_length": "8"}, "not a number from 16 to 128"),
-    "a length with thousands of digits": ({"password_length": "9" * 5000}, "not a number from 16 to 128"),
+    "thousands of special characters": ({"password_specials": "!+" * 500}, "password_specials: "),
+    "a special character that is a letter elsewhere": ({"password_specials": "é"}, "password_specials: "),
+    "a special character that steers a terminal": ({"password_specials": "-\x1b"}, "password_specials: "),
+    "a blank among them": ({"password_specials": "- _"}, "password_specials: "),
+    "a length with thousands of digits": ({"password_length": "9" * 900}, "not a number from 16 to 128"),
 }
 
 

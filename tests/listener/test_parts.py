@@ -107,7 +107,8 @@ class Idle:
 
 def test_a_listener_that_fetches_nothing_for_minutes_is_waiting(tmp_path: Path) -> None:
     path = write(tmp_path, TOML)
-    listen, health = read_listen_settings(path, {"LISTEN_SIGN_IN": "none", "LISTEN_WAITING": "2"}), Health("")
+    variables = {"LISTEN_SIGN_IN": "none", "LISTEN_BOOTSTRAP_SERVERS": "localhost:9", "LISTEN_WAITING": "2"}
+    listen, health = read_listen_settings(path, variables), Health("")
     intake: Any = consumer.Intake(listen, Anonymous(), Idle(), health)  # type: ignore[arg-type]
     intake._consumer, partition = Idle(), Partition(0)
     intake._committed_at, intake._partitions[0] = time.monotonic() + 60, partition
@@ -119,7 +120,7 @@ def test_a_listener_that_fetches_nothing_for_minutes_is_waiting(tmp_path: Path) 
     intake._turn(None)
     status, shown = health.shown()
     assert (status, shown["status"]) == (503, "waiting")
-    assert shown["wrong"] == ["rotations: 2 messages are not dealt with, and no more are fetched"]
+    assert shown["wrong"] == ["rotations"]
     for message in messages:
         partition.finish_one(message)
     intake._turn(None)
@@ -373,7 +374,7 @@ def test_a_client_secret_that_is_refused(stage: Stage) -> None:
     way = {"LISTEN_SIGN_IN": "client-secret", "LISTEN_SIGN_IN_RECORD": stage.at.admin_record_uid}
     printed = signed_in(stage, **way)
     assert "refused: Entra sign-in: HTTP 401 AADSTS7000215" in printed
-    assert "event hub: no sign-in: Entra sign-in" in printed
+    assert printed.endswith("['event hub']\n")
 
 
 STRINGS: dict[str, tuple[str, str]] = {
