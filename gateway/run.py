@@ -164,7 +164,7 @@ class _Run:
     def _notify(self, outcome: RotationError | None) -> None:
         if not self._value("notify"):
             return
-        from gateway.host.notify import notify
+        from gateway.host.notify.message import notify
 
         notify(self._value, self._report, outcome, self._http.now() if self._http else datetime.now(UTC))
 

@@ -17,7 +17,7 @@ from gateway.commands.shared.interrupt import handle_signals, interrupted
 from gateway.errors import Unknown
 from gateway.host.deadline import Deadline
 from gateway.host.http import Http
-from gateway.host.notify import days_left, in_days
+from gateway.host.notify.message import days_left, in_days
 from gateway.host.settings import read_settings
 from gateway.host.shown import shown
 from gateway.keeper.config import find_ksm_config

@@ -200,7 +200,7 @@ class Dispatcher:
 
     def _give_up(self, job: Job, record: VaultRecord, error: CallError | RotationError) -> None:
         """After the last try: tell whoever the record names, and go on. The record's own schedule tries again."""
-        from gateway.host.notify import notify
+        from gateway.host.notify.message import notify
 
         seen = self._memory.of(job.event)
         log.error("record %s: given up after %d tries: %s; hint: %s", record.uid, seen.tries, error, error.hint)

@@ -20,8 +20,11 @@ class Hooks(Service):
 
     def __init__(self) -> None:
         self.received: list[dict[str, Any]] = []
+        self.logins: list[str] = []
 
     @route("POST", r"/rotation/?", "notify")
     def notify(self, request: Request, match: re.Match[str]) -> Response:
         self.received.append(json.loads(request.body))
+        names = {name.lower(): value for name, value in request.headers.items()}
+        self.logins.append(names.get("authorization", ""))
         return Response(200, b"", {})

@@ -1,0 +1,185 @@
+"""Telling people how a run ended, through Apprise (mail, Teams, Slack, PagerDuty and a hundred others).
+
+Never a value, and never a reason for a rotation to fail: whatever goes wrong here is a warning.
+Source: https://appriseit.com/services/
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from time import monotonic
+from typing import Any
+from urllib.parse import unquote
+
+from gateway.errors import Failed, RotationError
+from gateway.host.background import Background
+from gateway.host.notify.services import MOST_ADDRESSES, VARIABLE, Allowed, parsed, read_allowed
+from gateway.host.report import Report
+from gateway.host.shown import shown
+from gateway.model.policy import NotifyPolicy, read_notify_policy
+from gateway.secret import MASK, mask
+
+# A notification service that does not answer must not hold up the Gateway.
+_SECONDS = 10.0
+_SHORTEST_PART = 5
+_LONGEST_REASON = 300
+
+
+def notify(value: Callable[[str], str], report: Report, outcome: RotationError | None, now: datetime) -> None:
+    """Send what the record asks for; whatever goes wrong becomes a warning of the report.
+
+    Args:
+        value: looks up a field of the record by its label.
+        now: by the service asked last.
+    """
+    try:
+        policy = read_notify_policy(value)
+        message = _message(policy, report, outcome, report.expires or value("expires"), now)
+        if policy.urls and message:
+            report.warnings += [f"notify: {told.name}: {told.why}" for told in send(policy.urls, *message) if told.why]
+    except Failed as error:
+        report.warnings.append(f"notify: {error}; {error.hint}")
+    except (Exception, KeyboardInterrupt):  # the outcome is settled by now, and stays
+        report.warnings.append("notify: at least one notification could not be sent")
+
+
+def _message(
+    policy: NotifyPolicy, report: Report, outcome: RotationError | None, expires: str, now: datetime
+) -> tuple[str, str] | None:
+    name = shown(report.application) or f"record {report.record}"
+    if outcome:
+        if policy.on == "expiry":
+            return None
+        return f"Rotation {outcome.result}: {name}", _body(report, f"{shown(outcome.message)}\n{shown(outcome.hint)}")
+    left = days_left(expires, now)
+    rotated = report.result in ("rotated", "finished", "superseded")
+    if not rotated and policy.before is not None and left is not None and left < policy.before.total_seconds() / 86400:
+        return f"Secret expires in {in_days(left)}: {name}", _body(report, f"It is not rotated: {report.result}")
+    if policy.on == "all" and rotated:
+        return f"Rotation {report.result}: {name}", _body(report, "")
+    return None
+
+
+def _body(report: Report, text: str) -> str:
+    lines = [text, f"record {report.record}", f"app {shown(report.application)} {report.client_id}".strip()]
+    lines += [f"publishes {report.key_id} until {report.expires}"] if report.key_id else []
+    return "\n".join(filter(None, lines))
+
+
+def days_left(expires: str, now: datetime) -> float | None:
+    """Days from ``now`` until ``expires`` as a record has it; None where that is no date."""
+    try:
+        ends = datetime.fromisoformat(expires)
+    except ValueError:
+        return None
+    return ((ends if ends.tzinfo else ends.replace(tzinfo=UTC)) - now).total_seconds() / 86400
+
+
+def in_days(left: float) -> str:
+    """``1 day`` or ``6 days``."""
+    days = round(left)
+    return f"{days} day" if days == 1 else f"{days} days"
+
+
+@dataclass(frozen=True)
+class Told:
+    """One address of a record: ``name`` tells which without its secrets, ``why`` is empty where it took the message."""
+
+    name: str
+    why: str
+
+
+def send(urls: Sequence[str], title: str, body: str) -> list[Told]:
+    """Tell all of them, side by side, what may be shown. Raises Failed: this host's own setting cannot be read."""
+    urls = list(dict.fromkeys(urls))
+    allowed = read_allowed(os.environ.get(VARIABLE, ""))
+    # Requests would look there for a login of whatever host a record names.
+    os.environ["NETRC"] = os.devnull
+    told = [
+        (_name(number, url), Background(partial(_send, url, allowed, title, body)))
+        for number, url in enumerate(urls[:MOST_ADDRESSES], 1)
+    ]
+    until = monotonic() + _SECONDS
+    results = [Told(name, _result(sending, until)) for name, sending in told]
+    if len(urls) > MOST_ADDRESSES:
+        results.append(Told("further addresses", f"left out: {MOST_ADDRESSES} are told, and {len(urls)} are named"))
+    return results
+
+
+def _name(number: int, url: str) -> str:
+    service = re.match(r"([a-z][a-z0-9]{1,19})://", url.lower())
+    return f"address {number}" + (f", {service[1]}" if service else "")
+
+
+def _result(sending: Background[str], until: float) -> str:
+    try:
+        return sending.result(max(0.0, until - monotonic()))
+    except TimeoutError:
+        return "no answer in time"
+    except Exception as error:
+        return f"unforeseen {type(error).__name__}"
+
+
+def _send(url: str, allowed: Allowed, title: str, body: str) -> str:
+    """Why one address did not take the message; empty where it did."""
+    import apprise
+
+    try:
+        found = parsed(url, allowed)
+    except ValueError as error:
+        return str(error)
+    secrets = _secrets(url, found)
+    # No redirect: it would lead past what was checked.
+    sender = apprise.Apprise(asset=apprise.AppriseAsset(http_redirects=False))
+    with _Said() as said:
+        if not sender.add(found):
+            return "not a whole address of this service"
+        # As text: where a message is HTML, names in it are none.
+        if sender.notify(title=title, body=body, body_format=apprise.NotifyFormat.TEXT):
+            return ""
+    return _without(secrets, said.last) or "the service did not take the message"
+
+
+def _secrets(url: str, found: Mapping[str, Any]) -> list[str]:
+    """What must not be seen of an address. The whole of it is masked everywhere; its parts only in our own words:
+
+    a part may be chosen so that an id in the report would be one.
+    """
+    mask(url)
+    parts = [part for part in re.split(r"[/?&=:@#]+", url) if part]
+    parts += [unquote(part) for part in parts] + [str(found.get(key) or "") for key in ("password", "user", "fullpath")]
+    return sorted((part for part in parts if len(part) >= _SHORTEST_PART), key=len, reverse=True)
+
+
+def _without(secrets: Iterable[str], text: str) -> str:
+    for part in secrets:
+        text = text.replace(part, MASK)
+    return shown(text)[:_LONGEST_REASON]
+
+
+class _Said(logging.Handler):
+    """What Apprise logs about one address, in the thread that sends to it."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.last = ""
+        self._thread = threading.get_ident()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep it."""
+        if record.thread == self._thread:
+            self.last = record.getMessage()
+
+    def __enter__(self) -> _Said:
+        logging.getLogger("apprise").addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        logging.getLogger("apprise").removeHandler(self)
