@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import threading
@@ -26,7 +27,7 @@ from gateway.listener.versions import Versions
 log = logging.getLogger("gateway")
 
 _LONGEST_PAUSE = 600.0
-_HOUR = 3600.0
+_HOUR, _DAY = 3600.0, 86400.0
 _MOST_REMEMBERED = 10_000
 
 
@@ -52,6 +53,7 @@ class Memory:
     def __init__(self) -> None:
         self._seen: OrderedDict[tuple[str, str], SeenVersion] = OrderedDict()
         self._said: OrderedDict[str, float] = OrderedDict()
+        self._rotated: OrderedDict[str, float] = OrderedDict()
         self._lock = threading.Lock()
 
     def of(self, event: Event) -> SeenVersion:
@@ -62,6 +64,18 @@ class Memory:
             if len(self._seen) > _MOST_REMEMBERED:
                 self._seen.popitem(last=False)
         return seen
+
+    def rotated(self, uid: str) -> None:
+        """An event has had this record rotated."""
+        with self._lock:
+            self._rotated[uid] = monotonic()
+            if len(self._rotated) > _MOST_REMEMBERED:
+                self._rotated.popitem(last=False)
+
+    def was_rotated(self, uid: str) -> bool:
+        """Whether that was so in the last day."""
+        with self._lock:
+            return monotonic() - self._rotated.get(uid, -_DAY) < _DAY
 
     def is_news(self, what: str) -> bool:
         """Whether this was not said in the last hour; from now on it was."""
@@ -117,10 +131,20 @@ class Dispatcher:
         self._health.well(KEEPER)
         if not records:
             return self._nobody(job, is_ours)
-        if len(records) > 1 and self._memory.is_news(f"several {event.object}"):
+        self._alone(job, records[0] if len(records) == 1 else self._of_several(event, records))
+
+    def _of_several(self, event: Event, records: list[VaultRecord]) -> VaultRecord:
+        """The one that the version was delivered by, as its tag says; else the first."""
+        if self._memory.is_news(f"several {event.object}"):
             uids = ", ".join(record.uid for record in records)
-            log.warning("%s is named by several records (%s): the first one is rotated", event.object, uids)
-        self._alone(job, records[0])
+            log.warning(
+                "%s is named by several records (%s): the one of its tag, or the first, is rotated", event.object, uids
+            )
+        for record in records:
+            with contextlib.suppress(CallError, RotationError):  # of an admin credential that may not read it
+                current = self._versions.current(record, address_in(record, event))
+                return next((each for each in records if current and each.uid == current.record), records[0])
+        return records[0]
 
     def _alone(self, job: Job, record: VaultRecord) -> None:
         """One thing at a time for this record; if it is not our turn, the job comes back by itself."""
@@ -145,14 +169,17 @@ class Dispatcher:
             Failed, CallError: the vault still holds the event's version.
         """
         seen, address = self._memory.of(event), address_in(record, event)
-        if self._is_gone(event, record):
-            return "duplicate"
+        if reason := self._idle(event, record):
+            return reason
         script = self._rotator.script_of(record)
         # A rotation that did not reach this vault is not made twice: the next try finishes its deliveries.
         seen.since = record.value("last_rotated") if seen.since is None else seen.since
         line = self._rotator.line(record, seen.since)
         log.info("record %s: rotating, because of %s of %s", record.uid, event.type, event.object)
         ran = self._run(script, record, line)
+        self._versions.forget()
+        if ran.result in ("rotated", "incomplete"):
+            self._memory.rotated(record.uid)
         if self._is_gone(event, record):
             made = "rotated" if ran.code == 0 else "incomplete"
             return "duplicate" if ran.result in ("superseded", "not_due") else made
@@ -171,11 +198,21 @@ class Dispatcher:
             raise Failed(f"the script ended with {ran.result}, but {address} still has the old version", hint)
         raise ran.reason()
 
+    def _idle(self, event: Event, record: VaultRecord) -> str:
+        """Why nothing is done: by the vault's own word, or because an event has had this record rotated today."""
+        if self._is_gone(event, record):
+            return "duplicate"
+        current = self._versions.current(record, address_in(record, event))
+        if current and not current.near_end:
+            return "not_near"
+        # A try that follows one of the same event finishes what that one has begun.
+        return "too_soon" if self._memory.was_rotated(record.uid) and not self._memory.of(event).made else ""
+
     def _is_gone(self, event: Event, record: VaultRecord) -> bool:
         seen = self._memory.of(event)
         current = self._versions.current(record, address_in(record, event))
-        seen.is_gone = current not in (None, event.version)  # what is disabled or deleted may come back
-        return current != event.version
+        seen.is_gone = current is not None and current.version != event.version  # what is disabled may come back
+        return current is None or seen.is_gone
 
     def _run(self, script: str, record: VaultRecord, line: bytes) -> ScriptResult:
         ran = self._rotator.run(script, record.uid, line)

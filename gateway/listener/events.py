@@ -24,6 +24,8 @@ TYPES = {
 
 # Several hundred events. An Event Hub takes twice as much, but nothing of Key Vault's is so long.
 MOST_BYTES = 500_000
+# Each is a question to a key vault; Event Grid sends one in a message, unless it was told to gather a few.
+MOST_EVENTS = 100
 
 _VAULT = re.compile(r"[a-z0-9-]{1,63}")
 _HOST = re.compile(r"[a-z0-9.-]{1,253}")
@@ -72,7 +74,10 @@ def read_events(body: bytes | None) -> list[Event | Unusable]:
     except (ValueError, RecursionError):  # a thousand brackets are deeper than Python goes
         return [Unusable("not JSON")]
     entries = content if isinstance(content, list) else [content]
-    return [_read(entry) for entry in entries] or [Unusable("an empty array")]
+    found = [_read(entry) for entry in entries[:MOST_EVENTS]] or [Unusable("an empty array")]
+    if len(entries) > MOST_EVENTS:
+        found.append(Unusable(f"{len(entries)} events, of which {MOST_EVENTS} are read"))
+    return found
 
 
 def _read(entry: Any) -> Event | Unusable:

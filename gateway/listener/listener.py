@@ -60,7 +60,7 @@ def listen(path: str) -> None:
     server = serve(health, settings.health_place())
     pause = min(settings.retry_seconds, _LONGEST_WAIT)
     records = Records(config, host, settings.records_seconds, pause)
-    versions = Versions(records, host, settings.configuration)
+    versions = Versions(records, host, settings.configuration, settings.event_days)
     rotator = Rotator(config, host, settings.scripts, settings.configuration)
     dispatcher = Dispatcher(settings, records, versions, rotator, health)
     dispatcher.work.start()

@@ -42,6 +42,7 @@ SETTINGS = (
     _listen("kafka", {}, "further properties of librdkafka; no secrets"),
     _listen("health_address", "127.0.0.1:8080", "where `/healthz` and `/metrics` answer"),
     Setting("region", "", "a label for `/healthz` and `/metrics`", variable="REGION_NAME"),
+    Setting("event_days", 60, "an event is acted on where the vault says that the version ends within so many days; for a certificate earlier, where its policy says so", 1, 3651, "ROTATION_EVENT_DAYS"),  # noqa: E501
     _listen("workers", 4, "how many events are worked on at once", 1),
     _listen("waiting", 500, "how many messages may wait here before no more are fetched", 1),
     _listen("tries", 5, "how often an event's rotation is tried", 1),
@@ -67,6 +68,7 @@ class ListenSettings:
     kafka: Mapping[str, str]
     health_address: str
     region: str
+    event_days: int
     workers: int
     waiting: int
     tries: int

@@ -11,6 +11,7 @@ import pytest
 from gateway.keeper.record import VaultRecord
 from gateway.listener.events import MOST_BYTES, TYPES, Event, Unusable, read_events
 from gateway.listener.records import address_in
+from gateway.listener.versions import near_end
 from tests.stage.rotation import ROOT
 
 VERSION = "5" * 32
@@ -208,3 +209,66 @@ def test_a_record_whose_target_is_the_certificate() -> None:
     record = VaultRecord(SdkRecord("pamUser", certificate_id=NAMED.replace("secrets", "certificates")))
     assert address_in(record, Event(**(EVENT.__dict__ | {"kind": "certificates"})))
     assert not address_in(record, EVENT)
+
+
+def test_a_message_of_thousands_of_events() -> None:
+    found = read_events(json.dumps([event_grid_of(number) for number in range(1_500)]).encode())
+    assert len(found) == 101 and found[-1] == Unusable("1500 events, of which 100 are read")
+    assert all(isinstance(each, Event) for each in found[:100])
+
+
+def event_grid_of(number: int) -> dict[str, object]:
+    """A short event of another version each time."""
+    data = {"VaultName": "orders-vault", "ObjectName": "api-key", "Version": f"{number:032x}"}
+    return {"eventType": "Microsoft.KeyVault.SecretNearExpiry", "data": data}
+
+
+NOW = 1_800_000_000.0
+ENDS: dict[str, tuple[dict[str, object], bool]] = {
+    "in a year": ({"attributes": {"exp": NOW + 365 * 86400}}, False),
+    "in 61 days": ({"attributes": {"exp": NOW + 61 * 86400}}, False),
+    "in 59 days": ({"attributes": {"exp": NOW + 59 * 86400}}, True),
+    "yesterday": ({"attributes": {"exp": NOW - 86400}}, True),
+    "never": ({"attributes": {}}, False),
+    "nobody knows": ({}, False),
+    "something that is no moment": ({"attributes": {"exp": "soon"}}, False),
+    "a number without a measure": ({"attributes": {"exp": -1e300}}, False),
+    "in 80 days, and its policy renews at 90": (
+        {
+            "attributes": {"exp": NOW + 80 * 86400},
+            "policy": {"lifetime_actions": [{"trigger": {"days_before_expiry": 90}}]},
+        },
+        True,
+    ),
+    "in 80 days, and its policy renews at 30": (
+        {
+            "attributes": {"exp": NOW + 80 * 86400},
+            "policy": {"lifetime_actions": [{"trigger": {"days_before_expiry": 30}}]},
+        },
+        False,
+    ),
+    "past the share of its life": (
+        {
+            "attributes": {"nbf": NOW - 285 * 86400, "exp": NOW + 80 * 86400},
+            "policy": {"lifetime_actions": [{"trigger": {"lifetime_percentage": 70}}]},
+        },
+        True,
+    ),
+    "before the share of its life": (
+        {
+            "attributes": {"nbf": NOW - 285 * 86400, "exp": NOW + 80 * 86400},
+            "policy": {"lifetime_actions": [{"trigger": {"lifetime_percentage": 80}}]},
+        },
+        False,
+    ),
+    "a policy that is none": (
+        {"attributes": {"exp": NOW + 80 * 86400}, "policy": {"lifetime_actions": [7, {}, None]}},
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("when", ENDS)
+def test_what_the_vault_says_of_the_end(when: str) -> None:
+    body, near = ENDS[when]
+    assert near_end(body, 60, NOW) is near

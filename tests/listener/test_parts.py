@@ -279,9 +279,15 @@ def _asking(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Callable[[], str |
         monkeypatch.setenv(name, value)
     config, settings = Path(stage.variables["KSM_CONFIG_FILE"]).read_text(), read_settings(stage.variables)
     records = Records(config, settings, 60, 1)
-    versions = Versions(records, settings, "")
+    versions = Versions(records, settings, "", 60)
     record = records.read([stage.at.record_uid])[stage.at.record_uid]
-    return lambda: versions.current(record, made.secret_address)
+
+    def ask() -> str | None:
+        versions.forget()
+        current = versions.current(record, made.secret_address)
+        return current and current.version
+
+    return ask
 
 
 def _sign_ins(stage: Stage) -> int:
