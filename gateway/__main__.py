@@ -29,6 +29,7 @@ class Commands(click.Group):
         "run-due": "gateway.commands.run_due.cli:run_due",
         "scripts": "gateway.commands.scripts:scripts",
         "status": "gateway.commands.status.cli:status",
+        "take-over": "gateway.commands.take_over:take_over",
         "targets": "gateway.commands.targets.cli:targets",
         "tls-secret": "gateway.commands.tls_secret.cli:tls_secret",
     }

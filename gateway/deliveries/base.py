@@ -56,6 +56,10 @@ class DeliveryContext:
     delivery_form: DeliveryForm
     versions_follow: bool
     """whether a Key Vault secret is among the destinations"""
+    admin_records: frozenset[str] = frozenset()
+    """uids of records that are never delivered to, because the admin credential comes from them"""
+    agreed: frozenset[str] = frozenset()
+    """addresses in other records that need not agree: copies of the secret of an app that rotates itself"""
 
     @property
     def azure(self) -> SignedIn:

@@ -1,6 +1,6 @@
 """A field of another Keeper record, such as the PAM configuration that holds the same secret.
 
-Permission: the Gateway's application may edit that record.
+Permission: the Gateway's application may edit that record, which names ours in its field receives_from.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from gateway.deliveries.base import Delivery, DeliveryContext, Denied, Destinati
 from gateway.errors import CallError, Failed, Refused, Unclear
 from gateway.keeper.record import VaultRecord
 from gateway.model.clouds import Cloud
+from gateway.model.fields import is_order
 
 _TRIES = 4
 
@@ -37,10 +38,10 @@ class KeeperField(Destination):
         return cls(found.group(1), found.group(2).strip(), optional)
 
     def check(self, context: DeliveryContext) -> list[str]:
-        """The record can be edited, and has the field, which is hidden."""
+        """The record agrees to it, can be edited, and has the field, which is hidden."""
         if self.keeper_record == context.record_uid:
             raise Failed(f"{self.address}: this is the record that is rotated", "remove the line from deliver_to")
-        record = self._read(context)
+        record = self._read_agreed(context)
         if not record.editable:
             raise Failed(
                 f"{self.address}: the record is read-only for the Gateway's application",
@@ -58,7 +59,7 @@ class KeeperField(Destination):
         for attempt in range(_TRIES):
             if attempt:
                 context.deadline.pause(context.deadline.retry_base)
-            record = self._read(context)
+            record = self._read_agreed(context)
             if record.value(self.label) == wanted:
                 return Receipt()
             if isinstance(error, Refused) and record.revision == revision:
@@ -79,6 +80,22 @@ class KeeperField(Destination):
             return self._read(context).value(self.label) == delivery.value.reveal()
         except (Failed, CallError):
             return None
+
+    def _read_agreed(self, context: DeliveryContext) -> VaultRecord:
+        """The record, which may be written to. Raises Failed, CallError."""
+        remove = "remove the line from deliver_to"
+        if self.keeper_record in context.admin_records:
+            raise Failed(f"{self.address}: the admin credential comes from this record, and would be lost", remove)
+        if is_order(self.label):
+            what = f"{self.address}: scripts read a field of this name for what to do, so no secret is put there"
+            raise Failed(what, "name a field of another label")
+        record = self._read(context)
+        agrees = context.record_uid in re.split(r"[\s,]+", record.value("receives_from"))
+        if not agrees and self.address not in context.agreed:
+            what = f"{self.address}: the record does not name the one that is rotated in its field receives_from"
+            line = f"let who may edit record {self.keeper_record} add this line to its field receives_from"
+            raise Failed(what, f"{line}: {context.record_uid}")
+        return record
 
     def _read(self, context: DeliveryContext) -> VaultRecord:
         record = context.vault.read([self.keeper_record]).get(self.keeper_record)

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from gateway.azure.key_vault.calls import KeyVaultCalls
 from gateway.deliveries.base import Delivery, DeliveryContext, Destination, Receipt, refuse
-from gateway.deliveries.tags import KEY, RECORD, kept
+from gateway.deliveries.tags import KEY, RECORD, check_owner, kept
 from gateway.errors import CallError, Failed, Refused, Unclear
 from gateway.model.clouds import Cloud
 from gateway.secret import Secret
@@ -69,15 +69,18 @@ class KeyVaultSecretDestination(Destination):
         return cls(f"https://{parts.netloc.lower()}", found.group(1), optional)
 
     def check(self, context: DeliveryContext) -> list[str]:
-        """It can be read, is disabled and ours, or does not exist and its name is free."""
+        """It can be read and is no other record's, is disabled and ours, or does not exist and its name is free."""
         client = self.client(context)
         try:
-            self._refuse_managed(self.retrying(context, lambda: client.get_secret(self.name)))
+            current = self.retrying(context, lambda: client.get_secret(self.name))
         except Refused as error:
             if error.status == 404:
                 self._check_free(context, client)
             elif error.code != "SecretDisabled" or not is_ours(self._newest(context, client), context):
                 raise
+        else:
+            self._refuse_managed(current)
+            check_owner(self.address, current.properties.tags, context.vault, context.record_uid)
         return []
 
     def _refuse_managed(self, current: KeyVaultSecret) -> None:
@@ -97,6 +100,7 @@ class KeyVaultSecretDestination(Destination):
         """A new version, read back; none where the current one holds this value already."""
         client = self.client(context)
         current = self._current(context, client)
+        check_owner(self.address, current.properties.tags if current else {}, context.vault, context.record_uid)
         warnings: tuple[str, ...] = ()
         if current is not None and _holds(context, current, delivery.value):
             warnings = self._complete(context, client, current, delivery)

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from gateway.azure.key_vault.certificates import HINTS, KeyVaultCertificates, Version, check_free
 from gateway.azure.key_vault.ids import CertificateId
 from gateway.deliveries.base import Delivery, DeliveryContext, Destination, Receipt, comparable_address
-from gateway.deliveries.tags import KEY, RECORD, kept
+from gateway.deliveries.tags import KEY, RECORD, check_owner, kept
 from gateway.errors import Failed, Unclear
 from gateway.model.clouds import Cloud
 
@@ -50,7 +50,7 @@ class KeyVaultCertificateDestination(Destination):
         return cls(CertificateId(certificate_id.vault_url, certificate_id.name), optional)
 
     def check(self, context: DeliveryContext) -> list[str]:
-        """It is a certificate that comes, the vault can be read, and the name is free or a certificate's."""
+        """It is a certificate that comes, the vault can be read, and the name is free or no other record's."""
         source = context.delivery_form.certificate
         if not source:
             what = f"{self.address}: only a certificate can be delivered there"
@@ -58,8 +58,10 @@ class KeyVaultCertificateDestination(Destination):
         if comparable_address(source) == comparable_address(self.address):
             raise Failed(f"{self.address}: this is the certificate that is renewed", "remove this line")
         vault = self._certificates(context)
-        if not vault.versions(self._certificate_id.name):
+        newest = self._newest(vault)
+        if newest is None:
             check_free(vault, self._certificate_id.name)
+        check_owner(self.address, newest.tags if newest else {}, context.vault, context.record_uid)
         return []
 
     def deliver(self, context: DeliveryContext, delivery: Delivery) -> Receipt:
@@ -69,6 +71,7 @@ class KeyVaultCertificateDestination(Destination):
         vault = self._certificates(context)
         bundle = read_secret(delivery.value.reveal(), "")
         before = self._newest(vault)
+        check_owner(self.address, before.tags if before else {}, context.vault, context.record_uid)
         if not _holds(before, bundle):
             theirs = before.tags if before else {}
             self._load(vault, bundle, kept(theirs, {RECORD: context.record_uid, KEY: delivery.key_id}))

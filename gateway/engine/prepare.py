@@ -15,7 +15,7 @@ from gateway.errors import CallError, Failed
 from gateway.host.http import Http
 from gateway.host.lock import RecordLock
 from gateway.keeper.admin import AdminSearch, attached_credentials, choose_admin
-from gateway.keeper.checks import check_alone, check_editable, check_labels, fields_that_hold, read_record
+from gateway.keeper.checks import check_alone, check_editable, check_labels, copies_of, read_record
 from gateway.keeper.parameters import Params
 from gateway.model import decisions
 from gateway.model.credential import AdminCredential, LiveCredential, Target, read_stamp
@@ -99,13 +99,8 @@ class Preparation:
             revoking=revoking,
             even_where_not_delivered=revoking and self._params.even_where_not_delivered,
         )
-        self._check_self_rotation(kind, admin, destinations)
-        run, attached, uid = self._run, self._params.attached, self.record.uid
-        delivery_form = kind.delivery_form()
-        versions = bool(delivery_form.certificate) or any(each.holds_versions for each in destinations)
-        azure = kind.azure or azure_for(destinations, self._search, run.http)
-        context = DeliveryContext(run.http, run.deadline, azure, run.vault, attached, uid, delivery_form, versions)
-        deliveries = Deliveries(destinations, ledger.holds, context)
+        copies = self._check_self_rotation(kind, admin, destinations, listing)
+        deliveries = Deliveries(destinations, ledger.holds, self._context(kind, admin, destinations, copies))
         inventory = decisions.sort(listing, known)
         held = set() if known.even_where_not_delivered else deliveries.held()
         why = decisions.reasons(inventory.published, known, self.policy, asked=self._is_asked)
@@ -115,6 +110,18 @@ class Preparation:
         return Prepared(
             self.record, self.policy, target, known, inventory, held, self._lock, tuple(why), deliveries, kind, admin
         )
+
+    def _context(
+        self, kind: Kind, admin: AdminCredential, destinations: list[Destination], copies: frozenset[str]
+    ) -> DeliveryContext:
+        run, attached, uid = self._run, self._params.attached, self.record.uid
+        delivery_form = kind.delivery_form()
+        versions = bool(delivery_form.certificate) or any(each.holds_versions for each in destinations)
+        azure = kind.azure or azure_for(destinations, self._search, run.http)
+        context = DeliveryContext(run.http, run.deadline, azure, run.vault, attached, uid, delivery_form, versions)
+        if kind.rotates_itself(admin):
+            return replace(context, agreed=copies)
+        return replace(context, admin_records=self._search.records() | {admin.record_uid})
 
     def _find(
         self, kind: Kind, given: str, ledger: Ledger, wanted: Wanted
@@ -142,24 +149,28 @@ class Preparation:
         except CallError as error:
             raise Failed(f"admin credential, {admin.source}: {error}", error.hint) from None
 
-    def _check_self_rotation(self, kind: Kind, admin: AdminCredential, destinations: list[Destination]) -> None:
-        """Every field that holds the admin's own secret gets the new one. Raises Failed, CallError."""
+    def _check_self_rotation(
+        self, kind: Kind, admin: AdminCredential, destinations: list[Destination], listing: tuple[LiveCredential, ...]
+    ) -> frozenset[str]:
+        """Every field that holds the admin's own secret gets the new one; their addresses. Raises Failed, CallError."""
         if admin.client_secret is None or not kind.rotates_itself(admin):
-            return
-        what, held = "the app would rotate its own secret, and", fields_that_hold(self._run.vault, admin.client_secret)
-        if all(uid != admin.record_uid for uid, _ in held):
+            return frozenset()
+        what = "the app would rotate its own secret, and"
+        copies = copies_of(self._run.vault, admin.client_secret, (each.hint for each in listing))
+        if not any(name.startswith(f"{admin.record_uid}#") for name in copies.same):
             raise Failed(
                 f"{what} the place that it comes from does not show it to the Gateway's application ({admin.source})",
                 "share its folder with the application (Secrets Manager, Applications, Edit); if it was changed just "
                 "now, run it again",
             )
         fed = {f"keeper:{self.record.uid}#{kind.outputs.value}", *(e.address for e in destinations if not e.optional)}
-        if left := [f"{uid}#{label}" for uid, label in held if f"keeper:{uid}#{label}" not in fed]:
+        if left := [name for name in copies.same if f"keeper:{name}" not in fed]:
             lines = ", ".join(f"keeper:{each}" for each in left)
             raise Failed(
                 f"{what} leave a dead one in {', '.join(left)}",
                 f"add to deliver_to, without optional: {lines}; or empty the field if nothing reads it",
             )
+        return frozenset(f"keeper:{name}" for name in copies.known)
 
 
 def destinations_of(search: AdminSearch, deliver_to: str) -> list[Destination]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +11,7 @@ from gateway.keeper.parameters import Params
 from gateway.keeper.record import AttachedRecord, ReadsRecords, VaultRecord
 from gateway.model.clouds import CLOUDS, Cloud, find_cloud
 from gateway.model.credential import AdminCredential, read_stamp
+from gateway.model.fields import spelling
 from gateway.secret import Secret
 
 
@@ -31,6 +31,11 @@ class AdminSearch:
     def found(self) -> AdminCredential:
         """What `choose_admin` finds; looked for once."""
         return _choose(self)
+
+    def records(self) -> frozenset[str]:
+        """Uids of the records that hold an admin credential for Azure, as far as that was looked for."""
+        used = [self.found.record_uid] if "found" in vars(self) else []
+        return frozenset({*used, *(record.uid for record in attached_credentials(self.params))})
 
     def is_target(self, attached: AttachedRecord) -> bool:
         """Whether this is the target's own record, which the Gateway always hands over as well."""
@@ -164,7 +169,7 @@ def _configuration(host_cloud: Cloud, values: Mapping[str, str], uid: str) -> Ad
     spelled = _spelled(values)
 
     def says(label: str) -> str:
-        return spelled.get(label.replace("_", ""), "")
+        return spelled.get(spelling(label), "")
 
     client_id, client_secret, tenant_id = (spelled.get(key, "") for key in ("clientid", "clientsecret", "tenantid"))
     source = f"PAM configuration {uid}"
@@ -186,11 +191,10 @@ def _complete(source: str, needed: Mapping[str, str]) -> None:
 
 
 def _spelled(values: Mapping[str, str]) -> dict[str, str]:
-    """A configuration's values under one spelling: Keeper's tools write clientId, Client Id, pamazureclientid, …."""
+    """A configuration's values under one spelling."""
     found: dict[str, str] = {}
     for label, value in values.items():
-        name = re.sub(r"^(secret|text)\.", "", label)
-        key = re.sub(r"[^a-z]", "", name.lower()).removeprefix("pamazure")
+        key = spelling(label)
         if value and key not in found:
             found[key] = value
     return found

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 from gateway.errors import Failed
 from gateway.keeper.record import ReadsRecords, VaultRecord
 from gateway.model.kind_facts import KindFacts
 from gateway.model.ledger import Ledger, read_ledger
 from gateway.secret import Secret
+
+# Of a client secret Entra shows the first three characters.
+_TELLING = 3
 
 
 def read_record(vault: ReadsRecords, uid: str) -> VaultRecord:
@@ -63,10 +69,29 @@ def check_labels(record: VaultRecord, facts: KindFacts, *, by_hand: bool) -> lis
     return [f"field label {label!r} looks like {right!r} and is ignored" for label, right in doubtful.items()]
 
 
-def fields_that_hold(vault: ReadsRecords, secret: Secret) -> list[tuple[str, str]]:
-    """Uid and label of every field with this value, in all records that can be read. Raises CallError."""
-    fields = ((record.uid, *field) for record in vault.read([]).values() for field in record.fields_in_order())
-    return [(uid, label) for uid, label, value in fields if value.strip() == secret.reveal().strip()]
+@dataclass(frozen=True)
+class Copies:
+    """Where an app's own secret is kept, as ``uid#label``. ``known``: with those that may hold a former one of it."""
+
+    same: tuple[str, ...]
+    known: frozenset[str]
+
+
+def copies_of(vault: ReadsRecords, secret: Secret, hints: Iterable[str]) -> Copies:
+    """The fields with this value, in all records that can be read.
+
+    Args:
+        hints: how its other living secrets begin: one of them lies where a delivery has failed.
+
+    Raises:
+        CallError
+    """
+    begins = tuple(hint for hint in hints if len(hint) >= _TELLING)
+    fields = [
+        (f"{each.uid}#{label}", text) for each in vault.read([]).values() for label, text in each.fields_in_order()
+    ]
+    same = tuple(name for name, text in fields if text.strip() == secret.reveal().strip())
+    return Copies(same, frozenset({*same, *(name for name, text in fields if text.startswith(begins))}))
 
 
 def check_editable(record: VaultRecord) -> None:

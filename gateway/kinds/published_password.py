@@ -186,9 +186,10 @@ class Publication:
             azure, problem = None, Failed(str(error), error.hint)
             self._refused |= {each: problem for each in destinations if not each.keeper_record}
         form, versions = PUBLISHED_PASSWORD.delivery_form, any(each.holds_versions for each in destinations)
-        return DeliveryContext(
+        context = DeliveryContext(
             run.http, run.deadline, azure, run.vault, params.attached, self.record.uid, form, versions
         )
+        return replace(context, admin_records=self._search.records())
 
     def _check(self, destinations: list[Destination], context: DeliveryContext) -> None:
         """Find out who cannot be served. Half of the time is for that, so that one who hangs leaves time for others."""

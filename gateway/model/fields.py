@@ -7,6 +7,7 @@ The templates and the tables in ``docs/fields.md`` are checked against `FIELDS` 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -89,6 +90,9 @@ FIELDS = (
     Field("overlap_hours", "text", "old secrets are removed by the first run after this many hours", "0"),
     Field("deliver_to", "multiline", "who else gets the secret, one address a line; see `deliveries.md`"),
     Field(
+        "receives_from", "multiline", "uids of the records that may deliver to hidden fields of this one, one a line"
+    ),
+    Field(
         "application_owners",
         "multiline",
         "user principal names or object ids that must own the app, one a line",
@@ -151,3 +155,22 @@ def too_long(label: str, value: str) -> str:
 
 DEFAULTS = {field.label: field.default for field in FIELDS}
 TYPES = {field.label: field.type for field in FIELDS}
+
+
+# What a record may be handed; what else our scripts read in a record tells them what to do.
+_VALUES = ("client_secret", "storage_key", "connection_string", "pfx_password", "password")
+
+
+def spelling(label: str) -> str:
+    """What the spellings of one label have in common: Keeper's tools write clientId, Client Id, pamazureclientid, …."""
+    name = re.sub(r"^(secret|text)\.", "", label)
+    return re.sub(r"[^a-z]", "", name.lower()).removeprefix("pamazure")
+
+
+_ORDERS = {spelling(each.label) for each in (*FIELDS, *ADMIN_FIELDS, *MONGODB_ADMIN_FIELDS)} | {"login"}
+_ORDERS -= set(map(spelling, _VALUES))
+
+
+def is_order(label: str) -> bool:
+    """Whether our scripts read a field with this label for what to do, and not for a secret that it holds."""
+    return spelling(label) in _ORDERS

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from sandbox.automation.jobs import Parameter
+from sandbox.keeper.vault import make_field
 from sandbox.proxy import faults
 from tests.stage import patience
 from tests.stage.rotation import Outcome, Stage
@@ -560,9 +561,7 @@ def test_own_test_that_fails_keeps_the_old_secrets(what: str, stage: Stage) -> N
 
 
 def test_another_keeper_record(stage: Stage) -> None:
-    field = {"type": "secret", "label": "its secret", "value": ["old"]}
-    note = {"type": "text", "label": "note", "value": ["kept"]}
-    uid = stage.sandbox.keeper.add_record("consumer", "login", [], [field, note])
+    uid = stage.consumer("its secret", "old", {"type": "text", "label": "note", "value": ["kept"]})
     deliver_to(stage, f"keeper:{uid}#its secret")
     rotated(stage)
     record = stage.sandbox.keeper.record(uid)
@@ -576,14 +575,14 @@ KEEPER: dict[str, tuple[Callable[[Stage, str], str], str]] = {
     "a record that cannot be read": (lambda stage, uid: f"keeper:{'A' * 22}#x", "cannot be read"),
     "the record that is rotated": (lambda stage, uid: f"keeper:{stage.at.record_uid}#client_secret", "is rotated"),
     "no label": (lambda stage, uid: f"keeper:{uid}", "is not a field of a Keeper record"),
-    "a field that is not hidden": (lambda stage, uid: f"keeper:{uid}#tenant_id", "the field is not hidden"),
+    "a field that is not hidden": (lambda stage, uid: f"keeper:{uid}#note", "the field is not hidden"),
 }
 
 
 def test_keeper_label_that_is_wrong_in_a_line_that_was_added(stage: Stage) -> None:
     rotated(stage)
     stage.sandbox.keeper.edit(stage.at.record_uid, "rotate_before_hours", "24")
-    deliver_to(stage, f"keeper:{stage.at.admin_record_uid}#other")
+    deliver_to(stage, f"keeper:{stage.consumer('its secret')}#other")
     outcome = stage.run()
     assert outcome.code != 0, outcome
     assert "the record has no field with this label" in outcome.report["error"]
@@ -593,13 +592,12 @@ def test_keeper_label_that_is_wrong_in_a_line_that_was_added(stage: Stage) -> No
 @pytest.mark.parametrize("what", KEEPER)
 def test_keeper_record_with(what: str, stage: Stage) -> None:
     line, message = KEEPER[what]
-    deliver_to(stage, line(stage, stage.at.admin_record_uid))
+    deliver_to(stage, line(stage, stage.consumer("its secret", "old", make_field("text", "old", "note"))))
     refused(stage, message)
 
 
 def test_a_keeper_field_that_is_not_hidden_is_a_warning_where_it_was_served_before(stage: Stage) -> None:
-    field = {"type": "secret", "label": "its secret", "value": ["old"]}
-    uid = stage.sandbox.keeper.add_record("consumer", "login", [], [field])
+    uid = stage.consumer("its secret")
     deliver_to(stage, f"keeper:{uid}#its secret")
     rotated(stage)
     stage.sandbox.keeper.vault.records[uid].data["custom"][0]["type"] = "text"

@@ -39,8 +39,7 @@ def context(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> DeliveryContext:
 
 def consumer(stage: Stage, value: str, label: str = "its secret") -> str:
     """The address of another record's field."""
-    field = {"type": "secret", "label": "its secret", "value": [value]}
-    return f"keeper:{stage.sandbox.keeper.add_record('consumer', 'login', [], [field])}#{label}"
+    return f"keeper:{stage.consumer('its secret', value)}#{label}"
 
 
 def key_vault(stage: Stage, value: str, spoil: Callable[[Stage], None] = lambda stage: None) -> str:

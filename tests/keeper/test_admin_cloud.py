@@ -8,7 +8,6 @@ from collections.abc import Callable
 import pytest
 
 from gateway.model.clouds import CLOUDS, PUBLIC
-from sandbox.keeper.vault import make_field
 from sandbox.proxy import faults
 from tests.stage.command import command
 from tests.stage.published_password import SCRIPT as PUBLISH
@@ -132,7 +131,7 @@ def test_nobody_signs_in_before_the_record_has_been_read(stage: Stage) -> None:
 
 def test_a_password_goes_to_keeper_alone_where_the_record_names_another_cloud(stage: Stage) -> None:
     keeper, uid = stage.sandbox.keeper, stage.at.record_uid
-    other = keeper.add_record("reader", "login", [], [make_field("secret", "before", "password")])
+    other = stage.consumer("password")
     for label, value in {"azure_cloud": CHINA, "NOOP": "", "password": "rotated-by-Keeper-7"}.items():
         keeper.edit(uid, label, value)
     lines = f"keeper:{other}#password\nhttps://shop.vault.azure.net/secrets/orders"

@@ -129,8 +129,7 @@ def _other_vault(stage: PasswordStage, granted: bool) -> str:
 
 
 def _other_record(stage: PasswordStage, label: str) -> str:
-    field = {"type": "secret", "label": "its password", "value": ["x"]}
-    return f"keeper:{stage.sandbox.keeper.add_record('consumer', 'login', [], [field])}#{label}"
+    return f"keeper:{stage.consumer('its password')}#{label}"
 
 
 def _deleted(stage: PasswordStage) -> str:
@@ -257,8 +256,7 @@ def test_rotate_now_means_nothing_where_keeper_makes_the_password(password: Make
 
 def test_a_destination_in_keeper_alone_needs_no_azure(password: Make) -> None:
     stage = password()
-    field = {"type": "secret", "label": "its password", "value": ["x"]}
-    uid = stage.sandbox.keeper.add_record("consumer", "login", [], [field])
+    uid = stage.consumer("its password")
     stage.sandbox.keeper.edit(stage.at.record_uid, "deliver_to", f"keeper:{uid}#its password")
     assert stage.publish().code == 0
     assert stage.sandbox.keeper.record(uid).value("its password") == NEW
@@ -267,8 +265,7 @@ def test_a_destination_in_keeper_alone_needs_no_azure(password: Make) -> None:
 
 def test_a_field_in_keeper_that_is_hidden_no_longer_is_a_warning(password: Make) -> None:
     stage = password()
-    field = {"type": "secret", "label": "its password", "value": ["x"]}
-    uid = stage.sandbox.keeper.add_record("consumer", "login", [], [field])
+    uid = stage.consumer("its password")
     stage.sandbox.keeper.edit(stage.at.record_uid, "deliver_to", f"keeper:{uid}#its password")
     assert stage.publish().code == 0
     stage.sandbox.keeper.vault.records[uid].data["custom"][0] |= {"type": "text", "value": ["x"]}

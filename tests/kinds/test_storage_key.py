@@ -488,8 +488,7 @@ def test_logic_apps_connection_gets_the_access_key(storage: Make) -> None:
 
 def test_another_keeper_record(storage: Make) -> None:
     stage = storage()
-    field = {"type": "secret", "label": "key", "value": ["old"]}
-    uid = stage.sandbox.keeper.add_record("consumer", "login", [], [field])
+    uid = stage.consumer("key")
     stage.sandbox.keeper.edit(stage.at.record_uid, "deliver_to", f"keeper:{uid}#key")
     rotated(stage)
     assert stage.sandbox.keeper.record(uid).value("key") == stage.value("storage_key")

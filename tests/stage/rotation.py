@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from sandbox import Sandbox
 from sandbox.furnish.destinations import Destinations, furnish_destinations
+from sandbox.keeper.vault import make_field
 from sandbox.proxy.service import Service
 from tests.stage import patience
 from tests.stage.forked import Forked
@@ -160,6 +161,11 @@ class Stage:
         return self.finish(self.start(line, **options))
 
     # Destinations
+
+    def consumer(self, label: str, value: str = "old", *more: dict[str, Any]) -> str:
+        """The uid of another record with a hidden field, which agrees to what the stage's record delivers."""
+        fields = [make_field("secret", value, label), make_field("multiline", self.at.record_uid, "receives_from")]
+        return self.sandbox.keeper.add_record("consumer", "login", [], [*fields, *more])
 
     def deliver(self, *only: str, optional: bool = False, **options: Any) -> Destinations:
         """Furnish one destination of each kind, and name them (or only these fields of them) in the record."""

@@ -345,6 +345,17 @@ def _added(stage: DiscoverStage) -> list[str]:
     return [each for name, uid in names.items() for each in stage.wrong(uid, name)]
 
 
+def _take_over(stage: DiscoverStage) -> list[str]:
+    uid = stage.record_of("application_object_id", "x")
+    stage.sandbox.keyvault.set_secret(stage.vault, "orders", "theirs", tags={"keeper-record": uid})
+    return ["take-over", f"{stage.vault.url}/secrets/orders", f"--record={stage.at.record_uid}"]
+
+
+def _taken_over(stage: DiscoverStage) -> list[str]:
+    newest = stage.sandbox.keyvault.versions(stage.vault, "orders")[-1]
+    return missing(the_tag=newest.tags == {"keeper-record": stage.at.record_uid}, the_value=newest.value == "theirs")
+
+
 NOTHING = only()
 SCENES: dict[str, Scene] = {
     "certificate request": Scene(_request, _requested, NOTHING, again=_finish_request),
@@ -373,5 +384,6 @@ SCENES: dict[str, Scene] = {
         _delete_secrets, _secrets_deleted, lambda key: key[0] in ("record", "field", "file"), _shop, _delete_the_rest
     ),
     "discover --create": Scene(_discover, _discovered, NOTHING, _shop),
+    "take-over": Scene(_take_over, _taken_over, only("secret"), _shop),
     "tls-secret list --add-certificates": Scene(_add, _added, NOTHING, _shop),
 }  # fmt: skip

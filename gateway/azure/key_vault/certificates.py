@@ -188,6 +188,10 @@ class KeyVaultCertificates:
         """Switch a version on or off; a version cannot be deleted by itself."""
         self._calls.retrying(lambda: self._client.update_certificate_properties(name, version, enabled=enabled))
 
+    def tag(self, name: str, version: str, tags: dict[str, str]) -> None:
+        """These tags in the place of those that a version has."""
+        self._calls.retrying(lambda: self._client.update_certificate_properties(name, version, tags=tags), tells=True)
+
     def is_deleted(self, name: str) -> bool:
         """Whether a deleted certificate still holds this name; False too where that is not ours to see."""
         try:

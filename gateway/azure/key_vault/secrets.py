@@ -154,6 +154,10 @@ class KeyVaultSecrets:
         body = self._calls.retrying(ask, tells=True)
         return dict(body.get("attributes") or {})
 
+    def tag(self, name: str, version: str, tags: dict[str, str]) -> None:
+        """These tags in the place of those that a version has."""
+        self._calls.retrying(lambda: self._client.update_secret_properties(name, version, tags=tags), tells=True)
+
     def _secret(self, listed: Any) -> TlsSecret:
         return TlsSecret(
             SecretId(self.url, str(listed.name), str(listed.version or "")),
