@@ -66,6 +66,21 @@ def test_links_lead_somewhere(name: str) -> None:
     assert not list(_dead(ROOT / name))
 
 
+CLAIMS = re.findall(r"\| `(tests/\S+\.py)::(\w+)` \|", (ROOT / "docs" / "security.md").read_text())
+
+
+@pytest.mark.parametrize(("file", "test"), CLAIMS)
+def test_the_test_that_keeps_a_claim_exists(file: str, test: str) -> None:
+    defined = [node.name for node in ast.parse((ROOT / file).read_text()).body if isinstance(node, ast.FunctionDef)]
+    assert test in defined
+
+
+def test_every_claim_has_a_test() -> None:
+    section = (ROOT / "docs" / "security.md").read_text().partition("## What holds")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) == len(CLAIMS) > 20
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_files_that_are_named_exist(name: str) -> None:
     named = re.findall(r"(?<![\w/.])((?:templates|scripts|docs)/[\w./-]*[\w/])", (ROOT / name).read_text())

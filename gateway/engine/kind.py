@@ -74,6 +74,11 @@ class Kind(ABC):
         """The labels of the fields that are written."""
         return self.facts.outputs
 
+    @classmethod
+    def named(cls, given: str, record: VaultRecord, admin: AdminCredential) -> tuple[str, ...]:
+        """What ``given`` names, as ``allowed_targets`` of the admin record spells it; asks nobody. Raises Failed."""
+        return (given,)
+
     def identify(self, given: str) -> None:  # noqa: B027
         """Look up what ``given`` names, as far as `delivery_form` says it, without any value. Raises CallError."""
 

@@ -18,6 +18,7 @@ from gateway.keeper.admin import AdminSearch, attached_credentials, choose_admin
 from gateway.keeper.checks import check_alone, check_editable, check_labels, copies_of, read_record
 from gateway.keeper.parameters import Params
 from gateway.model import decisions
+from gateway.model.allowed import check_destinations, check_targets
 from gateway.model.credential import AdminCredential, LiveCredential, Target, read_stamp
 from gateway.model.ledger import Ledger, read_ledger
 from gateway.model.policy import read_policy
@@ -71,11 +72,15 @@ class Preparation:
         """Check the record, sign in, and read what is to be rotated."""
         given = self._check_record()
         admin = self._make_kind.choose_admin(self._search)
+        check_targets(admin, self._make_kind.facts.target, self._make_kind.named(given, self.record, admin))
         destinations = destinations_of(self._search, self.record.value("deliver_to"))
+        check_destinations(admin, (each.address for each in destinations))
         kind = self._sign_in(admin)
         delivers = any(each.takes_value for each in destinations)
         wanted = Wanted(self.record, self.policy.lifetime, self.policy.rotate_before, delivers)
         ledger = read_ledger(self.record.value("rotation_state"), self.record.uid)
+        if admin.says("allowed_targets").strip():  # what was allowed is what is found, whatever the record has noted
+            ledger = replace(ledger, named="")
         target, listing = self._find(kind, given, ledger, wanted)
         ledger = (
             replace(ledger, named=given)
@@ -192,11 +197,13 @@ def azure_for(destinations: list[Destination], search: AdminSearch, http: Http) 
     """The admin credential signed in to Azure, where a destination is there; None where all are in Keeper.
 
     Raises:
-        Failed: there is none, or it cannot sign in.
+        Failed: there is none, it is not allowed to deliver to one of these, or it cannot sign in.
     """
-    if all(each.keeper_record for each in destinations):
+    in_azure = [each.address for each in destinations if not each.keeper_record]
+    if not in_azure:
         return None
     admin = choose_admin(search)
+    check_destinations(admin, in_azure)
     try:
         return Azure(http, admin, begin_with=admin.cloud.arm)
     except CallError as error:

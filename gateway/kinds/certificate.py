@@ -59,6 +59,11 @@ class KeyVaultCertificate(RenewedKind):
     def __init__(self, http: Http, admin: AdminCredential) -> None:
         self.http, self.azure = http, Azure(http, admin, begin_with=f"https://{admin.cloud.key_vault}")
 
+    @classmethod
+    def named(cls, given: str, record: VaultRecord, admin: AdminCredential) -> tuple[str, ...]:
+        """The certificate's identifier, without a version."""
+        return (str(CertificateId.read(given, admin.cloud, cls.facts.target).whole()),)
+
     def find(self, given: str, wanted: Wanted) -> tuple[Target, tuple[LiveCredential, ...]]:
         """The certificate by its identifier, and its versions that are switched on."""
         certificate_id = CertificateId.read(given, self.azure.cloud, self.target)

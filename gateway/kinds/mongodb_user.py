@@ -67,6 +67,12 @@ class MongoDBUser(ChosenKind):
             "attach a record with the login and password of an administrator of the server to the script",
         )
 
+    @classmethod
+    def named(cls, given: str, record: VaultRecord, admin: AdminCredential) -> tuple[str, ...]:
+        """Each user, behind its database."""
+        users = dict.fromkeys(filter(None, (record.value("login"), record.value("alternate_login"))))
+        return tuple(f"{_database(record.value('auth_database'))}.{user}" for user in users)
+
     def find(self, given: str, wanted: Wanted) -> tuple[Target, tuple[LiveCredential, ...]]:
         """The server, which answers the admin login, and the user on it."""
         self.server, self.record = MongoServer(self.http, given, Admitted.by(self.admin)), wanted.record

@@ -50,6 +50,12 @@ class AzureStorageKey(RegeneratedKind):
     def __init__(self, http: Http, admin: AdminCredential) -> None:
         self.azure = Azure(http, admin, begin_with=admin.cloud.arm)
 
+    @classmethod
+    def named(cls, given: str, record: VaultRecord, admin: AdminCredential) -> tuple[str, ...]:
+        """The account's resource id."""
+        found = arm_id(given, admin.cloud, "Microsoft.Storage", "storageAccounts")
+        return (found[0] if found else given,)
+
     def identify(self, given: str) -> None:
         """The account, by its resource id."""
         self.account = StorageAccount(self.azure, given)

@@ -127,6 +127,16 @@ ADMIN_FIELDS = (
         "the only cloud that the credential is sent to: `AzureCloud`, `AzureUSGovernment` or `AzureChinaCloud`; "
         "empty: `ROTATION_AZURE_CLOUD`",
     ),
+    Field(
+        "allowed_targets",
+        "multiline",
+        "ids of what may be rotated with it, one a line, with `*`; empty: all",
+    ),
+    Field(
+        "allowed_destinations",
+        "multiline",
+        "addresses of `deliver_to` that may be used with it, one a line; `*` stands for anything; empty: all",
+    ),
 )
 """of the record that a script signs in to Azure with"""
 
@@ -135,6 +145,16 @@ MONGODB_ADMIN_FIELDS = (
     Field("auth_database", "text", "the database that it belongs to", "admin"),
     Field("allow_plaintext", "text", "`True`: also without TLS; to this host itself that is always allowed"),
     Field("mongodb_ca_file", "text", "path of a file on this host with the authorities that sign the servers"),
+    Field(
+        "allowed_targets",
+        "multiline",
+        "`database.user` of what may be changed with it, one a line; empty: all",
+    ),
+    Field(
+        "allowed_destinations",
+        "multiline",
+        "addresses of `deliver_to` that may be used with it, one a line; `*` stands for anything; empty: all",
+    ),
 )
 """of the record of an administrator of MongoDB, besides login and password"""
 _NAME, _TEXT, _LIST = 1_000, 8_000, 64_000
