@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -21,20 +22,27 @@ from gateway.keeper.folders import Folders, SharedFolder
 from gateway.keeper.record import VaultRecord
 from gateway.keeper.vault import Vault
 
+_MOST_RUNS = 5
+"""how many of each record are kept in memory"""
+
 
 @dataclass(frozen=True)
 class Reading:
     """What was read.
 
-    ``records``: all that the application sees, by uid; ``chosen``: those of the folder that was named; ``runs``: the
-    last line of each record in this host's history; ``now``: by Keeper's clock.
+    ``records``: all that the application sees, by uid; ``chosen``: those of the folder that was named; ``recent``: the
+    last lines of each record in this host's history, oldest first; ``now``: by Keeper's clock.
     """
 
     settings: Settings
     records: Mapping[str, VaultRecord]
     chosen: Mapping[str, VaultRecord]
-    runs: Mapping[str, Mapping[str, Any]]
+    recent: Mapping[str, Sequence[Mapping[str, Any]]]
     now: datetime
+
+    def last_run(self, uid: str) -> Mapping[str, Any]:
+        """The record's last line in this host's history; empty where there is none."""
+        return self.recent[uid][-1] if uid in self.recent else {}
 
     def beside(self, record: VaultRecord) -> Reading:
         """The same, with the records of the folder that this one is in. Raises Failed: it is in none."""
@@ -65,7 +73,7 @@ def read_all(folder: str = "") -> Reading:
         records = vault.read([])
         chosen = _within(records, folder, Folders(vault.keeper, vault.read).all()) if folder else records
         http.session.close()
-        return Reading(settings, records, chosen, _last_runs(), http.now())
+        return Reading(settings, records, chosen, _recent_runs(), http.now())
 
 
 def _within(records: Mapping[str, VaultRecord], given: str, folders: Sequence[SharedFolder]) -> dict[str, VaultRecord]:
@@ -76,9 +84,11 @@ def _within(records: Mapping[str, VaultRecord], given: str, folders: Sequence[Sh
     return {uid: record for uid, record in records.items() if {record.folder_uid, record.inner_folder_uid} & found}
 
 
-def _last_runs() -> dict[str, Mapping[str, Any]]:
+def _recent_runs() -> dict[str, deque[Mapping[str, Any]]]:
+    recent: dict[str, deque[Mapping[str, Any]]] = {}
     try:
-        return {str(run.get("record")): run for run in read_history(datetime.min.replace(tzinfo=UTC))}
+        for run in read_history(datetime.min.replace(tzinfo=UTC)):
+            recent.setdefault(str(run.get("record")), deque(maxlen=_MOST_RUNS)).append(run)
     except Failed as error:
         warn(f"{error}; how the last runs ended is not known")
-        return {}
+    return recent

@@ -74,6 +74,7 @@ def record(*labels: str) -> VaultRecord:
     """A PAM User record with custom fields of these labels."""
     custom = [{"type": "text", "label": label, "value": ["x"]} for label in labels]
     read = {"uid": "u", "title": "", "type": "pamUser", "is_editable": True, "revision": 1}
+    read |= {"folder_uid": "f", "inner_folder_uid": None}
     return VaultRecord(SimpleNamespace(**read, dict={"fields": [{"type": "login", "value": []}], "custom": custom}))
 
 

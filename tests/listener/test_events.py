@@ -162,6 +162,7 @@ class SdkRecord:
     """As much of the SDK's record as is looked at."""
 
     is_editable, revision, title, uid = True, 1, "", "u" * 22
+    folder_uid, inner_folder_uid = "f" * 22, None
 
     def __init__(self, kind: str, **values: str) -> None:
         self.type = kind

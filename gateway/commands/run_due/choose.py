@@ -52,7 +52,7 @@ def choose(reading: Reading, options: Options) -> tuple[list[Job], int]:
 
 def _needs_a_run(record: VaultRecord, facts: KindFacts, reading: Reading, options: Options) -> bool:
     """Whether there is something to do, or it is time to see again that all is well."""
-    last = reading.runs.get(record.uid, {})
+    last = reading.last_run(record.uid)
     return look_ahead(record, facts, reading.now, last).has_work or not _went_well(last, options.verify_after)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 
 import click
+
+from gateway.commands.shared.private_file import check_path, write_private
 
 _SORTS = ("expires", "due", "rotated", "title", "kind", "state")
 
@@ -17,6 +20,8 @@ _SORTS = ("expires", "due", "rotated", "title", "kind", "state")
 @click.option("--sort", type=click.Choice(_SORTS), default="state", help="In which order; default: state.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@click.option("--html", "html", metavar="FILE", help="Write one page for a browser, which needs nothing else.")
+@click.option("--force", is_flag=True, help="Write over a file that is there.")
 @click.option(
     "--fail-within", type=int, metavar="DAYS", help="Exit 1 if anything is wrong, or expires so soon; for monitors."
 )
@@ -28,6 +33,8 @@ def status(
     sort: str,
     as_json: bool,
     as_csv: bool,
+    html: str | None,
+    force: bool,
     fail_within: int | None,
 ) -> None:
     """Show every record of this package that the Keeper application sees, from one reading of the vault.
@@ -35,11 +42,18 @@ def status(
     RECORD is a uid or a part of a title. Azure is not asked: what is shown is what the records say, and how the last
     runs on this host ended.
     """
+    from gateway.commands.reading import read_all
     from gateway.commands.status import show
 
-    wanted = show.Wanted(records, folder, only == "trouble", expiring_within, sort)
-    rows = show.read_rows(wanted)
-    if as_json:
+    if html:
+        check_path(html, force=force)
+    reading = read_all(folder)
+    rows = show.choose_rows(reading, show.Wanted(records, only == "trouble", expiring_within, sort))
+    if html:
+        from gateway.commands.status.page import page
+
+        write_private(html, page(rows, reading.now, socket.gethostname()).encode(), force=force)
+    elif as_json:
         show.show_json(rows)
     elif as_csv:
         show.show_csv(rows)

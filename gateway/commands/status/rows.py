@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -33,17 +33,22 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Row:
-    """One record. ``last_run`` is its last line in this host's history."""
+    """One record. ``recent``: its last lines in this host's history, oldest first."""
 
     record: VaultRecord
     kind: str
     target: str
     outlook: Outlook
-    last_run: Mapping[str, Any]
+    recent: Sequence[Mapping[str, Any]]
     state: str
     trouble: tuple[str, ...]
     notes: tuple[str, ...]
     days_left: int | None
+
+    @property
+    def last_run(self) -> Mapping[str, Any]:
+        """The last one of them; empty where there is none."""
+        return self.recent[-1] if self.recent else {}
 
     def keys(self) -> dict[str, Any]:
         """For machines. Times are in UTC."""
@@ -77,7 +82,7 @@ class Overview:
 
     def __init__(self, reading: Reading) -> None:
         self._chosen = reading.chosen
-        self._runs = reading.runs
+        self._reading = reading
         self._now = reading.now
         self._ends = {
             record.value("client_id").strip().lower(): record.value("expires")
@@ -95,17 +100,17 @@ class Overview:
                 yield row
 
     def _row(self, record: VaultRecord, facts: KindFacts) -> Row:
-        run = self._runs.get(record.uid, {})
+        run = self._reading.last_run(record.uid)
         outlook = look_ahead(record, facts, self._now, run)
         target = record.value(facts.target) if facts.target else ""
         trouble = [*_of_the_record(outlook, self._now, is_rotated=facts in registry.ROTATED), *_of_the_run(run)]
-        return self._made(record, _WORDS[facts.name], target, outlook, run, trouble, list(_notes(outlook)))
+        return self._made(record, _WORDS[facts.name], target, outlook, trouble, list(_notes(outlook)))
 
     def _admin(self, record: VaultRecord) -> Row | None:
         try:
             admin = credential_of(record)
         except Failed as error:
-            return self._made(record, ADMIN, "", Outlook(problem=error.message), {}, [error.message], [])
+            return self._made(record, ADMIN, "", Outlook(problem=error.message), [error.message], [])
         if admin is None:
             return None
         ends = admin.ends or read_stamp(self._ends.get(admin.client_id.lower(), ""))
@@ -113,7 +118,7 @@ class Overview:
         trouble = list(_of_the_record(outlook, self._now, is_rotated=False))
         is_unknown = ends is None and admin.client_secret is not None
         notes = ["when its secret ends is not known: write it into its field expires"] if is_unknown else []
-        return self._made(record, ADMIN, admin.client_id, outlook, {}, trouble, notes)
+        return self._made(record, ADMIN, admin.client_id, outlook, trouble, notes)
 
     def _made(
         self,
@@ -121,13 +126,13 @@ class Overview:
         kind: str,
         target: str,
         outlook: Outlook,
-        run: Mapping[str, Any],
         trouble: list[str],
         notes: list[str],
     ) -> Row:
         state = TROUBLE if trouble else OFF if not outlook.is_enabled else NOTE if notes else WELL
         left = (outlook.expires - self._now).days if outlook.expires else None
-        return Row(record, kind, target.strip(), outlook, run, state, tuple(trouble), tuple(notes), left)
+        recent = self._reading.recent.get(record.uid, ())
+        return Row(record, kind, target.strip(), outlook, recent, state, tuple(trouble), tuple(notes), left)
 
 
 def _of_the_record(outlook: Outlook, now: datetime, *, is_rotated: bool) -> Iterable[str]:

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from gateway.commands.fit import fit
-from gateway.commands.reading import read_all
+from gateway.commands.reading import Reading
 from gateway.commands.shared.output import show, show_table, terminal_width
 from gateway.commands.status.rows import NOTE, OFF, TROUBLE, WELL, Overview, Row
 from gateway.errors import Failed
@@ -41,15 +41,14 @@ class Wanted:
     """What is to be shown. ``records``: uids, or parts of titles."""
 
     records: tuple[str, ...] = ()
-    folder: str = ""
     only_trouble: bool = False
     expiring_within: int | None = None
     sort: str = "state"
 
 
-def read_rows(wanted: Wanted) -> list[Row]:
-    """The rows that are wanted, from one reading of the vault. Raises Failed, CallError."""
-    rows = [row for row in Overview(read_all(wanted.folder)).rows() if _is_named(row, wanted.records)]
+def choose_rows(reading: Reading, wanted: Wanted) -> list[Row]:
+    """The rows that are wanted. Raises Failed: there is none of this name."""
+    rows = [row for row in Overview(reading).rows() if _is_named(row, wanted.records)]
     if wanted.records and not rows:
         hint = "give a uid or a part of a title; keeper-rotation status alone shows all that the application sees"
         raise Failed(f"no record of this package is named {', '.join(wanted.records)}", hint)
