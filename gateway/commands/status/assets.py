@@ -19,9 +19,9 @@ button { font: inherit; font-weight: 600; color: inherit; background: none; bord
   text-align: left; }
 :focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
 table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; vertical-align: top; padding: .4rem .6rem; border-bottom: 1px solid var(--line);
-  overflow-wrap: anywhere; }
-thead th { background: var(--band); } th[scope=row] { font-weight: 600; min-width: 12rem; }
+th, td { text-align: left; vertical-align: top; padding: .4rem .6rem; border-bottom: 1px solid var(--line); }
+thead th { background: var(--band); } th[scope=row] { font-weight: 600; width: 25%; }
+th[scope=row], td.about { overflow-wrap: anywhere; min-width: 11rem; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; } td.date { white-space: nowrap; }
 .trouble { color: var(--trouble); } .note { color: var(--note); } .ok { color: var(--ok); } .off { color: var(--soft); }
 .state { white-space: nowrap; font-weight: 600; }
@@ -31,7 +31,8 @@ svg { display: block; width: 100%; height: auto; } svg text { fill: var(--soft);
 svg .bar { fill: var(--link); } svg .late { fill: var(--trouble); } svg .axis { stroke: var(--line); }
 [hidden] { display: none !important; }
 @media (max-width: 50rem) {
-  table, tbody, tr, th, td { display: block; width: 100%; } thead { position: absolute; left: -999rem; }
+  svg text { font-size: 22px; }
+  table, tbody, tr, td, th[scope=row] { display: block; width: 100%; } thead { position: absolute; left: -999rem; }
   tr { border: 1px solid var(--line); border-radius: .4rem; margin-bottom: .75rem; padding: .25rem; }
   th, td, td.number { border: 0; padding: .2rem .4rem; text-align: left; }
   td[data-label]::before { content: attr(data-label) ": "; color: var(--soft); } td:empty { display: none; }

@@ -82,13 +82,11 @@ def _timeline(rows: Sequence[Row], now: datetime) -> str:
         f'<text x="{20 + 18 * (week + 1)}" y="136">{now + timedelta(weeks=week):%b %Y}</text>'
         for week in range(0, _WEEKS, 9)
     )
-    label = (
-        f"{late} have expired, {sum(counts[1:])} expire in the next {_WEEKS} weeks, at most {highest} in one of them"
-    )
+    label = f"Expired: {late}. In the next {_WEEKS} weeks: {sum(counts[1:])}, in one week at most {max(counts[1:])}."
     return (
         f'<svg viewBox="0 0 990 142" role="img" aria-label="{label}">'
         '<line class="axis" x1="0" y1="120" x2="990" y2="120"/>'
-        f'{bars}{marks}<text x="0" y="136">late</text></svg>\n<p class=soft>{label}.</p>'
+        f'{bars}{marks}<text x="0" y="136">late</text></svg>\n<p class=soft>{label}</p>'
     )
 
 
@@ -148,7 +146,7 @@ def _line(row: Row) -> str:
         "Expires": _cell("Expires (UTC)", _day(outlook.expires), "date"),
         "Due": _cell("Next due (UTC)", due, "date"),
         "Rotated": _cell("Last rotated (UTC)", _day(outlook.last_rotated), "date"),
-        "About": f'<td role="cell">{_about(row)}</td>',
+        "About": f'<td role="cell" class="about">{_about(row)}</td>',
     }
     attributes = " ".join(f'data-{key}="{value}"' for key, value in data.items())
     return f'<tr role="row" {attributes}><th scope="row" role="rowheader">{title}</th>{"".join(cells.values())}</tr>'
