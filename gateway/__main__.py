@@ -23,6 +23,7 @@ class Commands(click.Group):
 
     ELSEWHERE = {  # noqa: RUF012 (a constant)
         "certificate": "gateway.commands.certificate.cli.group:certificate",
+        "check": "gateway.commands.check.cli:check",
         "discover": "gateway.commands.discover.cli:discover",
         "history": "gateway.commands.history:history",
         "plan": "gateway.commands.plan.cli:plan",

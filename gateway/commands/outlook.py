@@ -60,13 +60,14 @@ class Outlook:
 
 
 def kind_of(record: VaultRecord) -> KindFacts | None:
-    """What the record stands for; None for what is none of this package's."""
+    """What the record stands for, or is to stand for once its target is filled in; None for what is none of ours."""
     if record.value(TLS_SECRET.target).strip():
         return TLS_SECRET
     if record.type != "pamUser":
         return None
-    if named := [facts for facts in ROTATED if record.value(facts.target).strip()]:
-        return named[0]
+    named = [facts for facts in ROTATED if record.value(facts.target).strip()]
+    if found := named or [facts for facts in ROTATED if record.has(facts.target)]:
+        return found[0]
     return PUBLISHED_PASSWORD if record.value("deliver_to").strip() else None
 
 

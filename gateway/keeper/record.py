@@ -89,11 +89,15 @@ class VaultRecord:
     def doubtful_labels(self, inputs: Iterable[str]) -> dict[str, str]:
         """Labels of custom fields that are nearly one of these that is not there; with that one."""
         lacking = {_letters(label): label for label in inputs if not self.has(label)}
-        custom = [field for field in self.sdk_record.dict.get("custom") or [] if isinstance(field, dict)]
-        labels = [label for field in custom if (label := str(field.get("label") or "")) not in TYPES]
+        labels = [label for label in self.custom_labels() if label not in TYPES]
         near = {label: get_close_matches(_letters(label), lacking, 1, _NEAR) for label in labels}
         meant = {label: lacking[found[0]] for label, found in near.items() if found and found[0] != _letters(label)}
         return {label: right for label, right in meant.items() if not _has_more_words(label, right)}
+
+    def custom_labels(self) -> list[str]:
+        """Of the fields that people have added; without those that have none."""
+        custom = [field for field in self.sdk_record.dict.get("custom") or [] if isinstance(field, dict)]
+        return [label for field in custom if (label := str(field.get("label") or ""))]
 
     def labelled(self) -> dict[str, str]:
         """The values of `fields_in_order` by label; the first wins."""
@@ -101,10 +105,12 @@ class VaultRecord:
 
     def attached_to_scripts(self) -> set[str]:
         """Uids of the records that are attached to this record's scripts."""
-        values = [
-            value for field in self._fields() if field.get("type") == "script" for value in field.get("value") or []
-        ]
-        return {uid for value in values if isinstance(value, dict) for uid in value.get("recordRef") or []}
+        return {uid for value in self.scripts() for uid in value.get("recordRef") or []}
+
+    def scripts(self) -> list[dict[str, Any]]:
+        """What is attached to be run: ``fileRef``, ``command`` and ``recordRef`` of each, as Keeper stores them."""
+        fields = [field for field in self._fields() if field.get("type") == "script"]
+        return [value for field in fields for value in field.get("value") or [] if isinstance(value, dict)]
 
     def has(self, label: str) -> bool:
         """Whether there is a field with exactly this label."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sandbox.furnish.rotation import Furnished
 from sandbox.keeper.vault import make_field, new_uid
@@ -29,7 +30,7 @@ def furnish_password(sandbox: World, at: Furnished) -> str:
     fields = [
         make_field("login", "orders"),
         make_field("password", "rotated-by-Keeper-7"),
-        _script(at.admin_record_uid),
+        script_field(at.admin_record_uid),
     ]
     address = make_field("multiline", f"{vault.url}/secrets/orders-password", "deliver_to")
     return sandbox.keeper.add_record("Published password - orders", "pamUser", fields, [address])
@@ -54,7 +55,7 @@ def furnish_mongodb(sandbox: World, at: Furnished) -> FurnishedMongoDB:
     }
     record = sandbox.keeper.add_record(
         "MongoDB password - orders", "pamUser",
-        [make_field("login", "orders"), make_field("password", present), _script(admin, at.admin_record_uid)],
+        [make_field("login", "orders"), make_field("password", present), script_field(admin, at.admin_record_uid)],
         [
             *(make_field("text", value, label) for label, value in custom.items()),
             make_field("multiline", f"{vault.url}/secrets/orders-mongodb", "deliver_to"),
@@ -63,7 +64,7 @@ def furnish_mongodb(sandbox: World, at: Furnished) -> FurnishedMongoDB:
     return FurnishedMongoDB(server.uri(), record, admin)
 
 
-def _script(*records: str) -> dict[str, object]:
+def script_field(*records: str) -> dict[str, Any]:
     """The script's field, with the records that are attached to the script."""
     value = {"fileRef": new_uid(), "recordRef": list(records), "command": PYTHON}
     return {"type": "script", "label": "rotationScripts", "value": [value]}

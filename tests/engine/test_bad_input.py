@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from tests.stage.forked import Forked
 from tests.stage.host_clock import wrong_clock
-from tests.stage.rotation import Stage, encoded
+from tests.stage.rotation import Outcome, Stage, encoded
+from tests.sweep.rotation import changes
 
 WRITES = {"update_secret", "add_password", "remove_password", "update_application"}
 
@@ -28,7 +31,32 @@ def refused(stage: Stage, line: bytes | None = None, **variables: str) -> tuple[
     assert outcome.report["error"] and outcome.report["hint"]
     assert f"error: {outcome.report['error']}" in outcome.stderr
     assert f"hint: {outcome.report['hint']}" in outcome.stderr
+    if line is None and not variables:
+        foreseen(stage, outcome)
     return outcome.report["error"], outcome.report["hint"]
+
+
+def foreseen(stage: Stage, outcome: Outcome) -> None:
+    """`keeper-rotation check` says the same beforehand, and asks only."""
+    stage.sandbox.forget()
+    attached = [f"--attach={uid}" for uid in stage.attached]
+    arguments = ("check", "--json", f"--config={stage.at.config_record_uid}", *attached, "--", stage.at.record_uid)
+    process = Forked(("-m", "gateway", *arguments), stage.variables, b"", stage.streams, stage.home)
+    checked = stage.outcome_of(process)
+    assert not [each for each in stage.sandbox.operations() if changes(each)]
+    assert checked.stdout, checked.stderr
+    (row,) = json.loads(checked.stdout)
+    found = {(each["what"], each["hint"]) for each in row["findings"] if each["level"] != "warning"}
+    errors, hints = zip(*found, strict=True)
+    for said, wanted in ((errors, outcome.report["error"]), (hints, outcome.report["hint"])):
+        assert all(part in _lasting("; ".join(said)) for part in _lasting(wanted).split("; ")), (row, wanted)
+    assert checked.code == row["exit_code"] in (1, 2)
+    assert not stage.leaks([checked])
+
+
+def _lasting(text: str) -> str:
+    """Without the numbers: some are a time that goes on."""
+    return re.sub(r"\d+", "#", text)
 
 
 STDIN = {

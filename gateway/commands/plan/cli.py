@@ -8,17 +8,14 @@ from collections.abc import Iterable
 
 import click
 
-from gateway.commands.plan.rehearsal import How, Stage
+from gateway.commands.plan.rehearsal import How, Stage, rehearsed_options
 from gateway.commands.plan.show import as_row, show_plan
 from gateway.errors import worst
 
 
 @click.command(short_help="Show what a rotation would do; change nothing.")
 @click.argument("records", nargs=-1, required=True, metavar="RECORD...")
-@click.option("--attach", "attached", multiple=True, metavar="UID", help="A record to attach; may be repeated.")
-@click.option(
-    "--config", "configuration", default="", metavar="UID", help="The PAM configuration, where several exist."
-)
+@rehearsed_options
 @click.option("--now", is_flag=True, help="As if it was asked for, whatever rotate_before_hours says.")
 @click.option("--revoke", is_flag=True, help="As if all that the record published before was to end at once.")
 @click.option("--even-where-not-delivered", "despite", is_flag=True, help="With --revoke: as for `run`.")

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+import click
 
 from gateway.commands.outlook import kind_of
 from gateway.engine.gathered import RunContext
 from gateway.engine.kind import Kind
 from gateway.engine.prepare import Preparation
 from gateway.engine.rehearse import Plan, rehearse
+from gateway.engine.state import Prepared
 from gateway.errors import CallError, Failed, RotationError, Unknown
 from gateway.host.deadline import Deadline
 from gateway.host.http import Http
@@ -21,6 +25,7 @@ from gateway.keeper.parameters import gateway_line, read_params
 from gateway.keeper.record import VaultRecord
 from gateway.keeper.vault import Vault
 from gateway.kinds import registry
+from gateway.kinds.registry import ROTATED
 from gateway.model.kind_facts import KindFacts
 
 
@@ -37,11 +42,12 @@ class How:
 
 @dataclass
 class Rehearsed:
-    """One record: what a run would come to, or what would stop it."""
+    """One record: what a run would come to, or what would stop it; ``prepared`` where it came so far."""
 
     record: VaultRecord
     facts: KindFacts | None
     plan: Plan = field(default_factory=Plan)
+    prepared: Prepared | None = None
     error: RotationError | None = None
 
     @property
@@ -70,9 +76,18 @@ class Stage:
         deadline = Deadline(self.settings.deadline, self.settings.retry_base)
         return Http(self.settings.request_timeout, deadline), deadline
 
+    def vault(self) -> Vault:
+        """The vault, to ask it something more. Raises Failed."""
+        return Vault(find_ksm_config(), self._session()[0])
+
     def find(self, given: Iterable[str]) -> list[VaultRecord]:
         """The records with these uids or titles. Raises Failed."""
         return [_find(self.visible, each) for each in given]
+
+    def rotated(self) -> list[VaultRecord]:
+        """Every record that a script of this package rotates, by title."""
+        found = [record for record in self.visible.values() if kind_of(record) in ROTATED]
+        return sorted(found, key=lambda record: (record.title, record.uid))
 
     def rehearse(self, record: VaultRecord, how: How) -> Rehearsed:
         """As far as it comes, with what stopped it."""
@@ -84,6 +99,7 @@ class Stage:
             outcome.error = error
         except CallError as error:
             outcome.error = Failed(str(error), error.hint)
+            outcome.error.__context__ = error  # as if it was raised here
         except Exception as error:  # one record's must not end the others'
             hint = "set ROTATION_TRACEBACK=1 and run its script to see more"
             outcome.error = Unknown(f"unforeseen {type(error).__name__}", hint)
@@ -105,10 +121,24 @@ class Stage:
         preparation = Preparation(_rotated(outcome.facts), read_params(io.BytesIO(line)), context)
         outcome.plan.report.warnings += preparation.warnings()
         if preparation.policy.enabled:
-            rehearse(preparation.finish(), context, outcome.plan)
+            outcome.prepared = preparation.finish()
+            rehearse(outcome.prepared, context, outcome.plan)
         else:
             preparation.refuse_asked()
             outcome.plan.report.result = "disabled"
+
+
+def rehearsed_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options ``--attach`` and ``--config`` of a command, for `How`."""
+    options = (
+        click.option("--attach", "attached", multiple=True, metavar="UID", help="A record to attach; may be repeated."),
+        click.option(
+            "--config", "configuration", default="", metavar="UID", help="The PAM configuration, where several exist."
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def _find(visible: Mapping[str, VaultRecord], given: str) -> VaultRecord:

@@ -1,0 +1,124 @@
+"""`keeper-rotation check`: all that would stop the next run is found before it, at once, by questions alone.
+
+That it finds what a run refuses, in the same words, is seen in ``engine/test_bad_input.py``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from gateway.commands.doors import door_of
+from gateway.kinds.registry import APP_SECRET, STORAGE_KEY
+from sandbox.furnish.passwords import script_field
+from sandbox.proxy import faults
+from tests.stage.command import command
+from tests.stage.rotation import Stage
+from tests.sweep.rotation import changes
+
+
+def check(stage: Stage, *arguments: str) -> tuple[list[tuple[str, str]], int]:
+    """What is found of the stage's record, without the hints, and the exit code."""
+    stage.sandbox.forget()
+    attached = [f"--attach={uid}" for uid in stage.attached]
+    process = command(
+        stage, "check", f"--config={stage.at.config_record_uid}", *attached, "--json", *arguments, "--", _uid(stage)
+    )
+    assert process.stdout, process.stderr
+    assert not [each for each in stage.sandbox.operations() if changes(each)]
+    (row,) = json.loads(process.stdout)
+    assert all(each["hint"] for each in row["findings"] if each["level"] != "warning")
+    return [(each["level"], each["what"]) for each in row["findings"]], process.returncode
+
+
+def _uid(stage: Stage) -> str:
+    return stage.at.record_uid
+
+
+def attach(stage: Stage, content: str, *records: str) -> None:
+    """Attach a script to the record, with these records."""
+    file = stage.sandbox.keeper.add_file(_uid(stage), "script.py", content.encode(), "text/x-python")
+    field: dict[str, Any] = script_field(*records)
+    field["value"][0]["fileRef"] = file
+    stage.stored()["fields"].append(field)
+
+
+def test_a_record_that_is_well(stage: Stage) -> None:
+    attach(stage, door_of(APP_SECRET), stage.at.admin_record_uid)
+    stage.deliver()
+    found, code = check(stage)
+    assert (code, [what for level, what in found if level != "warning"]) == (0, [])
+    assert stage.run().code == 0
+
+
+def test_all_that_is_wrong_at_once(stage: Stage) -> None:
+    made = stage.deliver()
+    assert made
+    keeper = stage.sandbox.keeper
+    for label, value in {"overlap_hours": "abc", "remove_odl": "none", "NOOP": "False", "remark": "x"}.items():
+        keeper.edit(_uid(stage), label, value)
+    keeper.record(_uid(stage)).data["fields"] = stage.stored()["fields"]
+    found, code = check(stage)
+    said = "\n".join(f"{level}: {what}" for level, what in found)
+    assert code == 1
+    for wanted in (
+        "error: overlap_hours: 'abc' is not a number",
+        "error: field labels: 'remove_odl' is not 'remove_old'",
+        "warning: NOOP is not True",
+        "warning: no script reads the fields remove_odl, remark",
+        "warning: no script is attached",
+    ):
+        assert wanted in said, said
+
+
+def test_each_destination_is_asked_also_where_nothing_is_due(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(old_secrets=1, settings={"rotate_before_hours": "24"})
+    stage.deliver()
+    assert stage.run(stage.line(dueNow=True)).code == 0
+    assert check(stage)[1] == 0
+    stage.sandbox.fault("devops", "get_endpoint", faults.Status(404), times=None)
+    found, code = check(stage)
+    assert code == 1 and [what for level, what in found if level == "error" and "dev.azure.com" in what], found
+
+
+def test_what_could_not_be_asked_is_not_called_wrong(stage: Stage) -> None:
+    stage.sandbox.fault("graph", "find_application", faults.Status(503), times=None)
+    stage.sandbox.fault("graph", "get_application", faults.Status(503), times=None)
+    found, code = check(stage)
+    assert code == 2 and found[0][0] == "unasked", found
+
+
+SCRIPTS: dict[str, tuple[str, str, int]] = {
+    "of another kind": (door_of(STORAGE_KEY), "the attached script is azure_storage_key.py", 1),
+    "of a later version": (door_of(APP_SECRET).replace("door=1", "door=2"), "newer than the package", 1),
+    "somebody's own": ("print('hello')", "none that this version of the package writes", 0),
+}
+
+
+@pytest.mark.parametrize("whose", SCRIPTS)
+def test_a_script_that_is(whose: str, stage: Stage) -> None:
+    content, what, exit_code = SCRIPTS[whose]
+    attach(stage, content, stage.at.admin_record_uid)
+    found, code = check(stage)
+    assert code == exit_code and [each for _, each in found if what in each], found
+
+
+def test_an_attached_record_that_cannot_be_read(stage: Stage) -> None:
+    attach(stage, door_of(APP_SECRET), stage.at.admin_record_uid, "Z" * 22)
+    assert ("warning", f"record {'Z' * 22}, which is attached to the script, cannot be read by the application of "
+            "this host") in check(stage)[0]  # fmt: skip
+
+
+def test_all_records_and_what_people_see(stage: Stage) -> None:
+    stage.sandbox.keeper.edit(_uid(stage), "overlap_hours", "abc")
+    config, attached = f"--config={stage.at.config_record_uid}", f"--attach={stage.at.admin_record_uid}"
+    process = command(stage, "check", "--all", config, attached)
+    title = stage.stored()["title"]
+    assert process.returncode == 1
+    assert process.stdout.startswith(f"{title} ({_uid(stage)}): it would fail, and change nothing\n  x overlap_hours: ")
+    assert "    hint: correct these fields of the PAM User record in the vault\n" in process.stdout
+    assert "1 record, 1 of which would fail" in process.stderr
+    assert "name records, or give --all" in command(stage, "check").stderr
