@@ -45,6 +45,7 @@ bench: .venv-dev/ready        ## what a rotation costs; REFERENCE_SCRIPT=FILE co
 	$(DEV) -m tests.bench.rotation
 	$(DEV) -m tests.bench.certificates
 	$(DEV) -m tests.bench.listener
+	$(DEV) -m tests.bench.many
 
 bundle: .venv-dev/ready       ## dist/: the package, the scripts and the templates for a gateway host
 	rm -rf dist
