@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 import shutil
 import stat
@@ -59,7 +60,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with Stage() as stage:
         for title in EVIL:
             add(stage, title, **{APP: title})
-        for days in (-3, 10, 100):
+        for days in (-20, -3, 10, 100):
             rotated(stage, f"in {days} days", days, rotate_before_hours="24")
         stage.run()
         stage.sandbox.fault("graph", "add_password", faults.Status(403), times=None)
@@ -110,7 +111,7 @@ def test_titles_are_text(page: Parsed) -> None:
 def test_it_says_what_the_table_says_with_a_sign_beside_each_colour(page: Parsed) -> None:
     words = [word.strip() for word in page.words]
     assert "expired" in words and "every run" in words
-    assert "Expired: 1. In the next 52 weeks: 2, in one week at most 1." in words
+    assert "Expired: 2. In the next 52 weeks: 2, in one week at most 1." in words
     assert {"✖ trouble", "✔ ok"} <= set(words)
     runs = [word for word in words if re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC: ", word)]
     assert "failed: " in runs[0] and runs[1].endswith("rotated"), "newest first"
@@ -125,12 +126,48 @@ def test_a_screen_reader_is_told_what_is_a_table_and_what_a_heading(page: Parsed
     assert page.tags.count("input") + page.tags.count("select") == page.tags.count("label")
 
 
+def shown_in_a_browser(path: Path, profile: Path) -> Parsed:
+    """What becomes of a page there."""
+    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}", "--dump-dom"]
+    command = [str(CHROMIUM), *options, path.as_uri()]
+    return Parsed(subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout)
+
+
 @pytest.mark.skipif(not CHROMIUM, reason="no browser on this machine")
 def test_in_a_browser_its_script_runs_and_no_other(path: Path, tmp_path: Path) -> None:
-    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}", "--dump-dom"]
-    process = subprocess.run([str(CHROMIUM), *options, path.as_uri()], capture_output=True, text=True, timeout=60)
-    page = Parsed(process.stdout)
+    page = shown_in_a_browser(path, tmp_path)
     title = page.words[page.words.index(next(word for word in page.words if word.startswith("Rotations on")))]
     assert title and "pwned" not in title
     assert re.search(r"(\d+) of \1 records are shown", "".join(page.words)), "the page's own script has run"
     assert ("div", "hidden", "") not in page.attributes
+
+
+# What a person does there, and the titles that are shown then, in their order.
+DONE: dict[str, tuple[str, list[str]]] = {
+    "sorts by days": ("press('Days left')", ["in -20 days", "in -3 days", "in 10 days", "in 100 days"]),
+    "sorts by days, and again": (
+        "press('Days left'); press('Days left')", ["in 100 days", "in 10 days", "in -3 days", "in -20 days"],
+    ),
+    "searches": ("type('search', 'DAYS 100')", ["in 100 days"]),
+    "chooses what expires soon": ("type('within', '14')", ["in -20 days", "in -3 days", "in 10 days"]),
+    "leaves out a state": (
+        "document.querySelector('[value=trouble]').click()", ["in 10 days", "in 100 days"],
+    ),
+}  # fmt: skip
+_PERSON = """<script>
+function press(text) { [...document.querySelectorAll("thead button")].find(e => e.textContent === text).click(); }
+function type(id, text) { const e = document.getElementById(id); e.value = text; e.dispatchEvent(new Event("input")); }
+ACTION;
+const seen = [...document.querySelectorAll("tbody tr")].filter(e => !e.hidden).map(e => e.dataset.title);
+document.title = JSON.stringify(seen.filter(e => /^in .* days$/.test(e)));
+</script>"""
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="no browser on this machine")
+@pytest.mark.parametrize("what", DONE)
+def test_a_person(what: str, path: Path, tmp_path: Path) -> None:
+    action, expected = DONE[what]
+    text = re.sub(r"<meta http-equiv=[^>]*>", "", path.read_text())  # it would refuse our person
+    (copy := tmp_path / "copy.html").write_text(text.replace("</body>", _PERSON.replace("ACTION", action) + "</body>"))
+    words = shown_in_a_browser(copy, tmp_path).words
+    assert json.loads(next(word for word in words if word.startswith("["))) == expected

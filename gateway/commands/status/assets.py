@@ -68,10 +68,12 @@ for (const button of document.querySelectorAll("thead button")) {
     const sign = head.getAttribute("aria-sort") === "ascending" ? -1 : 1;
     for (const other of document.querySelectorAll("thead th")) { other.removeAttribute("aria-sort"); }
     head.setAttribute("aria-sort", sign === 1 ? "ascending" : "descending");
-    const value = row => row.dataset[key];
-    const compare = (a, b) => Number(value(a) === "") - Number(value(b) === "")
-      || sign * value(a).localeCompare(value(b), undefined, {numeric: true});
-    rows.sort(compare);
+    rows.sort((a, b) => {
+      const one = a.dataset[key], other = b.dataset[key];
+      if (one === "" || other === "") { return Number(one === "") - Number(other === ""); }
+      const by = Number(one) - Number(other);
+      return sign * (Number.isNaN(by) ? one.localeCompare(other) : by);
+    });
     body.append(...rows);
   });
 }

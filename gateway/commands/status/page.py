@@ -21,8 +21,8 @@ from gateway.secret import masked
 _LONGEST_TITLE = 300
 _SIGNS = {TROUBLE: "✖ trouble", NOTE: "▲ note", OFF: "○ off", WELL: "✔ ok"}
 _HEADS = {
-    "title": "Title", "state": "State", "kind": "Kind", "days": "Days left", "expires": "Expires (UTC)",
-    "due": "Next due (UTC)", "rotated": "Last rotated (UTC)", "about": "About",
+    "title": "Title", "order": "State", "kind": "Kind", "days": "Days left", "expires": "Expires (UTC)",
+    "due": "Next due (UTC)", "rotated": "Last rotated (UTC)",
 }  # fmt: skip
 _WEEKS = 52
 
@@ -121,6 +121,7 @@ def _table(rows: Sequence[Row]) -> str:
         f'<th scope="col" role="columnheader"><button type="button" data-key="{key}">{text}</button></th>'
         for key, text in _HEADS.items()
     )
+    heads += '<th scope="col" role="columnheader">About</th>'
     lines = "\n".join(map(_line, rows))
     return (
         f'<table role="table"><thead role="rowgroup"><tr role="row">{heads}</tr></thead>\n'
@@ -137,7 +138,7 @@ def _line(row: Row) -> str:
     data = {
         "state": row.state, "kind": row.kind, "days": days, "title": title,
         "expires": _sortable(outlook.expires), "due": _sortable(outlook.next_due),
-        "rotated": _sortable(outlook.last_rotated), "about": f"{order}",
+        "rotated": _sortable(outlook.last_rotated), "order": f"{order}",
     }  # fmt: skip
     cells = {
         "State": f'<td role="cell" class="state {row.state}">{_SIGNS[row.state]}</td>',
