@@ -30,7 +30,7 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem .75rem; m
 svg { display: block; width: 100%; height: auto; } svg text { fill: var(--soft); font-size: 11px; }
 svg .bar { fill: var(--link); } svg .late { fill: var(--trouble); } svg .axis { stroke: var(--line); }
 [hidden] { display: none !important; }
-@media (max-width: 50rem) {
+@media (max-width: 64rem) {
   svg text { font-size: 22px; }
   table, tbody, tr, td, th[scope=row] { display: block; width: 100%; } thead { position: absolute; left: -999rem; }
   tr { border: 1px solid var(--line); border-radius: .4rem; margin-bottom: .75rem; padding: .25rem; }
