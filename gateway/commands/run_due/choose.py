@@ -47,7 +47,7 @@ def choose(reading: Reading, options: Options) -> tuple[list[Job], int]:
     jobs = [admins.job(record, facts) for record, facts in due]
     lenders = {uid for job in jobs for uid in (*job.attached, job.configuration) if uid}
     jobs = [_placed(job, reading.records[job.uid], lenders) for job in jobs]
-    return sorted(jobs, key=lambda job: job.goes_last), len(found) - len(due)
+    return sorted(jobs, key=lambda job: (job.goes_last, job.title.casefold())), len(found) - len(due)
 
 
 def _needs_a_run(record: VaultRecord, facts: KindFacts, reading: Reading, options: Options) -> bool:
