@@ -187,10 +187,8 @@ def spelling(label: str) -> str:
     return re.sub(r"[^a-z]", "", name.lower()).removeprefix("pamazure")
 
 
-_ORDERS = {spelling(each.label) for each in (*FIELDS, *ADMIN_FIELDS, *MONGODB_ADMIN_FIELDS)} | {"login"}
-_ORDERS -= set(map(spelling, _VALUES))
-
-
 def is_order(label: str) -> bool:
     """Whether our scripts read a field with this label for what to do, and not for a secret that it holds."""
-    return spelling(label) in _ORDERS
+    name = spelling(label)
+    known = ("login", *(each.label for each in (*FIELDS, *ADMIN_FIELDS, *MONGODB_ADMIN_FIELDS)))
+    return name in map(spelling, known) and name not in map(spelling, _VALUES)
