@@ -339,4 +339,5 @@ def test_a_script_that_is_killed_leaves_it_open(stage: Stage) -> None:
 def test_readme_names_every_setting_with_its_default_and_meaning() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for setting in SETTINGS:
-        assert f"| `{setting.name}` | {setting.default:g} | {setting.meaning} |" in readme
+        default = setting.default if isinstance(setting.default, str) else f"{setting.default:g}"
+        assert f"| `{setting.name}` | {default} | {setting.meaning} |" in readme
