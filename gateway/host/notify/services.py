@@ -7,11 +7,13 @@ Source: https://appriseit.com/services/
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
+from urllib.parse import unquote
 
 from gateway.errors import Failed
 
@@ -41,6 +43,9 @@ SERVICES: Mapping[str, set[str]] = {
 }
 # What stands where a host does in the others is a key, which no name server is asked about.
 _HAVE_A_HOST = {"forms", "jsons", "mailto", "mailtos", "mmosts", "ntfys", "rockets", "workflow", "workflows", "xmls"}
+_LONGEST = 1000
+# Apprise looks for mail addresses with a pattern that takes hours for a thousand blanks, and nothing can end that.
+_ODD = re.compile(r"[\s\"'<]{2}")
 # What is handed out of IPv6, and what stands for IPv4 there.
 _UNICAST, _NAT64 = IPv6Network("2000::/3"), IPv6Network("64:ff9b::/96")
 
@@ -92,6 +97,8 @@ def parsed(url: str, allowed: Allowed) -> dict[str, Any]:
     """What Apprise makes of a URL that may be used. Raises ValueError, which says why it may not."""
     from apprise import plugins
 
+    if len(url) > _LONGEST or _ODD.search(_decoded(url)):
+        raise ValueError("an address that cannot be read (too long, or with several blanks or quotes in a row)")
     try:
         found: dict[str, Any] | None = plugins.url_to_dict(url)  # type: ignore[no-untyped-call]
     except Exception as error:  # whatever a parser of a hundred services makes of any text
@@ -106,6 +113,12 @@ def parsed(url: str, allowed: Allowed) -> dict[str, Any]:
         raise ValueError(f"the option {odd[0]!r} is none that may be used")
     _check_host(service, found, allowed)
     return found
+
+
+def _decoded(url: str) -> str:
+    for _ in range(3):  # it is decoded there more than once
+        url = unquote(url)
+    return url
 
 
 def _check_host(service: str, found: Mapping[str, Any], allowed: Allowed) -> None:

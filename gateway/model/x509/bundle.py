@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from gateway.errors import Failed
-from gateway.model.x509.chain import BEGIN, in_order, name_of, read_chain
+from gateway.model.x509.chain import BEGIN, UNREADABLE, in_order, name_of, read_chain
 
 PFX, PEM = "application/x-pkcs12", "application/x-pem-file"
 
@@ -107,7 +107,7 @@ def read_public(value: str, content_type: str) -> list[x509.Certificate]:
 def _load_secret(value: str) -> pkcs12.PKCS12KeyAndCertificates:
     try:
         return _load_unprotected(base64.b64decode(value, validate=True))
-    except ValueError:
+    except UNREADABLE:
         raise Failed("the secret is neither PFX nor PEM", "name a secret of the type certificate") from None
 
 
@@ -125,7 +125,7 @@ def read_pfx(content: bytes, password: str) -> Bundle:
         if "password" in str(error).lower() or "mac" in str(error).lower():
             raise WrongPassword("PFX: the password is wrong", "give the password that the file was made with") from None
         raise Failed("PFX: the file cannot be read", "give a PKCS #12 file (.pfx, .p12)") from None
-    except TypeError:
+    except (TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
         raise Failed("PFX: the file cannot be read", "give a PKCS #12 file (.pfx, .p12)") from None
     if found.key is None or found.cert is None:
         missing = "private key" if found.cert else "certificate"
@@ -160,7 +160,7 @@ def read_pem(content: bytes, password: str = "") -> Bundle:
         key = load_pem_private_key(content[begin:], password.encode() or None)
     except TypeError:
         raise Failed("PEM: the private key needs a password", "give its password") from None
-    except (ValueError, UnsupportedAlgorithm):
+    except UNREADABLE:
         raise Failed("PEM: the private key cannot be read, or its password is wrong", "give it as PKCS #8") from None
     # The key's own certificate comes first wherever it stood.
     own = [each for each in certificates if _fits(key, each)]  # type: ignore[arg-type]
@@ -186,7 +186,7 @@ def _fits(key: CertificateIssuerPrivateKeyTypes, certificate: x509.Certificate) 
     form = Encoding.DER, PublicFormat.SubjectPublicKeyInfo
     try:
         return key.public_key().public_bytes(*form) == certificate.public_key().public_bytes(*form)
-    except (ValueError, UnsupportedAlgorithm):  # a key of a kind that is not known here
+    except UNREADABLE:  # a key of a kind that is not known here
         return False
 
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gateway.errors import Failed
 from gateway.model.credential import stamp
-from gateway.model.x509.chain import name_of
+from gateway.model.x509.chain import UNREADABLE, name_of
 
 _LOOK = "look at it in the portal"
 
@@ -45,7 +45,7 @@ def facts(certificate: x509.Certificate) -> Facts:
             dns_names=_dns_names(certificate),
             key=_key(certificate),
         )
-    except ValueError:  # names are read only here
+    except UNREADABLE:  # names are read only here
         raise Failed("the certificate cannot be read: it has a name or a date that is none", _LOOK) from None
 
 
@@ -57,7 +57,7 @@ def thumbprint(certificate: x509.Certificate) -> str:
 def _dns_names(certificate: x509.Certificate | x509.CertificateSigningRequest) -> tuple[str, ...]:
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *UNREADABLE):
         return ()
     return tuple(names.get_values_for_type(x509.DNSName))
 
@@ -84,7 +84,7 @@ def read_certificate(der: bytes) -> x509.Certificate:
     """A certificate in DER. Raises Failed."""
     try:
         return x509.load_der_x509_certificate(der)
-    except ValueError:
+    except UNREADABLE:
         raise Failed("the certificate cannot be read: it is not X.509", _LOOK) from None
 
 
@@ -92,7 +92,7 @@ def request_text(der: bytes) -> str:
     """A signing request (PKCS #10) as PEM. Raises Failed."""
     try:
         return x509.load_der_x509_csr(der).public_bytes(Encoding.PEM).decode()
-    except ValueError:
+    except UNREADABLE:
         raise Failed(
             "the signing request cannot be read", "cancel the operation in the portal, and run again"
         ) from None

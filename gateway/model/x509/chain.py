@@ -17,6 +17,8 @@ BEGIN = b"-----BEGIN "
 _LABELS = b"(?:X509 |TRUSTED )?CERTIFICATE|PKCS7|PKCS #7 SIGNED DATA|CMS"
 _BLOCK = re.compile(rb"-----BEGIN (" + _LABELS + rb")-----([^-]*)-----END \1-----")
 _MOST = 100
+# What cryptography raises where something in a file is not what it should be.
+UNREADABLE = (ValueError, UnsupportedAlgorithm, x509.InvalidVersion)
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # what ``>`` writes in Windows PowerShell
 
 
@@ -30,7 +32,7 @@ def read_chain(content: bytes) -> list[x509.Certificate]:
         if content.startswith(_UTF_16):
             content = content.decode("utf-16").encode()
         found = list(dict.fromkeys(each for part in _parts(content) for each in _read(part)))
-    except (ValueError, UnsupportedAlgorithm):
+    except UNREADABLE:
         found = []
     if len(found) > _MOST:
         raise Failed(f"{len(found):,} certificates in one file", f"give a chain: no more than {_MOST} are read")
@@ -57,7 +59,7 @@ def _read(der: bytes) -> list[x509.Certificate]:
     try:
         # OpenSSL writes behind a certificate what it is trusted for.
         return [x509.load_der_x509_certificate(der[: _length(der)])]
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         pass
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of BER, which OpenSSL and Windows write
@@ -90,11 +92,11 @@ def chain_of(leaf: x509.Certificate, found: Iterable[x509.Certificate]) -> list[
 
 
 def _signed(lower: x509.Certificate, upper: x509.Certificate) -> bool:
-    if _folded(lower.issuer) != _folded(upper.subject):
-        return False
     try:
+        if _folded(lower.issuer) != _folded(upper.subject):
+            return False
         _verify(lower, upper.public_key())
-    except (ValueError, TypeError, AttributeError, InvalidSignature, UnsupportedAlgorithm):
+    except (*UNREADABLE, TypeError, AttributeError, InvalidSignature):
         return False
     return True
 
