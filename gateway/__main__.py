@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
+from itertools import groupby
 from typing import NoReturn
 
 import click
 
 from gateway import __version__
+from gateway.commands.credential import attached_options
 from gateway.commands.shared.interrupt import end_on_signals, interrupted
 from gateway.errors import CallError, Failed, RotationError, Unknown
 from gateway.host.deadline import ignore_signals
@@ -24,6 +26,7 @@ class Commands(click.Group):
     ELSEWHERE = {  # noqa: RUF012 (a constant)
         "certificate": "gateway.commands.certificate.cli.group:certificate",
         "check": "gateway.commands.check.cli:check",
+        "completion": "gateway.commands.completion:completion",
         "discover": "gateway.commands.discover.cli:discover",
         "history": "gateway.commands.history:history",
         "plan": "gateway.commands.plan.cli:plan",
@@ -33,6 +36,7 @@ class Commands(click.Group):
         "take-over": "gateway.commands.take_over:take_over",
         "targets": "gateway.commands.targets.cli:targets",
         "tls-secret": "gateway.commands.tls_secret.cli:tls_secret",
+        "version": "gateway.commands.version:version",
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -57,10 +61,7 @@ def cli() -> None:
 @cli.command()
 @click.argument("script", type=click.Path(exists=True, dir_okay=False))
 @click.option("--record", "record_uid", required=True, metavar="UID", help="The PAM User record to rotate.")
-@click.option("--attach", "attached", multiple=True, metavar="UID", help="A record to attach; may be repeated.")
-@click.option(
-    "--config", "configuration", default="", metavar="UID", help="The PAM configuration, where several exist."
-)
+@attached_options
 @click.option(
     "--now", is_flag=True, help="Rotate now, whatever rotate_before_hours says; not where rotation_enabled is False."
 )
@@ -168,9 +169,11 @@ def main() -> None:
 
 
 def _end(error: RotationError) -> NoReturn:
-    for name, text in (("error", str(error)), ("hint", error.hint)):
-        if text:
-            click.echo(shown(f"{name}: {text}"), err=True)
+    for hint, parts in groupby(error.parts, lambda part: part.hint):
+        for part in parts:
+            click.echo(shown(f"error: {part}"), err=True)
+        if hint:
+            click.echo(shown(f"hint: {hint}"), err=True)
     sys.exit(error.exit_code)
 
 

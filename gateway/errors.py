@@ -18,7 +18,7 @@ A `CallError` that nobody handles becomes `Failed` before the first write and `U
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 KEEPER = "Keeper"
 PERMISSION_HINT = "check the permissions that docs/permissions.md names for this script"
@@ -34,10 +34,26 @@ class RotationError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.parts: Sequence[RotationError] = [self]
+        """of several errors in one, each with its own hint; else itself"""
 
 
 class Failed(RotationError):
     """Nothing that anyone relies on has changed; run again once the cause is fixed."""
+
+    @classmethod
+    def together(cls, problems: Iterable[RotationError]) -> Failed:
+        """Several in one: as one text for a run's line, and in parts for people."""
+        parts = [part for problem in problems for part in problem.parts]
+        hints = dict.fromkeys(part.hint for part in parts if part.hint)
+        error = cls("; ".join(part.message for part in parts), "; ".join(hints))
+        error.parts = parts
+        return error
+
+    @classmethod
+    def each(cls, problems: Iterable[str], hint: str) -> Failed:
+        """Several in one that have the same hint."""
+        return cls.together(cls(problem, hint) for problem in problems)
 
 
 class Incomplete(RotationError):

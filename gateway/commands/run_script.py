@@ -9,11 +9,13 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from datetime import datetime
+from time import monotonic
 from typing import Any
 
 import click
 
 from gateway.commands.shared.interrupt import handle_signals, interrupted
+from gateway.commands.shared.progress import progress
 from gateway.errors import Unknown
 from gateway.host.deadline import Deadline
 from gateway.host.http import Http
@@ -99,7 +101,10 @@ def _run(script: str, line: bytes) -> tuple[str, int]:
     )
     if told:
         process.terminate()
-    output, _ = process.communicate(line)
+    began = monotonic()
+    # A rotation may wait for half a minute without a word. Where nobody looks, nobody is told.
+    with progress(lambda: f"running for {monotonic() - began:.0f} s" if sys.stderr.isatty() else ""):
+        output, _ = process.communicate(line)
     code = process.returncode
     if told and code == -signal.SIGTERM and not output:
         raise interrupted(None)  # it hears of it before it reads its stdin

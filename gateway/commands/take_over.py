@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.commands.credential import session_options
 from gateway.commands.shared.interrupt import changing
-from gateway.commands.shared.session import session_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gateway.errors import Failed
 
 
-@click.command("take-over", short_help="Let another record deliver to a Key Vault secret or certificate.")
+@click.command("take-over", short_help="Let another record deliver to a Key Vault address.")
 @click.argument("address")
 @click.option("--record", "record_uid", required=True, metavar="UID", help="The record that is to deliver there.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

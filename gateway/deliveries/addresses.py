@@ -43,7 +43,7 @@ def read_destinations(text: str, cloud: Cloud) -> list[Destination]:
             if key not in found or not destination.optional:
                 found[key] = destination
     if problems:
-        raise Failed("; ".join(map(str, problems)), "; ".join(dict.fromkeys(problem.hint for problem in problems)))
+        raise Failed.together(problems)
     return list(found.values())
 
 

@@ -19,8 +19,7 @@ def check_destinations(state: State) -> None:
     """Every destination can be served, before anything is made. Raises Failed: not, and the rotation can wait."""
     problems = [problem for _, problem in state.prepared.deliveries.check()]
     if problems and not decisions.is_pressing(state.why, state.prepared.known):
-        hints = dict.fromkeys(problem.hint for problem in problems if problem.hint)
-        raise Failed("; ".join(map(str, problems)), "; ".join(hints))
+        raise Failed.together(problems)
     why = f"rotated all the same ({', '.join(state.why)})"
     state.report.warnings += [f"{problem}; {why}" for problem in problems]
 

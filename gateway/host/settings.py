@@ -119,7 +119,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     cloud = find_cloud(named := values.pop("ROTATION_AZURE_CLOUD"))
     problems += [] if cloud else [f"ROTATION_AZURE_CLOUD={named!r} is none of {', '.join(CLOUDS)}"]
     if problems or not cloud:
-        raise Failed("; ".join(problems), "correct or remove these environment variables of the Gateway's service")
+        raise Failed.each(problems, "correct or remove these environment variables of the Gateway's service")
     successes, interval, prove_timeout, request_timeout, deadline, retry_base = values.values()
     if prove_timeout <= (successes - 1) * interval:
         raise Failed(

@@ -29,7 +29,7 @@ def read_record(vault: ReadsRecords, uid: str) -> VaultRecord:
             "share its folder with the Gateway's application (Secrets Manager, Applications, Edit)",
         )
     if problems := record.too_long():
-        raise Failed("; ".join(problems), "shorten these fields of the PAM User record in the vault")
+        raise Failed.each(problems, "shorten these fields of the PAM User record in the vault")
     if record.type != "pamUser":
         hint = "convert it to PAM User in the vault, or name the PAM User record"
         raise Failed(f"record {uid} is of type {record.type}, not PAM User", hint)

@@ -11,6 +11,7 @@ import base64
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.errors import Failed
@@ -32,18 +33,33 @@ def find_ksm_config(environment: Mapping[str, str] = os.environ) -> str:
     Raises:
         Failed: there is none, or the first one found is broken.
     """
+    place = locate(environment)
+    if place is None:
+        raise Failed(
+            f"Keeper configuration: none found (looked at {', '.join(VARIABLES + PATHS)})",
+            "name the file of the Gateway, or of a device of the same application, in KSM_CONFIG_FILE",
+        )
+    if place.path is None:
+        return _checked(place.variable, environment[place.variable].strip())
+    where = f"{place.variable} ({place.path})" if place.variable else str(place.path)
+    return _checked(where, _read(place.path, place.variable or str(place.path)))
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where it is: in a variable, in the file that a variable names, or in a file at one of the known paths."""
+
+    variable: str
+    path: Path | None
+
+
+def locate(environment: Mapping[str, str] = os.environ) -> Place | None:
+    """The place whose configuration is used, which is not opened; None where there is none."""
     for variable in VARIABLES:
         if content := environment.get(variable, "").strip():
-            if variable == "KSM_CONFIG_FILE":
-                return _checked(f"{variable} ({content})", _read(Path(content), variable))
-            return _checked(variable, content)
-    for path in (Path(os.path.expanduser(name)) for name in PATHS):
-        if _is_there(path):
-            return _checked(str(path), _read(path, str(path)))
-    raise Failed(
-        f"Keeper configuration: none found (looked at {', '.join(VARIABLES + PATHS)})",
-        "name the file of the Gateway, or of a device of the same application, in KSM_CONFIG_FILE",
-    )
+            return Place(variable, Path(content) if variable == "KSM_CONFIG_FILE" else None)
+    found = (path for path in (Path(os.path.expanduser(name)) for name in PATHS) if _is_there(path))
+    return next((Place("", path) for path in found), None)
 
 
 def _is_there(path: Path) -> bool:

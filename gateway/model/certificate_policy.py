@@ -147,7 +147,7 @@ def read_policy_change(value: Callable[[str], str], shown_subject: Callable[[], 
     except ValueError as error:
         problems.append(f"subject: {error}")
     if problems:
-        raise Failed("; ".join(problems), "correct these fields of the PAM User record in the vault")
+        raise Failed.each(problems, "correct these fields of the PAM User record in the vault")
     names = tuple(filter(None, re.split(r"[\s,]+", value("dns_names"))))
     return PolicyChange(int(months) if months else None, kind.upper(), size.upper(), subject, names)
 

@@ -149,7 +149,7 @@ class _Reader:
 
     def check(self) -> None:
         if self.problems:
-            raise Failed("; ".join(self.problems), "correct these fields of the PAM User record in the vault")
+            raise Failed.each(self.problems, "correct these fields of the PAM User record in the vault")
 
 
 def _contradictions(policy: Policy) -> list[str]:

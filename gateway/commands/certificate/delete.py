@@ -42,7 +42,7 @@ def to_delete(session: Session, certificate_ids: Iterable[CertificateId], uids: 
         if not record.editable
     ]
     if problems:
-        raise Failed("; ".join(problems), "nothing was deleted: correct what is named")
+        raise Failed.each(problems, "nothing was deleted: correct what is named")
     return list(found.values())
 
 

@@ -76,7 +76,7 @@ def new_policy(options: PolicyOptions, before: Mapping[str, Any] | None) -> dict
     _add_key(policy, options, problems)
     policy["lifetime_actions"] = _lifetime_actions(options, policy, problems)
     if problems:
-        raise Failed("; ".join(problems), "correct these options; nothing was sent")
+        raise Failed.each(problems, "correct these options; nothing was sent")
     return policy
 
 

@@ -10,7 +10,8 @@ import click
 
 from gateway.commands.check.finding import Finding, Level
 from gateway.commands.check.findings import find
-from gateway.commands.plan.rehearsal import How, Rehearsed, Stage, rehearsed_options
+from gateway.commands.credential import attached_options
+from gateway.commands.plan.rehearsal import How, Rehearsed, Stage
 from gateway.commands.plan.show import WOULD
 from gateway.commands.shared.output import counted, note
 from gateway.commands.shared.progress import progress
@@ -23,7 +24,7 @@ SIGNS = {Level.ERROR: "x", Level.UNASKED: "?", Level.WARNING: "!"}
 @click.command(short_help="Find what would stop the next rotation.")
 @click.argument("records", nargs=-1, metavar="[RECORD]...")
 @click.option("--all", "all_", is_flag=True, help="Every record that a script of this package rotates.")
-@rehearsed_options
+@attached_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(records: tuple[str, ...], all_: bool, attached: tuple[str, ...], configuration: str, as_json: bool) -> None:
     """Find out whether the next run of each RECORD, a uid or a title, would work: all that is wrong, at once.

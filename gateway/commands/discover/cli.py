@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
+from gateway.commands.credential import session_options
 from gateway.commands.shared.interrupt import changing
-from gateway.commands.shared.session import session_options
 
 STDOUT = "-"
 FOLDER = "look into the folder before you run this again"

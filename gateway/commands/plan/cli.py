@@ -8,14 +8,15 @@ from collections.abc import Iterable
 
 import click
 
-from gateway.commands.plan.rehearsal import How, Stage, rehearsed_options
+from gateway.commands.credential import attached_options
+from gateway.commands.plan.rehearsal import How, Stage
 from gateway.commands.plan.show import as_row, show_plan
 from gateway.errors import worst
 
 
 @click.command(short_help="Show what a rotation would do; change nothing.")
 @click.argument("records", nargs=-1, required=True, metavar="RECORD...")
-@rehearsed_options
+@attached_options
 @click.option("--now", is_flag=True, help="As if it was asked for, whatever rotate_before_hours says.")
 @click.option("--revoke", is_flag=True, help="As if all that the record published before was to end at once.")
 @click.option("--even-where-not-delivered", "despite", is_flag=True, help="With --revoke: as for `run`.")

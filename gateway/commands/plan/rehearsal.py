@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-import click
 
 from gateway.commands.outlook import kind_of
 from gateway.engine.gathered import RunContext
@@ -126,19 +123,6 @@ class Stage:
         else:
             preparation.refuse_asked()
             outcome.plan.report.result = "disabled"
-
-
-def rehearsed_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options ``--attach`` and ``--config`` of a command, for `How`."""
-    options = (
-        click.option("--attach", "attached", multiple=True, metavar="UID", help="A record to attach; may be repeated."),
-        click.option(
-            "--config", "configuration", default="", metavar="UID", help="The PAM configuration, where several exist."
-        ),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
 
 
 def _find(visible: Mapping[str, VaultRecord], given: str) -> VaultRecord:

@@ -7,13 +7,14 @@ from datetime import timedelta
 
 import click
 
+from gateway.commands.credential import attached_options
+
 
 @click.command("run-due", short_help="Run all records that are due, side by side.")
 @click.option("--all", "everything", is_flag=True, help="All records that the Keeper application sees.")
 @click.option("--folder", default="", metavar="UID", help="Or those of this shared folder: its uid or its name.")
 @click.option("--at-once", type=click.IntRange(1, 100), default=8, metavar="N", help="Runs side by side; default: 8.")
-@click.option("--attach", "attached", multiple=True, metavar="UID", help="A record to attach to each; repeatable.")
-@click.option("--config", "configuration", default="", metavar="UID", help="The PAM configuration.")
+@attached_options
 @click.option(
     "--verify-after", type=click.FloatRange(0), default=24.0, metavar="HOURS",
     help="Run what is not due so long after its last good run on this host; default: 24.",

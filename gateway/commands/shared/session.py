@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import click
 
 from gateway.azure.sign_in import Azure
 from gateway.commands.shared.interrupt import finish_on_signals
@@ -134,20 +131,3 @@ def _params(records: dict[str, VaultRecord], credential_uid: str, configuration_
 def _attached(record: VaultRecord) -> AttachedRecord:
     values = {label: str(value) for label, value in flat(record).items()}
     return AttachedRecord(record.uid, record.title, values)
-
-
-def session_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options ``--credential``, ``--config`` and ``--cloud`` of a command, for `open_session`."""
-    options = (
-        click.option("--credential", "credential_uid", default="", metavar="UID", help="The record to sign in with."),
-        click.option("--config", "configuration_uid", default="", metavar="UID", help="Or the PAM configuration."),
-        click.option(
-            "--cloud",
-            type=click.Choice(list(CLOUDS)),
-            callback=lambda context, option, given: given or read_settings().cloud.name,
-            help="The Azure cloud.",
-        ),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import click
 
+from gateway.commands.credential import attached_options
+
 _KINDS = ("key_vault", "azure_devops", "runbook", "api_connection")
 
 
 @click.command(short_help="List where a record's secret can be delivered to.")
 @click.option("--record", "record_uid", required=True, metavar="UID", help="The PAM User record.")
-@click.option("--attach", "attached", multiple=True, metavar="UID", help="A record to attach; may be repeated.")
-@click.option(
-    "--config", "configuration", default="", metavar="UID", help="The PAM configuration, where several exist."
-)
+@attached_options
 @click.option(
     "--organisation",
     "--organization",

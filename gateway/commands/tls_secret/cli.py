@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
+from gateway.commands.credential import session_options
 from gateway.commands.shared.interrupt import changing
-from gateway.commands.shared.session import session_options
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 stdin_option = click.option("--password-stdin", is_flag=True, help="The PFX's password is the first line of stdin.")

@@ -102,7 +102,7 @@ def check(bundle: Bundle, wanted: NewTlsSecret, now: datetime) -> tuple[TlsSecre
         size = f"the certificate with its key takes {len(text):,} bytes, and a secret holds {LARGEST:,}"
         problems.append((size, "leave certificates above it out of the file"))
     if problems:
-        raise Failed("; ".join(what for what, _ in problems), "; ".join(dict.fromkeys(hint for _, hint in problems)))
+        raise Failed.together(Failed(what, hint) for what, hint in problems)
     secret_id = SecretId("", wanted.name)
     draft = TlsSecret(secret_id, now, wanted.activates, wanted.expires or ends, wanted.enabled, PFX, False, {})
     return draft, Secret(text)

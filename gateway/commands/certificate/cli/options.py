@@ -36,7 +36,9 @@ MONTHS = click.IntRange(1, 1200)
 policy_options = options(
     click.option("--subject", default="", metavar="NAME", help='The whole name: CN=…, O="Contoso, Ltd.", C=DE.'),
     click.option("--cn", default="", metavar="NAME", help="Common name, usually the domain; instead of --subject."),
-    click.option("--organisation", default="", metavar="NAME", help="O of the subject."),
+    click.option(
+        "--organisation", "--organization", "organisation", default="", metavar="NAME", help="O of the subject."
+    ),
     click.option("--unit", default="", metavar="NAME", help="OU of the subject."),
     click.option("--locality", default="", metavar="CITY", help="L of the subject."),
     click.option("--state", default="", metavar="STATE", help="ST of the subject."),

@@ -17,8 +17,9 @@ from gateway.commands.certificate.cli.options import (
     policy_options,
     split_options,
 )
+from gateway.commands.credential import session_options
 from gateway.commands.shared.interrupt import changing
-from gateway.commands.shared.session import open_session, session_options
+from gateway.commands.shared.session import open_session
 from gateway.errors import Failed, Incomplete
 
 STATUS = "look with keeper-rotation certificate status {certificate_id} before you run this again"

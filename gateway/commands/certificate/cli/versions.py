@@ -7,8 +7,9 @@ from typing import Any
 import click
 
 from gateway.commands.certificate.cli.options import NO_VERSION, as_json, named
+from gateway.commands.credential import session_options
 from gateway.commands.shared.interrupt import changing
-from gateway.commands.shared.session import open_session, session_options
+from gateway.commands.shared.session import open_session
 from gateway.errors import Failed, Incomplete
 
 
