@@ -91,6 +91,7 @@ class SdkRecord:
     """As much of the SDK's record as is looked at."""
 
     is_editable, revision, title, uid, type = True, 1, "", UID, "pamUser"
+    folder_uid = inner_folder_uid = ""
 
     def __init__(self, values: dict[str, str]) -> None:
         self.dict = {"custom": [{"type": "text", "label": key, "value": [value]} for key, value in values.items()]}
