@@ -63,7 +63,8 @@ def _split(line: str) -> tuple[bool, str]:
 
 def _read_line(line: str, cloud: Cloud) -> Destination:
     optional, address = _split(line)
-    for kind in DESTINATIONS:
+    # Tabs and the like are dropped by what takes an address apart, so it would not be the one that was written.
+    for kind in DESTINATIONS if address.isprintable() else ():
         try:
             found = kind.recognise(address, cloud, optional)
         except ValueError:

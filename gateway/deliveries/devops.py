@@ -56,7 +56,8 @@ class DevOpsConnection(Destination):
             return None
         endpoint_id = (parse_qs(parts.query).get("resourceId") or [""])[0]
         fits = len(segments) >= 2 and segments[2:] == ["_settings", "adminservices"] and _GUID.fullmatch(endpoint_id)
-        if parts.scheme != "https" or not fits or cloud.name != "AzureCloud":
+        are_names = all(segment and "/" not in segment for segment in segments[:2])
+        if parts.scheme != "https" or not (fits and are_names) or cloud.name != "AzureCloud":
             raise refuse(text, "is not the page of a service connection", cls.example)
         return cls(segments[0], segments[1], endpoint_id.lower(), optional)
 
