@@ -162,7 +162,7 @@ class _Run:
         self._report.result = self._task.run()
 
     def _notify(self, outcome: RotationError | None) -> None:
-        if not self._value("notify"):
+        if not (self._value("notify") or os.environ.get("ROTATION_NOTIFY")):
             return
         from gateway.host.notify.message import notify
 

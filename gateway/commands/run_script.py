@@ -19,7 +19,7 @@ from gateway.commands.shared.progress import progress
 from gateway.errors import Unknown
 from gateway.host.deadline import Deadline
 from gateway.host.http import Http
-from gateway.host.notify.message import days_left, in_days
+from gateway.host.notify.expiry import days_left, in_days
 from gateway.host.settings import read_settings
 from gateway.host.shown import shown
 from gateway.keeper.config import find_ksm_config

@@ -52,6 +52,7 @@ class Report:
     pending: list[str] = field(default_factory=list)
     drift: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    told: str = ""
     error: str = ""
     hint: str = ""
     time: str = ""

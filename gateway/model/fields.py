@@ -104,7 +104,11 @@ FIELDS = (
         "`failure`: what failed, is incomplete or near its end; `expiry`: only the latter; `all`: also success",
         "failure",
     ),
-    Field("notify_before_days", "text", "tell when `expires` is nearer than this, and nothing was rotated"),
+    Field(
+        "notify_before_days",
+        "text",
+        "tell once when `expires` is nearer than this, and nothing was rotated; several, such as `30,7,1`",
+    ),
     Field(
         "value_template",
         "text",

@@ -43,11 +43,11 @@ class Policy:
 
 @dataclass(frozen=True)
 class NotifyPolicy:
-    """Who is told, and of what. ``before`` is None where nobody asks for a warning ahead of time."""
+    """Who is told, and of what. ``before``: how long before the end, longest first."""
 
     urls: tuple[str, ...]
     on: str
-    before: timedelta | None
+    before: tuple[timedelta, ...]
 
 
 def read_policy(
@@ -89,7 +89,7 @@ def read_notify_policy(value: Callable[[str], str], read: _Reader | None = None)
     return NotifyPolicy(
         urls=read.words("notify"),
         on=read.choice("notify_on", NOTIFY_ON),
-        before=read.duration("notify_before_days", _DAY, 0),
+        before=read.durations("notify_before_days", _DAY, 0),
     )
 
 
@@ -136,8 +136,9 @@ class _Reader:
 
     def duration(self, label: str, unit: timedelta, least: float) -> timedelta | None:
         text = self.text(label)
-        if not text:
-            return None
+        return self._one_duration(label, text, unit, least) if text else None
+
+    def _one_duration(self, label: str, text: str, unit: timedelta, least: float) -> timedelta | None:
         try:
             number = float(text)
         except ValueError:
@@ -146,6 +147,11 @@ class _Reader:
             return unit * number
         self.problems.append(f"{label}: {text!r} is not a number from {least:g} to {LONGEST / unit:g}")
         return None
+
+    def durations(self, label: str, unit: timedelta, least: float) -> tuple[timedelta, ...]:
+        """Several, longest first."""
+        given = (self._one_duration(label, text, unit, least) for text in self.words(label))
+        return tuple(sorted({each for each in given if each is not None}, reverse=True))
 
     def check(self) -> None:
         if self.problems:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from gateway.host.notify.message import in_days
+from gateway.host.notify.expiry import in_days
 from sandbox.proxy import faults
 from tests.stage.hooks import URL, Hooks
 from tests.stage.rotation import SCRIPT, Outcome, Stage
@@ -112,6 +112,44 @@ def test_a_secret_near_its_end_that_is_not_rotated_is_told(
     assert re.match(r"Secret expires in \d+ days: ", hooks.received[0]["title"])
     assert outcome.result in hooks.received[0]["message"]
     check(stage, hooks, outcome)
+
+
+def test_an_end_is_told_once_for_each_number_of_days(told: Callable[..., tuple[Stage, Hooks]]) -> None:
+    stage, hooks = told(notify_before_days="400,60", rotation_enabled="False")
+    first, second = stage.run(), stage.run()
+    assert len(hooks.received) == 1
+    assert re.fullmatch(r"60 days before 20\S+", first.report["told"]) and second.report["told"] == ""
+    stage.sandbox.keeper.edit(stage.at.record_uid, "notify_before_days", "400,60,50")
+    assert stage.run().report["told"].startswith("50 days before") and len(hooks.received) == 2
+    assert stage.run(ROTATION_HISTORY="").report["warnings"] == [] and len(hooks.received) == 3
+    check(stage, hooks, first)
+
+
+def test_an_end_that_could_not_be_told_is_told_by_the_next_run(told: Callable[..., tuple[Stage, Hooks]]) -> None:
+    stage, hooks = told(notify_before_days="60", rotation_enabled="False")
+    stage.sandbox.fault("hooks", "notify", faults.Status(500), times=1)
+    assert stage.run().report["told"] == "" and not hooks.received
+    assert stage.run().report["told"] and len(hooks.received) == 1
+
+
+def test_the_host_names_who_is_told_of_records_that_name_nobody(make_stage: Callable[..., Stage]) -> None:
+    hooks = Hooks()
+    stage = make_stage(services=[hooks])
+    stage.sandbox.directory.policy.max_lifetime_days = 90
+    outcome = stage.run(ROTATION_NOTIFY=URL)
+    assert [each["title"] for each in hooks.received] == ["Rotation failed: orders-api"]
+    check(stage, hooks, outcome)
+    stage.sandbox.keeper.edit(stage.at.record_uid, "notify", "jsons://hooks.example.com/nobody")
+    assert stage.run(ROTATION_NOTIFY=URL).code == 1 and len(hooks.received) == 1
+
+
+@pytest.mark.parametrize("named_by", ["the host", "the record"])
+def test_only_the_host_may_name_an_inner_address(named_by: str, make_stage: Callable[..., Stage]) -> None:
+    inner = "jsons://127.0.0.1:9/x"
+    stage = make_stage(settings={"notify": inner} if named_by == "the record" else {})
+    stage.sandbox.directory.policy.max_lifetime_days = 90
+    (warning,) = stage.run(ROTATION_NOTIFY=inner).report["warnings"]
+    assert ("inside of a network" in warning) == (named_by == "the record"), warning
 
 
 BROKEN: dict[str, tuple[faults.Kind, str]] = {

@@ -174,14 +174,15 @@ def test_a_kind_whose_life_is_not_the_records_to_choose() -> None:
 # Who is told: the fields, and what is read
 
 NOTIFY: dict[str, tuple[dict[str, str], NotifyPolicy]] = {
-    "nobody": ({}, NotifyPolicy((), "failure", None)),
-    "several": ({"notify": "mailto://a\ntgram://b"}, NotifyPolicy(("mailto://a", "tgram://b"), "failure", None)),
-    "of everything": ({"notify_on": "ALL"}, NotifyPolicy((), "all", None)),
-    "of the end only": ({"notify_on": "expiry"}, NotifyPolicy((), "expiry", None)),
-    "ahead of time": ({"notify_before_days": "14"}, NotifyPolicy((), "failure", 14 * DAY)),
-    "on the day": ({"notify_before_days": "0"}, NotifyPolicy((), "failure", timedelta())),
+    "nobody": ({}, NotifyPolicy((), "failure", ())),
+    "several": ({"notify": "mailto://a\ntgram://b"}, NotifyPolicy(("mailto://a", "tgram://b"), "failure", ())),
+    "of everything": ({"notify_on": "ALL"}, NotifyPolicy((), "all", ())),
+    "of the end only": ({"notify_on": "expiry"}, NotifyPolicy((), "expiry", ())),
+    "ahead of time": ({"notify_before_days": "14"}, NotifyPolicy((), "failure", (14 * DAY,))),
+    "several times": ({"notify_before_days": "1, 30\n7 7"}, NotifyPolicy((), "failure", (30 * DAY, 7 * DAY, DAY))),
+    "on the day": ({"notify_before_days": "0"}, NotifyPolicy((), "failure", (timedelta(),))),
     "of a wish that cannot be used": (
-        {"notify": "x", "notify_on": "?", "notify_before_days": "?"}, NotifyPolicy(("x",), "failure", None),
+        {"notify": "x", "notify_on": "?", "notify_before_days": "?"}, NotifyPolicy(("x",), "failure", ()),
     ),
 }  # fmt: skip
 

@@ -12,7 +12,7 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -20,12 +20,14 @@ from urllib.parse import unquote
 
 from gateway.errors import Failed, RotationError
 from gateway.host.background import Background
+from gateway.host.notify.expiry import crossed, days_left, in_days, was_told
 from gateway.host.notify.services import MOST_ADDRESSES, VARIABLE, Allowed, parsed, read_allowed
 from gateway.host.report import Report
 from gateway.host.shown import shown
 from gateway.model.policy import NotifyPolicy, read_notify_policy
 from gateway.secret import MASK, mask
 
+HOST = "ROTATION_NOTIFY"
 # A notification service that does not answer must not hold up the Gateway.
 _SECONDS = 10.0
 _SHORTEST_PART = 5
@@ -41,29 +43,53 @@ def notify(value: Callable[[str], str], report: Report, outcome: RotationError |
     """
     try:
         policy = read_notify_policy(value)
-        message = _message(policy, report, outcome, report.expires or value("expires"), now)
-        if policy.urls and message:
-            report.warnings += [f"notify: {told.name}: {told.why}" for told in send(policy.urls, *message) if told.why]
+        expires = report.expires or value("expires")
+        if (policy.urls or of_host()) and (message := _message(policy, report, outcome, expires, now)):
+            _send_all(policy, report, message)
     except Failed as error:
         report.warnings.append(f"notify: {error}; {error.hint}")
     except (Exception, KeyboardInterrupt):  # the outcome is settled by now, and stays
         report.warnings.append("notify: at least one notification could not be sent")
 
 
+def of_host() -> tuple[str, ...]:
+    """Whom the host names, for records that name nobody."""
+    return tuple(re.split(r"[\s,]+", os.environ.get(HOST, "").strip())) if os.environ.get(HOST, "").strip() else ()
+
+
+@dataclass(frozen=True)
+class _Message:
+    """``told``: the threshold that it is about, as the run's line keeps it."""
+
+    title: str
+    body: str
+    told: str = ""
+
+
+def _send_all(policy: NotifyPolicy, report: Report, message: _Message) -> None:
+    urls = policy.urls or of_host()
+    results = send(urls, message.title, message.body, is_of_host=not policy.urls)
+    report.warnings += [f"notify: {told.name}: {told.why}" for told in results if told.why]
+    if not all(told.why for told in results):
+        report.told = message.told
+
+
 def _message(
     policy: NotifyPolicy, report: Report, outcome: RotationError | None, expires: str, now: datetime
-) -> tuple[str, str] | None:
+) -> _Message | None:
     name = shown(report.application) or f"record {report.record}"
     if outcome:
         if policy.on == "expiry":
             return None
-        return f"Rotation {outcome.result}: {name}", _body(report, f"{shown(outcome.message)}\n{shown(outcome.hint)}")
-    left = days_left(expires, now)
+        body = _body(report, f"{shown(outcome.message)}\n{shown(outcome.hint)}")
+        return _Message(f"Rotation {outcome.result}: {name}", body)
     rotated = report.result in ("rotated", "finished", "superseded")
-    if not rotated and policy.before is not None and left is not None and left < policy.before.total_seconds() / 86400:
-        return f"Secret expires in {in_days(left)}: {name}", _body(report, f"It is not rotated: {report.result}")
+    told = "" if rotated else crossed(policy.before, expires, now)
+    if told and not was_told(report.record, told):
+        left = in_days(days_left(expires, now) or 0)
+        return _Message(f"Secret expires in {left}: {name}", _body(report, f"It is not rotated: {report.result}"), told)
     if policy.on == "all" and rotated:
-        return f"Rotation {report.result}: {name}", _body(report, "")
+        return _Message(f"Rotation {report.result}: {name}", _body(report, ""))
     return None
 
 
@@ -71,21 +97,6 @@ def _body(report: Report, text: str) -> str:
     lines = [text, f"record {report.record}", f"app {shown(report.application)} {report.client_id}".strip()]
     lines += [f"publishes {report.key_id} until {report.expires}"] if report.key_id else []
     return "\n".join(filter(None, lines))
-
-
-def days_left(expires: str, now: datetime) -> float | None:
-    """Days from ``now`` until ``expires`` as a record has it; None where that is no date."""
-    try:
-        ends = datetime.fromisoformat(expires)
-    except ValueError:
-        return None
-    return ((ends if ends.tzinfo else ends.replace(tzinfo=UTC)) - now).total_seconds() / 86400
-
-
-def in_days(left: float) -> str:
-    """``1 day`` or ``6 days``."""
-    days = round(left)
-    return f"{days} day" if days == 1 else f"{days} days"
 
 
 @dataclass(frozen=True)
@@ -96,10 +107,17 @@ class Told:
     why: str
 
 
-def send(urls: Sequence[str], title: str, body: str) -> list[Told]:
-    """Tell all of them, side by side, what may be shown. Raises Failed: this host's own setting cannot be read."""
+def send(urls: Sequence[str], title: str, body: str, *, is_of_host: bool = False) -> list[Told]:
+    """Tell all of them, side by side, what may be shown.
+
+    Args:
+        is_of_host: the owner of this host names them, and may name what a record may not.
+
+    Raises:
+        Failed: this host's own setting cannot be read.
+    """
     urls = list(dict.fromkeys(urls))
-    allowed = read_allowed(os.environ.get(VARIABLE, ""))
+    allowed = None if is_of_host else read_allowed(os.environ.get(VARIABLE, ""))
     # Requests would look there for a login of whatever host a record names.
     os.environ["NETRC"] = os.devnull
     told = [
@@ -127,7 +145,7 @@ def _result(sending: Background[str], until: float) -> str:
         return f"unforeseen {type(error).__name__}"
 
 
-def _send(url: str, allowed: Allowed, title: str, body: str) -> str:
+def _send(url: str, allowed: Allowed | None, title: str, body: str) -> str:
     """Why one address did not take the message; empty where it did."""
     import apprise
 

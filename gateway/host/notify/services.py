@@ -93,8 +93,12 @@ def _network(word: str) -> IPv4Network | IPv6Network | None:
         return None
 
 
-def parsed(url: str, allowed: Allowed) -> dict[str, Any]:
-    """What Apprise makes of a URL that may be used. Raises ValueError, which says why it may not."""
+def parsed(url: str, allowed: Allowed | None) -> dict[str, Any]:
+    """What Apprise makes of a URL that may be used. Raises ValueError, which says why it may not.
+
+    Args:
+        allowed: None: the host itself names it, and may name what it wants.
+    """
     from apprise import plugins
 
     if len(url) > _LONGEST or _ODD.search(_decoded(url)):
@@ -105,6 +109,8 @@ def parsed(url: str, allowed: Allowed) -> dict[str, Any]:
         raise ValueError(f"an address that cannot be read ({type(error).__name__})") from None
     if not found:
         raise ValueError("not an address of a service that is known")
+    if allowed is None:
+        return found
     service = str(found["schema"])
     if service not in SERVICES and service not in allowed.services:
         raise ValueError(f"not a service that may be told; the owner of this host can allow {service}:// in {VARIABLE}")
