@@ -28,7 +28,7 @@ def answer(place: tuple[str, int]) -> bytes:
     """What is answered to a proper request."""
     with socket.create_connection(place, 5) as client:
         client.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
-        return client.recv(4096)
+        return b"".join(iter(lambda: client.recv(4096), b""))
 
 
 def answered(place: tuple[str, int]) -> bytes:

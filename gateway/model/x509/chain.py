@@ -18,7 +18,9 @@ _LABELS = b"(?:X509 |TRUSTED )?CERTIFICATE|PKCS7|PKCS #7 SIGNED DATA|CMS"
 _BLOCK = re.compile(rb"-----BEGIN (" + _LABELS + rb")-----([^-]*)-----END \1-----")
 _MOST = 100
 # What cryptography raises where something in a file is not what it should be.
-UNREADABLE = (ValueError, UnsupportedAlgorithm, x509.InvalidVersion)
+UNREADABLE = (
+    ValueError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType,
+)  # fmt: skip
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # what ``>`` writes in Windows PowerShell
 
 
