@@ -33,6 +33,8 @@ class Deliveries:
         keys = {destination.address: comparable_address(destination.address) for destination in destinations}
         self.holds = {address: noted[key] for address, key in keys.items() if key in noted}
         self.warnings: list[str] = []
+        self.problems: dict[str, Failed] = {}
+        """what was found wrong with a destination when it was asked, by its address"""
 
     @property
     def required(self) -> list[Destination]:
@@ -67,7 +69,7 @@ class Deliveries:
             try:
                 self.warnings += running.result()
             except Exception as error:  # an answer of any shape must not end the run
-                problem = _problem(destination, error)
+                problem = self.problems[destination.address] = _problem(destination, error)
                 if destination.optional:
                     self.warnings.append(str(problem))
                 else:

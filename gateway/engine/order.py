@@ -165,7 +165,7 @@ def _tell_next_due(state: State, published: LiveCredential) -> None:
 
 def _note_next_due(state: State, ends: datetime, until: datetime | None = None) -> None:
     """By the end of what is published, and not before ``until``; empty where every run makes a new one."""
-    before = None if ends == NEVER else state.prepared.policy.rotate_before
+    before = None if ends == NEVER else state.prepared.policy.threshold
     dates = ([] if before is None else [ends - before]) + ([until] if until else [])
     state.report.next_due = stamp(max(dates)) if dates and not state.is_superseded else ""
 

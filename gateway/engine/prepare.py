@@ -32,11 +32,13 @@ class Preparation:
         CallError
     """
 
-    def __init__(self, make_kind: type[Kind], params: Params, run: RunContext) -> None:
+    def __init__(
+        self, make_kind: type[Kind], params: Params, run: RunContext, lock: type[RecordLock] = RecordLock
+    ) -> None:
         self._make_kind = make_kind
         self._run = run
         self._params = params
-        self._lock = RecordLock(run.settings.lock_dir, params.record_uid)
+        self._lock = lock(run.settings.lock_dir, params.record_uid)
         self.record = read_record(run.vault, params.record_uid)
         self._search = AdminSearch(params, self.record, run.vault, run.settings.cloud)
         facts = make_kind.facts

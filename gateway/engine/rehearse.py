@@ -107,8 +107,16 @@ class _Nobody(Deliveries):
         return False
 
     def serve(self, delivery: Delivery, destinations: Iterable[Destination]) -> list[tuple[Destination, Failed]]:
-        self.holds |= {each.address: delivery.generation for each in destinations}
-        return []
+        """As if each was served, but for those that were found to be wrong, and who waits for what these hold."""
+        asked = list(destinations)
+        failures = [(each, self.problems[each.address]) for each in asked if each.address in self.problems]
+        if any(each.holds_versions and not each.optional for each, _ in failures):
+            waits = [each for each in asked if each.needs_key_vault and each.address not in self.problems]
+            why = "waits for the Key Vault secret whose address it hands on"
+            failures += [(each, Failed(f"{each.address}: {why}", "see the other errors")) for each in waits]
+        failed = {each.address for each, _ in failures}
+        self.holds |= {each.address: delivery.generation for each in asked if each.address not in failed}
+        return failures
 
     def after_retirement(self, delivery: Delivery, removed: list[str]) -> None:
         """Nothing."""

@@ -42,13 +42,13 @@ class RecordLock:
     def __init__(self, directory: str, record_uid: str) -> None:
         try:
             folder = private_directory(directory)
-            # Hashed: uids that differ only in case are one file name on some systems.
-            name = hashlib.sha256(record_uid.encode()).hexdigest()[:32]
-            _check_files(folder / "lock-id", folder / f"{name}.lock", folder / f"{name}.runs")
+            runs = _runs_path(folder, record_uid)
+            held = runs.with_suffix(".lock")
+            _check_files(folder / "lock-id", held, runs)
             self.lock_id = _lock_id(folder / "lock-id")
-            self._lock = filelock.FileLock(folder / f"{name}.lock")
+            self._lock = filelock.FileLock(held)
             self._lock.acquire(timeout=0)
-            self._runs = _Runs(folder / f"{name}.runs")
+            self._runs = _Runs(runs)
         except filelock.Timeout:
             raise LockHeld(
                 f"another run is at work on record {record_uid}; nothing was changed",
@@ -84,6 +84,15 @@ class RecordLock:
     def never_published(self, revision: int | None) -> frozenset[str]:
         """Run ids whose credential the record never had, now that it has this revision."""
         return self._runs.never_published(revision)
+
+
+class UnheldLock(RecordLock):
+    """What this host has noted of the record's runs, to look at: nothing is made, and no run is kept out."""
+
+    def __init__(self, directory: str, record_uid: str) -> None:
+        folder = Path(directory) if directory else _state_directory()
+        self.lock_id = _read_id(folder / "lock-id") or "0" * 12
+        self._runs = _Runs(_runs_path(folder, record_uid))
 
 
 class _Runs:
@@ -134,6 +143,11 @@ def _write(path: Path, text: str) -> None:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _runs_path(folder: Path, record_uid: str) -> Path:
+    # Hashed: uids that differ only in case are one file name on some systems.
+    return folder / f"{hashlib.sha256(record_uid.encode()).hexdigest()[:32]}.runs"
 
 
 def private_directory(directory: str) -> Path:

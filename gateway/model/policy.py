@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from gateway.errors import Failed
@@ -24,7 +24,7 @@ NOTIFY_ON = ("failure", "expiry", "all")
 
 @dataclass(frozen=True)
 class Policy:
-    """A record's wishes. ``rotate_before`` is None where every run rotates.
+    """A record's wishes. ``rotate_before`` is None where every run rotates; ``threshold``: what the record says of it.
 
     ``rotate_now``: a rotation is asked for, ``revoke``: and with it the end of all that was published before.
     ``cloud``: what the record says of the admin credential's; None where it says nothing.
@@ -39,6 +39,7 @@ class Policy:
     owners: tuple[str, ...]
     rotate_now: bool = False
     revoke: bool = False
+    threshold: timedelta | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,8 @@ def read_policy(
     policy = Policy(
         enabled=read.switch("rotation_enabled"),
         lifetime=(chooses_lifetime and read.duration("secret_lifetime_days", _DAY, 1)) or LONGEST,
-        rotate_before=read.duration("rotate_before_hours", _HOUR, 0),
+        rotate_before=(threshold := read.duration("rotate_before_hours", _HOUR, 0)),
+        threshold=threshold,
         remove_old=read.choice("remove_old", REMOVE_OLD),
         overlap=read.duration("overlap_hours", _HOUR, 0) or timedelta(),
         cloud=read.cloud("azure_cloud"),

@@ -142,3 +142,52 @@ def test_several_records_by_uid_and_by_title_and_the_worst_exit_code(stage: Stag
     assert f"{title} ({stage.at.record_uid})\nwould      rotate\nwhy        every run\n" in process.stdout
     assert "error: nothing here rotates this record" in process.stderr
     assert command(stage, "plan", "no such record").stderr.startswith("error: record 'no such record' cannot be read")
+
+
+def test_a_plan_keeps_no_run_out_and_makes_nothing_on_the_host(stage: Stage) -> None:
+    held = stage.sandbox.fault("entra", "token", faults.Pause(), nth=1)
+    process = stage.start()
+    assert held.reached.wait(20)
+    before = sorted((stage.home / "locks").rglob("*"))
+    assert before, "the run has its lock"
+    row, code = plan(stage)
+    assert (code, row["result"]) == (0, "rotated"), row
+    assert sorted((stage.home / "locks").rglob("*")) == before
+    held.release.set()
+    assert stage.finish(process).code == 0
+
+
+def test_on_a_new_host_no_folder_is_made(stage: Stage) -> None:
+    assert plan(stage)[1] == 0
+    assert not (stage.home / "locks").exists()
+
+
+def test_a_destination_that_is_wrong_is_not_called_served(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(old_secrets=1, settings={"remove_old": "replaced"})
+    stage.deliver()
+    assert stage.run().code == 0
+    stage.sandbox.clock.advance(3600.0)
+    stage.sandbox.keeper.edit(stage.at.record_uid, "client_secret", "")
+    stage.sandbox.fault("keyvault", "get_secret", faults.Status(403), times=None)
+    stage.sandbox.fault("keyvault", "list_versions", faults.Status(403), times=None)
+    stage.sandbox.fault("keyvault", "set_secret", faults.Status(403), times=None)
+    row, code = plan(stage)
+    outcome = stage.run()
+    assert code == outcome.code == 2, (row, outcome)
+    assert sorted(row["delivers"]) == sorted(outcome.report["delivered"])
+    assert {each["key_id"] for each in row["removes"]} == set(outcome.report["removed"]) == set()
+
+
+def test_a_certificate_that_waits_for_a_ca() -> None:
+    with CertificateStage(issuer="Unknown") as stage:
+        assert stage.run().result == "waiting"
+        row, code = plan(stage)
+        assert (row["result"], code, row["removes"], row["delivers"]) == ("waiting", 2, [], [])
+
+
+def test_when_the_next_one_is_due_is_by_the_record_also_after_one_that_was_asked_for(
+    make_stage: Callable[..., Stage],
+) -> None:
+    stage = make_stage(old_secrets=1, settings={"rotate_before_hours": "24"})
+    report = stage.run(stage.line(dueNow=True)).report
+    assert _moment(report["expires"]) - _moment(report["next_due"]) == timedelta(hours=24)

@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from gateway.__main__ import cli
 from gateway.commands.run_due import forked
 from gateway.commands.run_due.job import Job
-from gateway.commands.run_due.one_run import Ended
+from gateway.commands.run_due.one_run import Ended, ended
 from gateway.commands.run_due.summary import Summary
 from gateway.host.settings import read_settings
 from gateway.kinds.registry import APP_SECRET
@@ -472,3 +472,40 @@ def test_it_signs_in_with_what_is_attached_to_it(make_many: Callable[..., ManySt
 def test_a_line_that_is_none_is_refused(driven: ManyStage) -> None:
     outcome = drive(driven, line=b"nonsense\n")
     assert (outcome.code, outcome.result) == (1, "failed") and "stdin" in outcome.report["error"]
+
+
+@pytest.mark.parametrize("number, said, code", [(15, b"", 1), (15, b"info: saved", 3), (9, b"", 3), (14, b"", 3)])
+def test_one_that_a_signal_has_ended_is_called_unchanged_only_where_it_had_not_begun(
+    number: int, said: bytes, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROTATION_HISTORY", "")
+    job = Job("A" * 22, "one", APP_SECRET, (), "", False)
+    assert ended(job, -number, b"", said, told=True).code == code
+
+
+def test_where_the_host_has_no_room_for_a_process_the_others_go_on(
+    many: ManyStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROTATION_HISTORY", "")
+    real, calls = os.fork, []
+
+    def fork() -> int:
+        calls.append(1)
+        if len(calls) == 1:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return real()
+
+    monkeypatch.setattr(os, "fork", fork)
+    monkeypatch.setattr(forked, "work", lambda job, settings: 0)
+    monkeypatch.setattr(forked, "warm_up", lambda jobs: None)
+    jobs = [Job(letter * 22, letter, APP_SECRET, (), "", False) for letter in "AB"]
+    runs = forked.Forks(read_settings({}), 2, 20.0, lambda *_: None)
+    found = list(runs.run(jobs))
+    assert [each.job.title for each in found] == ["A", "B"]
+    assert "no process for the run" in str(found[0].report["error"]) and found[0].code == 1
+
+
+def test_a_record_that_only_looks_like_a_credential_does_not_count(many: ManyStage) -> None:
+    note = many.sandbox.keeper.add_record("a note", "login", [], [make_field("text", "x", "application_client_id")])
+    assert note
+    assert many.due().code == 0

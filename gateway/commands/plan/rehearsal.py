@@ -16,6 +16,7 @@ from gateway.engine.state import Prepared
 from gateway.errors import CallError, Failed, RotationError, Unknown
 from gateway.host.deadline import Deadline
 from gateway.host.http import Http
+from gateway.host.lock import UnheldLock
 from gateway.host.settings import read_settings
 from gateway.keeper.config import find_ksm_config
 from gateway.keeper.parameters import gateway_line, read_params
@@ -115,7 +116,7 @@ class Stage:
             by_hand=True,
         )
         context = RunContext(self.settings, http, deadline, Vault(find_ksm_config(), http))
-        preparation = Preparation(_rotated(outcome.facts), read_params(io.BytesIO(line)), context)
+        preparation = Preparation(_rotated(outcome.facts), read_params(io.BytesIO(line)), context, UnheldLock)
         outcome.plan.report.warnings += preparation.warnings()
         if preparation.policy.enabled:
             outcome.prepared = preparation.finish()

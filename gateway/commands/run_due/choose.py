@@ -67,6 +67,14 @@ def _placed(job: Job, record: VaultRecord, lenders: set[str]) -> Job:
     return Job(job.uid, job.title, job.facts, job.attached, job.configuration, lends)
 
 
+def _is_whole(record: VaultRecord) -> bool:
+    """Whether it is an admin credential that lacks nothing: a record of something else may have one of its fields."""
+    try:
+        return bool(record.value("application_client_id").strip()) and credential_of(record) is not None
+    except Failed:
+        return False
+
+
 class _Admins:
     """The records that a run is handed, besides its own: as the Gateway would, as far as the vault tells."""
 
@@ -78,7 +86,7 @@ class _Admins:
         self._alone = self._the_only_credential()
 
     def _the_only_credential(self) -> tuple[str, ...]:
-        found = [uid for uid, record in self._records.items() if record.value("application_client_id").strip()]
+        found = [uid for uid, record in self._records.items() if _is_whole(record)]
         return tuple(found) if len(found) == 1 else ()
 
     def job(self, record: VaultRecord, facts: KindFacts) -> Job:

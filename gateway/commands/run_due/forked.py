@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from time import monotonic
 
 from gateway.commands.run_due.job import Job
-from gateway.commands.run_due.one_run import Ended, ended, warm_up, work
+from gateway.commands.run_due.one_run import Ended, ended, not_begun, warm_up, work
 from gateway.commands.shared.interrupt import handle_signals
 from gateway.host.deadline import SIGNALS
 from gateway.host.settings import Settings
@@ -81,7 +81,13 @@ class Forks:
         gc.freeze()  # what is never looked at again is not copied into each child
         while self._running or (waiting and not self._told):
             while waiting and self._has_room(waiting[0]):
-                self._begin(waiting.popleft())
+                try:
+                    self._begin(waiting[0])
+                except OSError as error:
+                    if self._running:
+                        break  # there is room again when one of them has ended
+                    yield not_begun(waiting[0], error)
+                waiting.popleft()
             self._state(len(self._running), len(waiting))
             self._read()
             yield from self._reap()
@@ -105,7 +111,7 @@ class Forks:
             child.send(signal.SIGTERM if len(self._told) == 1 else signal.SIGINT)
 
     def _begin(self, job: Job) -> None:
-        out, err = os.pipe(), os.pipe()
+        out, err = _pipes()
         # A signal between the two lines would be answered by our handler in the child, or miss it.
         signal.pthread_sigmask(signal.SIG_BLOCK, _NUMBERS)
         try:
@@ -114,6 +120,10 @@ class Forks:
             os.close(out[1])
             os.close(err[1])
             child = self._running[pid] = _Child(job, pid, (out[0], err[0]))
+        except OSError:
+            for pipe in (*out, *err):
+                os.close(pipe)
+            raise
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _NUMBERS)
         for pipe in child.pipes:
@@ -138,6 +148,17 @@ class Forks:
         with contextlib.suppress(KeyError):
             self._selector.unregister(pipe)
         os.close(pipe)
+
+
+def _pipes() -> tuple[tuple[int, int], tuple[int, int]]:
+    """For what a child says on stdout and stderr. Raises OSError: there are too many open files."""
+    out = os.pipe()
+    try:
+        return out, os.pipe()
+    except OSError:
+        for pipe in out:
+            os.close(pipe)
+        raise
 
 
 def _be_a_child(job: Job, settings: Settings, out: int, err: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import signal
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -85,7 +86,8 @@ def ended(job: Job, code: int, output: bytes, said: bytes, *, told: bool) -> End
     text = said.decode(errors="replace")
     if report := _read(output):
         return Ended(job, code if code >= 0 else Unknown.exit_code, report, text)
-    if told and code < 0:
+    # Before it answers to SIGTERM itself it has done nothing.
+    if told and code == -signal.SIGTERM and not text:
         error: RotationError = Failed("interrupted before it began; nothing was changed", "run it again")
     else:
         how = f"by signal {-code}" if code < 0 else f"with exit {code}"
@@ -93,6 +95,12 @@ def ended(job: Job, code: int, output: bytes, said: bytes, *, told: bool) -> End
             f"the run ended {how} and without an outcome", "look at the record and its target; run it again"
         )
     return Ended(job, error.exit_code, json.loads(_report(job).note(error)), text)
+
+
+def not_begun(job: Job, error: OSError) -> Ended:
+    """What became of one for which this host had no process."""
+    failed = Failed(f"no process for the run: {error.strerror}; nothing was changed", "run fewer at once (--at-once)")
+    return Ended(job, failed.exit_code, json.loads(_report(job).note(failed)))
 
 
 def _report(job: Job) -> Report:

@@ -121,6 +121,8 @@ class Renewal(Maker):
             return minted, f"version {there.key_id}, which is there already"
         operation = self._kind.operation()
         if operation is not None and operation.is_open:
+            if operation.issuer == UNKNOWN:
+                raise Waiting(*waiting_for_a_ca(self._gathered.target.object_id))
             return Minted(NEW, Secret(""), NEVER), "the version that is being made already, once it is issued"
         self._kind.refuse_unrenewable()
         return Minted(NEW, Secret(""), NEVER), "a new version"
