@@ -523,7 +523,7 @@ REFUSED = {
     "expired": (CREATE + "new --pfx {expired}", "the certificate expired on"),
     "too large": (CREATE + "new --pfx {large}", "and a secret holds 25,600"),
     "name": (CREATE + "api_1", "'api_1' is no name for Key Vault"),
-    "name and date": (CREATE + f"'a b' --expires {PAST}", "Key Vault; --expires"),
+    "name and date": (CREATE + f"'a b' --expires {PAST}", "\nerror: --expires"),
     "a certificate's name": (CREATE + "web --new-version", "belongs to the certificate of this name"),
     "a plain secret's name": (CREATE + "plain --new-version", "no TLS secret: its content type is none"),
     "a text's name": (CREATE + "text --new-version", "its content type is 'text/plain'"),
