@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from gateway import secret
 from gateway.errors import Failed
 from tests.fuzz.mutate import Mutator
 from tests.fuzz.targets import TARGETS
@@ -26,6 +27,7 @@ SECONDS = [pytest.param(2.0, id="seconds"), pytest.param(60.0, id="a minute", ma
 def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No name server is asked. What is logged of such inputs cannot be sent from a worker of pytest to the next."""
     logging.disable(logging.CRITICAL)
+    monkeypatch.setattr(secret, "_forms", set())
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [(0, 0, 0, "", ("93.184.216.34", 0))])
     yield
     logging.disable(logging.NOTSET)
@@ -51,6 +53,7 @@ def test_only_clean_errors_and_an_end(name: str, seconds: float) -> None:
     until, inputs = time.process_time() + seconds, 0
     while time.process_time() < until or inputs < 20:
         given = TARGETS[name].make(mutator)
+        secret._forms.clear()  # a run has those of one input
         if broken := broken_by(name, given):
             pytest.fail(f"{broken}\nfor {ascii(given)[:3000]}", pytrace=False)
         inputs += 1
