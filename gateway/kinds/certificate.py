@@ -138,19 +138,18 @@ class KeyVaultCertificate(RenewedKind):
         """How the making of a version goes."""
         return self.vault.operation(self.name)
 
-    def refuse_unrenewable(self) -> None:
-        """With an issuer that the vault does not know, nobody would issue anything."""
+    def checked_issuer(self) -> str:
+        """By the policy. With one that the vault does not know, nobody would issue anything."""
         self.policy: dict[str, Any] = self.policy_change.applied(self.vault.policy(self.name))
         issuer = str((self.policy.get("issuer") or {}).get("name") or UNKNOWN)
         self._refuse_contradictions(issuer)
-        if issuer in (SELF, UNKNOWN):
-            return
-        known = self.vault.issuer(issuer)
+        known = {} if issuer in (SELF, UNKNOWN) else self.vault.issuer(issuer)
         if known is None or (known.get("attributes") or {}).get("enabled") is False:
             raise Failed(
                 f"it cannot be renewed: its issuer {issuer} is not set up in the vault",
                 "set the issuer up in the vault, or change the policy's issuer to Unknown and have each version signed",
             )
+        return issuer
 
     def _refuse_contradictions(self, issuer: str) -> None:
         months = (self.policy.get("x509_props") or {}).get("validity_months") or 12

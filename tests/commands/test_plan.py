@@ -180,9 +180,10 @@ def test_a_destination_that_is_wrong_is_not_called_served(make_stage: Callable[.
 
 def test_a_certificate_that_waits_for_a_ca() -> None:
     with CertificateStage(issuer="Unknown") as stage:
-        assert stage.run().result == "waiting"
-        row, code = plan(stage)
-        assert (row["result"], code, row["removes"], row["delivers"]) == ("waiting", 2, [], [])
+        for _ in range(2):
+            row, code = plan(stage)
+            assert (row["result"], code, row["removes"], row["delivers"]) == ("waiting", 2, [], [])
+            assert stage.run().result == "waiting"
 
 
 def test_when_the_next_one_is_due_is_by_the_record_also_after_one_that_was_asked_for(

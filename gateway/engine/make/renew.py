@@ -41,8 +41,8 @@ class RenewedKind(Kind):
         """The last making of a version. Raises CallError."""
 
     @abstractmethod
-    def refuse_unrenewable(self) -> None:
-        """Raises Failed where nobody could issue a new version; CallError."""
+    def checked_issuer(self) -> str:
+        """Who issues a new version. Raises Failed where nobody could; CallError."""
 
     @abstractmethod
     def begin(self, last: str) -> Operation:
@@ -105,7 +105,7 @@ class Renewal(Maker):
         if operation is not None and operation.is_open:
             log.info("a new version is being made already")
         else:
-            self._kind.refuse_unrenewable()
+            self._kind.checked_issuer()
             self._note()
             if made := self._made_since():  # by Key Vault itself, or a person
                 return self._published_as_it_is(made)
@@ -124,7 +124,8 @@ class Renewal(Maker):
             if operation.issuer == UNKNOWN:
                 raise Waiting(*waiting_for_a_ca(self._gathered.target.object_id))
             return Minted(NEW, Secret(""), NEVER), "the version that is being made already, once it is issued"
-        self._kind.refuse_unrenewable()
+        if self._kind.checked_issuer() == UNKNOWN:
+            raise Waiting("a signing request would be made, for a CA to sign", "the run puts it into the field csr")
         return Minted(NEW, Secret(""), NEVER), "a new version"
 
     def _published_as_it_is(self, there: LiveCredential) -> Minted:
