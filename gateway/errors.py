@@ -76,11 +76,13 @@ class Unknown(RotationError):
     result = "unknown"
 
 
+WORST_FIRST: tuple[type[RotationError], ...] = (Unknown, Failed, Incomplete)
+
+
 def worst(codes: Iterable[int]) -> int:
     """The exit code of several runs together: unknown before failed before incomplete before done."""
-    order = (Unknown.exit_code, Failed.exit_code, Incomplete.exit_code)
     found = set(codes)
-    return next((code for code in order if code in found), 0)
+    return next((kind.exit_code for kind in WORST_FIRST if kind.exit_code in found), 0)
 
 
 class CallError(Exception):

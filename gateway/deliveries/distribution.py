@@ -110,8 +110,7 @@ class Deliveries:
         versions = {**delivery.versions, **dict(self._known_versions(delivery))}
         failures = self._wave(delivery, waves[0], versions)
         if not versions and any(each.holds_versions and not each.optional for each in self._destinations):
-            why = "waits for the Key Vault secret whose address it hands on"
-            return failures + [(each, Failed(f"{each.address}: {why}", "see the other errors")) for each in waves[1]]
+            return failures + waiting(waves[1])
         return failures + self._wave(replace(delivery, versions=versions), waves[1], versions)
 
     def _wave(
@@ -155,6 +154,12 @@ class Deliveries:
         self, destinations: Iterable[Destination], call: Callable[[Destination], T]
     ) -> list[tuple[Destination, Background[T]]]:
         return [(destination, Background(partial(call, destination))) for destination in destinations]
+
+
+def waiting(destinations: Iterable[Destination]) -> list[tuple[Destination, Failed]]:
+    """Those that hand on the address of a Key Vault secret which is not there yet, with that as the reason."""
+    why = "waits for the Key Vault secret whose address it hands on"
+    return [(each, Failed(f"{each.address}: {why}", "see the other errors")) for each in destinations]
 
 
 def _problem(destination: Destination, error: Exception) -> Failed:

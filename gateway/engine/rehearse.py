@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from gateway.deliveries.base import Delivery, Destination
-from gateway.deliveries.distribution import Deliveries
+from gateway.deliveries.distribution import Deliveries, waiting
 from gateway.engine.gathered import RunContext
 from gateway.engine.maker import Maker
 from gateway.engine.order import rotate
@@ -111,9 +111,7 @@ class _Nobody(Deliveries):
         asked = list(destinations)
         failures = [(each, self.problems[each.address]) for each in asked if each.address in self.problems]
         if any(each.holds_versions and not each.optional for each, _ in failures):
-            waits = [each for each in asked if each.needs_key_vault and each.address not in self.problems]
-            why = "waits for the Key Vault secret whose address it hands on"
-            failures += [(each, Failed(f"{each.address}: {why}", "see the other errors")) for each in waits]
+            failures += waiting(each for each in asked if each.needs_key_vault and each.address not in self.problems)
         failed = {each.address for each, _ in failures}
         self.holds |= {each.address: delivery.generation for each in asked if each.address not in failed}
         return failures

@@ -192,3 +192,10 @@ def test_when_the_next_one_is_due_is_by_the_record_also_after_one_that_was_asked
     stage = make_stage(old_secrets=1, settings={"rotate_before_hours": "24"})
     report = stage.run(stage.line(dueNow=True)).report
     assert _moment(report["expires"]) - _moment(report["next_due"]) == timedelta(hours=24)
+
+
+def test_a_password_that_keeper_makes_has_no_plan(stage: Stage) -> None:
+    lines = {"type": "multiline", "label": "deliver_to", "value": ["keeper:AAAAAAAAAAAAAAAAAAAAAA#x"]}
+    stage.sandbox.keeper.add_record("a password", "pamUser", [], [lines])
+    process = command(stage, "plan", f"--config={stage.at.config_record_uid}", "a password")
+    assert process.returncode == 1 and "error: Keeper itself makes this password" in process.stderr

@@ -138,6 +138,8 @@ def _find(visible: Mapping[str, VaultRecord], given: str) -> VaultRecord:
 
 
 def _rotated(facts: KindFacts | None) -> type[Kind]:
+    if facts is registry.PUBLISHED_PASSWORD:
+        raise Failed("Keeper itself makes this password: there is nothing to plan", "press Rotate in the record")
     found = registry.load(facts) if facts else None
     if not (isinstance(found, type) and issubclass(found, Kind)):
         raise Failed(

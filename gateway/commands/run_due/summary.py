@@ -16,13 +16,11 @@ from gateway.commands.history import about
 from gateway.commands.run_due.job import Job
 from gateway.commands.run_due.one_run import GRACE_SECONDS, Ended
 from gateway.commands.shared.output import counted, note, terminal_width
-from gateway.errors import Failed, Incomplete, RotationError, Unknown
+from gateway.errors import WORST_FIRST, Failed, RotationError, Unknown
 from gateway.host.settings import Settings
 from gateway.host.shown import clean
 
 _EVERY_SECONDS = 5.0
-# The first of these that any run ended with.
-_WORST_FIRST: tuple[type[RotationError], ...] = (Unknown, Failed, Incomplete)
 HISTORY = "keeper-rotation history shows the line of each run"
 
 
@@ -69,7 +67,7 @@ class Summary:
         what = [f"{_name(each)}: {each.report.get('error') or each.report['result']}" for each in self.bad]
         what += [f"told to stop: {counted(self.not_begun, 'run')} not begun"] if self.not_begun else []
         codes = {each.code for each in self.bad} | ({Failed.exit_code} if self.not_begun else set())
-        worst = next((kind for kind in _WORST_FIRST if kind.exit_code in codes), Unknown if codes else None)
+        worst = next((kind for kind in WORST_FIRST if kind.exit_code in codes), Unknown if codes else None)
         return worst("; ".join(what), HISTORY) if worst else None
 
 
