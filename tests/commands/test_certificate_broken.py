@@ -296,7 +296,7 @@ def test_a_record_that_is_edited_after_it_was_checked_is_not_deleted(command: st
     assert f"record {uid} was edited meanwhile; nothing was deleted" in said and not scene.written()
 
 
-# What is typed at "Delete?" after a while; the exit code, what is said, and whether the record is there still.
+# What is typed at the question after a while; the exit code, what is said, and whether the record is there still.
 ANSWERS = {
     "y after the deadline": (b"y\n", 0, "Key Vault keeps the certificates", False),
     "n": (b"n\n", 1, "nothing was deleted: that was not agreed to", True),
@@ -315,7 +315,7 @@ def test_the_time_in_which_a_person_is_asked_does_not_count_and_holds_no_lock(wh
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=scene.variables | {"ROTATION_DEADLINE_SECONDS": "5"},
     )  # fmt: skip
     asked = b""
-    while b"Delete? [y/N]" not in asked and process.stderr:
+    while b"Delete 1 record from Keeper? [y/N]" not in asked and process.stderr:
         asked += process.stderr.read(1)
     assert RecordLock(scene.variables["ROTATION_LOCK_DIR"], uid)
     scene.sandbox.latency = 0.15

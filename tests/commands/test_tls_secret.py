@@ -493,7 +493,7 @@ def test_a_deletion_that_breaks_is_told(fault: str, nth: int, code: int, left: i
     shop.sandbox.fault("keeper", "delete_secret", FAULTS[fault], nth=nth, times=None)
     records = [f"--record={uid}" for uid in uids]
     outcome = shop.command("tls-secret", "delete", "--from-keeper", "--yes", *records)
-    assert outcome.code == code and uids[nth - 1] in outcome.stderr, outcome
+    assert outcome.code == code and uids[nth - 1] in outcome.stdout + outcome.stderr, outcome
     assert ("hint: " in outcome.stderr) == bool(code) and (uids[0] in outcome.stderr.partition("error: ")[2]) == bool(
         code
     )

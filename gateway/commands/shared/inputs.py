@@ -34,11 +34,15 @@ def confirm(question: str, deadline: Deadline) -> bool:
         return sys.stdin.isatty() and click.confirm(question, err=True)
 
 
-def confirm_deletion(question: str, deadline: Deadline) -> None:
-    """Ask before something is deleted. Raises Failed: nobody can be asked, or the answer is no."""
+def confirm_deletion(listed: list[str], deadline: Deadline) -> None:
+    """List the records that will be deleted, and ask. Raises Failed: nobody can be asked, or the answer is no."""
+    from gateway.commands.shared.output import counted, note
+
     if not sys.stdin.isatty():
         raise Failed("nobody can be asked whether to delete", "run this at a terminal, or add --yes")
-    if not confirm(question, deadline):
+    for line in listed:
+        note(f"  {line}")
+    if not confirm(f"Delete {counted(len(listed), 'record')} from Keeper?", deadline):
         raise Failed("nothing was deleted: that was not agreed to", "answer y, or add --yes")
 
 

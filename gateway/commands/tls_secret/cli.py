@@ -212,7 +212,6 @@ def delete(records: tuple[str, ...], from_keeper: bool, yes: bool, **options: An
     from gateway.commands.shared.facts import TARGET
     from gateway.commands.shared.inputs import confirm_deletion
     from gateway.commands.shared.keeper_changes import delete as end
-    from gateway.commands.shared.output import counted, note
     from gateway.commands.tls_secret.change import check_deletable
     from gateway.errors import Failed
     from gateway.host.shown import shown
@@ -221,10 +220,9 @@ def delete(records: tuple[str, ...], from_keeper: bool, yes: bool, **options: An
         raise Failed("only records are deleted here", "add --from-keeper; a secret is deleted in the portal")
     session = _open(options)
     found = [check_deletable(session, uid) for uid in dict.fromkeys(records)]
-    for record in found:
-        note(f"{record.uid}  {record.title}  {record.value(TARGET)}")
     if not yes:
-        confirm_deletion(f"Delete {counted(len(found), 'record')} from Keeper?", session.deadline)
+        listed = [f"{record.uid}  {record.title}  {record.value(TARGET)}" for record in found]
+        confirm_deletion(listed, session.deadline)
     for record in end(session, found):
         click.echo(shown(f"deleted {record.uid}; the vault keeps {record.value(TARGET)}"))
 

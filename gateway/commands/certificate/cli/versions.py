@@ -140,11 +140,7 @@ def delete(
     opened = open_session(**session)
     wanted = to_delete(opened, certificates, record_uids)
     if not yes:
-        lines = [f"{record.uid}  {record.title}" for record in wanted]
-        note("These records will be deleted from Keeper:")
-        for line in lines:
-            note(f"  {line}")
-        confirm_deletion("Delete?", opened.deadline)
+        confirm_deletion([f"{record.uid}  {record.title}" for record in wanted], opened.deadline)
     rows = end(opened, wanted)
     columns = {"record": "DELETED RECORD", "title": "TITLE", "certificate": "CERTIFICATE"}
     show_table(rows, columns, as_json=as_json, none="nothing")
