@@ -15,9 +15,9 @@ from gateway.commands.credential import attached_options
 from gateway.commands.shared.interrupt import end_on_signals, interrupted
 from gateway.errors import CallError, Failed, RotationError, Unknown
 from gateway.host.deadline import ignore_signals
+from gateway.host.process import forgiving_streams
 from gateway.host.report import Stderr
 from gateway.host.shown import shown
-from gateway.host.streams import forgiving_streams
 
 
 class Commands(click.Group):

@@ -1,6 +1,15 @@
-"""The entry point of every script, and the one place that turns errors into an exit code."""
+"""The entry point of every script, and the one place that turns errors into an exit code.
+
+What it imports here is what begins a run; the engine and the kind follow while connections are being opened.
+"""
+# ruff: noqa: E402
 
 from __future__ import annotations
+
+import gc
+
+# All that is imported stays: looking through it for garbage would take a tenth of a short run.
+gc.disable()
 
 import io
 import logging
@@ -11,29 +20,27 @@ import threading
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from gateway import DOOR, __version__
-from gateway.engine.gathered import RunContext
-from gateway.engine.kind import Kind
-from gateway.engine.order import rotate
-from gateway.engine.prepare import Preparation
-from gateway.engine.state import State
 from gateway.errors import CallError, Failed, RotationError, Unknown
 from gateway.host.deadline import Deadline, ignore_signals
 from gateway.host.http import Http
-from gateway.host.memory import keep_to_ourselves
+from gateway.host.process import hold_streams, keep_to_ourselves, leave
 from gateway.host.report import Report, Stderr
-from gateway.host.settings import read_settings
-from gateway.host.streams import hold_streams
-from gateway.keeper.config import find_ksm_config
+from gateway.host.settings import Settings, read_settings
+from gateway.keeper.config import find_ksm_config, server_of
 from gateway.keeper.parameters import Params, read_params
-from gateway.keeper.record import VaultRecord
-from gateway.keeper.vault import Vault
 from gateway.kinds import registry
 from gateway.model.kind_facts import KindFacts
 
+if TYPE_CHECKING:
+    from gateway.engine.gathered import RunContext
+    from gateway.engine.kind import Kind
+    from gateway.engine.state import State
+    from gateway.keeper.record import VaultRecord
+
+gc.enable()
 log = logging.getLogger("gateway")
 
 # A service that sends its answer byte by byte can outlast every timeout of a socket; this is what ends the run then.
@@ -54,8 +61,8 @@ class Task(Protocol):
         """Do it all; the report's ``result``. Raises RotationError, CallError."""
 
 
-def open_door(kind: str, *, door: int = DOOR, arguments: list[str] | None = None) -> int:
-    """Do what the Gateway's line on stdin asks for; the exit code for `sys.exit`.
+def open_door(kind: str, *, door: int = DOOR, arguments: list[str] | None = None) -> NoReturn:
+    """Do what the Gateway's line on stdin asks for, and end the process with the exit code.
 
     0: done. 1: failed, everything is as before. 2: saved, but something is left for the next run. 3: look at it.
 
@@ -63,6 +70,12 @@ def open_door(kind: str, *, door: int = DOOR, arguments: list[str] | None = None
         kind: its name in the registry.
         door: the `gateway.DOOR` that the script was made for.
     """
+    gc.disable()
+    leave(run(kind, door=door, arguments=arguments))
+
+
+def run(kind: str, *, door: int = DOOR, arguments: list[str] | None = None) -> int:
+    """As `open_door`, in a process that goes on; the exit code."""
     hold_streams()
     keep_to_ourselves()
     _quiet_libraries()
@@ -70,21 +83,15 @@ def open_door(kind: str, *, door: int = DOOR, arguments: list[str] | None = None
     if facts is None or door > DOOR:
         older = f"keeper-azure-rotation {__version__} is older than this script"
         return Report().close(Failed(f"{older} ({kind}, door {door})", "upgrade the package on this host"))
-    return _Run(partial(_begin, facts)).finish(sys.argv[1:] if arguments is None else arguments)
-
-
-def _begin(facts: KindFacts, params: Params, context: RunContext, report: Report) -> Task:
-    found = registry.load(facts)
-    task: Task = (
-        RotationTask(found, params, context, report) if issubclass(found, Kind) else found(params, context, report)
-    )
-    return task
+    return _Run(facts).finish(sys.argv[1:] if arguments is None else arguments)
 
 
 class RotationTask:
-    """A rotation of one kind: read, and unless it is switched off, rotate."""
+    """A rotation of one kind. The constructor reads the record. Raises RotationError, CallError."""
 
     def __init__(self, kind: type[Kind], params: Params, context: RunContext, report: Report) -> None:
+        from gateway.engine.prepare import Preparation
+
         self._preparation = Preparation(kind, params, context)
         self._context = context
         self._report = report
@@ -98,6 +105,9 @@ class RotationTask:
 
     def run(self) -> str:
         """Rotate. Raises RotationError, CallError."""
+        from gateway.engine.order import rotate
+        from gateway.engine.state import State
+
         self._report.warnings += self._preparation.warnings()
         if not self._preparation.policy.enabled:
             self._preparation.refuse_asked()
@@ -107,8 +117,8 @@ class RotationTask:
 
 
 class _Run:
-    def __init__(self, begin: Callable[[Params, RunContext, Report], Task]) -> None:
-        self._begin = begin
+    def __init__(self, facts: KindFacts) -> None:
+        self._facts = facts
         self._report = Report()
         self._task: Task | None = None
         self._watch: threading.Timer | None = None
@@ -156,10 +166,23 @@ class _Run:
         # What the Gateway handed over says whom to tell when the vault itself cannot be reached.
         self._value = next((each.get for each in params.attached if each.uid == params.record_uid), self._value)
         self._http = Http(settings.request_timeout, deadline)
-        context = RunContext(settings, self._http, deadline, Vault(find_ksm_config(), self._http))
-        self._task = self._begin(params, context, self._report)
+        config = find_ksm_config()
+        self._http.open(server_of(config))  # while the rest is imported
+        self._task = self._begin(params, settings, self._http, deadline, config)
         self._value, self._report.title = self._task.record.value, self._task.record.title
         self._report.result = self._task.run()
+
+    def _begin(self, params: Params, settings: Settings, http: Http, deadline: Deadline, config: str) -> Task:
+        from gateway.engine.gathered import RunContext
+        from gateway.engine.kind import Kind
+        from gateway.keeper.vault import Vault
+
+        context = RunContext(settings, http, deadline, Vault(config, http))
+        found = registry.load(self._facts)
+        if issubclass(found, Kind):
+            return RotationTask(found, params, context, self._report)
+        task: Task = found(params, context, self._report)
+        return task
 
     def _notify(self, outcome: RotationError | None) -> None:
         if not (self._value("notify") or os.environ.get("ROTATION_NOTIFY")):

@@ -33,6 +33,9 @@ class Azure:
         self.entra = Entra(http, cloud, admin.tenant_id, admin.client_id, admin.client_secret)
         self.graph = Graph(http, cloud.graph, lambda: self.token(f"{cloud.graph}/.default"))
         self.arm = Arm(http, cloud.arm, lambda: self.token(f"{cloud.arm}/.default"))
+        for url in (cloud.login, begin_with):
+            if url != f"https://{cloud.key_vault}":  # where no vault is
+                http.open(url)
         self.token(f"{begin_with}/.default")
 
     def token(self, scope: str) -> Secret:

@@ -136,7 +136,9 @@ class StorageAccount:
             raise NotSent(where, "no endpoint")
         http = self._azure.arm.http
         seconds = http.timeout()
-        transport = RequestsTransport(session=http.fresh(), connection_timeout=seconds, read_timeout=seconds)
+        transport = RequestsTransport(
+            session=http.fresh(self._endpoints[service]), connection_timeout=seconds, read_timeout=seconds
+        )
         client = BlobServiceClient(
             self._endpoints[service],
             # The name too: endpoints in a DNS zone of Azure's do not tell it in the usual way.

@@ -37,7 +37,8 @@ from gateway.engine.publish import give_way, make, publish, tidy
 from gateway.engine.retire import make_room, remove_orphans, retire
 from gateway.engine.state import State
 from gateway.engine.verify import is_accepted
-from gateway.errors import CallError, Incomplete, RotationError
+from gateway.errors import CallError, Failed, Incomplete, RotationError
+from gateway.host.clocks import Clocks
 from gateway.model import decisions
 from gateway.model.credential import NEVER, LiveCredential, Minted, stamp
 from gateway.model.ledger import Entry, Intent, Ledger
@@ -123,11 +124,18 @@ def _begin_report(state: State) -> None:
         prepared.target.name,
         prepared.target.client_id,
     )
-    report.warnings += state.run.http.check_clocks() + prepared.admin.near_end(prepared.known.now)
+    _check_clocks(state.run.http)
+    report.warnings += state.run.http.differences() + prepared.admin.near_end(prepared.known.now)
     state.note_published()
     for credential in prepared.inventory.all():
         if why := prepared.known.needed_by_others.get(credential.key_id):
             report.keep(credential.key_id, why)
+
+
+def _check_clocks(clocks: Clocks) -> None:
+    if doubt := clocks.doubt():
+        hint = "nothing was changed; run it again later. Where it stays so, look for a proxy that changes answers"
+        raise Failed(doubt, hint)
 
 
 def _good_enough(state: State) -> LiveCredential | None:

@@ -11,8 +11,8 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime
+from functools import partial
 from time import monotonic
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -20,13 +20,13 @@ from urllib.parse import urlsplit
 import requests
 from urllib3.exceptions import NewConnectionError, ProxyError
 
-from gateway.errors import CallError, Failed, NotSent, Refused, Unclear
-from gateway.host.sessions import FILE_BYTES, TooLong, read_body, session
+from gateway.errors import CallError, NotSent, Refused, Unclear
+from gateway.host.background import Background
+from gateway.host.clocks import Clocks, date_of, moment
+from gateway.host.sessions import FILE_BYTES, TooLong, connect, read_body, session
 
 log = logging.getLogger("gateway")
 
-# Seconds; that is what certificates and tokens are granted elsewhere, too.
-_CLOCKS_MAY_DIFFER = 300.0
 T = TypeVar("T")
 
 
@@ -48,8 +48,10 @@ class Answer:
     body: dict[str, Any]
 
 
-class Http:
+class Http(Clocks):
     """The session of a run, shared by Keeper, Entra and Graph.
+
+    A connection can be opened before it is needed, so that waiting for it overlaps with other work.
 
     Args:
         request_timeout: seconds for one request.
@@ -57,25 +59,50 @@ class Http:
     """
 
     def __init__(self, request_timeout: float, time_left: TimeLeft) -> None:
+        super().__init__()
         self.session = session()
+        self._opening: dict[str, Background[None]] = {}  # by host
+        self._fresh: dict[str, list[tuple[requests.Session, Background[None]]]] = {}
         self._request_timeout = request_timeout
         self._time_left = time_left
-        self._server_time: datetime | None = None
-        self._holder = ""
-        self._clocks: dict[str, float] = {}  # by host: how far its clock is ahead of `monotonic`
-        self.latest = datetime.min.replace(tzinfo=UTC)
-        """the latest moment that any service has named; this host's clocks may have stood still"""
         self.may_have_changed = False
         """whether a request was sent that changes something where it arrives"""
-        self._read_at = 0.0
 
     def timeout(self) -> float:
         """Seconds that the next request may take."""
         return max(0.1, min(self._request_timeout, self._time_left.remaining()))
 
-    def fresh(self) -> requests.Session:
-        """One that shares neither connections nor cookies with the run's; close it."""
-        return session()
+    def open(self, url: str) -> None:
+        """Begin to open a connection for the next request to the host of ``url``; nothing is sent on it."""
+        self._opening[_host(url)] = self._connect(self.session, url)
+
+    def open_fresh(self, url: str, times: int) -> None:
+        """Begin to open one for each of so many calls of `fresh`; nothing is sent on it."""
+        made = [session() for _ in range(times)]
+        self._fresh.setdefault(_host(url), []).extend((each, self._connect(each, url)) for each in made)
+
+    def _connect(self, used: requests.Session, url: str) -> Background[None]:
+        return Background(partial(connect, used, url, self.timeout()))
+
+    def fresh(self, url: str) -> requests.Session:
+        """A session that shares neither connections nor cookies with the run's; close it. Raises ConnectTimeout."""
+        try:
+            made, opening = self._fresh.get(_host(url), []).pop()
+        except IndexError:
+            return session()
+        self._wait(opening)
+        return made
+
+    def _shared(self, url: str) -> requests.Session:
+        if opening := self._opening.pop(_host(url), None):
+            self._wait(opening)
+        return self.session
+
+    def _wait(self, opening: Background[None]) -> None:
+        try:
+            opening.result(self.timeout())
+        except TimeoutError:
+            raise requests.ConnectTimeout from None
 
     def raw(
         self, where: str, method: str, url: str, *, fresh: bool = False, is_file: bool = False, **arguments: Any
@@ -89,7 +116,7 @@ class Http:
             NotSent, Unclear
         """
         try:
-            with self.fresh() if fresh else nullcontext(self.session) as used:
+            with self.fresh(url) if fresh else nullcontext(self._shared(url)) as used:
                 arguments |= {"timeout": self.timeout(), "allow_redirects": False, "stream": is_file}
                 response = used.request(method, url, **arguments)
                 if is_file:
@@ -101,7 +128,7 @@ class Http:
             raise NotSent(where, what, "correct REQUESTS_CA_BUNDLE: it names no file") from None
         except ValueError:
             raise Unclear(where, "an answer that cannot be read") from None  # such as an address to go to that is none
-        self._note_clock(response)
+        self.note_clock(response)
         return response
 
     def send(
@@ -148,77 +175,9 @@ class Http:
                 log.info("%s; asking again", error)
             attempt += 1
 
-    def now(self) -> datetime:
-        """The time of day, UTC, by the service asked last that holds credentials, else by the vault.
 
-        This host's clock counts only where none has answered yet.
-        """
-        if self._server_time is None:
-            return datetime.now(UTC)
-        return self._server_time + timedelta(seconds=monotonic() - self._read_at)
-
-    def note_time(self, response: Any, *, of_vault: bool = False) -> None:
-        """Take the time of day from an answer's Date header; for answers to Microsoft's clients on our session too.
-
-        ``of_vault``: it holds no credential that ends; its time counts as long as no service that does has answered.
-        """
-        self._note_clock(response)
-        if (date := _date(response)) and not (of_vault and self._holder):
-            self._server_time, self._read_at = date, monotonic()
-            self._holder = "" if of_vault else _host(response)
-
-    def _note_clock(self, response: Any) -> None:
-        if date := _date(response):
-            self.latest = max(self.latest, date)
-            self._clocks[_host(response)] = date.timestamp() - monotonic()
-
-    def check_clocks(self) -> list[str]:
-        """What is to be told of clocks that differ. Decisions go by that of the service that holds the credential.
-
-        Raises:
-            Failed: most of the services that answered so far do not agree with it.
-        """
-        # Others may ask meanwhile; sorted, the middle one is right where most are.
-        clocks = sorted(self._clocks.copy().items(), key=lambda each: each[1])
-        if not clocks:
-            return []
-        right = clocks[(len(clocks) - 1) // 2][1]
-        wrong = {host: clock - right for host, clock in clocks if abs(clock - right) > _CLOCKS_MAY_DIFFER}
-        if self._holder in wrong or 2 * len(wrong) >= len(clocks):
-            (slow, first), (fast, last) = clocks[0], clocks[-1]
-            raise Failed(
-                f"the clocks of {slow} and {fast} differ by {_minutes(last - first)}, and dates cannot be trusted",
-                "nothing was changed; run it again later. Where it stays so, look for a proxy that changes answers",
-            )
-        found = [
-            f"the clock of {host} differs from that of other services by {_minutes(by)}" for host, by in wrong.items()
-        ]
-        here = datetime.now(UTC).timestamp() - monotonic() - right
-        if abs(here) > _CLOCKS_MAY_DIFFER:
-            found.append(
-                f"the clock of this host is {'fast' if here > 0 else 'slow'} by {_minutes(here)}: set it right"
-            )
-        return found
-
-
-def _minutes(seconds: float) -> str:
-    return f"{abs(seconds) / 60:.0f} minutes"
-
-
-def _host(response: Any) -> str:
-    """Who answered; Microsoft's clients hold the request as `requests` does."""
-    return urlsplit(str(getattr(getattr(response, "request", None), "url", ""))).hostname or "a service"
-
-
-def _date(response: Any) -> datetime | None:
-    return _moment(response.headers.get("Date", ""))
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        return parsedate_to_datetime(text).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
+def _host(url: str) -> str:
+    return urlsplit(url).netloc
 
 
 def json_object(response: requests.Response) -> dict[str, Any] | None:
@@ -238,9 +197,9 @@ def retry_after(response: Any) -> float | None:
     text = response.headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdigit():
         return float(text)
-    if (moment := _moment(text)) is None:
+    if (until := moment(text)) is None:
         return None
-    return max(0.0, (moment - (_date(response) or datetime.now(UTC))).total_seconds())
+    return max(0.0, (until - (date_of(response) or datetime.now(UTC))).total_seconds())
 
 
 def _no_answer(where: str, error: requests.RequestException) -> CallError:

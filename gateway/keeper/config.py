@@ -97,3 +97,9 @@ def _checked(where: str, content: str) -> str:
             "this device was never bound: start the Gateway once, or make a new device for the application",
         )
     return text
+
+
+def server_of(config: str) -> str:
+    """The address of the server that a configuration names, as far as that can be told without Keeper's SDK."""
+    name = os.environ.get("KSM_HOSTNAME") or str(json.loads(config).get("hostname") or "keepersecurity.com")
+    return name if name.startswith("https://") else f"https://{name}"

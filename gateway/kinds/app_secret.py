@@ -78,6 +78,10 @@ class AzureAppSecret(MintedKind):
         """The token endpoint accepts it."""
         self.azure.entra.accepts(self.client_id, minted.value)
 
+    def expect_proofs(self, times: int) -> None:
+        """Each sign-in has a connection of its own, which is opened meanwhile."""
+        self.azure.entra.expect(times)
+
     def is_refusal(self, error: CallError) -> bool:
         """Entra says that the secret is wrong, or has expired."""
         return aadsts(error) in WRONG_SECRETS

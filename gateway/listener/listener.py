@@ -10,7 +10,7 @@ from types import FrameType
 from confluent_kafka import KafkaException
 
 from gateway.errors import CallError
-from gateway.host.memory import keep_to_ourselves
+from gateway.host.process import keep_to_ourselves
 from gateway.host.settings import read_settings
 from gateway.keeper.config import find_ksm_config
 from gateway.listener.consumer import Intake

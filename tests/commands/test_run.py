@@ -293,10 +293,12 @@ def test_a_signal_ends_with_what_the_script_says(when: str, number: int, stage: 
     assert stage.published_works() and (code != 1 or stage.live() == before)
 
 
-IGNORED = "atexit.register(lambda: print('ends', signal.getsignal(2), signal.getsignal(15), file=sys.stderr))"
+TELL = "tell = lambda: print('ends', signal.getsignal(2), signal.getsignal(15), file=sys.stderr, flush=True)"
+BEGIN = f"import atexit, os, runpy, signal, sys; end = os._exit; {TELL}; "
 ENDS = {
-    "a command": f"import atexit, signal, sys; {IGNORED}; from gateway.__main__ import main; main()",
-    "a script": f"import atexit, runpy, signal, sys; {IGNORED}; runpy.run_path({str(SCRIPT)!r}, run_name='__main__')",
+    "a command": BEGIN + "atexit.register(tell); from gateway.__main__ import main; main()",
+    "a script": BEGIN + "os._exit = lambda code: (tell(), end(code)); "
+    f"runpy.run_path({str(SCRIPT)!r}, run_name='__main__')",
 }
 
 

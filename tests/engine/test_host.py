@@ -316,6 +316,6 @@ def test_a_run_leaves_no_core_dump_and_lets_nobody_look_into_its_memory(stage: S
     fault.release.set()
     assert stage.finish(process).code == 0
     assert re.search(r"Max core file size\s+0\s+0\s", limits) and umask and umask[1] == "0077"
-    code = "import ctypes\nfrom gateway.host.memory import keep_to_ourselves\nkeep_to_ourselves()\n"
+    code = "import ctypes\nfrom gateway.host.process import keep_to_ourselves\nkeep_to_ourselves()\n"
     code += "print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "0\n"

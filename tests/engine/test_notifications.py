@@ -238,12 +238,13 @@ def test_several_urls_between_blanks_commas_or_lines(told: Callable[..., tuple[S
 
 
 LOADED = """
-import runpy, sys
-try:
-    runpy.run_path({script!r}, run_name="__main__")
-finally:
+import os, runpy, sys
+def end(code, really=os._exit):
     heavy = {{"apprise", "azure", "click", "gateway.deliveries.addresses"}}
-    print("loaded:", *sorted(heavy & set(sys.modules)), file=sys.stderr)
+    print("loaded:", *sorted(heavy & set(sys.modules)), file=sys.stderr, flush=True)
+    really(code)
+os._exit = end
+runpy.run_path({script!r}, run_name="__main__")
 """
 
 

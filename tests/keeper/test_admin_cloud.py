@@ -194,27 +194,12 @@ def test_a_command_without_a_cloud_takes_that_of_the_host(stage: Stage) -> None:
     assert asked(stage) == managing(GOVERNMENT)
 
 
-# Who answers for the sign-in says where the secret is to be sent
+# Whoever answers for the sign-in could say where the secret is to be sent, if it were asked
 
 
-BASE = {"authorization_endpoint": "https://login.microsoftonline.com/x/oauth2/v2.0/authorize", "issuer": "x"}
-ELSEWHERE = {
-    "another host": {"token_endpoint": "https://evil.example/token"},
-    "another host that begins alike": {"token_endpoint": "https://login.microsoftonline.com.evil.example/token"},
-    "a login in front": {"token_endpoint": "https://login.microsoftonline.com@evil.example/token"},
-    "in clear": {"token_endpoint": "http://login.microsoftonline.com/x/oauth2/v2.0/token"},
-    "another cloud": {"token_endpoint": "https://login.partner.microsoftonline.cn/x/oauth2/v2.0/token"},
-    "none": {},
-    "no text": {"token_endpoint": ["https://login.microsoftonline.com/"]},
-}
-
-
-@pytest.mark.parametrize("sentence", ELSEWHERE)
-def test_the_secret_goes_to_no_token_endpoint_but_the_clouds_own(sentence: str, stage: Stage) -> None:
-    body = json.dumps(BASE | ELSEWHERE[sentence]).encode()
-    stage.sandbox.fault("entra", "openid", faults.Status(200, body=body), times=None)
+def test_nobody_is_asked_where_the_secret_goes(stage: Stage) -> None:
+    content = {"authorization_endpoint": "https://evil.example/a", "token_endpoint": "https://evil.example/token"}
+    stage.sandbox.fault("entra", "openid", faults.Status(200, body=json.dumps(content).encode()), times=None)
     outcome = stage.run()
-    assert outcome.code == 1, outcome
-    assert "the token endpoint that was named is not below https://login.microsoftonline.com" in outcome.report["error"]
-    assert asked(stage) == {"login.microsoftonline.com"}
-    assert "entra.token" not in stage.sandbox.operations()
+    assert outcome.code == 0 and "evil.example" not in {request.host for request in stage.sandbox.requests}, outcome
+    assert "entra.openid" not in stage.sandbox.operations()

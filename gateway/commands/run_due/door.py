@@ -20,8 +20,8 @@ from gateway.commands.reading import Reading, read_all
 from gateway.commands.run_due.choose import Options, choose
 from gateway.commands.run_due.summary import Summary
 from gateway.errors import CallError, Failed, RotationError, Unknown
+from gateway.host.process import forgiving_streams
 from gateway.host.report import Report, Stderr
-from gateway.host.streams import forgiving_streams
 from gateway.keeper.admin import attached_credentials
 from gateway.keeper.parameters import Params, read_params, readable
 from gateway.model.policy import read_policy

@@ -47,7 +47,7 @@ def work(job: Job, settings: Settings) -> int:
     except CallError as error:
         return _report(job).close(Failed(str(error), error.hint))
     sys.stdin = io.TextIOWrapper(io.BytesIO(line))
-    code: int = _door().open_door(job.facts.name, arguments=[])
+    code: int = _door().run(job.facts.name, arguments=[])
     return code
 
 

@@ -36,6 +36,9 @@ class MintedKind(Kind):
     def prove(self, minted: Minted) -> None:
         """Ask once whether the new one is accepted now. Raises CallError where it is not."""
 
+    def expect_proofs(self, times: int) -> None:
+        """So many calls of `prove` come soon: what they wait for can begin."""
+
     @abstractmethod
     def retire(self, key_id: str) -> bool:
         """Remove one; False where it is not there. Raises CallError."""
@@ -95,6 +98,8 @@ class Mint(Maker):
             Unknown: there may be one that nobody knows the value of, and it could not be removed.
         """
         unclear = 0
+        if self._target.can_sign_in:
+            self._kind.expect_proofs(self._settings.prove_successes)
         for attempt in range(1, self._deadline.TRIES + 1):
             name = self._marker()
             try:
@@ -178,6 +183,7 @@ class Mint(Maker):
             return self._prove_by_listing(minted)
         errors = side_by_side(lambda _: self._refusal(minted), range(successes))
         if not any(errors):
+            self._kind.expect_proofs(1)
             self._deadline.pause(self._settings.prove_interval)
             self._deadline.check()
             errors = [self._refusal(minted)]

@@ -1,18 +1,42 @@
-"""Stdin, stdout and stderr of the process: what cannot be printed never changes how a command or a script ends.
+"""This process: its streams, what it holds in memory, and how it ends.
 
-What cannot be written to stdout is a warning, unless nobody reads it.
+What cannot be printed never changes how a command or a script ends: it is a warning, unless nobody reads it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import logging
 import os
 import sys
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 log = logging.getLogger("gateway")
+
+_PR_SET_DUMPABLE = 4
+
+
+def keep_to_ourselves() -> None:
+    """No core dump, no debugger of the same user, no file that others can read, as far as this system can.
+
+    Called before anything secret is read.
+
+    Source: https://man7.org/linux/man-pages/man2/PR_SET_DUMPABLE.2const.html
+    """
+    os.umask(0o077)
+    if sys.platform == "win32":
+        return
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        import ctypes
+
+        # A C library without it, or a filter of system calls: then there is at least no core dump.
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def hold_streams() -> None:
@@ -20,6 +44,14 @@ def hold_streams() -> None:
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(number)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process at once: taking all modules apart would take a tenth of a short run."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, full, or none
+            stream.flush()
+    os._exit(code)
 
 
 def forgiving_streams() -> None:
