@@ -41,11 +41,8 @@ night: .venv-dev/ready        ## every request of a rotation with every fault: h
 simulate: .venv-dev/ready     ## random schedules of faults, hosts and people; SECONDS=3600 plays longer
 	$(DEV) -m tests.simulate --seconds $(or $(SECONDS),60)
 
-bench: .venv-dev/ready        ## what a rotation costs; REFERENCE_SCRIPT=FILE compares
-	$(DEV) -m tests.bench.rotation
-	$(DEV) -m tests.bench.certificates
-	$(DEV) -m tests.bench.listener
-	$(DEV) -m tests.bench.many
+bench: .venv-dev/ready        ## what it costs: writes docs/benchmarks.md; REFERENCE_SCRIPT=FILE compares
+	$(DEV) -m tests.bench
 
 bundle: .venv-dev/ready       ## dist/: the package, the scripts and the templates for a gateway host
 	rm -rf dist

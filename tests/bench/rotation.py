@@ -1,6 +1,7 @@
-"""What a rotation costs: ``make bench``. Whole processes in the sandbox, medians.
+"""What a rotation costs: ``make bench``. Whole processes in the sandbox, in turn, medians.
 
-With ``REFERENCE_SCRIPT`` (a document that holds Keeper's published script, or the script) the two run in turn.
+With ``REFERENCE_SCRIPT`` (a document that holds Keeper's published script, or the script) that one runs in turn with
+ours, and each figure of ours is also given as its ratio to that of the run beside it.
 """
 
 from __future__ import annotations
@@ -11,18 +12,23 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import certifi
 
 from tests.stage.rotation import SCRIPT, Stage
 
 RUNS = int(os.environ.get("BENCH_RUNS", "11"))
-OLD = 5
+AS_INSTALLED: dict[str, str] = {}
+WITHOUT_PAUSE = {"ROTATION_PROVE_INTERVAL_SECONDS": "0"}
+COLUMNS = ("what", "wall s", "ratio", "CPU s", "ratio", "MB", "ratio", "requests", "round trips")
 
 
 @dataclass
 class Cost:
-    """Of one run: seconds of wall clock and of CPU, peak memory in MB, requests and round trips."""
+    """Of one run: seconds of wall clock and of CPU, peak memory in MB, requests, and round trips with connections."""
 
     wall: float
     cpu: float
@@ -31,34 +37,64 @@ class Cost:
     round_trips: int
 
 
-def measure(script: Path, latency: float, old: int = OLD) -> Cost:
-    """One rotation of a fresh app with ``old`` secrets."""
-    with Stage(latency=latency, old_secrets=old) as stage:
-        for name in [name for name in stage.variables if name.startswith("ROTATION_") and name != "ROTATION_LOCK_DIR"]:
-            del stage.variables[name]
-        line = stage.line()
-        config = Path(stage.variables["KSM_CONFIG_FILE"])
-        text = script.read_text(encoding="utf-8").replace("/etc/keeper-gateway/gateway-config.json", str(config))
-        copy = stage.folder / script.name
-        copy.write_text(text, encoding="utf-8")
-        began = time.perf_counter()
-        process = subprocess.Popen(
-            [sys.executable, copy],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=stage.variables | {"ROTATION_PROVE_INTERVAL_SECONDS": "0"},
-        )
-        assert process.stdin
-        process.stdin.write(line)
-        process.stdin.close()
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
-        assert process.returncode == 0, f"exit {process.returncode}"
-        assert stage.live() == {stage.value("client_secret_id")} and stage.published_works()
-        requests, connects = len(stage.sandbox.requests), len(stage.sandbox.connects)
-        return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, requests, requests + 2 * connects)
+Measure = Callable[[Path, dict[str, str]], Cost]
+
+
+def rotation(latency: float, old: int) -> Measure:
+    """One rotation of a fresh app with ``old`` secrets; ``latency`` in seconds per round trip."""
+
+    def measure(script: Path, settings: dict[str, str]) -> Cost:
+        with Stage(latency=latency, old_secrets=old) as stage:
+            cost = run(stage, script, settings)
+            assert stage.live() == {stage.value("client_secret_id")} and stage.published_works()
+            return cost
+
+    return measure
+
+
+def nothing_due(latency: float) -> Measure:
+    """The run of the day after."""
+
+    def measure(script: Path, settings: dict[str, str]) -> Cost:
+        with Stage(latency=latency) as stage:
+            stage.sandbox.keeper.edit(stage.at.record_uid, "rotate_before_hours", "720")
+            stage.sandbox.keeper.edit(stage.at.record_uid, "secret_lifetime_days", "180")
+            assert stage.run().code == 0
+            stage.sandbox.forget()
+            return run(stage, script, settings)
+
+    return measure
+
+
+def run(stage: Stage, script: Path, settings: dict[str, str]) -> Cost:
+    """One process, with the settings of a new installation but for these."""
+    variables = {
+        name: text
+        for name, text in stage.variables.items()
+        if not name.startswith("ROTATION_") or name == "ROTATION_LOCK_DIR"
+    }
+    _trust_as_hosts_do(Path(variables["REQUESTS_CA_BUNDLE"]))
+    line = stage.line()
+    text = script.read_text(encoding="utf-8")
+    copy = stage.folder / script.name
+    copy.write_text(text.replace("/etc/keeper-gateway/gateway-config.json", variables["KSM_CONFIG_FILE"]))
+    pipe, none = subprocess.PIPE, subprocess.DEVNULL
+    began = time.perf_counter()
+    process = subprocess.Popen([sys.executable, copy], stdin=pipe, stdout=none, stderr=none, env=variables | settings)
+    assert process.stdin
+    process.stdin.write(line)
+    process.stdin.close()
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, f"exit {process.returncode}"
+    requests, connects = len(stage.sandbox.requests), len(stage.sandbox.connects)
+    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, requests, requests + 2 * connects)
+
+
+def _trust_as_hosts_do(bundle: Path) -> None:
+    """Beside the sandbox's own authority all that certifi has: reading it is a good part of each connection."""
+    bundle.write_bytes(bundle.read_bytes() + Path(certifi.where()).read_bytes())
 
 
 def reference(folder: Path) -> Path | None:
@@ -75,39 +111,49 @@ def reference(folder: Path) -> Path | None:
     return path
 
 
-def table(latency: float, scripts: dict[str, Path]) -> None:
-    """Run the scripts in turn, and print a row for each."""
-    costs: dict[str, list[Cost]] = {name: [] for name in scripts}
+def compared(name: str, measure: Measure, other: Path | None) -> Iterator[tuple[str, ...]]:
+    """A row of ours as installed, one without the pause between proofs, and one of the other script."""
+    ours: dict[str, list[Cost]] = {"": [], ", without the pause": []}
+    theirs: list[Cost] = []
     for number in range(RUNS + 1):
-        for name, script in scripts.items():
-            cost = measure(script, latency)
-            if number:  # the first one warms up
-                costs[name].append(cost)
-        print(f"\r{number} of {RUNS}", end="", file=sys.stderr, flush=True)
-    print(f"\r{OLD} old secrets, {latency * 1000:.0f} ms per round trip, medians of {RUNS}")
-    print(f"  {'':10} {'wall s':>8} {'cpu s':>8} {'MB':>6} {'requests':>9} {'round trips':>12}")
-    for name, rows in costs.items():
-        wall, cpu, memory = (
-            statistics.median(getattr(row, what) for row in rows) for what in ("wall", "cpu", "memory")
-        )
-        last = rows[-1]
-        print(f"  {name:10} {wall:8.3f} {cpu:8.3f} {memory:6.1f} {last.requests:9} {last.round_trips:12}")
-    if "reference" in costs:
-        for what in ("wall", "cpu", "memory"):
-            pairs = zip(costs["ours"], costs["reference"], strict=True)
-            ratio = statistics.median(getattr(a, what) / getattr(b, what) for a, b in pairs)
-            print(f"  {what}: {ratio:.2f} of the reference, run by run")
+        costs = [measure(SCRIPT, settings) for settings in (AS_INSTALLED, WITHOUT_PAUSE)]
+        beside = measure(other, {}) if other else None
+        if number:  # the first one warms up
+            for kept, cost in zip(ours.values(), costs, strict=True):
+                kept.append(cost)
+            theirs += [beside] if beside else []
+        print(f"\r{name}: {number} of {RUNS}  ", end="", file=sys.stderr, flush=True)
+    for which, rows in ours.items():
+        yield _row(name + which, rows, theirs)
+    if theirs:
+        yield _row(f"{name}, the published script", theirs, [])
+
+
+def _row(name: str, costs: list[Cost], beside: list[Cost]) -> tuple[str, ...]:
+    cells = [name]
+    for what, digits in (("wall", 2), ("cpu", 3), ("memory", 1)):
+        cells.append(f"{statistics.median(getattr(cost, what) for cost in costs):.{digits}f}")
+        ratios = [getattr(a, what) / getattr(b, what) for a, b in zip(costs, beside, strict=False)]
+        cells.append(f"{statistics.median(ratios):.2f}" if ratios else "")
+    return (*cells, str(costs[-1].requests), str(costs[-1].round_trips))
+
+
+def rows() -> Iterator[tuple[str, ...]]:
+    """All rows of the table."""
+    with Stage() as stage:
+        other = reference(stage.folder)
+        for old, milliseconds in ((5, 50), (1, 50), (20, 50), (5, 0), (5, 200)):
+            name = f"{old} old secret{'s' * (old > 1)}, {milliseconds} ms"
+            yield from compared(name, rotation(milliseconds / 1000, old), other)
+        yield from compared("nothing due, 50 ms", nothing_due(0.05), None)
 
 
 def main() -> None:
-    """Print the tables."""
-    with Stage() as stage:
-        found = reference(stage.folder)
-        scripts = {"ours": SCRIPT} | ({"reference": found} if found else {})
-        for latency in (0.0, 0.05):
-            table(latency, scripts)
-    fewer, more = measure(SCRIPT, 0.0, 1), measure(SCRIPT, 0.0, 6)
-    print(f"each further old secret: {(more.round_trips - fewer.round_trips) / 5:g} round trips")
+    """Print the table."""
+    width = 48
+    print(f"one rotation of an app's secret, medians of {RUNS}; ratios to the published script, run by run")
+    for cells in (COLUMNS, *rows()):
+        print(f"  {cells[0]:{width}}" + "".join(f"{cell:>12}" for cell in cells[1:]))
 
 
 if __name__ == "__main__":
