@@ -20,15 +20,15 @@ OTHERS = {
 }
 HEAD = """# What it costs
 
-`make bench` wrote this page, in the sandbox: nothing here was measured against Azure or Keeper. Version {version}, {date},
-{machine}. Sandbox and script share the cores. A round trip takes the milliseconds that a row names; a new connection is two.
-Absolute times are of this machine: compare the ratios.
+`make bench` wrote this page, in the sandbox: nothing here was measured against Azure or Keeper. Version {version},
+{date}, {machine}. Sandbox and script share the cores. A round trip takes the milliseconds that a row names; a
+new connection is two. Absolute times are of this machine: compare the ratios.
 
 ## One rotation of an app's client secret
 
-As installed, and without the pause of one second before the last proof (`ROTATION_PROVE_INTERVAL_SECONDS=0`). The published
-script is Keeper's own for Azure app secrets; it proves nothing and reads nothing back. Ratios: ours to the published script's, run by
-run, medians of {runs}. CPU and memory are those of the whole process, start-up included.
+As installed, and without the pause of one second before the last proof (`ROTATION_PROVE_INTERVAL_SECONDS=0`). The
+published script is Keeper's own for Azure app secrets; it proves nothing and reads nothing back. Ratios: ours to the
+published script's, run by run, medians of {runs}. CPU and memory are those of the whole process, start-up included.
 
 """
 
