@@ -6,17 +6,19 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 from sandbox.demo.events import play
+from sandbox.demo.processes import killer
+from sandbox.demo.screen import act, command, say, verdict
 from sandbox.furnish.destinations import furnish_destinations
 from sandbox.furnish.rotation import Furnished
 from sandbox.proxy import faults
-from sandbox.proxy.clock import iso
 from sandbox.sandbox import Sandbox
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "azure_app_secret.py"
+# Of what the command prints: the rest is for those who look for it.
+SHOWN = ("result ", "proved ", "delivered ", "removed ", "warning:", "error:", "hint:", "exit ")
 
 
 class Demo:
@@ -32,28 +34,27 @@ class Demo:
         self.environment = inherited | sandbox.env(folder) | own
 
     def show(self) -> None:
-        """The record in Keeper and the secrets in Entra, side by side."""
+        """The record in Keeper, the secrets in Entra, and everyone else who holds one."""
         record = self.sandbox.keeper.record(self.at.record_uid)
-        say(f"  Keeper record  {record.title!r}")
-        for label in ("client_secret_id", "client_secret", "expires"):
-            value = str(record.value(label))
-            say(f"    {label:17} {value[:3] + '…' + ' (hidden)' if label == 'client_secret' else value}")
-        works = self.sandbox.entra.secret_works(self.at.target_client_id, str(record.value("client_secret")))
-        say(f"    {'':17} {'this secret signs in' if works else 'THIS SECRET IS DEAD'}")
-        say("  Entra app      'orders-api', its client secrets")
+        value = str(record.value("client_secret"))
+        say(f"  Keeper record {record.title!r}, client_secret {value[:3]}… (hidden)")
+        verdict(self.sandbox.entra.secret_works(self.at.target_client_id, value), "the secret in the record signs in")
+        say("  Client secrets of the app 'orders-api' in Entra")
         for password in self.sandbox.graph.passwords(self.at.target_object_id):
-            mark = "<- the record publishes it" if password.key_id == record.value("client_secret_id") else ""
-            name, until = (password.display_name or "")[:24], iso(password.end)[:10]
-            say(f"    {password.key_id}  {password.text[:3]}…  {name:24}  until {until}  {mark}".rstrip())
-
+            mark = "<- the record's" if password.key_id == record.value("client_secret_id") else ""
+            name = (password.display_name or "")[:20]
+            say(f"      {password.key_id[:8]}…  {password.text[:3]}…  {name:20}  {mark}".rstrip())
         self._show_destinations()
 
     def all_served(self) -> bool:
         """Whether every destination holds a secret that works."""
         return all(self.destinations.working().values()) and all(self.destinations.tested().values())
 
+    def left_over(self) -> int:
+        """Secrets on the app that the record does not publish."""
+        return len(self.sandbox.graph.passwords(self.at.target_object_id)) - 1
+
     def _show_destinations(self) -> None:
-        """Who else holds a secret, and whether it works."""
         made, working = self.destinations, self.destinations.working()
         names = {
             made.secret_address: "Key Vault secret",
@@ -61,80 +62,61 @@ class Demo:
             made.connection_address: "Logic Apps connection (Key Vault)",
             made.set_connection_address: "Logic Apps connection (Tables)",
         }
-        say("  Who else holds it")
+        say("  Destinations that hold it too")
         for address, text in made.held().items():
             if address in names:
-                state = "signs in" if working[address] else "DEAD"
-                say(f"    {names[address]:36}  {(text or '')[:3]}…  {state}")
+                verdict(working[address], f"{names[address]:36} {(text or '')[:3]}…")
         jobs = self.sandbox.automation.started(made.runbook)
-        given = jobs[-1].parameters["SecretId"].rsplit("/", 1)[0] if jobs else ""
-        say(f"    {'Automation runbook':36}  " + (f"told to read {given}" if jobs else "not started yet"))
+        verdict(True, f"{'Automation runbook':36} {'started with it' if jobs else 'not started yet'}")
 
     def rotate(self) -> int:
         """What the Keeper Gateway does on its schedule."""
-        script = SCRIPT.relative_to(Path.cwd()) if SCRIPT.is_relative_to(Path.cwd()) else SCRIPT
-        arguments = ["run", str(script), f"--record={self.at.record_uid}", f"--attach={self.at.admin_record_uid}"]
-        say("  $ keeper-rotation " + " ".join(arguments))
-        command = [sys.executable, "-m", "gateway", *arguments]
+        arguments = ["run", str(SCRIPT), f"--record={self.at.record_uid}", f"--attach={self.at.admin_record_uid}"]
+        command("keeper-rotation run scripts/azure_app_secret.py --record=…")
         process = subprocess.Popen(
-            command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            start_new_session=True,
+            [sys.executable, "-m", "gateway", *arguments],
+            env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
-        self.sandbox.victim = _killer(process)
+        self.sandbox.victim = killer(process)
         output, _ = process.communicate()
-        for line in output.splitlines():
-            say("    " + line)
+        lines = output.splitlines()
+        for begins in SHOWN:  # in the order in which it happened
+            for line in lines:
+                if line.startswith(begins):
+                    say("    " + line)
+        say()
         return process.returncode
-
-
-def _killer(process: subprocess.Popen[str]) -> Callable[[], None]:
-    def kill() -> None:
-        os.killpg(process.pid, 9)
-        process.wait()
-
-    return kill
-
-
-def say(text: str = "") -> None:
-    """One line, at once."""
-    print(text, flush=True)
 
 
 def main() -> int:
     """Rotate, then kill a rotation at its worst moment and let the next one heal it."""
     with tempfile.TemporaryDirectory() as folder, Sandbox() as sandbox:
         demo = Demo(sandbox, Path(folder))
-        say(
-            "A stand-in Keeper vault and Entra tenant run on this machine. A PAM User record in the vault publishes the"
-        )
-        say("client secret of the app 'orders-api'. Two more secrets are on the app; nobody remembers why. Four others")
-        say("hold the published secret and have to get each new one: the record's field deliver_to names them.\n")
-        say("1. Before")
+        say("A stand-in Keeper vault and Entra tenant run on this machine. A PAM User record")
+        say("publishes the client secret of the app 'orders-api'.")
+        act(1, "Before", "Two more secrets are on the app: nobody remembers why.")
         demo.show()
-        say(
-            "\n2. A rotation: make a new secret, prove that it signs in, save it in the record, deliver it to everyone,"
-        )
-        say("   and only then remove the old ones")
-        first = demo.rotate()
-        say("\n3. After")
+        act(2, "A rotation", "Make a new secret, prove it, save it, deliver it: only then end the old ones.")
+        ends = [demo.rotate()]
         demo.show()
-        say("\n4. Another rotation, killed with SIGKILL after the new secret was made and before it was saved")
+        act(3, "Killed at the worst moment", "SIGKILL, after the new secret was made and before it was saved.")
         sandbox.fault("keeper", "update_secret", faults.KillBefore())
-        demo.rotate()
-        say("  The process is dead. The record still publishes the secret that works; one more secret, whose value")
-        say("  nobody knows, was left on the app:")
+        ends.append(demo.rotate())
+        say("  Nothing that worked is lost. On the app is one more secret, which nobody knows.")
+        say()
         demo.show()
-        say("\n5. The next run on the schedule knows it by its name, removes it, and rotates")
-        last = demo.rotate()
+        was_left = demo.left_over() == 1 and demo.all_served()
+        act(4, "The next run on the schedule", "It knows by its name what was left, removes it, and rotates.")
+        ends.append(demo.rotate())
         demo.show()
-        healed = len(sandbox.graph.passwords(demo.at.target_object_id)) == 1 and demo.all_served()
-    say(
-        "\n6. Second act. A storage key lies in Key Vault, where it ends in a month. The listener waits at an Event Hub"
-    )
+        healed = demo.left_over() == 0 and demo.all_served()
+    act(5, "An event", "Key Vault says that a storage key is near its end; the listener rotates it.")
     with tempfile.TemporaryDirectory() as folder:
         answered = play(Path(folder))
-    fine = (first, last, healed, answered) == (0, 0, True, True)
-    say("\nNothing was lost at any moment." if fine else "\nSOMETHING WENT WRONG")
+    fine = (ends, was_left, healed, answered) == ([0, 3, 0], True, True, True)
+    say()
+    verdict(fine, "Nothing was lost at any moment." if fine else "SOMETHING WENT WRONG")
+    say("\nNext: docs/get-started.md, the way to your first real rotation." if fine else "")
     return 0 if fine else 1
 
 

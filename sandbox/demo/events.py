@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+from sandbox.demo.screen import command, say, verdict
 from sandbox.event_hub import EventHub, event_grid, subject
 from sandbox.furnish.destinations import furnish_destinations
 from sandbox.furnish.storage import FurnishedStorage
@@ -47,7 +48,7 @@ class Act:
         published, held = str(record.value("storage_key")), str(self.sandbox.keyvault.value(self.vault, NAME))
         for where, key in ((f"Keeper record, {record.value('active_key')}", published), ("Key Vault secret", held)):
             works = self.sandbox.storage.key_works(self.made.account_name, key)
-            print(f"    {where:22} {key[:3]}…  {'signs requests' if works else 'DEAD'}", flush=True)
+            verdict(works, f"{where:36} {key[:3]}…")
 
     def is_done(self) -> bool:
         """Whether the other key is published, works, and lies in the vault."""
@@ -62,12 +63,12 @@ def play(folder: Path) -> bool:
     with Sandbox() as sandbox, EventHub() as hub:
         act = Act(sandbox, folder)
         act.show()
-        print("  $ keeper-rotation listen", flush=True)
+        command("keeper-rotation listen")
         listener = subprocess.Popen(
             [sys.executable, "-m", "gateway", "listen"],
             env=act.environment | hub.variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
-        print(f"  Key Vault publishes SecretNearExpiry for {NAME}", flush=True)
+        say(f"    (Key Vault publishes SecretNearExpiry for {NAME})")
         hub.publish(event_grid(subject(act.vault, NAME)))
         until = time.monotonic() + PATIENCE
         while not act.is_done() and time.monotonic() < until and listener.poll() is None:
@@ -75,6 +76,10 @@ def play(folder: Path) -> bool:
         listener.terminate()
         said, _ = listener.communicate(timeout=30)
         for line in said.splitlines():
-            print("    " + line)
+            if f"record {act.made.record_uid}" in line:
+                say(
+                    "    " + line.replace(act.made.record_uid, "…").replace(act.vault.url.removeprefix("https://"), "…")
+                )
+        say()
         act.show()
         return act.is_done()

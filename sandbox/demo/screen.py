@@ -1,0 +1,32 @@
+"""What the demo prints: 80 columns, colours on a terminal only, an act that can be told from the next."""
+
+from __future__ import annotations
+
+import click
+
+WIDTH = 79
+
+
+def say(text: str = "", **style: object) -> None:
+    """One line, at once; what is too long is cut."""
+    line = text if len(text) <= WIDTH else text[: WIDTH - 1] + "…"
+    click.echo(click.style(line, **style) if style else line)  # type: ignore[arg-type]
+
+
+def act(number: int, title: str, *lines: str) -> None:
+    """A heading, and what is about to be seen."""
+    say()
+    say(f"── {number}  {title} ".ljust(WIDTH, "─"), bold=True, fg="cyan")
+    for line in lines:
+        say(line)
+    say()
+
+
+def command(line: str) -> None:
+    """What somebody types, or the Gateway starts."""
+    say(f"  $ {line}", bold=True)
+
+
+def verdict(good: bool, text: str) -> None:
+    """Whether something works, by sign and colour."""
+    say(f"  {'ok' if good else 'XX'}  {text}", fg="green" if good else "red", bold=not good)
