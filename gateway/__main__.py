@@ -59,7 +59,7 @@ def cli() -> None:
 
 
 @cli.command()
-@click.argument("script", type=click.Path(exists=True, dir_okay=False))
+@click.argument("script")
 @click.option("--record", "record_uid", required=True, metavar="UID", help="The PAM User record to rotate.")
 @attached_options
 @click.option(
@@ -84,9 +84,10 @@ def run(
 ) -> None:
     """Run SCRIPT for a record, as the Keeper Gateway would. Write --record=UID: a uid may begin with a dash.
 
-    Exits as the script does: 0 done, 1 failed and nothing changed, 2 the next run finishes it, 3 look at it.
+    SCRIPT is a file, or the name of one of this package's scripts, such as azure_app_secret. Exits as the script
+    does: 0 done, 1 failed, 2 incomplete, 3 unknown.
     """
-    from gateway.commands.run_script import run_script
+    from gateway.commands.run_script import command_of, run_script
 
     if despite and not revoke:
         raise click.UsageError("--even-where-not-delivered goes with --revoke only")
@@ -97,7 +98,7 @@ def run(
         how = How(attached, configuration, now or revoke, revoke, despite)
         sys.exit(plan_all([record_uid], how, as_json=as_json))
     asked = {"now": now or revoke, "revoke": revoke, "even_where_not_delivered": despite}
-    sys.exit(run_script(script, record_uid, attached, configuration, as_json=as_json, **asked))
+    sys.exit(run_script(command_of(script), record_uid, attached, configuration, as_json=as_json, **asked))
 
 
 @cli.group(short_help="Try the notifications of a record.")

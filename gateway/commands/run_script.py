@@ -16,7 +16,7 @@ import click
 
 from gateway.commands.shared.interrupt import handle_signals, interrupted
 from gateway.commands.shared.progress import progress
-from gateway.errors import Unknown
+from gateway.errors import Failed, Unknown
 from gateway.host.deadline import Deadline
 from gateway.host.http import Http
 from gateway.host.notify.expiry import days_left, in_days
@@ -25,12 +25,13 @@ from gateway.host.shown import shown
 from gateway.keeper.config import find_ksm_config
 from gateway.keeper.parameters import gateway_line
 from gateway.keeper.vault import Vault
+from gateway.kinds import registry
 
 MEANING = {
     0: "done",
-    1: "failed; the record, and what it publishes, are as before",
-    2: "what the record shows works; something is left over, and the hint says who finishes it",
-    3: "unknown; look at what the error and the hint say",
+    1: "failed: the record, and what it publishes, are as before",
+    2: "incomplete: the secret in the record works, something is left over",
+    3: "unknown: look at what the hint names",
 }
 # Results that end with exit 0 and are no rotation.
 NOT_ROTATED = {
@@ -43,8 +44,19 @@ NOT_ROTATED = {
 }
 
 
+def command_of(script: str) -> list[str]:
+    """What starts a script that is named by its path, or by the name that it has in this package. Raises Failed."""
+    if os.path.isfile(script):
+        return [sys.executable, script]
+    names = [kind.name for kind in registry.KINDS if kind.implementation]
+    name = os.path.basename(script).removesuffix(".py")
+    if name not in names:
+        raise Failed(f"there is no script {script!r}", f"give the path of a file, or one of {', '.join(names)}")
+    return [sys.executable, "-c", f"from gateway.run import open_door; open_door({name!r}, arguments=[])"]
+
+
 def run_script(
-    script: str,
+    command: list[str],
     record_uid: str,
     attached: Iterable[str],
     configuration_uid: str,
@@ -54,7 +66,7 @@ def run_script(
     revoke: bool = False,
     even_where_not_delivered: bool = False,
 ) -> int:
-    """Run ``script`` for a record and show its outcome, as the script's own JSON line or for people; its exit code.
+    """Run a script for a record, and show its outcome: its own JSON line, or what people read; its exit code.
 
     Raises:
         Failed: a record or the PAM configuration cannot be read, or this was interrupted before the script began.
@@ -74,7 +86,7 @@ def run_script(
         by_hand=True,
     )
     http.session.close()
-    output, code = _run(script, line)
+    output, code = _run(command, line)
     report = _report(output)
     for text in _lines(output, report, as_json=as_json):
         click.echo(text)
@@ -83,7 +95,7 @@ def run_script(
     return ends
 
 
-def _run(script: str, line: bytes) -> tuple[str, int]:
+def _run(command: list[str], line: bytes) -> tuple[str, int]:
     """What it prints, and its exit code. Ctrl-C and SIGTERM tell it to stop, and it says what had happened by then."""
     process: subprocess.Popen[bytes] | None = None
     told: list[int] = []
@@ -97,7 +109,7 @@ def _run(script: str, line: bytes) -> tuple[str, int]:
     handle_signals(pass_on)
     # A session of its own: what a terminal sends is for us. The line goes to stdin: others can read arguments.
     process = subprocess.Popen(  # noqa: S603
-        [sys.executable, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
     )
     if told:
         process.terminate()

@@ -193,7 +193,7 @@ def test_several_configurations_must_be_told_apart(stage: Stage) -> None:
 
 BAD = {
     "no record": (["run", str(SCRIPT)], "Missing option '--record'"),
-    "no script": (["run", "nothing.py", "--record=x"], "does not exist"),
+    "no script": (["run", "nothing.py", "--record=x"], "give the path of a file, or one of azure_app_secret, "),
     "no such command": (["rotate"], "No such command"),
     "unknown record": (["run", str(SCRIPT), "--record=AAAAAAAAAAAAAAAAAAAAAA"], "cannot be read"),
 }
@@ -336,6 +336,17 @@ def test_a_script_that_is_killed_leaves_it_open(stage: Stage) -> None:
     script.write_text("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     process = command(stage, "run", str(script), f"--record={stage.at.record_uid}")
     assert process.returncode == 3 and "exit 3: the script was killed; look at the record" in process.stderr, process
+
+
+@pytest.mark.parametrize("name", ["azure_app_secret", "azure_app_secret.py", "scripts/azure_app_secret.py"])
+def test_a_script_can_be_named_without_its_path(name: str, stage: Stage) -> None:
+    process = subprocess.run(
+        [sys.executable, "-m", "gateway", "run", name, f"--record={stage.at.record_uid}",
+         f"--attach={stage.at.admin_record_uid}"],
+        env=stage.variables, cwd=stage.folder, capture_output=True, text=True, check=False,
+        timeout=patience.seconds(20),
+    )  # fmt: skip
+    assert process.returncode == 0 and "result       rotated" in process.stdout and stage.published_works(), process
 
 
 def test_readme_names_every_setting_with_its_default_and_meaning() -> None:
