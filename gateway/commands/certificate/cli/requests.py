@@ -134,7 +134,7 @@ def renew(
     """
     from gateway.commands.certificate.renew import uid_for_script
     from gateway.commands.certificate.request import FollowUp, Request
-    from gateway.commands.run_script import run_script
+    from gateway.commands.run_script import command_of, run_script
     from gateway.commands.shared.find_by_name import open_certificate
 
     if script and (not wait or csr_out or force):
@@ -151,7 +151,9 @@ def renew(
         return
     uid = uid_for_script(opened, certificate, validity_months, record_uid)
     attached = [session["credential_uid"]] if session["credential_uid"] else []
-    run = partial(run_script, script, uid, attached, session["configuration_uid"], now=True, as_json=as_json)
+    run = partial(
+        run_script, command_of(script), uid, attached, session["configuration_uid"], now=True, as_json=as_json
+    )
     sys.exit(Request(opened, certificate, FollowUp()).renew_by_script(validity_months, run))
 
 
