@@ -12,6 +12,13 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 DEV := .venv-dev/bin/python
 
+# Only this package is built here, with tools that are pinned as well; the files of pins admit wheels only.
+PINNED := --quiet install --require-hashes
+EDITABLE := --quiet install --no-deps --no-build-isolation --editable .
+WHEEL := --quiet wheel --no-deps --no-build-isolation --wheel-dir
+LOCK := $(DEV) -m uv --quiet pip compile --universal --python-version 3.11 --generate-hashes --only-binary :all: \
+	--emit-build-options --no-annotate --no-header
+
 help:             ## show these targets
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -46,34 +53,45 @@ bench: .venv-dev/ready        ## what it costs: writes docs/benchmarks.md; REFER
 
 bundle: .venv-dev/ready       ## dist/: the package, the scripts and the templates for a gateway host
 	rm -rf dist
-	$(DEV) -m pip --quiet wheel --no-deps --wheel-dir dist .
-	cp -r scripts templates pam_user_template.csv requirements.txt dist/
+	$(DEV) -m pip $(WHEEL) dist .
+	cp -r scripts templates pam_user_template.csv dist/
+	cp requirements.txt requirements-listen.txt requirements-mongodb.txt dist/
 	find dist -name __pycache__ -prune -exec rm -r {} +
 
-lock: .venv-dev/ready         ## renew the pins
-	$(DEV) -m uv --quiet pip compile --universal --generate-hashes --python-version 3.11 --no-annotate --no-header \
-		--upgrade -o requirements.txt pyproject.toml
-	$(DEV) -m uv --quiet pip compile --universal --python-version 3.11 --no-annotate --no-header \
-		--upgrade --extra dev -o requirements-dev.txt pyproject.toml
+lock: .venv-dev/ready         ## renew the pins: requirements*.txt
+	$(LOCK) --upgrade --extra dev -o requirements-dev.txt pyproject.toml
+	$(LOCK) --constraint requirements-dev.txt -o requirements.txt pyproject.toml
+	for extra in listen mongodb sandbox; do \
+		$(LOCK) --constraint requirements-dev.txt --extra $$extra -o requirements-$$extra.txt pyproject.toml || exit; done
+	$(DEV) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+		| $(LOCK) --constraint requirements-dev.txt -o requirements-build.txt -
 
 clean:            ## remove what the other targets made
-	rm -rf .venv .venv-demo .venv-dev dist build *.egg-info .mypy_cache .ruff_cache
+	rm -rf .venv .venv-build .venv-demo .venv-dev dist build *.egg-info .mypy_cache .ruff_cache
 
-.venv/ready: requirements.txt pyproject.toml gateway/__init__.py
+.venv/ready: requirements.txt pyproject.toml gateway/__init__.py .venv-build/ready
 	$(call venv,.venv)
-	.venv/bin/python -m pip --quiet install --require-hashes -r requirements.txt
-	.venv/bin/python -m pip --quiet install --no-deps .
+	.venv/bin/python -m pip $(PINNED) -r requirements.txt
+	rm -rf build
+	.venv-build/bin/python -m pip $(WHEEL) build .
+	.venv/bin/python -m pip --quiet install --no-deps build/*.whl
 	@touch $@
 
-.venv-demo/ready: requirements-dev.txt pyproject.toml
+.venv-build/ready: requirements-build.txt
+	$(call venv,.venv-build)
+	.venv-build/bin/python -m pip $(PINNED) -r requirements-build.txt
+	@touch $@
+
+.venv-demo/ready: requirements-listen.txt requirements-sandbox.txt requirements-build.txt pyproject.toml
 	$(call venv,.venv-demo)
-	.venv-demo/bin/python -m pip --quiet install --constraint requirements-dev.txt --editable '.[listen,sandbox]'
+	.venv-demo/bin/python -m pip $(PINNED) -r requirements-listen.txt -r requirements-sandbox.txt -r requirements-build.txt
+	.venv-demo/bin/python -m pip $(EDITABLE)
 	@touch $@
 
 .venv-dev/ready: requirements-dev.txt pyproject.toml
 	$(call venv,.venv-dev)
-	$(DEV) -m pip --quiet install -r requirements-dev.txt
-	$(DEV) -m pip --quiet install --no-deps --editable .
+	$(DEV) -m pip $(PINNED) -r requirements-dev.txt
+	$(DEV) -m pip $(EDITABLE)
 	@touch $@
 
 # Debian's python3 comes without venv.

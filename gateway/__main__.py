@@ -132,7 +132,7 @@ def listen(path: str) -> None:
     try:
         from gateway.listener.listener import listen as run_listener
     except ImportError as error:
-        hint = "install what the listener needs: pip install 'confluent-kafka>=2.6,<3' 'prometheus-client>=0.21,<1'"
+        hint = "install what the listener needs: pip install -r requirements-listen.txt, a file of the bundle"
         raise Failed(f"listen: the package {error.name} is not installed", hint) from None
     run_listener(path)
 

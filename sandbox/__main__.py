@@ -129,7 +129,8 @@ def _mongodb(sandbox: Sandbox, names: Furnished) -> dict[str, str]:
     try:
         made = furnish_mongodb(sandbox, names)
     except ImportError as error:
-        sys.exit(f"error: {error.name} is not installed\nhint: pip install 'pymongo>=4.10,<5' in this environment")
+        hint = "in this environment: pip install -r requirements-mongodb.txt"
+        sys.exit(f"error: {error.name} is not installed\nhint: {hint}")
     return {
         "SANDBOX_MONGODB_URI": made.uri,
         "SANDBOX_MONGODB_RECORD_UID": made.record_uid,

@@ -1,6 +1,6 @@
 """``keeper-rotation scripts``: what a host or a vault needs of this package besides its code, as files.
 
-The wheel carries the templates (``setup.py``); scripts are made anew.
+The wheel carries the templates (``pyproject.toml``); scripts are made anew.
 """
 
 from __future__ import annotations

@@ -176,7 +176,7 @@ def _checked(uri: str) -> str:
     try:
         import pymongo  # noqa: F401 (a clear message before anything else)
     except ImportError:
-        hint = "install it in the environment of the script command: pip install 'pymongo>=4.10,<5'"
+        hint = "in the environment of the script command: pip install -r requirements-mongodb.txt, a file of the bundle"
         raise Failed("pymongo is not installed on this host", hint) from None
     try:
         parts = urlsplit(uri)

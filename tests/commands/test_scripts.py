@@ -13,7 +13,7 @@ import pytest
 from tests.stage.rotation import ROOT
 
 CARRIED = ("scripts", "templates", "pam_user_template.csv")
-BUILT_FROM = (*CARRIED, "gateway", "pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE")
+BUILT_FROM = (*CARRIED, "gateway", "pyproject.toml", "README.md", "LICENSE")
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -64,7 +64,7 @@ def test_a_folder_that_cannot_be_written(place: str) -> None:
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
     """A folder with the package as a host has it: from the wheel, and nothing else."""
-    pytest.importorskip("setuptools", minversion="77", reason="it cannot build this package")
+    pytest.importorskip("hatchling", reason="it cannot build this package")
     source = tmp_path / "source"
     source.mkdir()
     for name in BUILT_FROM:
@@ -84,6 +84,8 @@ def test_a_host_that_has_only_the_wheel_gets_them_too(installed: Path, tmp_path:
     assert process.returncode == 0, process
     assert files(tmp_path / "written") == files(ROOT)
     assert {path.name for path in installed.iterdir() if path.suffix != ".dist-info"} == {"gateway", "bin"}
+    parts = {path.relative_to(ROOT) for path in (ROOT / "gateway").rglob("*.py")}
+    assert parts == {path.relative_to(installed) for path in (installed / "gateway").rglob("*.py")}
     # Neither the repository nor this environment's own installation helped.
     (installed / "gateway" / "carried" / "pam_user_template.csv").write_text("seen")
     assert write(tmp_path / "again", PYTHONPATH=str(installed)).returncode == 0
