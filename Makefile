@@ -51,12 +51,21 @@ simulate: .venv-dev/ready     ## random schedules of faults, hosts and people; S
 bench: .venv-dev/ready        ## what it costs: writes docs/benchmarks.md; REFERENCE_SCRIPT=FILE compares
 	$(DEV) -m tests.bench
 
+# The same commit gives the same bytes: the time in the archives is that of the commit, and whose files these are, and
+# in which folder, is not in them. Without git (an unpacked release) it is the build tool's own time.
+bundle: export SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),1580601600)
 bundle: .venv-dev/ready       ## dist/: the package, the scripts and the templates for a gateway host
-	rm -rf dist
-	$(DEV) -m pip $(WHEEL) dist .
+	rm -rf dist build
+	$(DEV) -m hatchling build -d dist
 	cp -r scripts templates pam_user_template.csv dist/
 	cp requirements.txt requirements-listen.txt requirements-mongodb.txt dist/
 	find dist -name __pycache__ -prune -exec rm -r {} +
+	mkdir build
+	sed "s/^dynamic = .*/version = \"$$($(DEV) -m hatchling version)\"/" pyproject.toml > build/pyproject.toml
+	for extra in "" -listen -mongodb; do $(DEV) -W ignore -m cyclonedx_py requirements requirements$$extra.txt \
+		--pyproject build/pyproject.toml --short-PURLs --output-reproducible -o dist/sbom$$extra.cdx.json || exit; done
+	find dist -type d -exec chmod 755 {} + -o -name '*.sh' -exec chmod 755 {} + -o -exec chmod 644 {} +
+	cd dist && find * -type f ! -name SHA256SUMS | LC_ALL=C sort | xargs sha256sum > SHA256SUMS && chmod 644 SHA256SUMS
 
 lock: .venv-dev/ready         ## renew the pins: requirements*.txt
 	$(LOCK) --upgrade --extra dev -o requirements-dev.txt pyproject.toml
