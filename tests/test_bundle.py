@@ -1,4 +1,4 @@
-"""`make bundle`: the same bytes from any folder, by any user and at any time; sums and lists of parts that are right."""
+"""`make bundle`: the same bytes from any folder, by any user, at any time; sums and lists of parts that are right."""
 
 from __future__ import annotations
 
