@@ -2,7 +2,7 @@
 # .venv-dev everything that a developer needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all check night simulate bench bundle lock clean
+.PHONY: help install demo test test-all check night simulate bench bundle lock audit versions newest clean
 
 # Each of the processes that test would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -75,8 +75,20 @@ lock: .venv-dev/ready         ## renew the pins: requirements*.txt
 	$(DEV) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
 		| $(LOCK) --constraint requirements-dev.txt -o requirements-build.txt -
 
+audit: .venv-dev/ready        ## known weaknesses of whatever is pinned, as PyPI knows them
+	@$(DEV) -m pip_audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements-dev.txt \
+		|| { echo "error: weak, or not audited: see above" >&2; echo "hint: the audit asks pypi.org" >&2; exit 1; }
+
+versions: .venv-dev/ready     ## fails half a year before a service refuses a version of its API that is asked for here
+	$(DEV) -m tests.retirements --fail
+
+newest:           ## the tests with the newest versions that pyproject.toml allows, instead of the pinned ones
+	$(call venv,.venv-newest)
+	.venv-newest/bin/python -m pip --quiet install --editable '.[dev]'
+	.venv-newest/bin/python -m pytest -n 6 --dist worksteal -m "not deep" --ignore tests/test_pins.py
+
 clean:            ## remove what the other targets made
-	rm -rf .venv .venv-build .venv-demo .venv-dev dist build *.egg-info .mypy_cache .ruff_cache
+	rm -rf .venv .venv-build .venv-demo .venv-dev .venv-newest dist build *.egg-info .mypy_cache .ruff_cache
 
 .venv/ready: requirements.txt pyproject.toml gateway/__init__.py .venv-build/ready
 	$(call venv,.venv)
