@@ -1,5 +1,5 @@
-# Each target sets up what it needs: .venv is a gateway host's environment, .venv-demo has the sandbox too,
-# .venv-dev everything that a developer needs.
+# Each target sets up what it needs: .venv is a gateway host's environment, .venv-demo has the sandbox too, .venv-dev
+# everything that a developer needs, .venv-release what makes and judges a release.
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-all check night simulate bench bundle lock audit versions newest clean
@@ -11,6 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 DEV := .venv-dev/bin/python
+RELEASE := .venv-release/bin/python
 
 # Only this package is built here, with tools that are pinned as well; the files of pins admit wheels only.
 PINNED := --quiet install --require-hashes
@@ -31,7 +32,7 @@ demo: .venv-demo/ready        ## the main job, shown in a stand-in vault and ten
 test: .venv-dev/ready         ## the tests that every change runs: some minutes on two cores
 	$(DEV) -m pytest -n 6 --dist worksteal -m "not deep"
 
-test-all: .venv-dev/ready     ## all tests, with every row of the sweeps: a quarter of an hour
+test-all: .venv-dev/ready .venv-release/ready  ## all tests, with every row of the sweeps: a quarter of an hour
 	$(DEV) -m pytest -n 6 --dist worksteal
 
 check: .venv-dev/ready        ## lint and types
@@ -54,15 +55,15 @@ bench: .venv-dev/ready        ## what it costs: writes docs/benchmarks.md; REFER
 # The same commit gives the same bytes: the time in the archives is that of the commit, and whose files these are, and
 # in which folder, is not in them. Without git (an unpacked release) it is the build tool's own time.
 bundle: export SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),1580601600)
-bundle: .venv-dev/ready       ## dist/: the package, the scripts and the templates for a gateway host
+bundle: .venv-release/ready   ## dist/: the package, the scripts and the templates for a gateway host
 	rm -rf dist build
-	$(DEV) -m hatchling build -d dist
+	$(RELEASE) -m hatchling build -d dist
 	cp -r scripts templates pam_user_template.csv dist/
 	cp requirements.txt requirements-listen.txt requirements-mongodb.txt dist/
 	find dist -name __pycache__ -prune -exec rm -r {} +
 	mkdir build
-	sed "s/^dynamic = .*/version = \"$$($(DEV) -m hatchling version)\"/" pyproject.toml > build/pyproject.toml
-	for extra in "" -listen -mongodb; do $(DEV) -W ignore -m cyclonedx_py requirements requirements$$extra.txt \
+	sed "s/^dynamic = .*/version = \"$$($(RELEASE) -m hatchling version)\"/" pyproject.toml > build/pyproject.toml
+	for extra in "" -listen -mongodb; do $(RELEASE) -W ignore -m cyclonedx_py requirements requirements$$extra.txt \
 		--pyproject build/pyproject.toml --short-PURLs --output-reproducible -o dist/sbom$$extra.cdx.json || exit; done
 	find dist -type d -exec chmod 755 {} + -o -name '*.sh' -exec chmod 755 {} + -o -exec chmod 644 {} +
 	cd dist && find * -type f ! -name SHA256SUMS | LC_ALL=C sort | xargs sha256sum > SHA256SUMS && chmod 644 SHA256SUMS
@@ -72,11 +73,13 @@ lock: .venv-dev/ready         ## renew the pins: requirements*.txt
 	$(LOCK) --constraint requirements-dev.txt -o requirements.txt pyproject.toml
 	for extra in listen mongodb sandbox; do \
 		$(LOCK) --constraint requirements-dev.txt --extra $$extra -o requirements-$$extra.txt pyproject.toml || exit; done
+	$(LOCK) --constraint requirements-dev.txt --upgrade --group release -o requirements-release.txt
 	$(DEV) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
 		| $(LOCK) --constraint requirements-dev.txt -o requirements-build.txt -
 
-audit: .venv-dev/ready        ## known weaknesses of whatever is pinned, as PyPI knows them
-	@$(DEV) -m pip_audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements-dev.txt \
+audit: .venv-release/ready    ## known weaknesses of whatever is pinned, as PyPI knows them
+	@$(RELEASE) -m pip_audit --strict --disable-pip --require-hashes --progress-spinner off \
+		$(addprefix -r ,$(wildcard requirements*.txt)) \
 		|| { echo "error: weak, or not audited: see above" >&2; echo "hint: the audit asks pypi.org" >&2; exit 1; }
 
 versions: .venv-dev/ready     ## fails half a year before a service refuses a version of its API that is asked for here
@@ -88,7 +91,7 @@ newest:           ## the tests with the newest versions that pyproject.toml allo
 	.venv-newest/bin/python -m pytest -n 6 --dist worksteal -m "not deep" --ignore tests/test_pins.py
 
 clean:            ## remove what the other targets made
-	rm -rf .venv .venv-build .venv-demo .venv-dev .venv-newest dist build *.egg-info .mypy_cache .ruff_cache
+	rm -rf .venv .venv-build .venv-demo .venv-dev .venv-newest .venv-release dist build *.egg-info .mypy_cache .ruff_cache
 
 .venv/ready: requirements.txt pyproject.toml gateway/__init__.py .venv-build/ready
 	$(call venv,.venv)
@@ -107,6 +110,11 @@ clean:            ## remove what the other targets made
 	$(call venv,.venv-demo)
 	.venv-demo/bin/python -m pip $(PINNED) -r requirements-listen.txt -r requirements-sandbox.txt -r requirements-build.txt
 	.venv-demo/bin/python -m pip $(EDITABLE)
+	@touch $@
+
+.venv-release/ready: requirements-release.txt
+	$(call venv,.venv-release)
+	$(RELEASE) -m pip $(PINNED) -r requirements-release.txt
 	@touch $@
 
 .venv-dev/ready: requirements-dev.txt pyproject.toml

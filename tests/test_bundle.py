@@ -7,17 +7,26 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 
 from tests.stage.rotation import ROOT
 from tests.test_pins import pins
 
-pytestmark = pytest.mark.deep
+TOOLS = ROOT / ".venv-release" / "bin" / "python"
+pytestmark = [
+    pytest.mark.deep,
+    pytest.mark.skipif(not TOOLS.exists(), reason="what makes a bundle is not installed: make test-all does it"),
+]
+
+VALIDATE = """
+import sys
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+error = JsonStrictValidator(SchemaVersion.V1_6).validate_str(sys.stdin.read())
+sys.exit(str(error) if error else 0)
+"""
 
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv*", "build", "dist", "*.egg-info")
 
@@ -30,7 +39,7 @@ def build(source: Path, mode: int = 0o777, **variables: str) -> Path:
     for path in source.rglob("*"):
         os.utime(path)
         path.chmod(path.stat().st_mode & mode)
-    make = ["make", "--old-file=.venv-dev/ready", "bundle", f"DEV={sys.executable}"]
+    make = ["make", "--old-file=.venv-release/ready", "bundle", f"RELEASE={TOOLS}"]
     environment = {**os.environ, "SOURCE_DATE_EPOCH": "1750000000", **variables}
     subprocess.run(make, cwd=source, env=environment, check=True, capture_output=True)
     return source / "dist"
@@ -75,7 +84,7 @@ def test_the_sums_are_those_of_all_files(bundle: Path) -> None:
 @pytest.mark.parametrize("extra", ["", "-listen", "-mongodb"])
 def test_the_list_of_parts_is_what_is_pinned(extra: str, bundle: Path) -> None:
     text = (bundle / f"sbom{extra}.cdx.json").read_text(encoding="utf-8")
-    assert not JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
+    subprocess.run([TOOLS, "-c", VALIDATE], input=text, text=True, check=True, capture_output=True)
     listed = json.loads(text)
     named = {(each["name"], each["version"]) for each in listed["components"]}
     pinned = pins(f"requirements{extra}.txt")
