@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from gateway.errors import Failed
+from gateway.host.lock.directory import private_directory
+from gateway.host.lock.file import FileLock, Held
 from gateway.model.credential import read_stamp
 
 VARIABLE = "ROTATION_HISTORY"
@@ -46,9 +48,6 @@ def history_file(environment: Mapping[str, str] = os.environ) -> Path | None:
 
 
 def _default(lock_directory: str) -> Path:
-    # Only here: what a command prints must not wait for the lock's library.
-    from gateway.host.lock import private_directory
-
     try:
         return private_directory(lock_directory) / "history.jsonl"
     except OSError as error:
@@ -93,17 +92,15 @@ def _ends_a_line(file: int, size: int) -> bool:
 
 def _make_room(path: Path) -> None:
     """Begin a new file. Of several that want to, one does; a line that is under way goes into the former one."""
-    import filelock
-
     try:
-        with filelock.FileLock(f"{path}.lock", timeout=0, mode=0o600):
+        with FileLock(Path(f"{path}.lock")):
             if not path.exists() or path.stat().st_size <= MOST_BYTES:  # another one has done it
                 return
             for number in range(_FORMER, 0, -1):
                 newer = _former(path, number - 1)
                 if newer.exists():
                     newer.replace(_former(path, number))
-    except filelock.Timeout:
+    except Held:
         pass
 
 

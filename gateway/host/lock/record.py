@@ -11,13 +11,12 @@ import json
 import os
 import re
 import secrets
-import tempfile
 from pathlib import Path
 from typing import Any
 
-import filelock
-
 from gateway.errors import Failed
+from gateway.host.lock.directory import check_files, private_directory, state_directory
+from gateway.host.lock.file import FileLock, Held
 
 # More runs than this are never between the making of a credential and the record; their secrets would be seen.
 _MOST_RUNS = 100
@@ -44,19 +43,18 @@ class RecordLock:
             folder = private_directory(directory)
             runs = _runs_path(folder, record_uid)
             held = runs.with_suffix(".lock")
-            _check_files(folder / "lock-id", held, runs)
+            check_files(folder / "lock-id", held, runs)
             self.lock_id = _lock_id(folder / "lock-id")
-            self._lock = filelock.FileLock(held)
-            self._lock.acquire(timeout=0)
+            self._lock = FileLock(held)
             self._runs = _Runs(runs)
-        except filelock.Timeout:
+        except Held:
             raise LockHeld(
                 f"another run is at work on record {record_uid}; nothing was changed",
                 "wait for it; a run ends after ROTATION_DEADLINE_SECONDS at the latest",
             ) from None
         except OSError as error:
             raise Failed(
-                f"lock directory {directory or _state_directory()}: {error.strerror or error}",
+                f"lock directory {directory or state_directory()}: {error.strerror or error}",
                 "name a directory that the user of the Gateway can write to in ROTATION_LOCK_DIR",
             ) from None
 
@@ -90,7 +88,7 @@ class UnheldLock(RecordLock):
     """What this host has noted of the record's runs, to look at: nothing is made, and no run is kept out."""
 
     def __init__(self, directory: str, record_uid: str) -> None:
-        folder = Path(directory) if directory else _state_directory()
+        folder = Path(directory) if directory else state_directory()
         self.lock_id = _read_id(folder / "lock-id") or "0" * 12
         self._runs = _Runs(_runs_path(folder, record_uid))
 
@@ -148,53 +146,6 @@ def _write(path: Path, text: str) -> None:
 def _runs_path(folder: Path, record_uid: str) -> Path:
     # Hashed: uids that differ only in case are one file name on some systems.
     return folder / f"{hashlib.sha256(record_uid.encode()).hexdigest()[:32]}.runs"
-
-
-def private_directory(directory: str) -> Path:
-    """`ROTATION_LOCK_DIR`, or the user's state directory where that is empty; made where it is missing.
-
-    Raises:
-        Failed: its path is not a full one.
-        OSError: it cannot be made, or belongs to others too.
-    """
-    folder = Path(directory) if directory else _state_directory()
-    if not folder.is_absolute():
-        what = f"ROTATION_LOCK_DIR={directory!r} depends on the directory that a run is started in"
-        raise Failed(what, "name it with its full path: all runs of this host must find the same one")
-    _make_private(folder)
-    return folder
-
-
-def _state_directory() -> Path:
-    base = os.environ.get("XDG_STATE_HOME") or os.environ.get("LOCALAPPDATA")
-    try:
-        home = Path(base) if base else Path.home() / ".local" / "state"
-        home.mkdir(parents=True, exist_ok=True)
-        if os.access(home, os.W_OK):
-            return home / "keeper-rotation"
-    except (OSError, RuntimeError):  # RuntimeError: a user id that no user has
-        pass
-    # A service user without a home; the directory's owner is checked below.
-    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
-    return Path(tempfile.gettempdir()) / f"keeper-rotation-{user}"
-
-
-def _make_private(folder: Path) -> None:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not hasattr(os, "getuid"):
-        return
-    state = folder.stat()
-    if folder.is_symlink() or state.st_uid != os.getuid():
-        raise PermissionError(1, "belongs to another user")
-    if state.st_mode & 0o022:
-        raise PermissionError(1, "others may write to it")
-
-
-def _check_files(*paths: Path) -> None:
-    """What is there is a file of ours; a pipe would be waited for without an end."""
-    for path in paths:
-        if path.is_symlink() or (path.exists() and not path.is_file()):
-            raise PermissionError(1, f"{path.name} is no file")
 
 
 def _lock_id(path: Path) -> str:
