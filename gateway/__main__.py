@@ -24,6 +24,7 @@ class Commands(click.Group):
     """The commands of this file, and those of others, which are imported only when they are asked for."""
 
     ELSEWHERE = {  # noqa: RUF012 (a constant)
+        "bundle": "gateway.commands.bundle.cli:bundle",
         "certificate": "gateway.commands.certificate.cli.group:certificate",
         "check": "gateway.commands.check.cli:check",
         "completion": "gateway.commands.completion:completion",

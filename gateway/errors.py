@@ -56,6 +56,11 @@ class Failed(RotationError):
         return cls.together(cls(problem, hint) for problem in problems)
 
 
+def missing_package(error: ImportError) -> Failed:
+    """This Python lacks a package that is imported only where it is needed."""
+    return Failed(f"a package is missing: {error}", "install it for the Python of the script command")
+
+
 class Incomplete(RotationError):
     """The new secret is saved and works, but something is left over for the next run."""
 

@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from gateway import DOOR, __version__
-from gateway.errors import CallError, Failed, RotationError, Unknown
+from gateway.errors import CallError, Failed, RotationError, Unknown, missing_package
 from gateway.host.deadline import Deadline, ignore_signals
 from gateway.host.http import Http
 from gateway.host.process import hold_streams, keep_to_ourselves, leave
@@ -147,6 +147,9 @@ class _Run:
             return self._told(str(error), error.hint)
         except KeyboardInterrupt:
             return self._told("interrupted", "run it again")
+        except ImportError as error:
+            missing = missing_package(error)
+            return self._told(missing.message, missing.hint)
         except Exception as error:
             if os.environ.get("ROTATION_TRACEBACK"):
                 for line in traceback.format_exc().splitlines():

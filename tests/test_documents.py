@@ -15,6 +15,7 @@ import click
 import pytest
 
 from gateway.azure.key_vault.certificates import READ_ROLE, ROLE
+from gateway.commands.bundle.cli import bundle
 from gateway.commands.certificate.cli.group import certificate
 from gateway.commands.discover.cli import discover
 from gateway.commands.scripts import scripts
@@ -239,7 +240,7 @@ def test_every_message_that_ends_a_renewal_is_among_the_outcomes() -> None:
 COMMANDS = {
     f"{group.name} {name}": command for group in (certificate, discover, tls_secret)
     for name, command in group.commands.items()
-} | {"scripts": scripts}  # fmt: skip
+} | {"scripts": scripts, "bundle": bundle}  # fmt: skip
 # What all of these commands take is explained once.
 COMMON = (ROOT / "docs" / "key-vaults.md").read_text()
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TypeVar
 
 from gateway.deliveries.base import Delivery, DeliveryContext, Denied, Destination, comparable_address
-from gateway.errors import PERMISSION_HINT, CallError, Failed, RotationError, Unclear
+from gateway.errors import PERMISSION_HINT, CallError, Failed, RotationError, Unclear, missing_package
 from gateway.host.background import Background
 
 T = TypeVar("T")
@@ -164,7 +164,9 @@ def waiting(destinations: Iterable[Destination]) -> list[tuple[Destination, Fail
 
 def _problem(destination: Destination, error: Exception) -> Failed:
     """The error of one destination, naming it, and what would allow it."""
-    if not isinstance(error, (RotationError, CallError)):
+    if isinstance(error, ImportError):
+        error = missing_package(error)
+    elif not isinstance(error, (RotationError, CallError)):
         # Its text may quote the answer, so only its type is told.
         error = Unclear(destination.address, f"an answer that cannot be read ({type(error).__name__})")
     what = str(error) if destination.address in str(error) else f"{destination.address}: {error}"

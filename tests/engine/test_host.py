@@ -252,8 +252,8 @@ def test_home_that_cannot_be_written(stage: Stage) -> None:
 
 def test_a_user_id_that_no_user_has_and_no_home() -> None:
     """As in a container that is given any user id; `Path.home` raises RuntimeError there."""
-    code = "import os, pwd\nfrom gateway.host.lock import directory\nos.environ.pop('HOME', None); os.getuid = lambda: 54321\n"
-    code += "print(directory.state_directory())"
+    code = "import os, pwd\nfrom gateway.host.lock.directory import state_directory\nos.environ.pop('HOME', None)\n"
+    code += "os.getuid = lambda: 54321; print(state_directory())"
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert process.returncode == 0, process
     assert "keeper-rotation-54321" in process.stdout

@@ -135,7 +135,7 @@ class Stage:
         """
         given, environment = self.line() if line is None else line, self.variables | variables
         if new or "PYTHONPATH" in environment:  # what that names is loaded while a process begins
-            self.sandbox.victim = process = _new(script, given, environment, self.home)
+            self.sandbox.victim = process = start_process(script, given, environment, self.home)
         else:
             self.sandbox.victim = process = Forked((str(script),), environment, given, self.streams, self.home)
         return process
@@ -236,9 +236,12 @@ class Stage:
         return [where for where, text in texts.items() if any(canary in text for canary in canaries)]
 
 
-def _new(script: Path, line: bytes, variables: dict[str, str], cwd: Path) -> subprocess.Popen[bytes]:
+def start_process(
+    script: Path, line: bytes, variables: dict[str, str], cwd: Path, python: Path = Path(sys.executable)
+) -> subprocess.Popen[bytes]:
+    """The script in a process of its own, as the Gateway starts it."""
     pipe = subprocess.PIPE
-    command = [sys.executable, str(script)]
+    command = [str(python), str(script)]
     process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=variables, cwd=cwd)
     assert process.stdin
     with contextlib.suppress(BrokenPipeError):  # it may refuse to read ten megabytes

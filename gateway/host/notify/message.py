@@ -18,7 +18,7 @@ from time import monotonic
 from typing import Any
 from urllib.parse import unquote
 
-from gateway.errors import Failed, RotationError
+from gateway.errors import Failed, RotationError, missing_package
 from gateway.host.background import Background
 from gateway.host.notify.expiry import crossed, days_left, in_days, was_told
 from gateway.host.notify.services import MOST_ADDRESSES, VARIABLE, Allowed, parsed, read_allowed
@@ -141,6 +141,8 @@ def _result(sending: Background[str], until: float) -> str:
         return sending.result(max(0.0, until - monotonic()))
     except TimeoutError:
         return "no answer in time"
+    except ImportError as error:
+        return missing_package(error).message
     except Exception as error:
         return f"unforeseen {type(error).__name__}"
 

@@ -1,0 +1,1 @@
+"""`keeper-rotation bundle`: a script and the package that it opens, in one file."""
