@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from importlib.util import find_spec
 
 from gateway.azure.arm import arm_id
 from gateway.azure.sign_in import Azure
@@ -65,6 +66,9 @@ class AzureStorageKey(RegeneratedKind):
         """The account, and its keys."""
         self.identify(given)
         self.account.check_endpoint()
+        # What proves a key is imported when one is proved; that it is there is seen before one gets another value.
+        if not find_spec("azure.storage.blob"):
+            raise ImportError("No module named 'azure.storage.blob'")
         self.lifetime, self.saved = wanted.lifetime, wanted.record.secret(self.outputs.value)
         return self.account.target(), self.live()
 

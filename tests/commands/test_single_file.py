@@ -19,6 +19,7 @@ from gateway.kinds.registry import KINDS
 from sandbox.furnish.passwords import script_field
 from tests.commands.test_check import check
 from tests.stage.rotation import ROOT, Stage, start_process
+from tests.stage.storage_key import StorageStage
 from tests.test_pins import needed
 
 GUIDE = ["keeper-secrets-manager-core", "azure-identity"]
@@ -80,6 +81,15 @@ def test_what_else_a_record_needs_is_missed_before_anything_is_made(python: Path
     outcome = stage.finish(start_process(file, stage.line(), stage.variables, stage.home, python))
     assert outcome.code == 1 and "a package is missing: No module named 'azure.keyvault'" in outcome.report["error"]
     assert "the Python of the script command" in outcome.report["hint"] and stage.live() == before
+
+
+def test_what_another_kind_needs_is_missed_before_a_key_is_regenerated(python: Path, tmp_path: Path) -> None:
+    assert bundle("azure_storage_key", f"--out={tmp_path / 'one.pyz'}").returncode == 0
+    with StorageStage() as stage:
+        before = stage.stored()
+        outcome = stage.finish(start_process(tmp_path / "one.pyz", stage.line(), stage.variables, stage.home, python))
+        assert outcome.code == 1 and "a package is missing: No module named 'azure.storage" in outcome.report["error"]
+        assert not stage.regenerated() and stage.stored() == before
 
 
 def test_a_notification_that_cannot_be_sent_is_a_warning(python: Path, file: Path, stage: Stage) -> None:
