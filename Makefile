@@ -35,10 +35,11 @@ test: .venv-dev/ready         ## the tests that every change runs: some minutes 
 test-all: .venv-dev/ready .venv-release/ready  ## all tests, with every row of the sweeps: a quarter of an hour
 	$(DEV) -m pytest -n 6 --dist worksteal
 
-check: .venv-dev/ready        ## lint and types
+check: .venv-dev/ready        ## lint, types, and API versions that end soon
 	$(DEV) -m ruff check .
 	$(DEV) -m ruff format --check .
 	$(DEV) -m mypy
+	@$(DEV) -m tests.retirements
 
 night: .venv-dev/ready        ## every request of a rotation with every fault: hours
 	$(DEV) -m tests.sweep.rotation

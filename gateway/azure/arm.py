@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 from gateway.azure.decode import decoding, texts
+from gateway.azure.versions import PERMISSIONS, ApiVersion
 from gateway.errors import Refused, Unclear, next_page_elsewhere
 from gateway.host.http import Answer, Http, retry_after
 from gateway.model.clouds import Cloud
@@ -19,6 +20,8 @@ from gateway.secret import Secret
 
 T = TypeVar("T")
 _MOST_READ = 4000
+# https://learn.microsoft.com/azure/azure-resource-manager/templates/error-resource-not-found
+_UNKNOWN_VERSION = ("NoRegisteredProviderFound", "InvalidResourceType", "InvalidApiVersionParameter")
 
 
 @dataclass(frozen=True)
@@ -57,11 +60,11 @@ class Arm:
         """A call that may be repeated, until it goes through. Raises CallError."""
         return self.http.retrying(call)
 
-    def get(self, path: str, api_version: str) -> dict[str, Any]:
-        """A resource. Raises CallError."""
+    def get(self, path: str, api_version: ApiVersion | None) -> dict[str, Any]:
+        """A resource; without a version, by a link that names one. Raises CallError."""
         return self.http.retrying(lambda: self.send("GET", path, api_version)).body
 
-    def pages(self, path: str, api_version: str) -> Iterator[dict[str, Any]]:
+    def pages(self, path: str, api_version: ApiVersion) -> Iterator[dict[str, Any]]:
         """The entries of a list, page after page. Raises CallError."""
         where, body = _where(path), self.get(path, api_version)
         while True:
@@ -70,7 +73,7 @@ class Arm:
                 return
             if not (path := self.path_of(str(link))):
                 raise next_page_elsewhere(where)
-            body = self.get(path, "")
+            body = self.get(path, None)
 
     def path_of(self, link: str) -> str:
         """Path and query of a link of Resource Manager's own; empty where it leads elsewhere.
@@ -89,13 +92,27 @@ class Arm:
         self,
         method: str,
         path: str,
-        api_version: str,
+        api_version: ApiVersion | None,
         payload: dict[str, Any] | None = None,
         *,
         any_body: bool = False,
     ) -> Answer:
-        """One request, once; with ``any_body`` nobody reads the body of a success. Raises CallError."""
-        version = f"{'&' if '?' in path else '?'}api-version={api_version}" if api_version else ""
+        """One request, once; with ``any_body`` nobody reads the body of a success. Raises CallError.
+
+        A cloud that does not know the version has done nothing, and is asked in the older one.
+        """
+        try:
+            return self._send(method, path, api_version, payload, any_body)
+        except Refused as error:
+            if not api_version or not api_version.older or error.code not in _UNKNOWN_VERSION:
+                raise
+            older = replace(api_version, version=api_version.older, older="")
+            return self._send(method, path, older, payload, any_body)
+
+    def _send(
+        self, method: str, path: str, api_version: ApiVersion | None, payload: dict[str, Any] | None, any_body: bool
+    ) -> Answer:
+        version = f"{'&' if '?' in path else '?'}api-version={api_version.version}" if api_version else ""
         if not path.startswith("/"):
             raise Unclear("Azure", "an answer with an id that is no path")
         url, token = self._root + path + version, self._token().reveal()
@@ -119,7 +136,7 @@ class Arm:
 
     def permissions(self, scope: str) -> list[Permission]:
         """What we may do on ``scope``, by what Resource Manager says. Raises CallError."""
-        listed = self.pages(f"{scope}/providers/Microsoft.Authorization/permissions", "2022-04-01")
+        listed = self.pages(f"{scope}/providers/Microsoft.Authorization/permissions", PERMISSIONS)
         return [read_permission(each) for each in listed]
 
     def denied(self, scope: str, actions: list[str]) -> list[str]:

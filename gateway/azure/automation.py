@@ -11,6 +11,7 @@ from typing import Any
 
 from gateway.azure.arm import Arm
 from gateway.azure.decode import decoding, mapping, text
+from gateway.azure.versions import RUNBOOKS, WORKER_GROUPS
 
 _DONE, _BAD = ("Completed",), ("Failed", "Stopped", "Suspended")
 
@@ -59,12 +60,12 @@ class Job:
 
 def worker_groups(arm: Arm, account: str) -> list[str]:
     """The names of an account's hybrid worker groups. Raises CallError."""
-    return _names(arm.pages(f"{account}/hybridRunbookWorkerGroups", "2015-10-31"), "Azure worker groups")
+    return _names(arm.pages(f"{account}/hybridRunbookWorkerGroups", WORKER_GROUPS), "Azure worker groups")
 
 
 def runbooks(arm: Arm, account: str) -> list[str]:
     """The names of an account's runbooks. Raises CallError."""
-    return _names(arm.pages(f"{account}/runbooks", "2018-06-30"), "Azure runbooks")
+    return _names(arm.pages(f"{account}/runbooks", RUNBOOKS), "Azure runbooks")
 
 
 def _names(listed: Iterable[dict[str, Any]], where: str) -> list[str]:

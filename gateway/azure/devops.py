@@ -15,13 +15,13 @@ from urllib.parse import quote
 import requests
 
 from gateway.azure.decode import decoding, entries, mapping, text
+from gateway.azure.versions import DEVOPS
 from gateway.errors import Refused, Unclear
 from gateway.host.http import Http, json_object, retry_after
 from gateway.secret import Secret
 
 ROOT = "https://dev.azure.com"
 SCOPE = "499b84ac-1321-427f-aa17-267ca6975798/.default"
-_VERSION = "7.1"
 _NO_ORGANISATION = (
     "there is no organisation of this name: compare it with its address, {}; one that belongs to another tenant cannot "
     "be reached with this sign-in"
@@ -137,7 +137,7 @@ class DevOps:
         return self._http.retrying(ask)
 
     def _once(self, method: str, path: str, payload: dict[str, Any] | None) -> requests.Response:
-        url = f"{self._root}/{path}{'&' if '?' in path else '?'}api-version={_VERSION}"
+        url = f"{self._root}/{path}{'&' if '?' in path else '?'}api-version={DEVOPS.version}"
         headers = {"Authorization": self._authorization(), "X-TFS-FedAuthRedirect": "Suppress"}
         response = self._http.raw(self._where, method, url, json=payload, headers=headers)
         status = response.status_code

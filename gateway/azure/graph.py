@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from gateway.azure.decode import entries
+from gateway.azure.versions import GRAPH
 from gateway.errors import CallError, Failed, Refused, Unclear, next_page_elsewhere
 from gateway.host.http import Answer, Http
 from gateway.model.credential import NEVER, LiveCredential, Minted, read_stamp, stamp, utc
@@ -62,7 +63,7 @@ class Graph:
 
     def __init__(self, http: Http, root: str, token: Callable[[], Secret]) -> None:
         self._http = http
-        self._root = f"{root}/v1.0"
+        self._root = f"{root}/{GRAPH.version}"
         self._token = token
 
     def find_application(self, given: str) -> Application:

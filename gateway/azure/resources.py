@@ -12,8 +12,9 @@ from typing import Any
 
 from gateway.azure.arm import Arm
 from gateway.azure.decode import decoding, mapping, text
+from gateway.azure.versions import SUBSCRIPTIONS
 
-_SUBSCRIPTIONS_VERSION = "2022-12-01"
+KEY_SERVICES = ("blob", "file", "queue", "table")
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Account:
 
 def subscriptions(arm: Arm) -> Iterator[Subscription]:
     """All that can be seen. Raises CallError."""
-    for each in arm.pages("/subscriptions", _SUBSCRIPTIONS_VERSION):
+    for each in arm.pages("/subscriptions", SUBSCRIPTIONS):
         with decoding("Azure subscriptions"):
             resource = _id(each)
             yield Subscription(resource, text(each.get("displayName")) or resource)
@@ -82,8 +83,20 @@ def read_account(entry: dict[str, Any]) -> Account:
             _id(entry),
             {name: datetime.fromisoformat(moment) for name, moment in made.items() if moment},
             int(days) if days else None,
-            shown.get("allowSharedKeyAccess") is not False,
+            bool(key_services(shown)),
         )
+
+
+def key_services(shown: dict[str, Any]) -> list[str]:
+    """The services of a storage account that admit its keys, by its properties. Raises TypeError.
+
+    Each service can be switched off by itself. Where nobody ever set this, it is null or not shown.
+    https://learn.microsoft.com/azure/templates/microsoft.storage/storageaccounts
+    """
+    if shown.get("allowSharedKeyAccess") is False:
+        return []
+    each = mapping(shown.get("allowSharedKeyAccessForServices"))
+    return [name for name in KEY_SERVICES if mapping(each.get(name)).get("enabled") is not False]
 
 
 def _name(entry: dict[str, Any]) -> str:

@@ -10,12 +10,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gateway.azure.arm import arm_id
+from gateway.azure.decode import decoding
+from gateway.azure.resources import key_services
 from gateway.azure.sign_in import Azure
+from gateway.azure.versions import STORAGE_ACCOUNTS
 from gateway.errors import Failed, NotSent, Refused, Unclear
 from gateway.model.credential import LiveCredential, Minted, Target, utc
 from gateway.secret import Secret
 
-API_VERSION = "2023-05-01"
 NAMES = ("key1", "key2")
 # Those whose properties can be asked for with one and the same signature; tables have one of their own.
 _SERVICES = ("blob", "file", "queue")
@@ -50,11 +52,13 @@ class StorageAccount:
         self.id = found[0]
         self.name = self.id.rpartition("/")[2]
         self._properties = self._read()
-        self.admits_keys = self._properties.get("allowSharedKeyAccess") is not False
+        with decoding(f"storage account {self.name}"):
+            self._admitting = key_services(self._properties)
+        self.admits_keys = bool(self._admitting)
 
     def _read(self) -> dict[str, Any]:
         try:
-            return self._azure.arm.get(self.id, API_VERSION).get("properties") or {}
+            return self._azure.arm.get(self.id, STORAGE_ACCOUNTS).get("properties") or {}
         except Refused as error:
             if error.status == 404:
                 what = f"storage_account_id: there is no storage account {self.name} in that resource group"
@@ -69,7 +73,9 @@ class StorageAccount:
     def check_endpoint(self) -> None:
         """A key can be proved here, if the account admits keys at all. Raises Failed."""
         if self.admits_keys and not self._endpoint():
-            what = f"storage account {self.name} has no blob, file or queue endpoint, where a new key could be proved"
+            what = (
+                f"storage account {self.name} has no blob, file or queue endpoint that admits keys, to prove a new one"
+            )
             raise Failed(what, "regenerate its keys by hand")
 
     def keys(self, lifetime: timedelta, saved: Secret) -> tuple[LiveCredential, ...]:
@@ -96,7 +102,7 @@ class StorageAccount:
     def _listed(self) -> dict[str, tuple[Secret, datetime]]:
         def ask() -> dict[str, tuple[Secret, datetime]]:
             try:
-                body = self._azure.arm.send("POST", f"{self.id}/listKeys", API_VERSION).body
+                body = self._azure.arm.send("POST", f"{self.id}/listKeys", STORAGE_ACCOUNTS).body
             except Refused as error:
                 raise _with_role(error) from None
             try:
@@ -122,7 +128,7 @@ class StorageAccount:
 
     def regenerate(self, name: str) -> None:
         """Give the key a new value, asked for once: its old value is dead at once. Raises CallError."""
-        self._azure.arm.send("POST", f"{self.id}/regenerateKey", API_VERSION, {"keyName": name})
+        self._azure.arm.send("POST", f"{self.id}/regenerateKey", STORAGE_ACCOUNTS, {"keyName": name})
 
     def signs_in(self, key: Secret) -> None:
         """One request that this key signs, on a connection of its own. Raises CallError: not accepted, or no answer."""
@@ -166,8 +172,8 @@ class StorageAccount:
         return self._properties.get("primaryEndpoints") or {}
 
     def _endpoint(self) -> str:
-        """The service at which a key is proved; empty where there is none."""
-        return next((service for service in _SERVICES if self._endpoints.get(service)), "")
+        """The service at which a key is proved: it has an endpoint and admits keys. Empty where there is none."""
+        return next((each for each in _SERVICES if self._endpoints.get(each) and each in self._admitting), "")
 
     def _hint(self) -> str:
         off = datetime.now(UTC) - self._azure.arm.http.now()

@@ -12,13 +12,13 @@ from typing import Any
 
 from gateway.azure.api_connections import Connection, ConnectionTest, is_secret, read_connection, read_connector
 from gateway.azure.arm import arm_id
+from gateway.azure.versions import API_CONNECTIONS
 from gateway.deliveries.base import Delivery, DeliveryContext, Destination, Receipt, ask_arm, refuse
 from gateway.deliveries.own_test import OwnTest, Tested, Verdict
 from gateway.errors import Failed, Refused
 from gateway.host.http import Answer
 from gateway.model.clouds import Cloud
 
-API_VERSION = "2016-06-01"
 ROLE = "Logic App Contributor"
 _JOIN = "Microsoft.Web/locations/managedApis/join/action"
 _ACTIONS = ["Microsoft.Web/connections/read", "Microsoft.Web/connections/write"]
@@ -58,7 +58,7 @@ class ApiConnection(Destination):
         body = self.complete(context, connection, delivery.value.reveal())
 
         def put() -> Answer:
-            return context.azure.arm.send("PUT", self.address, API_VERSION, body)
+            return context.azure.arm.send("PUT", self.address, API_CONNECTIONS, body)
 
         try:
             context.http.retrying(put)  # the same whole content twice is the same as once
@@ -73,7 +73,7 @@ class ApiConnection(Destination):
 
     def _read(self, context: DeliveryContext) -> Connection:
         try:
-            connection = read_connection(context.azure.arm.get(self.address, API_VERSION), self.address)
+            connection = read_connection(context.azure.arm.get(self.address, API_CONNECTIONS), self.address)
         except Refused as error:
             if error.status == 404:
                 raise Failed(f"{self.address}: there is no such connection", f"the form is {self.example}") from None
@@ -85,7 +85,7 @@ class ApiConnection(Destination):
         """The body of the PUT: what the connection shows, and the sign-in in full. Raises Failed, CallError."""
         if connection.by_identity:
             raise Failed(f"{self.address}: the connection signs in with a managed identity", "it needs no delivery")
-        connector = read_connector(context.azure.arm.get(connection.connector, API_VERSION), self.address)
+        connector = read_connector(context.azure.arm.get(connection.connector, API_CONNECTIONS), self.address)
         known = connector.parameters_of(connection.chosen)
         return connection.whole(self._filled(context, known, connection.values, secret))
 

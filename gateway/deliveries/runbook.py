@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from gateway.azure.arm import arm_id
 from gateway.azure.automation import Job, Runbook, read_job, read_runbook, read_summary
+from gateway.azure.versions import JOBS, RUNBOOKS, WORKER_GROUPS, ApiVersion
 from gateway.deliveries.base import Delivery, DeliveryContext, Destination, Receipt, ask_arm, refuse
 from gateway.errors import CallError, Failed, Refused, Unclear
 from gateway.model.clouds import Cloud
@@ -70,7 +71,7 @@ class AutomationRunbook(Destination):
         self._check_parameters(known, context.delivery_form.parameter, context.versions_follow)
         if self.run_on:
             group = f"{self.account}/hybridRunbookWorkerGroups/{self.run_on}"
-            self._get(context, group, "2015-10-31", "hybrid worker group")
+            self._get(context, group, WORKER_GROUPS, "hybrid worker group")
         return self._warnings(known, context.delivery_form.parameter) + ask_arm(context, self.account, _ACTIONS, ROLE)
 
     def _check_parameters(self, known: Runbook, secret: str, versions_follow: bool) -> None:
@@ -105,7 +106,7 @@ class AutomationRunbook(Destination):
 
     def _known(self, context: DeliveryContext) -> Runbook:
         path = f"{self.account}/runbooks/{self.runbook}"
-        runbook = read_runbook(self._get(context, path, "2018-06-30", "runbook"), self.address)
+        runbook = read_runbook(self._get(context, path, RUNBOOKS, "runbook"), self.address)
         if not runbook.is_published:
             raise Failed(f"{self.address}: the runbook was never published", "publish it")
         return runbook
@@ -125,7 +126,7 @@ class AutomationRunbook(Destination):
             raise
 
     def _job_now(self, context: DeliveryContext, name: str) -> Job:
-        return read_job(context.azure.arm.get(f"{self.account}/jobs/{name}", "2019-06-01"), self.address)
+        return read_job(context.azure.arm.get(f"{self.account}/jobs/{name}", JOBS), self.address)
 
     def _start(self, context: DeliveryContext, name: str, delivery: Delivery) -> Job:
         # Azure takes parameters in the runbook's own spelling only.
@@ -139,7 +140,7 @@ class AutomationRunbook(Destination):
         path = f"{self.account}/jobs/{name}"
 
         def put() -> Job:
-            body = context.azure.arm.send("PUT", path, "2019-06-01", {"properties": properties}).body
+            body = context.azure.arm.send("PUT", path, JOBS, {"properties": properties}).body
             return read_job(body, self.address)
 
         try:
@@ -176,10 +177,10 @@ class AutomationRunbook(Destination):
 
     def _errors(self, context: DeliveryContext, name: str) -> list[str]:
         path = f"{self.account}/jobs/{name}/streams?$filter=properties/streamType%20eq%20'Error'"
-        streams = context.azure.arm.pages(path, "2019-06-01")
+        streams = context.azure.arm.pages(path, JOBS)
         return [(read_summary(stream, self.address) or "an error")[:200] for stream in streams]
 
-    def _get(self, context: DeliveryContext, path: str, version: str, what: str) -> dict[str, Any]:
+    def _get(self, context: DeliveryContext, path: str, version: ApiVersion, what: str) -> dict[str, Any]:
         try:
             return context.azure.arm.get(path, version)
         except Refused as error:

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gateway.azure.entra import Entra, token_ends
+from gateway.azure.versions import KEY_VAULT_SECRETS
 from gateway.deliveries.tags import RECORD
 from gateway.errors import Failed, Refused, Unclear
 from gateway.host.http import Http
@@ -26,7 +27,6 @@ from gateway.listener.records import Records, new_http
 from gateway.model.credential import AdminCredential
 from gateway.secret import Secret, mask
 
-API_VERSION = "7.4"
 _TOKEN_SECONDS = 1800.0
 # A host's identity hands out kept tokens, too, which may end soon.
 _BEFORE_THE_END = 120.0
@@ -120,7 +120,7 @@ class Versions:
         http = new_http(self._settings)
         try:
             token = self._token(http, record)
-            url = f"{address}?api-version={API_VERSION}"
+            url = f"{address}?api-version={KEY_VAULT_SECRETS.version}"
             answer = http.retrying(lambda: http.send(address, "GET", url, token=token.reveal()))
         except Refused as error:
             if error.status == 404 or error.inner_code == "SecretDisabled":

@@ -48,6 +48,8 @@ class Arm(Service):
         self.resources = Resources(subscription_id)
         self.page_size = 1000
         """The most entries in one answer of a list."""
+        self.newest: dict[str, str] = {}
+        """Of a provider, in small letters: the newest version that this cloud knows, where it is behind."""
         self.locks: list[str] = []
         """Scopes with a ReadOnly lock: nothing there can be written, nor asked for its keys."""
 
@@ -145,18 +147,20 @@ class Arm(Service):
             raise ArmError(400, "MissingApiVersionParameter", "The query has no api-version.")
         if not VERSION.fullmatch(version):
             raise ArmError(400, "InvalidApiVersionParameter", f"The api-version '{version}' is not one.")
-        self._refuse_retired(request.path, version)
+        self._refuse_unknown(request.path, version)
         asked = re.match(SUBSCRIPTION, request.path, re.IGNORECASE)
         if asked and asked["subscription"].lower() != self.resources.subscription_id:
             raise ArmError(404, "SubscriptionNotFound", f"There is no subscription '{asked['subscription']}'.")
 
-    def _refuse_retired(self, path: str, version: str) -> None:
+    def _refuse_unknown(self, path: str, version: str) -> None:
         """Of extensions, such as permissions, the last provider in the path is the one that answers."""
         provider = path.lower().rpartition("/providers/")[2].partition("/")[0]
         oldest, ended = OLDEST.get(provider, ("", 0.0))
-        if version < oldest and self.clock.now() >= ended:
+        newest = self.newest.get(provider, version)
+        if version > newest or (version < oldest and self.clock.now() >= ended):
             raise ArmError(400, "NoRegisteredProviderFound", (
-                f"No registered resource provider is found for API version '{version}'; supported is '{oldest}'."
+                f"No registered resource provider is found for API version '{version}'; "
+                f"supported are '{oldest or newest}' and others."
             ))  # fmt: skip
 
     def _error(self, request: Request, error: ArmError) -> Response:

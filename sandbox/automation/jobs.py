@@ -159,10 +159,14 @@ class Runbook:
 
 @dataclass
 class Account(Resource):
-    """An automation account. ``job_limit``: how many jobs may be under way (None: any number)."""
+    """An automation account. ``job_limit``: how many jobs may be under way (None: any number).
+
+    Its worker groups are extension-based but for those of ``agent_based``, which have no successor since August 2024.
+    """
 
     runbooks: dict[str, Runbook] = field(default_factory=dict)
     groups: list[str] = field(default_factory=list)
+    agent_based: tuple[str, ...] = ()
     jobs: dict[str, Job] = field(default_factory=dict)
     job_limit: int | None = None
     created: float = 0.0
@@ -184,6 +188,10 @@ class Account(Resource):
                 "lastModifiedTime": moment(self.created),
             },
         }
+
+    def groups_known(self, nested: bool) -> list[str]:
+        """The worker groups that a version of the API knows: those before the nested form know no extensions."""
+        return [name for name in self.groups if nested or name in self.agent_based]
 
     def group_shown(self, name: str, nested: bool) -> dict[str, Any]:
         """A worker group; later versions of the API nest what the first one had at the top."""

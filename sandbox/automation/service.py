@@ -85,13 +85,15 @@ class Automation(Part):
     def list_groups(self, request: Request, match: re.Match[str]) -> Response:
         """The account's hybrid worker groups."""
         account = self._account(request, match, "hybridRunbookWorkerGroups/read")
-        return collection(account.group_shown(name, _nested(request)) for name in account.groups)
+        nested = _nested(request)
+        return collection(account.group_shown(name, nested) for name in account.groups_known(nested))
 
     @route("GET", GROUPS + r"/(?P<name>[^/]+)", "get_worker_group")
     def get_group(self, request: Request, match: re.Match[str]) -> Response:
         """One hybrid worker group."""
         account = self._account(request, match, "hybridRunbookWorkerGroups/read")
-        found = next((name for name in account.groups if name.lower() == match["name"].lower()), None)
+        known = account.groups_known(_nested(request))
+        found = next((name for name in known if name.lower() == match["name"].lower()), None)
         if found is None:
             raise ArmError(404, "NotFound", f"There is no hybrid worker group {match['name']} in the account.")
         return Response.of(200, account.group_shown(found, _nested(request)))

@@ -14,6 +14,7 @@ STORAGE_TYPE = "Microsoft.Storage/storageAccounts"
 SUFFIXES = ("core.windows.net", "core.usgovcloudapi.net", "core.chinacloudapi.cn")
 KEY_NAMES = ("key1", "key2")
 SERVICES = ("blob", "queue", "table", "file")
+PER_SERVICE_SINCE = "2025-08-01"
 NAME = re.compile(r"[a-z0-9]{3,24}")
 
 
@@ -41,6 +42,8 @@ class StorageAccount(Resource):
     sku: str = "Standard_LRS"
     kind: str = "StorageV2"
     services: tuple[str, ...] = SERVICES
+    without_keys: tuple[str, ...] = ()
+    """services that take no keys, of an account that admits them"""
 
     def host(self, service: str) -> str:
         """The host of one of its services: ``blob``, ``queue``, ``table`` or ``file``."""
@@ -62,11 +65,18 @@ class StorageAccount(Resource):
         """When each key was made, in the very text that Resource Manager shows; null where it does not tell."""
         return {name: moment(key.created) if key.created else None for name, key in self.keys.items()}
 
-    def shown(self) -> dict[str, Any]:
-        """As ARM shows it: the keys' ages, never the keys."""
+    def admits_keys(self, service: str) -> bool:
+        """Whether one of its services takes its keys."""
+        return self.allow_shared_key and service not in self.without_keys
+
+    def shown(self, version: str) -> dict[str, Any]:
+        """As ARM shows it in this version of its API: the keys' ages, never the keys."""
         policy = {"keyPolicy": {"keyExpirationPeriodInDays": self.expiry_days}} if self.expiry_days else {}
         # An account on which nobody ever set this does not show it, and accepts its keys.
-        shared = {} if self.allow_shared_key else {"allowSharedKeyAccess": False}
+        shared: dict[str, Any] = {} if self.allow_shared_key else {"allowSharedKeyAccess": False}
+        if version >= PER_SERVICE_SINCE:
+            each = {name: {"enabled": name not in self.without_keys} for name in SERVICES}
+            shared["allowSharedKeyAccessForServices"] = each if self.without_keys else None
         return {"sku": {"name": self.sku, "tier": self.sku.split("_")[0]}, "kind": self.kind} | self.summary() | {
             "properties": policy | shared | {
                 "keyCreationTime": self.creation_times(),

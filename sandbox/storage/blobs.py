@@ -131,7 +131,7 @@ class Blobs(Service):
         name, colon, signed = credential.strip().partition(":")
         if scheme != "SharedKey" or not colon:
             raise BlobError(400, "InvalidAuthenticationInfo", "The Authorization header has no known form.")
-        if not account.allow_shared_key:
+        if not account.admits_keys(self.name):
             message = "The account does not accept requests that are signed with its keys."
             raise BlobError(403, "KeyBasedAuthenticationNotPermitted", message)
         self._check_date(request)

@@ -108,12 +108,13 @@ class Storage(Part):
     def list_accounts(self, request: Request, match: re.Match[str]) -> Response:
         """The accounts that the caller may read."""
         accounts = self.arm.visible(request, match, StorageAccount, f"{STORAGE_TYPE}/read")
-        return Response.of(200, page(request, [account.shown() for account in accounts], self.arm.page_size))
+        shown = [account.shown(request.query["api-version"]) for account in accounts]
+        return Response.of(200, page(request, shown, self.arm.page_size))
 
     @route("GET", ACCOUNT, "get_storage_account")
     def get_account(self, request: Request, match: re.Match[str]) -> Response:
         """One account."""
-        return Response.of(200, self._account(request, match, "read").shown())
+        return Response.of(200, self._account(request, match, "read").shown(request.query["api-version"]))
 
     @route("POST", ACCOUNT + "/listKeys", "list_storage_keys")
     def list_keys(self, request: Request, match: re.Match[str]) -> Response:

@@ -351,6 +351,16 @@ def test_run_on_a_hybrid_worker_group(stage: Stage) -> None:
     assert jobs(stage)[0].run_on == "onprem"
 
 
+def test_run_on_a_group_of_agents_in_a_cloud_that_is_behind(stage: Stage) -> None:
+    runbook(stage, "Environment=prod&runOn=onprem")
+    account = stage.destinations.account
+    assert account
+    account.agent_based = ("onprem",)
+    stage.sandbox.arm.newest["microsoft.automation"] = "2020-01-13-preview"
+    rotated(stage)
+    assert jobs(stage)[0].run_on == "onprem"
+
+
 def test_run_on_azure(stage: Stage) -> None:
     runbook(stage)
     rotated(stage)

@@ -14,6 +14,7 @@ import pytest
 
 from gateway.model.credential import stamp
 from sandbox.proxy import faults
+from sandbox.storage.accounts import SERVICES
 from tests.stage import patience
 from tests.stage.rotation import Outcome
 from tests.stage.storage_key import SCRIPT, StorageStage
@@ -231,9 +232,36 @@ def test_an_account_without_blobs_is_proved_by_its_other_services(service: str, 
     assert stage.sandbox.operations().count(f"{service}.get_service_properties") > 1
 
 
-def test_an_account_in_which_no_service_can_prove_a_key(storage: Make) -> None:
+@pytest.mark.parametrize(("without", "asked"), [(("blob",), "file"), (("blob", "file", "table"), "queue")])
+def test_a_key_is_proved_at_a_service_that_admits_keys(without: tuple[str, ...], asked: str, storage: Make) -> None:
     stage = storage()
-    stage.made.account.services = ("table",)
+    stage.made.account.without_keys = without
+    rotated(stage)
+    assert stage.sandbox.operations().count(f"{asked}.get_service_properties") > 1
+
+
+def test_services_that_all_admit_no_keys_are_an_account_that_admits_none(storage: Make) -> None:
+    stage = storage()
+    stage.made.account.without_keys = SERVICES
+    outcome = stage.run()
+    assert (outcome.code, outcome.report["proved"]) == (0, "listed"), outcome
+
+
+def test_a_cloud_that_is_behind_is_asked_in_the_older_version(storage: Make) -> None:
+    stage = storage()
+    stage.sandbox.arm.newest["microsoft.storage"] = "2025-06-01"
+    rotated(stage)
+    assert stage.sandbox.operations().count("arm.regenerate_storage_key") == 2, "one of them is refused"
+    assert len(stage.regenerated()) == 1
+
+
+@pytest.mark.parametrize(
+    "services", [{"services": ("table",)}, {"without_keys": ("blob", "file", "queue")}], ids=["has", "admits"]
+)
+def test_an_account_in_which_no_service_can_prove_a_key(services: dict[str, tuple[str, ...]], storage: Make) -> None:
+    stage = storage()
+    for name, value in services.items():
+        setattr(stage.made.account, name, value)
     outcome = stage.run()
     assert outcome.code == 1 and "no blob, file or queue endpoint" in outcome.report["error"], outcome
     assert not stage.regenerated()

@@ -174,6 +174,9 @@ def test_lists_for_choosing_from(sandbox: Sandbox, names: Furnished, account: Ac
     assert [entry["name"] for entry in listed] == ["update-orders"] and "parameters" not in listed[0]["properties"]
     shown = admin.get(listed[0]["id"], "2018-06-30").json()["properties"]
     assert (shown["state"], shown["parameters"]["Environment"]["isMandatory"]) == ("Published", True)
+    assert admin.get(f"{account.id}/hybridRunbookWorkerGroups", "2015-10-31").json()["value"] == []
+    assert admin.get(f"{account.id}/hybridRunbookWorkerGroups/onprem", "2015-10-31").status_code == 404
+    account.agent_based = ("onprem",)
     flat = admin.get(f"{account.id}/hybridRunbookWorkerGroups", "2015-10-31").json()["value"][0]
     nested = admin.get(f"{account.id}/hybridRunbookWorkerGroups/ONPREM", "2023-11-01").json()
     assert (flat["name"], flat["groupType"], flat["hybridRunbookWorkers"][0]["name"]) == ("onprem", "User", "onprem-1")

@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Of Resource Manager's list of vaults; older ones end on 27 February 2027:
-# https://learn.microsoft.com/azure/key-vault/general/migrate-api-version
-VAULTS_API_VERSION = "2026-02-01"
-
 # What Microsoft's clients, and who reads what they made of an answer, raise where it is none.
 _NO_ANSWER = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 

@@ -17,6 +17,7 @@ from gateway.azure.graph import Application
 from gateway.azure.key_vault.certificates import KeyVaultCertificates, Version
 from gateway.azure.key_vault.secrets import KeyVaultSecrets, TlsSecret
 from gateway.azure.resources import Account, read_account
+from gateway.azure.versions import STORAGE_ACCOUNTS
 from gateway.commands.shared.new_records import APP, CERTIFICATE, STORAGE, TLS, Item
 from gateway.commands.shared.survey import VAULT_READER, Survey
 from gateway.errors import Failed, Refused
@@ -28,7 +29,6 @@ T = TypeVar("T")
 READ_APPS = "give the credential's application the permission Application.Read.All, with admin consent"
 WITHOUT = "without a client secret, which a rotation would make; see --also-without-secret"
 OURS = "the application that signs in here"
-_STORAGE_VERSION = "2023-05-01"
 
 
 class Discovery(Survey):
@@ -93,7 +93,7 @@ class Discovery(Survey):
     def storage_accounts(self, subscriptions: Iterable[str]) -> list[Item]:
         """The storage accounts of these subscriptions, or of all. Raises Failed: one is no subscription."""
         kind = "Microsoft.Storage/storageAccounts"
-        accounts = self._resources("storage accounts", kind, _STORAGE_VERSION, subscriptions, read_account)
+        accounts = self._resources("storage accounts", kind, STORAGE_ACCOUNTS, subscriptions, read_account)
         return [_storage(each) for each in accounts]
 
 

@@ -11,8 +11,9 @@ from functools import partial
 from itertools import chain
 from typing import Any, TypeVar
 
-from gateway.azure.key_vault.calls import VAULTS_API_VERSION, key_vault_url
+from gateway.azure.key_vault.calls import key_vault_url
 from gateway.azure.resources import read_vault, subscriptions
+from gateway.azure.versions import KEY_VAULTS, ApiVersion
 from gateway.commands.shared.output import warn
 from gateway.commands.shared.session import Session
 from gateway.errors import CallError, Failed, Refused
@@ -79,11 +80,11 @@ class Survey:
     def seen_key_vaults(self) -> list[tuple[str, str]]:
         """Address and resource id of every vault that the credential sees in all subscriptions."""
         cloud = self.session.azure.cloud
-        listed = self._resources("key vaults", "Microsoft.KeyVault/vaults", VAULTS_API_VERSION, (), read_vault)
+        listed = self._resources("key vaults", "Microsoft.KeyVault/vaults", KEY_VAULTS, (), read_vault)
         return list({key_vault_url(each.url, cloud, "vaultUri"): each.id for each in listed if each.url}.items())
 
     def _resources(
-        self, what: str, kind: str, version: str, within: Iterable[str], read: Callable[[dict[str, Any]], T]
+        self, what: str, kind: str, version: ApiVersion, within: Iterable[str], read: Callable[[dict[str, Any]], T]
     ) -> list[T]:
         """The resources of a kind in these subscriptions, or in all, as ``read`` makes them of an entry."""
         names = {_subscription(text): text.strip() for text in within} or self._subscriptions()

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from gateway.azure.arm import Arm
 from gateway.azure.resources import Subscription, subscriptions
+from gateway.azure.versions import ApiVersion
 from gateway.deliveries.addresses import known_destinations, read_destinations
 from gateway.deliveries.base import CANNOT_BE_ASKED, DeliveryContext, Destination
 from gateway.deliveries.devops import DevOpsConnection
@@ -54,7 +55,7 @@ class SharedArm(Arm):
         self._answers: dict[str, dict[str, Any]] = {}
         self._slots = threading.BoundedSemaphore(AT_ONCE)
 
-    def get(self, path: str, api_version: str) -> dict[str, Any]:
+    def get(self, path: str, api_version: ApiVersion | None) -> dict[str, Any]:
         """A resource, perhaps as it was a moment ago. Raises CallError."""
         with self._slots:
             if path not in self._answers:
@@ -117,7 +118,7 @@ class Asker:
             raise Failed("none can be seen, so no vault, runbook or API connection either", READER)
         return found
 
-    def resources(self, what: str, path: str, version: str, read: Callable[[dict[str, Any]], T]) -> list[T]:
+    def resources(self, what: str, path: str, version: ApiVersion, read: Callable[[dict[str, Any]], T]) -> list[T]:
         """The resources at this path of every subscription, as ``read`` makes them of an entry."""
 
         def ask(subscription: Subscription) -> list[T] | None:

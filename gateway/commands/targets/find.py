@@ -16,11 +16,11 @@ from urllib.parse import quote
 from gateway.azure.api_connections import read_connection
 from gateway.azure.automation import Parameter, read_runbook, runbooks, worker_groups
 from gateway.azure.devops import DevOps, Endpoint
-from gateway.azure.key_vault.calls import VAULTS_API_VERSION
 from gateway.azure.resources import Resource, Vault, read_resource, read_vault
+from gateway.azure.versions import API_CONNECTIONS, AUTOMATION_ACCOUNTS, KEY_VAULTS, RESOURCES, RUNBOOKS
 from gateway.commands.targets.ask import Asker, Candidate
 from gateway.deliveries.addresses import read_destinations
-from gateway.deliveries.api_connection import API_VERSION, ApiConnection
+from gateway.deliveries.api_connection import ApiConnection
 from gateway.deliveries.base import Destination
 from gateway.deliveries.devops import DevOpsConnection
 from gateway.deliveries.key_vault import ROLE, KeyVaultSecretDestination, is_ours
@@ -74,7 +74,7 @@ class _Secrets:
 
     def all(self) -> list[Candidate]:
         path = "providers/Microsoft.KeyVault/vaults"
-        vaults = self._asker.resources("Key Vaults", path, VAULTS_API_VERSION, read_vault)
+        vaults = self._asker.resources("Key Vaults", path, KEY_VAULTS, read_vault)
         named = [(vault.name, vault) for vault in vaults]
         return self._asker.each("Key Vault", self._key_vault, named, _SECRETS_READER)
 
@@ -174,7 +174,7 @@ class _Runbooks:
 
     def all(self) -> list[Candidate]:
         path = "providers/Microsoft.Automation/automationAccounts"
-        accounts = self._asker.resources("Automation accounts", path, "2023-11-01", read_resource)
+        accounts = self._asker.resources("Automation accounts", path, AUTOMATION_ACCOUNTS, read_resource)
         named = [(account.name, account) for account in accounts]
         return self._asker.each("Automation account", self._account, named, AutomationRunbook.rights)
 
@@ -186,7 +186,7 @@ class _Runbooks:
         return self._asker.each("runbook", partial(self._runbook, groups), named, rights)
 
     def _runbook(self, groups: list[str], resource: str) -> list[Candidate]:
-        parameters = read_runbook(self._asker.arm.get(resource, "2018-06-30"), resource).parameters
+        parameters = read_runbook(self._asker.arm.get(resource, RUNBOOKS), resource).parameters
         needed = [name for name, each in parameters.items() if each.is_mandatory]
         ours = {"secretid", self._asker.context.delivery_form.parameter.lower()} & {name.lower() for name in needed}
         query = [f"{quote(name)}=<{parameters[name].kind}>" for name in needed if name.lower() not in ours]
@@ -214,7 +214,7 @@ class _ApiConnections:
 
     def all(self) -> list[Candidate]:
         path = "resources?$filter=resourceType%20eq%20'Microsoft.Web/connections'"
-        listed = self._asker.resources("API connections", path, "2021-04-01", read_resource)
+        listed = self._asker.resources("API connections", path, RESOURCES, read_resource)
         return side_by_side(self._connection, [connection.id for connection in listed])
 
     def _connection(self, resource: str) -> Candidate:
@@ -222,7 +222,7 @@ class _ApiConnections:
         return self._asker.judge("api_connection", resource, resource.rpartition("/")[2], check=check)
 
     def _check(self, resource: str, destination: Destination) -> str:
-        connection = read_connection(self._asker.arm.get(resource, API_VERSION), resource)
+        connection = read_connection(self._asker.arm.get(resource, API_CONNECTIONS), resource)
         if connection.by_identity:
             raise Failed("it signs in with a managed identity")
         app = self._asker.context.delivery_form.for_service_connections
