@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from gateway.azure.key_vault.calls import KeyVaultCalls
 from gateway.deliveries.base import Delivery, DeliveryContext, Destination, Receipt, refuse
+from gateway.deliveries.synced import HINT, is_whole_record, may_be_synced
 from gateway.deliveries.tags import KEY, RECORD, check_owner, kept
 from gateway.errors import CallError, Failed, Refused, Unclear
 from gateway.model.clouds import Cloud
@@ -34,6 +35,12 @@ _HINTS = {
     "SecretDisabled": "the secret's current version is disabled: enable it, or name another secret",
     "ObjectIsDeletedButRecoverable": "a deleted secret has this name: recover or purge it, or choose another name",
 }
+
+
+_MAY_BE_SYNCED = (
+    "it holds a JSON document that this record did not set; where Keeper's Universal Secrets Sync keeps it, the two "
+    "overwrite each other"
+)
 
 
 class KeyVaultSecretDestination(Destination):
@@ -80,8 +87,18 @@ class KeyVaultSecretDestination(Destination):
                 raise
         else:
             self._refuse_managed(current)
+            self._refuse_synced(current)
             check_owner(self.address, current.properties.tags, context.vault, context.record_uid)
+            if may_be_synced(current.value, current.properties.content_type) and not is_ours(
+                current.properties, context
+            ):
+                return [f"{self.address}: {_MAY_BE_SYNCED}"]
         return []
+
+    def _refuse_synced(self, current: KeyVaultSecret | None) -> None:
+        if current and is_whole_record(current.value):
+            what = "it holds all the fields of a Keeper record: Keeper's Universal Secrets Sync keeps it"
+            raise Failed(f"{self.address}: {what}", HINT)
 
     def _refuse_managed(self, current: KeyVaultSecret) -> None:
         if current.properties.managed or current.properties.key_id:
@@ -100,6 +117,7 @@ class KeyVaultSecretDestination(Destination):
         """A new version, read back; none where the current one holds this value already."""
         client = self.client(context)
         current = self._current(context, client)
+        self._refuse_synced(current)
         check_owner(self.address, current.properties.tags if current else {}, context.vault, context.record_uid)
         warnings: tuple[str, ...] = ()
         if current is not None and _holds(context, current, delivery.value):
