@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from gateway.host.deadline import Deadline
+from sandbox.keeper.vault import make_field
 from sandbox.proxy import faults
 from tests.stage import patience
 from tests.stage.keeper_gateway import KeeperGateway
@@ -396,6 +397,17 @@ def test_settings_of_a_rollback_that_can_leave_a_dead_password_are_a_warning(set
     outcome = stage.publish()
     named = [each for each in outcome.report["warnings"] if "Rollback On Post Rotation Fail" in each]
     assert outcome.code == 0 and len(named) == (settings in list(SETTINGS)[1:3]), outcome
+
+
+def test_the_resource_is_asked_before_the_configuration(password: Make) -> None:
+    """The Gateway hands the configuration over first."""
+    stage = password()
+    label = "Rollback On Post Rotation Fail"
+    stage.sandbox.keeper.edit(stage.at.config_record_uid, label, "TRUE")
+    resource = stage.sandbox.keeper.add_record("db", "pamDatabase", [], [make_field("text", "FALSE", label)])
+    assert any(label in each for each in stage.publish().report["warnings"])
+    stage.attached.append(resource)
+    assert not any(label in each for each in stage.publish().report["warnings"])
 
 
 REQUESTS = [
