@@ -226,6 +226,15 @@ class Graph:
             if "already exist" not in str(error):
                 raise
 
+    def advice(self, what: str, path: str) -> dict[str, Any] | None:
+        """What is good to know and not needed; None where we may not know, or there is none. Raises CallError."""
+        try:
+            return self._page(what, path)
+        except Refused as error:
+            if error.status in (400, 403, 404):
+                return None
+            raise
+
     def _by_client_id(self, client_id: str) -> Application:
         return self._application(f"/applications(appId='{client_id}')")
 
@@ -268,8 +277,7 @@ def _application(body: dict[str, Any]) -> Application:
             name=str(body.get("displayName") or ""),
             created=str(body.get("createdDateTime") or ""),
             audience=str(body.get("signInAudience") or ""),
-            # One without a key id is somebody else's, and cannot be named.
-            passwords=tuple(_live(each) for each in entries(body["passwordCredentials"]) if each.get("keyId")),
+            passwords=read_passwords(body["passwordCredentials"]),
             owners=tuple(_owner(each) for each in entries(body.get("owners"))),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -279,6 +287,11 @@ def _application(body: dict[str, Any]) -> Application:
 def _owner(entry: dict[str, Any]) -> str:
     """A user's name, an application's, or the id of what we may not read."""
     return str(entry.get("userPrincipalName") or entry.get("displayName") or entry["id"])
+
+
+def read_passwords(listed: object) -> tuple[LiveCredential, ...]:
+    """Those that can be named: one without a key id is somebody else's. Raises TypeError."""
+    return tuple(_live(each) for each in entries(listed) if each.get("keyId"))
 
 
 def _live(password: dict[str, Any]) -> LiveCredential:

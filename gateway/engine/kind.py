@@ -15,6 +15,7 @@ from typing import ClassVar
 from gateway.azure.sign_in import Azure
 from gateway.engine.gathered import Gathered, RunContext
 from gateway.engine.maker import Maker, SaveIntent
+from gateway.errors import Failed
 from gateway.host.http import Http
 from gateway.keeper.admin import AdminSearch, choose_admin
 from gateway.keeper.record import ReadsRecords, VaultRecord
@@ -135,6 +136,14 @@ class Kind(ABC):
     def address(self, key_id: str) -> str:
         """Where the service itself shows this one to whoever may read it; empty where it does not."""
         return ""
+
+    def remarks(self, gathered: Gathered) -> list[Failed | str]:
+        """What a rotation does not ask before it makes a new one: what would stop it, and what is good to know.
+
+        Raises:
+            CallError
+        """
+        return []
 
     def make_owners(self, owners: tuple[str, ...]) -> list[str]:
         """Make these the target's owners, where the kind has owners; what could not be done, as warnings."""

@@ -14,13 +14,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from gateway.azure.apps.owners import make_owners
+from gateway.azure.apps.surroundings import limits_of, principal_passwords
 from gateway.azure.entra import CANNOT_SIGN_IN, WRONG_SECRETS, aadsts
 from gateway.azure.graph import Application
-from gateway.azure.owners import make_owners
 from gateway.azure.sign_in import Azure
+from gateway.engine.gathered import Gathered
 from gateway.engine.kind import Wanted
 from gateway.engine.make.mint import MintedKind
-from gateway.errors import CallError
+from gateway.errors import CallError, Failed
 from gateway.host.http import Http
 from gateway.keeper.record import VaultRecord
 from gateway.kinds.registry import APP_SECRET
@@ -29,6 +31,7 @@ from gateway.secret import Secret
 
 # Graph's nodes have clocks of their own: just as long as the tenant allows may be a second too long on another node.
 _SPARED = timedelta(minutes=5)
+_EXEMPTION = "use a certificate or workload identity federation, or ask for an exemption"
 
 
 class AzureAppSecret(MintedKind):
@@ -102,6 +105,22 @@ class AzureAppSecret(MintedKind):
     def more_outputs(self, minted: Minted, record: VaultRecord) -> dict[str, str]:
         """All that a reader of the record signs in with."""
         return {"client_id": self.client_id, "tenant_id": self.azure.tenant_id}
+
+    def remarks(self, gathered: Gathered) -> list[Failed | str]:
+        """What the tenant's policies would refuse, and passwords that are not the app's own."""
+        graph, target = self.azure.graph, gathered.target
+        limits = limits_of(graph, target.object_id, target.created)
+        found: list[Failed | str] = []
+        if limits.forbidden:
+            found.append(Failed("the tenant's app management policy forbids client secrets on this app", _EXEMPTION))
+        elif limits.longest is not None and gathered.policy.lifetime - _SPARED > limits.longest:
+            days, most = gathered.policy.lifetime.days, limits.longest.days
+            what = f"secret_lifetime_days: {days} days, and the tenant's app management policy allows {most}"
+            found.append(Failed(what, f"lower secret_lifetime_days to {most}, or ask for an exemption"))
+        if others := principal_passwords(graph, self.client_id, gathered.known.now):
+            named = ", ".join(each.key_id for each in others)
+            found.append(f"the app's service principal has passwords of its own, which no rotation replaces: {named}")
+        return found
 
     def rotates_itself(self, admin: AdminCredential) -> bool:
         """The rotating application is the one that is rotated, and signs in with a secret."""

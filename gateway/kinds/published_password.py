@@ -168,7 +168,7 @@ class Publication:
         return bool(ledger.target) and ledger.key_id == _fingerprint(value, ledger.target)
 
     def _rollback_warnings(self) -> list[str]:
-        """Keeper's settings of a rollback: those of the user's record, else of the resource, else of the configuration."""
+        """Keeper's settings of a rollback: the user's record counts, else the resource, else the configuration."""
         configuration = self._params.configuration_uid
         attached = sorted(self._params.attached, key=lambda each: each.uid == configuration)
         sources = [self.record.value, *(each.get for each in attached)]

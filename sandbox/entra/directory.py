@@ -9,7 +9,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.proxy.clock import Clock, iso
+from sandbox.proxy.clock import Clock, from_iso, iso
 
 DAY = 86400.0
 TWO_YEARS = 730 * DAY
@@ -60,11 +60,41 @@ class Password:
 
 @dataclass
 class Policy:
-    """An app management policy: what the tenant forbids for the secrets of an application."""
+    """An app management policy: what the tenant forbids for the secrets of an application.
+
+    ``created_after``: it is about applications that were made since then. ``disabled``: types of restrictions that it
+    lists and does not enforce.
+    """
 
     max_lifetime_days: float | None = None
     passwords_forbidden: bool = False
     id: str = field(default_factory=new_id)
+    created_after: float | None = None
+    disabled: tuple[str, ...] = ()
+
+    @property
+    def is_enabled(self) -> bool:
+        """A tenant's own is not, before somebody wants something of it."""
+        return self.passwords_forbidden or self.max_lifetime_days is not None or bool(self.disabled)
+
+    def restrictions(self) -> list[dict[str, Any]]:
+        """Of client secrets, as Graph shows them."""
+        days = self.max_lifetime_days
+        lifetimes = {} if days is None else {"passwordLifetime": f"P{int(days)}DT{round(days % 1 * 24)}H"}
+        named: dict[str, str | None] = ({"passwordAddition": None} if self.passwords_forbidden else {}) | lifetimes
+        return [
+            {
+                "restrictionType": kind,
+                "state": "disabled" if kind in self.disabled else "enabled",
+                "maxLifetime": longest,
+                "restrictForAppsCreatedAfterDateTime": iso(self.created_after or 0.0),
+            }
+            for kind, longest in (dict.fromkeys(self.disabled) | named).items()
+        ]
+
+    def enforces(self, kind: str, created: str) -> bool:
+        """Whether a restriction is enforced on an application that was made then."""
+        return kind not in self.disabled and from_iso(created) >= (self.created_after or 0.0)
 
 
 @dataclass
@@ -112,6 +142,8 @@ class ServicePrincipal:
     display_name: str
     roles: list[str] = field(default_factory=list)
     enabled: bool = True
+    passwords: list[Password] = field(default_factory=list)
+    """its own, which sign in as those of the application do"""
 
     def shown(self, tenant_id: str) -> dict[str, Any]:
         """As Graph shows it."""
@@ -126,7 +158,7 @@ class ServicePrincipal:
             "appRoleAssignmentRequired": False,
             "displayName": self.display_name,
             "keyCredentials": [],
-            "passwordCredentials": [],
+            "passwordCredentials": [password.shown() for password in self.passwords],
             "servicePrincipalNames": [self.client_id],
             "servicePrincipalType": "Application",
             "signInAudience": "AzureADMyOrg",

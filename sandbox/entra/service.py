@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from sandbox.entra.directory import Application, Directory, Password, new_id
+from sandbox.entra.directory import Application, Directory, Password, ServicePrincipal, new_id
 from sandbox.entra.tokens import LIFETIME, Tokens
 from sandbox.proxy.clock import Clock
 from sandbox.proxy.messages import LoggedRequest, Request, Response
@@ -196,7 +196,8 @@ class Entra(Service):
 
     def _check_secret(self, application: Application, secret: str, lag: float) -> None:
         now = self.clock.now()
-        password = _match(application, secret)
+        principal = self.directory.principal_of(application.client_id)
+        password = _match(application, secret) or _match(principal, secret)
         if password is None or now < password.usable_from + lag or (password.flaps and not password.flaps.pop(0)):
             message = (
                 "Invalid client secret provided. Ensure the secret being sent in the request is the client secret "
@@ -234,8 +235,8 @@ class Entra(Service):
         return f" Request: client_secret={sent} ({quote(sent, safe='')})." if sent else ""
 
 
-def _match(application: Application, secret: str) -> Password | None:
-    return next((password for password in application.passwords if password.text == secret), None)
+def _match(owner: Application | ServicePrincipal | None, secret: str) -> Password | None:
+    return next((each for each in owner.passwords if each.text == secret), None) if owner else None
 
 
 def _no_such_tenant(tenant: str, error: str = "invalid_request") -> SignInRefused:

@@ -89,12 +89,13 @@ class GraphApplications(Part):
         everything = {WRITE_ALL} if write else {WRITE_ALL, READ_ALL}
         if not caller.roles & (everything | ({WRITE_OWNED} if owned_suffices else set())):
             raise GraphError(403)
-        application = self._named(match)
+        application = self.named(match)
         if not caller.roles & everything and caller.object_id not in application.owners:
             raise GraphError(403)
         return application
 
-    def _named(self, match: re.Match[str]) -> Application:
+    def named(self, match: re.Match[str]) -> Application:
+        """The application that a path names, whoever asks. Raises GraphError."""
         key = match["id"] or match["client"]
         if not GUID.fullmatch(key):
             raise bad_request(f"Invalid object identifier '{key}'.")

@@ -24,6 +24,7 @@ GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 WRITE_OWNED = "Application.ReadWrite.OwnedBy"
 WRITE_ALL = "Application.ReadWrite.All"
 READ_ALL = "Application.Read.All"
+READ_POLICIES = "Policy.Read.ApplicationConfiguration"
 READ_USERS = frozenset({"User.ReadBasic.All", "User.Read.All", "Directory.Read.All", "Directory.ReadWrite.All"})
 
 GENERIC = {

@@ -67,9 +67,11 @@ class GraphPasswords(Part):
             count = len(application.passwords) + 1
             raise bad_request(f"Not allowed to add {count} passwords. You can only add a maximum of 2 passwords.")
         policy = application.policy or self.graph.directory.policy
-        if policy.passwords_forbidden:
+        made = str(application.properties["createdDateTime"])
+        if policy.passwords_forbidden and policy.enforces("passwordAddition", made):
             message = f"Credential type not allowed as per assigned policy '{policy.id}'."
             raise GraphError(400, "CredentialTypeNotAllowedAsPerAppPolicy", message)
-        if policy.max_lifetime_days is not None and end - start > policy.max_lifetime_days * DAY:
+        longest = policy.max_lifetime_days if policy.enforces("passwordLifetime", made) else None
+        if longest is not None and end - start > longest * DAY:
             message = f"Credential lifetime exceeds the max value allowed as per assigned policy '{policy.id}'."
             raise GraphError(400, "CredentialInvalidLifetimeAsPerAppPolicy", message)

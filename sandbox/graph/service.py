@@ -10,6 +10,7 @@ from sandbox.entra.tokens import Tokens
 from sandbox.graph.applications import GraphApplications
 from sandbox.graph.base import GraphBase
 from sandbox.graph.passwords import GraphPasswords
+from sandbox.graph.policies import GraphPolicies
 from sandbox.graph.principals import GraphPrincipals
 from sandbox.proxy.clock import Clock
 from sandbox.proxy.service import STATE
@@ -26,7 +27,9 @@ class Graph(GraphBase):
         super().__init__(directory, tokens, clock, echoes_requests)
         principals = GraphPrincipals(self)
         applications = GraphApplications(self, principals)
-        self.parts = (principals, applications, GraphPasswords(self, applications, entra))
+        self.parts = (
+            principals, applications, GraphPasswords(self, applications, entra), GraphPolicies(self, applications)
+        )  # fmt: skip
 
     # -- for tests and the demo ---------------------------------------------------------------------------------
 

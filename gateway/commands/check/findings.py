@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from gateway.commands.check.finding import Finding, Level
 from gateway.commands.check.script import script_problems
 from gateway.commands.plan.rehearsal import How, Rehearsed, Stage
-from gateway.errors import CallError, Incomplete, NotSent, Refused, RotationError, Unclear, Waiting
+from gateway.errors import CallError, Failed, Incomplete, NotSent, Refused, RotationError, Unclear, Waiting
 from gateway.keeper.checks import check_alone, check_editable, check_labels
 from gateway.keeper.record import VaultRecord
 from gateway.kinds.registry import ROTATED
@@ -20,7 +20,7 @@ def find(stage: Stage, record: VaultRecord, how: How) -> tuple[Rehearsed, list[F
     """All that is found, each once, and the rehearsal that it was found with."""
     outcome = stage.rehearse(record, how)
     of_destinations = list(_of_destinations(outcome))
-    found = [*_of_the_run(outcome, of_destinations), *of_destinations]
+    found = [*_of_the_run(outcome, of_destinations), *of_destinations, *_of_the_target(outcome)]
     if outcome.facts in ROTATED and outcome.facts:
         found += [*_of_the_record(record, outcome.facts), *script_problems(stage, record, outcome.facts)]
     once: dict[str, Finding] = {}
@@ -64,6 +64,22 @@ def _of_destinations(outcome: Rehearsed) -> Iterator[Finding]:
         yield Finding(_level(problem), problem.message, problem.hint)
     for warning in deliveries.warnings:
         yield Finding(Level.WARNING, warning)
+
+
+def _of_the_target(outcome: Rehearsed) -> Iterator[Finding]:
+    """What the service lets be, where that can be read."""
+    if outcome.prepared is None:
+        return
+    try:
+        remarks = outcome.prepared.kind.remarks(outcome.prepared)
+    except CallError as error:
+        yield Finding(Level.UNASKED, str(error), error.hint)
+        return
+    for each in remarks:
+        if isinstance(each, Failed):
+            yield Finding(Level.ERROR, each.message, each.hint)
+        else:
+            yield Finding(Level.WARNING, each)
 
 
 def _of_the_record(record: VaultRecord, facts: KindFacts) -> Iterator[Finding]:

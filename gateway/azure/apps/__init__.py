@@ -1,0 +1,1 @@
+"""What surrounds the client secrets of an app registration: its owners, its tenant's restrictions, its principal."""
