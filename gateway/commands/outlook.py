@@ -86,6 +86,8 @@ def look_ahead(record: VaultRecord, facts: KindFacts, now: datetime, last_run: M
         return dates
     try:
         policy = read_policy(record.value, facts.defaults, chooses_lifetime=facts.has("secret_lifetime_days"))
+        if dates.expires and dates.last_rotated:  # of a certificate: about as long as it is valid
+            policy = policy.for_validity(dates.expires - dates.last_rotated)
         ledger = read_ledger(record.value("rotation_state"), record.uid)
         required = [each for each in _destinations(record.value("deliver_to"), policy) if not each.optional]
     except Failed as error:

@@ -117,6 +117,10 @@ class Kind(ABC):
         """Whether the record lacks something that the service has already."""
         return False
 
+    def validity(self) -> timedelta | None:
+        """How long what was found last is valid, where that is not the record's choice; None where it is."""
+        return None
+
     def waits_for(self, record: VaultRecord) -> tuple[str, str] | None:
         """What somebody else has yet to do for a new one, and a hint; None where nothing is open. Raises CallError."""
         return None

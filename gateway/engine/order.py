@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from gateway.engine.confirm import confirm
 from gateway.engine.deliver import (
@@ -67,7 +67,7 @@ def rotate(state: State) -> str:
         _give_way(state, minted)
     elif listing is not None:
         _hand_on(state, minted, ledger, intent, listing)
-        _note_next_due(state, minted.ends)
+        _note_next_due(state, minted.ends, valid=minted.ends - state.prepared.known.now)
     return _end(state, "rotated")
 
 
@@ -171,9 +171,14 @@ def _tell_next_due(state: State, published: LiveCredential) -> None:
     )
 
 
-def _note_next_due(state: State, ends: datetime, until: datetime | None = None) -> None:
-    """By the end of what is published, and not before ``until``; empty where every run makes a new one."""
-    before = None if ends == NEVER else state.prepared.policy.threshold
+def _note_next_due(state: State, ends: datetime, until: datetime | None = None, valid: timedelta | None = None) -> None:
+    """By the end of what is published, and not before ``until``; empty where every run makes a new one.
+
+    ``valid``: for how long, of a new one, which an issuer may give for less than the one before.
+    """
+    policy = state.prepared.policy
+    before = policy.share * valid if policy.share and valid else policy.threshold
+    before = None if ends == NEVER else before
     dates = ([] if before is None else [ends - before]) + ([until] if until else [])
     state.report.next_due = stamp(max(dates)) if dates and not state.is_superseded else ""
 

@@ -84,6 +84,7 @@ class Preparation:
         if admin.says("allowed_targets").strip():  # what was allowed is what is found, whatever the record has noted
             ledger = replace(ledger, named="")
         target, listing = self._find(kind, given, ledger, wanted)
+        self.policy = self.policy.for_validity(kind.validity())
         ledger = (
             replace(ledger, named=given)
             if ledger.target.lower() == target.object_id.lower()

@@ -24,6 +24,7 @@ from gateway.azure.key_vault.certificates import SELF, UNKNOWN, KeyVaultCertific
 from gateway.azure.key_vault.ids import CertificateId
 from gateway.azure.sign_in import Azure
 from gateway.deliveries.tags import not_ours
+from gateway.engine.gathered import Gathered
 from gateway.engine.kind import Wanted
 from gateway.engine.make.renew import RenewedKind, waiting_for_a_ca
 from gateway.errors import Failed, RotationError, Waiting
@@ -35,6 +36,7 @@ from gateway.model import x509
 from gateway.model.certificate_policy import PolicyChange, read_policy_change, same_subject
 from gateway.model.credential import AdminCredential, DeliveryForm, LiveCredential, Minted, Target, stamp
 from gateway.model.decisions import newest
+from gateway.model.public_cas import not_of_public_cas
 from gateway.secret import Secret
 
 log = logging.getLogger("gateway")
@@ -122,6 +124,26 @@ class KeyVaultCertificate(RenewedKind):
         """The vault has renewed it by itself, or the attachment is missing."""
         return newest(listed).key_id != self.published_id(record) or self.export.is_missing(record)
 
+    def validity(self) -> timedelta:
+        """Of the newest version, as its issuer gave it."""
+        return self.newest.expires - (self.newest.not_before or self.newest.made)
+
+    def remarks(self, gathered: Gathered) -> list[Failed | str]:
+        """What the policy asks for and a public CA does not give, and a renewal that comes too often."""
+        found: list[Failed | str] = []
+        policy = self.policy_change.applied(self.vault.policy(self.name))
+        issuer = str((policy.get("issuer") or {}).get("name") or UNKNOWN)
+        if issuer != SELF:
+            found += not_of_public_cas(policy, gathered.known.now.date())
+        before = gathered.policy.threshold
+        if before and before * 2 > self.validity():
+            days = (self.validity() - before).days
+            found.append(
+                f"rotate_before_hours is more than half of the {self.validity().days} days that the newest version is "
+                f"valid: it is renewed after {max(days, 0)} days; 33% goes with any validity"
+            )
+        return found
+
     def waits_for(self, record: VaultRecord) -> tuple[str, str] | None:
         """A CA, once the record has its signing request, until somebody merges its answer or cancels."""
         return waiting_for_a_ca(self.id) if self._is_asked_for(record) else None
@@ -169,8 +191,8 @@ class KeyVaultCertificate(RenewedKind):
             hours = self.facts.defaults["rotate_before_hours"]
             raise Failed(
                 f"rotate_before_hours is not shorter than the certificate's {what}",
-                f"set it to less, such as 168 (where the record lacks the field, it is {hours}), or every run would "
-                "renew",
+                f"set it to a share such as 33%, or to fewer hours (where the record lacks the field, it is {hours}), or "
+                "every run would renew",
             )
 
     def begin(self, last: str) -> Operation:

@@ -80,7 +80,12 @@ FIELDS = (
         "text",
         "`True`: the next run rotates; `revoke`: and ends at once all that the record published before; emptied then",
     ),
-    Field("rotate_before_hours", "text", "rotate only when `expires` is nearer than this; empty: at every run"),
+    Field(
+        "rotate_before_hours",
+        "text",
+        "rotate only when `expires` is nearer than this, in hours or as a share of the lifetime (`33%`); "
+        "empty: at every run",
+    ),
     Field(
         "remove_old",
         "text",

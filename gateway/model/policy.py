@@ -14,6 +14,8 @@ from gateway.model.fields import DEFAULTS
 
 REMOVE_OLD = ("all", "replaced", "none")
 LONGEST = timedelta(days=3650)
+OF_VALIDITY = timedelta(microseconds=1)
+"""stands for a share of a validity that is not known yet: nothing is nearer to its end than that"""
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 _SWITCH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 REVOKE = "revoke"
@@ -25,6 +27,9 @@ NOTIFY_ON = ("failure", "expiry", "all")
 @dataclass(frozen=True)
 class Policy:
     """A record's wishes. ``rotate_before`` is None where every run rotates; ``threshold``: what the record says of it.
+
+    ``share``: of the lifetime, where the record says it so. Where it does not choose the lifetime itself, both are
+    `OF_VALIDITY` until `for_validity` says what that comes to.
 
     ``rotate_now``: a rotation is asked for, ``revoke``: and with it the end of all that was published before.
     ``cloud``: what the record says of the admin credential's; None where it says nothing.
@@ -40,6 +45,15 @@ class Policy:
     rotate_now: bool = False
     revoke: bool = False
     threshold: timedelta | None = field(default=None, compare=False)
+    share: float = field(default=0.0, compare=False)
+
+    def for_validity(self, validity: timedelta | None) -> Policy:
+        """With what a share comes to, of a credential that is valid for so long."""
+        if not self.share or validity is None or self.threshold != OF_VALIDITY:
+            return self
+        threshold = max(validity, timedelta()) * self.share
+        before = threshold if self.rotate_before == OF_VALIDITY else self.rotate_before
+        return replace(self, rotate_before=before, threshold=threshold)
 
 
 @dataclass(frozen=True)
@@ -64,11 +78,12 @@ def read_policy(
         Failed: one or more fields cannot be used; all of them are named.
     """
     read = _Reader(value, DEFAULTS | dict(defaults or {}))
+    share = read.share("rotate_before_hours")
     policy = Policy(
         enabled=read.switch("rotation_enabled"),
         lifetime=(chooses_lifetime and read.duration("secret_lifetime_days", _DAY, 1)) or LONGEST,
-        rotate_before=(threshold := read.duration("rotate_before_hours", _HOUR, 0)),
-        threshold=threshold,
+        rotate_before=(share and OF_VALIDITY) or read.duration("rotate_before_hours", _HOUR, 0),
+        share=share,
         remove_old=read.choice("remove_old", REMOVE_OLD),
         overlap=read.duration("overlap_hours", _HOUR, 0) or timedelta(),
         cloud=read.cloud("azure_cloud"),
@@ -76,6 +91,9 @@ def read_policy(
         rotate_now=(asked := read.asked("rotate_now")) != "",
         revoke=asked == REVOKE,
     )
+    policy = replace(policy, threshold=policy.rotate_before)
+    if chooses_lifetime:
+        policy = policy.for_validity(policy.lifetime)
     if not value("overlap_hours").strip():  # a default must not contradict what the record does say
         policy = replace(policy, overlap=min(policy.overlap, policy.lifetime / 2))
     read_notify_policy(value, read)
@@ -136,6 +154,11 @@ class _Reader:
         """None where nothing is said."""
         return find_cloud(self.choice(label, tuple(CLOUDS))) if self.text(label) else None
 
+    def share(self, label: str) -> float:
+        """Such as ``33%``, as a part of 1; 0 where it is none."""
+        found = re.fullmatch(r"([0-9]{1,2}(?:\.[0-9]{1,3})?) ?%", self.text(label))
+        return float(found[1]) / 100 if found else 0.0
+
     def duration(self, label: str, unit: timedelta, least: float) -> timedelta | None:
         text = self.text(label)
         return self._one_duration(label, text, unit, least) if text else None
@@ -147,7 +170,8 @@ class _Reader:
             number = math.nan
         if least <= number <= LONGEST / unit:
             return unit * number
-        self.problems.append(f"{label}: {text!r} is not a number from {least:g} to {LONGEST / unit:g}")
+        also = ", nor a share such as 33%" if label == "rotate_before_hours" else ""
+        self.problems.append(f"{label}: {text!r} is not a number from {least:g} to {LONGEST / unit:g}{also}")
         return None
 
     def durations(self, label: str, unit: timedelta, least: float) -> tuple[timedelta, ...]:

@@ -11,7 +11,7 @@ import pytest
 from gateway.errors import Failed
 from gateway.kinds.registry import ROTATED
 from gateway.model.clouds import CLOUDS
-from gateway.model.policy import LONGEST, NotifyPolicy, Policy, read_notify_policy, read_policy
+from gateway.model.policy import LONGEST, OF_VALIDITY, NotifyPolicy, Policy, read_notify_policy, read_policy
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 USUAL = Policy(
@@ -70,6 +70,7 @@ def test_fields_that_are_empty_mean_their_defaults() -> None:
 
 # A field, what it says, and what is said of it
 
+NO_SHARE = " is not a number from 0 to 87600, nor a share such as 33%"
 INVALID: dict[str, tuple[str, str, str]] = {
     "neither on nor off": ("rotation_enabled", "maybe", "'maybe' is neither True nor False"),
     "neither asked for nor not": ("rotate_now", "soon", "'soon' is neither True nor revoke, nor empty"),
@@ -77,9 +78,12 @@ INVALID: dict[str, tuple[str, str, str]] = {
     "a life that is too short": ("secret_lifetime_days", "0.99", "'0.99' is not a number from 1 to 3650"),
     "no life at all": ("secret_lifetime_days", "0", "'0' is not a number from 1 to 3650"),
     "a life that is too long": ("secret_lifetime_days", "3650.1", "'3650.1' is not a number from 1 to 3650"),
-    "a number that is none": ("rotate_before_hours", "nan", "'nan' is not a number from 0 to 87600"),
-    "a number without an end": ("rotate_before_hours", "inf", "'inf' is not a number from 0 to 87600"),
-    "after the end": ("rotate_before_hours", "-1", "'-1' is not a number from 0 to 87600"),
+    "a number that is none": ("rotate_before_hours", "nan", "\'nan\'" + NO_SHARE),
+    "a number without an end": ("rotate_before_hours", "inf", "\'inf\'" + NO_SHARE),
+    "after the end": ("rotate_before_hours", "-1", "\'-1\'" + NO_SHARE),
+    "a share of nothing": ("rotate_before_hours", "0%", "\'0%\'" + NO_SHARE),
+    "the whole as a share": ("rotate_before_hours", "100%", "\'100%\'" + NO_SHARE),
+    "a share of what has none": ("overlap_hours", "33%", "'33%' is not a number from 0 to 87600"),
     "something else to remove": ("remove_old", "some", "'some' is none of all, replaced, none"),
     "an overlap with its unit": ("overlap_hours", "24h", "'24h' is not a number from 0 to 87600"),
     "an overlap that is negative": ("overlap_hours", "-0.1", "'-0.1' is not a number from 0 to 87600"),
@@ -122,6 +126,25 @@ def test_both_spans_that_are_longer_than_the_life_are_named() -> None:
 def test_spans_that_are_shorter_than_the_life() -> None:
     policy = read({"secret_lifetime_days": "1", "overlap_hours": "23.9", "rotate_before_hours": "23.9"})
     assert policy.lifetime == DAY and policy.overlap == policy.rotate_before == 23.9 * HOUR
+
+
+@pytest.mark.parametrize(("share", "hours"), [("33%", 237.6), ("50 %", 360), ("0.5%", 3.6), ("99.999%", 719.9928)])
+def test_a_share_of_the_lifetime(share: str, hours: float) -> None:
+    policy = read({"secret_lifetime_days": "30", "rotate_before_hours": share})
+    assert policy.threshold == policy.rotate_before
+    assert policy.rotate_before and abs(policy.rotate_before / HOUR - hours) < 1e-6
+
+
+def test_a_share_of_a_validity_that_the_record_does_not_choose() -> None:
+    fields = {"rotate_before_hours": "25%"}
+    policy = read_policy(lambda label: fields.get(label, ""), chooses_lifetime=False)
+    assert policy.rotate_before == policy.threshold == OF_VALIDITY
+    assert policy.for_validity(None) == policy
+    known = policy.for_validity(40 * DAY)
+    assert known.rotate_before == known.threshold == 10 * DAY
+    assert known.for_validity(80 * DAY) == known, "it is known once"
+    asked = replace(policy, rotate_before=None).for_validity(40 * DAY)
+    assert (asked.rotate_before, asked.threshold) == (None, 10 * DAY)
 
 
 # Switched off

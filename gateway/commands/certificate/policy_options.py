@@ -13,7 +13,7 @@ from typing import Any
 
 from gateway.azure.key_vault.certificates import SELF, UNKNOWN
 from gateway.errors import Failed
-from gateway.model import subjects
+from gateway.model import public_cas, subjects
 from gateway.model.certificate_policy import PolicyChange
 from gateway.model.x509 import PEM, PFX
 from gateway.model.x509.usages import EXTENDED_KEY_USAGES
@@ -95,10 +95,13 @@ def _with_plain(
 ) -> dict[str, Any]:
     """What `PolicyChange` knows how to put into a policy, and what needs no rules."""
     kind, size = _key(options, str(((before or {}).get("key_props") or {}).get("kty") or ""), problems)
-    months = options.validity_months or (None if before else 12)
+    issuer = {name.lower(): name for name in (SELF, UNKNOWN)}.get(options.issuer.lower(), options.issuer)
+    usual = 12 if issuer in ("", SELF) else public_cas.MONTHS
+    months = options.validity_months or (None if before else usual)
     policy = PolicyChange(months, kind, size, subject).applied(dict(before or {}))
     policy.setdefault("key_props", PolicyChange(key_type="RSA").applied({})["key_props"])
-    issuer = {name.lower(): name for name in (SELF, UNKNOWN)}.get(options.issuer.lower(), options.issuer)
+    if not before:  # Key Vault's own choice has clientAuth, too
+        policy["x509_props"]["ekus"] = [public_cas.SERVER_AUTH]
     if issuer or not before:
         policy["issuer"] = {"name": issuer or SELF}
     if options.content_type or not before:

@@ -74,14 +74,14 @@ def save(session: Session, record: VaultRecord, values: Mapping[str, str]) -> Va
     return keeper_changes.save(session, record, values, LABELS)
 
 
-def create(session: Session, folder_uid: str, certificate_id: CertificateId, months: int) -> str:
-    """A new PAM User record that the renewal script can be attached to; its uid. ``months``: of its validity.
+def create(session: Session, folder_uid: str, certificate_id: CertificateId, *, is_short: bool) -> str:
+    """A new PAM User record that the renewal script can be attached to; its uid. ``is_short``: of a year or less.
 
     Raises:
         Failed, CallError
     """
     where = certificate_id.vault_url.removeprefix("https://").partition(".")[0]
     new = new_record(Item(TARGET, str(certificate_id), certificate_id.name, where, None))
-    if months == 1:  # the script's default is as long
-        new = replace(new, values=new.values | {"rotate_before_hours": "168"})
+    if is_short:  # the script's default may be as long
+        new = replace(new, values=new.values | {"rotate_before_hours": "33%"})
     return make_one(session.folders, folder_uid, new).uid

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gateway.azure.key_vault.certificate_changes import OperatorCertificates, not_there
-from gateway.azure.key_vault.certificates import UNKNOWN, Operation, check_free
+from gateway.azure.key_vault.certificates import SELF, UNKNOWN, Operation, check_free
 from gateway.azure.key_vault.ids import CertificateId
 from gateway.commands.certificate import records
 from gateway.commands.certificate.operation import (
@@ -21,13 +21,14 @@ from gateway.commands.certificate.operation import (
     wait,
 )
 from gateway.commands.certificate.policies import check_issuer, warn_of_silence, with_contacts
-from gateway.commands.certificate.policy_options import PolicyOptions, new_policy
-from gateway.commands.shared.output import note
+from gateway.commands.certificate.policy_options import PolicyOptions, issuer_of, new_policy
+from gateway.commands.shared.output import note, warn
 from gateway.commands.shared.private_file import check_path
 from gateway.deliveries import tags
 from gateway.errors import CallError, Failed, Incomplete, RotationError
 from gateway.kinds.registry import CERTIFICATE
 from gateway.model import x509
+from gateway.model.public_cas import not_of_public_cas
 
 if TYPE_CHECKING:
     from gateway.commands.shared.session import Session
@@ -81,7 +82,7 @@ class Request:
         versions = self._vault.versions(certificate_id.name)
         self._before = {each.version for each in versions}
         self._tags = tags.kept(tags.not_ours(versions[-1].tags) if versions else {}, follow_up.tags)
-        self._months = 12
+        self._is_short = False
 
     def request(self, options: PolicyOptions) -> dict[str, Any]:
         """Ask for it as it is wanted; what is shown of it then.
@@ -93,7 +94,10 @@ class Request:
         """
         policy = self._policy(options)
         check_issuer(self._vault, policy)
-        self._months = int(policy["x509_props"].get("validity_months") or self._months)
+        self._is_short = issuer_of(policy) != SELF or int(policy["x509_props"].get("validity_months") or 12) < 12
+        if issuer_of(policy) != SELF:
+            for text in not_of_public_cas(policy, self._session.http.now().date()):
+                warn(text)
         self._check_contacts(policy)
         if self._before:
             note(
@@ -217,7 +221,9 @@ class Request:
             values["csr"] = x509.request_text(operation.csr)
         uid = self._follow_up.record_uid
         if self._follow_up.folder_uid:
-            uid = records.create(self._session, self._follow_up.folder_uid, self._certificate_id, self._months)
+            uid = records.create(
+                self._session, self._follow_up.folder_uid, self._certificate_id, is_short=self._is_short
+            )
             if len(values) == 1:
                 return {"record": uid}
         return {"record": records.save(self._session, self._session.hold(uid), values).uid} if uid else {}

@@ -68,7 +68,7 @@ class CertificateHelpers:
             draft = self.issuance.draft(certificate, certificate.policy)
             draft.span = self._span(expires, not_before, validity_months)
             return self.issuance.complete(
-                found, certificate, self.issuance.sign(draft), enabled=enabled, tags=tags, created=created
+                found, certificate, self.issuance.sign(found, draft), enabled=enabled, tags=tags, created=created
             )
 
     def add_many_certificates(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import calendar
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from sandbox.key_vault.base import KeyVaultBase, KeyVaultError, bad_parameter
@@ -16,6 +16,7 @@ from sandbox.key_vault.certificates.store import (
     SELF,
     Certificate,
     CertificateVersion,
+    Issuer,
     Pending,
     Policy,
     new_version,
@@ -27,6 +28,10 @@ from sandbox.key_vault.x509 import PrivateKey, certify, make_csr, make_key
 
 BEFORE_NOW = 600
 """Seconds by which a certificate is valid before it is asked for, as recorded."""
+
+PUBLIC = ("DigiCert", "GlobalSign")
+# https://cabforum.org/working-groups/server/baseline-requirements/requirements/
+PUBLIC_DAYS = ((date(2029, 3, 15), 47), (date(2027, 3, 15), 100), (date(2026, 3, 15), 200))
 
 
 class Issuance:
@@ -82,13 +87,21 @@ class Issuance:
         self._add_secret(vault, certificate, added)
         return added
 
-    def sign(self, pending: Pending) -> Material:
-        """What the issuer of a request answers."""
+    def sign(self, vault: Vault, pending: Pending) -> Material:
+        """What the issuer of a request answers; a public CA gives no more than it may."""
         issuer = str(pending.policy["issuer"]["name"])
         if issuer.lower() == SELF.lower():
             return Material(pending.key, (certify(pending.csr, pending.span, pending.key),))
         authority = certificate_authority(issuer)
-        return Material(pending.key, (*authority.sign(pending.csr, pending.span), authority.root))
+        span = self._given(vault.certificates.issuers.get(issuer.lower()), pending.span)
+        return Material(pending.key, (*authority.sign(pending.csr, span), authority.root))
+
+    def _given(self, issuer: Issuer | None, span: tuple[float, float]) -> tuple[float, float]:
+        if issuer is None or issuer.provider not in PUBLIC:
+            return span
+        now = datetime.fromtimestamp(self.clock.now(), UTC).date()
+        most = next((days for since, days in PUBLIC_DAYS if now >= since), 398)
+        return span[0], min(span[1], span[0] + most * 86400.0)
 
     def dated(self, policy: Policy, before: Policy | None = None) -> Policy:
         """A policy with the moments of its making and of this change."""
@@ -105,7 +118,7 @@ class Issuance:
             pending.status, pending.details = FAILED, pending.failure["message"]
         else:
             self.complete(
-                vault, certificate, self.sign(pending), version=pending.version, enabled=pending.enabled,
+                vault, certificate, self.sign(vault, pending), version=pending.version, enabled=pending.enabled,
                 tags=pending.tags, created=pending.due,
             )  # fmt: skip
             pending.status, pending.details = COMPLETED, None

@@ -65,7 +65,7 @@ policy_options = options(
         help="serverAuth, clientAuth, codeSigning, emailProtection, timeStamping, OCSPSigning, or an OID. Key Vault "
         "has no switch for critical here either.",
     ),
-    click.option("--validity-months", type=MONTHS, default=None, help="A new certificate: 12."),
+    click.option("--validity-months", type=MONTHS, default=None, help="A new certificate: 12, and 6 from a CA."),
     click.option("--issuer", default="", metavar="NAME", help="Self (of a new one), Unknown, or one that is set up."),
     click.option(
         "--lifetime-action", type=click.Choice(["auto-renew", "email"]), default=None,
