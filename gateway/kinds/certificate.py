@@ -191,8 +191,8 @@ class KeyVaultCertificate(RenewedKind):
             hours = self.facts.defaults["rotate_before_hours"]
             raise Failed(
                 f"rotate_before_hours is not shorter than the certificate's {what}",
-                f"set it to a share such as 33%, or to fewer hours (where the record lacks the field, it is {hours}), or "
-                "every run would renew",
+                f"set it to a share such as 33%, or to fewer hours (where the record lacks the field, it is {hours}), "
+                "or every run would renew",
             )
 
     def begin(self, last: str) -> Operation:

@@ -27,6 +27,15 @@ _OPTIONS = frozenset(
     }
 )
 _TLS = ("tls", "ssl")
+# Logins that are no secret to who reads them. Where a server does not say which of them a user has, the address has to.
+_SCRAM = ("SCRAM-SHA-1", "SCRAM-SHA-256")
+# What the address in Azure's portal has besides: a time for idle connections, and there are none; and the places to
+# fill in. https://learn.microsoft.com/azure/documentdb/quickstart-portal
+_MECHANISM = "authmechanism"
+_NEEDLESS = ("maxidletimems",)
+_PLACES = re.compile(r"(?<=//)<[^<>@/]*>(?::<[^<>@/]*>)?@")
+# https://www.mongodb.com/docs/atlas/unsupported-commands/
+_ATLAS = re.compile(r"\.mongodb(?:gov)?\.net(?::\d+)?$")
 _EXAMPLE = "mongodb://host.example:27017/?tls=true or mongodb+srv://cluster.example/"
 _WITH_LOOKUP = "mongodb+srv://"
 _PORT = 27017
@@ -65,7 +74,8 @@ class Address:
     """
 
     def __init__(self, uri: str, admitted: Admitted) -> None:
-        self._uri, self._admitted = _checked(uri), admitted
+        self._uri, self.sign_in = _without(_checked(_PLACES.sub("", uri.strip(), count=1)))
+        self._admitted = admitted
         self._check_hosts()
         self._check_tls()
         self.options: dict[str, Any] = {"tlsCAFile": admitted.ca_file} if admitted.ca_file and self._has_tls() else {}
@@ -73,6 +83,9 @@ class Address:
     def _check_hosts(self) -> None:
         """Raises Failed."""
         named = _hosts(self._uri)
+        if any(_ATLAS.search(host) for host in named):
+            what = "MongoDB Atlas changes passwords by its own interface alone, and knows no updateUser"
+            raise Failed(f"mongodb_uri: {what}", "docs/mongodb.md says what can be done there")
         others = [host for host in named if host not in self._admitted.hosts]
         who = f"where these are the right servers, let who may edit record {self._admitted.record} add"
         if not self._admitted.hosts:
@@ -116,7 +129,7 @@ class Address:
 def hosts_in(text: str) -> frozenset[str]:
     """``host:port`` of each host in a list, whole addresses included; of one to be looked up ``mongodb+srv://name``."""
     found: set[str] = set()
-    for word in re.split(r"[\s,]+", text.strip().lower()):
+    for word in re.split(r"[\s,]+", _PLACES.sub("", text.strip().lower())):
         name = word.removeprefix("mongodb://").partition("/")[0].partition("?")[0]
         if word.startswith(_WITH_LOOKUP):
             found.add(_WITH_LOOKUP + word.removeprefix(_WITH_LOOKUP).partition("/")[0].partition("?")[0])
@@ -187,13 +200,30 @@ def _checked(uri: str) -> str:
         raise Failed("mongodb_uri: it is not the address of a MongoDB server", f"the form is {_EXAMPLE}")
     if "@" in parts.netloc:
         raise Failed("mongodb_uri: it holds a login or password", "take them out: they have fields of their own")
-    _check_options([name for name, _ in parse_qsl(parts.query, keep_blank_values=True)])
+    _check_options(parse_qsl(parts.query, keep_blank_values=True))
     return uri
 
 
-def _check_options(names: list[str]) -> None:
+def _without(uri: str) -> tuple[str, dict[str, str]]:
+    """The address without what is of no use here or is only for who logs in, and the latter."""
+    given = parse_qsl(urlsplit(uri).query, keep_blank_values=True)
+    kept = [(name, value) for name, value in given if name.lower() not in (_MECHANISM, *_NEEDLESS)]
+    if len(kept) == len(given):
+        return uri, {}
+    mechanisms = [value.upper() for name, value in given if name.lower() == _MECHANISM]
+    sign_in = {"authMechanism": mechanisms[0]} if mechanisms else {}
+    return urlsplit(uri)._replace(query=urlencode(kept)).geturl(), sign_in
+
+
+def _is_known(name: str, value: str) -> bool:
+    if name.lower() == _MECHANISM:
+        return value.upper() in _SCRAM
+    return name.lower() in _OPTIONS or name.lower() in _NEEDLESS
+
+
+def _check_options(given: list[tuple[str, str]]) -> None:
     """Raises Failed."""
-    if not (others := [name for name in names if name.lower() not in _OPTIONS]):
+    if not (others := [name for name, value in given if not _is_known(name, value)]):
         return
     hint = "take it out; logins are always SCRAM, the database of a login is the field auth_database"
     if any(name.lower() == "tlscafile" for name in others):

@@ -158,6 +158,7 @@ class MongoServer:
                 maxPoolSize=1,
                 retryReads=False,
                 **self._address.options,
+                **self._address.sign_in,
             )
 
 

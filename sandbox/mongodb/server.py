@@ -44,6 +44,7 @@ class MongoDB(Server):
     ``speculative``: a hello may carry the first half of a login, in which case no saslStart is sent.
     ``require_tls``: who begins in the clear is disconnected. ``read_only``: no primary, so that nothing can be changed.
     ``has_majority``: enough members of the set answer. ``knows_write_concern``: updateUser takes one.
+    ``tells_mechanisms``: a hello says how a user can log in, for who asks.
     ``issued``: gets every password that a user was ever given.
     """
 
@@ -57,7 +58,7 @@ class MongoDB(Server):
         self.speculative = speculative
         self.require_tls = require_tls
         self.read_only = False
-        self.has_majority = self.knows_write_concern = True
+        self.has_majority = self.knows_write_concern = self.tells_mechanisms = True
         self.users = Users([] if issued is None else issued)
         self.known: KnownUsers = self.users
         self.routers: list[MongoDB] = []

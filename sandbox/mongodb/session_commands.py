@@ -28,7 +28,8 @@ class SessionCommands(Commands):
         """What this server is, how a user can log in, and on request the first half of a login."""
         content = self._self_portrait() | self._member()
         database, _, name = str(asked.document.get("saslSupportedMechs", "")).partition(".")
-        if user := self.server.known.find(name, database):
+        user = self.server.known.find(name, database)
+        if user and self.server.tells_mechanisms:
             content["saslSupportedMechs"] = list(user.credentials)
         if (start := asked.document.get("speculativeAuthenticate")) and self.server.speculative:
             with contextlib.suppress(CommandError):  # the client learns it from the saslStart that it sends then

@@ -158,6 +158,7 @@ LISTS: dict[str, tuple[str, set[str]]] = {
     "with commas": ("a.example, b.example", {"a.example:27017", "b.example:27017"}),
     "an address": ("mongodb://a.example,b.example:2/?tls=true", {"a.example:27017", "b.example:2"}),
     "an address without a slash": ("mongodb://a.example?tls=true", {"a.example:27017"}),
+    "one of Azure's portal": ("mongodb+srv://<user>:<password>@c.example/?tls=true", {"mongodb+srv://c.example"}),
     "one to be looked up": ("mongodb+srv://c.example/?x=y", {"mongodb+srv://c.example"}),
     "a number": ("[::1]:5 [::2]", {"[::1]:5", "[::2]:27017"}),
     "none": (" ", set()),
@@ -187,6 +188,54 @@ def test_a_host_that_is_admitted(hosts: str) -> None:
 def test_a_host_that_only_looks_like_one(hosts: str) -> None:
     with pytest.raises(Failed, match="mongodb_uri: "):
         Address(f"mongodb://{hosts}/?tls=true", ADMITTED)
+
+
+IN_THE_PORTAL = "?tls=true&authMechanism=SCRAM-SHA-256&retrywrites=false&maxIdleTimeMS=120000"
+
+
+def test_the_address_of_azures_portal(mongo: Make) -> None:
+    """Of Azure DocumentDB, which knows one kind of login and does not say so when it is asked."""
+    stage = mongo()
+    stage.server.tells_mechanisms = False
+    for name, database in (("dba", "admin"), ("orders", "shop")):
+        del stage.server.users.find(name, database).credentials["SCRAM-SHA-1"]
+    outcome = stage.rotate()
+    assert outcome.code == 1 and "error 18" in outcome.report["error"], "not told, a client takes the older kind"
+    query = IN_THE_PORTAL.replace("tls=true&", "")
+    for places in ("", "<user>@", "<user>:<password>@"):
+        address = f"mongodb://{places}{stage.server.address}/{query}"
+        stage.sandbox.keeper.edit(stage.at.record_uid, "mongodb_uri", address)
+        outcome = stage.rotate()
+        assert (outcome.code, outcome.result) == (0, "rotated"), outcome
+        assert stage.works(stage.standard("password"))
+
+
+def test_what_is_left_of_the_portals_address() -> None:
+    looked_up = Address(f"mongodb+srv://<user>:<password>@c.example/{IN_THE_PORTAL}", ADMITTED)
+    assert looked_up.sign_in == {"authMechanism": "SCRAM-SHA-256"}
+    assert looked_up._uri == "mongodb+srv://c.example/?tls=true&retrywrites=false"
+    plain = "mongodb://a.example/?readPreference=primary&tls=true&appName=a%20b"
+    assert (Address(plain, ADMITTED)._uri, Address(plain, ADMITTED).sign_in) == (plain, {})
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "MONGODB-X509", "MONGODB-AWS", "GSSAPI", "", "scram-sha-256,PLAIN"])
+def test_logins_of_another_kind(mechanism: str) -> None:
+    with pytest.raises(Failed, match="the option authMechanism is not supported"):
+        Address(f"mongodb://a.example/?tls=true&authMechanism={mechanism}", ADMITTED)
+
+
+@pytest.mark.parametrize("login", ["dba@", "dba:<password>@", "<user>:geheim@", "<a><b>@", "<a>@b@"])
+def test_a_login_that_is_filled_in(login: str) -> None:
+    with pytest.raises(Failed, match="it holds a login or password"):
+        Address(f"mongodb://{login}a.example/?tls=true", ADMITTED)
+
+
+@pytest.mark.parametrize("uri", ["mongodb+srv://c0.abc.mongodb.net/", "mongodb://x-00.abc.mongodb.net:27017/?tls=true"])
+def test_atlas_is_refused_before_anything_is_asked(uri: str) -> None:
+    with pytest.raises(Failed, match="Atlas") as caught:
+        Address(uri, ADMITTED)
+    assert "docs/mongodb.md" in caught.value.hint
+    assert Address("mongodb+srv://c.example/", ADMITTED)
 
 
 @pytest.mark.parametrize("uri", ["mongodb+srv://a.example/", "mongodb+srv://c.example.evil.example/"])
