@@ -204,14 +204,14 @@ def _checked(uri: str) -> str:
     return uri
 
 
-def _without(uri: str) -> tuple[str, dict[str, str]]:
+def _without(uri: str) -> tuple[str, dict[str, Any]]:
     """The address without what is of no use here or is only for who logs in, and the latter."""
     given = parse_qsl(urlsplit(uri).query, keep_blank_values=True)
     kept = [(name, value) for name, value in given if name.lower() not in (_MECHANISM, *_NEEDLESS)]
     if len(kept) == len(given):
         return uri, {}
     mechanisms = [value.upper() for name, value in given if name.lower() == _MECHANISM]
-    sign_in = {"authMechanism": mechanisms[0]} if mechanisms else {}
+    sign_in: dict[str, Any] = {"authMechanism": mechanisms[0]} if mechanisms else {}
     return urlsplit(uri)._replace(query=urlencode(kept)).geturl(), sign_in
 
 

@@ -26,6 +26,7 @@ class ServerState(Protocol):
     read_only: bool
     replica_set: str
     speculative: bool
+    tells_mechanisms: bool
     users: Users
 
     @property
