@@ -28,8 +28,10 @@ class Commands(click.Group):
         "certificate": "gateway.commands.certificate.cli.group:certificate",
         "check": "gateway.commands.check.cli:check",
         "completion": "gateway.commands.completion:completion",
+        "digest": "gateway.commands.notify.cli:digest",
         "discover": "gateway.commands.discover.cli:discover",
         "history": "gateway.commands.history:history",
+        "notify": "gateway.commands.notify.cli:notify",
         "plan": "gateway.commands.plan.cli:plan",
         "run-due": "gateway.commands.run_due.cli:run_due",
         "scripts": "gateway.commands.scripts:scripts",
@@ -100,25 +102,6 @@ def run(
         sys.exit(plan_all([record_uid], how, as_json=as_json))
     asked = {"now": now or revoke, "revoke": revoke, "even_where_not_delivered": despite}
     sys.exit(run_script(command_of(script), record_uid, attached, configuration, as_json=as_json, **asked))
-
-
-@cli.group(short_help="Try the notifications of a record.")
-def notify() -> None:
-    """Try the notifications of a record."""
-
-
-@notify.command("test", short_help="Send a message to whom a record names.")
-@click.option("--record", "record_uid", required=True, metavar="UID", help="The PAM User record.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def notify_test(record_uid: str, as_json: bool) -> None:
-    """Send one message to each address in the field notify of a record, and show which of them took it.
-
-    Nothing is changed in Keeper or Azure. Exit 1: one of them did not take it. Write --record=UID: a uid may begin
-    with a dash.
-    """
-    from gateway.commands.notify import notify_test as run_test
-
-    run_test(record_uid, as_json=as_json)
 
 
 @cli.command(short_help="Rotate when Key Vault reports a near expiry.")

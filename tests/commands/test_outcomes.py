@@ -28,9 +28,9 @@ QUICK = {
 }
 # They change nothing, or say by themselves what becomes of a signal.
 OTHERS = {
-    "bundle", "certificate issuers", "certificate list", "certificate show", "certificate status", "certificate vaults",
-    "check", "completion", "history", "listen", "notify test", "plan", "run", "run-due", "scripts", "status", "targets",
-    "tls-secret show", "version",
+    "bundle", "certificate issuers", "certificate list", "certificate show", "certificate status",
+    "certificate vaults", "check", "completion", "digest", "history", "listen", "notify test", "plan", "run",
+    "run-due", "scripts", "status", "targets", "tls-secret show", "version",
 }  # fmt: skip
 
 

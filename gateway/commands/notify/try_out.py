@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.commands.shared.output import show_table
+from gateway.commands.notify.sent import show_sent
 from gateway.errors import Failed
 from gateway.host.deadline import Deadline
 from gateway.host.http import Http
@@ -12,8 +12,6 @@ from gateway.keeper.checks import read_record
 from gateway.keeper.config import find_ksm_config
 from gateway.keeper.vault import Vault
 from gateway.model.policy import read_notify_policy
-
-COLUMNS = {"address": "ADDRESS", "result": "RESULT"}
 
 
 def notify_test(record_uid: str, *, as_json: bool) -> None:
@@ -31,7 +29,4 @@ def notify_test(record_uid: str, *, as_json: bool) -> None:
         raise Failed(f"record {record.uid}: notify is empty", "name services there; docs/notifications.md shows how")
     body = f"Nothing has happened: this was asked for by keeper-rotation notify test.\nrecord {record.uid}"
     told = send(urls, "Rotation: a test", body)
-    rows = [{"address": each.name, "result": each.why or "accepted"} for each in told]
-    show_table(rows, COLUMNS, as_json=as_json, none="")
-    if failed := [each for each in told if each.why]:
-        raise Failed(f"{len(failed)} of {len(told)} did not take the message", "correct notify in the record")
+    show_sent(told, "correct notify in the record", as_json=as_json)

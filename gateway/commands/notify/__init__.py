@@ -1,0 +1,1 @@
+"""What an operator is told, and whom: ``keeper-rotation notify`` and ``keeper-rotation digest``."""
