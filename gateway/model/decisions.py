@@ -30,6 +30,8 @@ REFUSED = "refused"
 NEAR_END = "near its end"
 OLD = "of unknown age"
 BEHIND = "behind the service"
+DIFFERENT = (FIRST, GONE, UNSAVED, REFUSED, BEHIND)
+"""those that say that the record does not publish what lives at its target"""
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ def check(records: tuple[str, ...], all_: bool, attached: tuple[str, ...], confi
     with progress(lambda: f"checking record {len(rows) + 1:,} of {len(chosen):,}"):
         for record in chosen:
             outcome, found = find(stage, record, how)
+            outcome.close()
             rows.append(_row(outcome, found))
             if not as_json:
                 _show(outcome, found)

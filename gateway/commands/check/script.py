@@ -34,8 +34,8 @@ def script_problems(stage: Stage, record: VaultRecord, facts: KindFacts) -> Iter
 def _content(stage: Stage, record: VaultRecord, script: dict[str, Any]) -> bytes | None:
     """None where the vault does not hand it over: whether it is a file of the record is Keeper's affair."""
     try:
-        vault = stage.vault()
-        return Files(vault.keeper, vault.read).download(record, str(script.get("fileRef")))
+        with stage.vault() as vault:
+            return Files(vault.keeper, vault.read).download(record, str(script.get("fileRef")))
     except (RotationError, CallError, KeyError):
         return None
 

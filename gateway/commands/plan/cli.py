@@ -47,6 +47,7 @@ def plan_all(records: Iterable[str], how: How, *, as_json: bool) -> int:
     stage, rows = Stage(), []
     for number, record in enumerate(stage.find(records)):
         outcome = stage.rehearse(record, how)
+        outcome.close()
         rows.append(as_row(outcome))
         if not as_json:
             show_plan(outcome, number)

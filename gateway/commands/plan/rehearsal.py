@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
 from gateway.commands.outlook import kind_of
 from gateway.engine.gathered import RunContext
@@ -24,18 +25,23 @@ from gateway.keeper.record import VaultRecord
 from gateway.keeper.vault import Vault
 from gateway.kinds import registry
 from gateway.kinds.registry import ROTATED
+from gateway.model import decisions
 from gateway.model.kind_facts import KindFacts
 
 
 @dataclass(frozen=True)
 class How:
-    """As the options of `keeper-rotation run` say it. ``attached``: uids."""
+    """As the options of `keeper-rotation run` say it. ``attached``: uids.
+
+    ``compares``: as if nothing was due, so that what is published is tried, and the destinations are compared with it.
+    """
 
     attached: tuple[str, ...] = ()
     configuration_uid: str = ""
     now: bool = False
     revoke: bool = False
     even_where_not_delivered: bool = False
+    compares: bool = False
 
 
 @dataclass
@@ -47,6 +53,12 @@ class Rehearsed:
     plan: Plan = field(default_factory=Plan)
     prepared: Prepared | None = None
     error: RotationError | None = None
+    http: Http | None = None
+
+    def close(self) -> None:
+        """Its connections. What was prepared can ask nothing more."""
+        if self.http:
+            self.http.session.close()
 
     @property
     def exit_code(self) -> int:
@@ -57,26 +69,34 @@ class Rehearsed:
 class Stage:
     """The records that the host's Keeper application can read, each of which can be rehearsed.
 
+    Args:
+        visible: these records, where they were read already.
+
     Raises (the constructor):
         Failed: no Keeper configuration. CallError: Keeper does not answer.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, visible: Mapping[str, VaultRecord] | None = None) -> None:
         # What the steps of a rotation tell while they go on would be untrue here: nothing is done.
         logging.getLogger("gateway").setLevel(logging.ERROR)
         logging.lastResort = None
         self.settings = read_settings()
-        http, _ = self._session()
-        self.visible = Vault(find_ksm_config(), http).read([])
-        self.now = http.now()
+        self.visible = self._read() if visible is None else visible
+
+    def _read(self) -> Mapping[str, VaultRecord]:
+        with self.vault() as vault:
+            return vault.read([])
 
     def _session(self) -> tuple[Http, Deadline]:
         deadline = Deadline(self.settings.deadline, self.settings.retry_base)
         return Http(self.settings.request_timeout, deadline), deadline
 
-    def vault(self) -> Vault:
+    @contextmanager
+    def vault(self) -> Iterator[Vault]:
         """The vault, to ask it something more. Raises Failed."""
-        return Vault(find_ksm_config(), self._session()[0])
+        http, _ = self._session()
+        with http.session:
+            yield Vault(find_ksm_config(), http)
 
     def find(self, given: Iterable[str]) -> list[VaultRecord]:
         """The records with these uids or titles. Raises Failed."""
@@ -105,6 +125,7 @@ class Stage:
 
     def _rehearse(self, outcome: Rehearsed, how: How) -> None:
         http, deadline = self._session()
+        outcome.http = http
         line = gateway_line(
             self.visible,
             outcome.record.uid,
@@ -120,10 +141,15 @@ class Stage:
         outcome.plan.report.warnings += preparation.warnings()
         if preparation.policy.enabled:
             outcome.prepared = preparation.finish()
-            rehearse(outcome.prepared, context, outcome.plan)
+            rehearse(_as_asked(outcome.prepared, how), context, outcome.plan)
         else:
             preparation.refuse_asked()
             outcome.plan.report.result = "disabled"
+
+
+def _as_asked(prepared: Prepared, how: How) -> Prepared:
+    why = tuple(reason for reason in prepared.why if reason in decisions.DIFFERENT)
+    return replace(prepared, why=why) if how.compares else prepared
 
 
 def _find(visible: Mapping[str, VaultRecord], given: str) -> VaultRecord:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import socket
 import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.commands.credential import attached_options
 from gateway.commands.shared.private_file import check_path, write_private
+
+if TYPE_CHECKING:
+    from gateway.commands.reading import Reading
 
 _SORTS = ("expires", "due", "rotated", "title", "kind", "state")
 
@@ -15,6 +21,8 @@ _SORTS = ("expires", "due", "rotated", "title", "kind", "state")
 @click.command(short_help="Show all records, what is due and what is wrong.")
 @click.argument("records", nargs=-1, metavar="[RECORD]...")
 @click.option("--folder", default="", metavar="UID", help="Only of this shared folder: its uid or its name.")
+@click.option("--drift", is_flag=True, help="Ask each target and destination, too, whether it shows the same.")
+@attached_options
 @click.option("--only", "only", type=click.Choice(["trouble"]), help="Only what is wrong.")
 @click.option("--expiring-within", type=int, metavar="DAYS", help="Only what expires so soon, or has expired.")
 @click.option("--sort", type=click.Choice(_SORTS), default="state", help="In which order; default: state.")
@@ -28,6 +36,9 @@ _SORTS = ("expires", "due", "rotated", "title", "kind", "state")
 def status(
     records: tuple[str, ...],
     folder: str,
+    drift: bool,
+    attached: tuple[str, ...],
+    configuration: str,
     only: str | None,
     expiring_within: int | None,
     sort: str,
@@ -39,16 +50,19 @@ def status(
 ) -> None:
     """Show every record of this package that the Keeper application sees, from one reading of the vault.
 
-    RECORD is a uid or a part of a title. Azure is not asked: what is shown is what the records say, and how the last
-    runs on this host ended.
+    RECORD is a uid or a part of a title. Without --drift Azure is not asked: what is shown is what the records say, and
+    how the last runs on this host ended. With it each rotation is rehearsed; nothing is changed.
     """
+    if (attached or configuration) and not drift:
+        raise click.UsageError("--credential and --config go with --drift only")
     from gateway.commands.reading import read_all
     from gateway.commands.status import show
 
     if html:
         check_path(html, force=force)
     reading = read_all(folder)
-    rows = show.choose_rows(reading, show.Wanted(records, only == "trouble", expiring_within, sort))
+    more = _with_drift(reading, attached, configuration) if drift else list
+    rows = show.choose_rows(reading, show.Wanted(records, only == "trouble", expiring_within, sort), more)
     if html:
         from gateway.commands.status.page import page
 
@@ -62,3 +76,10 @@ def status(
     else:
         show.show_rows(rows)
     sys.exit(1 if fail_within is not None and show.is_failing(rows, fail_within) else 0)
+
+
+def _with_drift(reading: Reading, attached: tuple[str, ...], configuration: str) -> Callable[[list[Any]], list[Any]]:
+    from gateway.commands.plan.rehearsal import How
+    from gateway.commands.status.drift import compare
+
+    return lambda rows: compare(reading, rows, How(attached, configuration))

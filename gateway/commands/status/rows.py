@@ -33,7 +33,10 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Row:
-    """One record. ``recent``: its last lines in this host's history, oldest first."""
+    """One record.
+
+    ``recent``: its last lines in this host's history, oldest first; ``drift``: what differs, None if not known.
+    """
 
     record: VaultRecord
     kind: str
@@ -44,6 +47,7 @@ class Row:
     trouble: tuple[str, ...]
     notes: tuple[str, ...]
     days_left: int | None
+    drift: tuple[str, ...] | None = None
 
     @property
     def last_run(self) -> Mapping[str, Any]:
@@ -70,6 +74,7 @@ class Row:
             "last_rotated": stamp(outlook.last_rotated) or None,
             "pending": list(outlook.pending),
             "left": list(outlook.left),
+            "drift": None if self.drift is None else list(self.drift),
             "last_run_here": {key: run[key] for key in _OF_A_RUN if key in run} or None,
         }
 

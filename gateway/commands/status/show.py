@@ -46,13 +46,15 @@ class Wanted:
     sort: str = "state"
 
 
-def choose_rows(reading: Reading, wanted: Wanted) -> list[Row]:
-    """The rows that are wanted. Raises Failed: there is none of this name."""
+def choose_rows(
+    reading: Reading, wanted: Wanted, more: Callable[[list[Row]], list[Row]] = lambda rows: rows
+) -> list[Row]:
+    """The rows that are wanted; ``more`` adds what it knows of those that are named. Raises Failed: there are none."""
     rows = [row for row in Overview(reading).rows() if _is_named(row, wanted.records)]
     if wanted.records and not rows:
         hint = "give a uid or a part of a title; keeper-rotation status alone shows all that the application sees"
         raise Failed(f"no record of this package is named {', '.join(wanted.records)}", hint)
-    by_title = sorted(rows, key=lambda row: row.record.title.casefold())
+    by_title = sorted(more(rows), key=lambda row: row.record.title.casefold())
     return sorted((row for row in by_title if _is_wanted(row, wanted)), key=SORTS[wanted.sort])
 
 
