@@ -31,6 +31,7 @@ class Commands(click.Group):
         "digest": "gateway.commands.notify.cli:digest",
         "discover": "gateway.commands.discover.cli:discover",
         "history": "gateway.commands.history:history",
+        "init": "gateway.commands.init.cli:init",
         "notify": "gateway.commands.notify.cli:notify",
         "plan": "gateway.commands.plan.cli:plan",
         "run-due": "gateway.commands.run_due.cli:run_due",

@@ -331,6 +331,19 @@ def _discovered(stage: DiscoverStage) -> list[str]:
     return missing(each_once=sorted(str(each.value("login")) for each in stage.made()) == ["web1", "web2"])
 
 
+def _init(stage: DiscoverStage) -> list[str]:
+    stage.certificate("web1")
+    folder, target = stage.sandbox.keeper.vault.default_folder, f"{stage.vault.url}/certificates/web1"
+    batch = f"--batch={stage.out / 'web1.batch'}"
+    return ["init", "--kind=certificate", f"--target={target}", f"--folder={folder}", batch, "--force"]
+
+
+def _set_up(stage: DiscoverStage) -> list[str]:
+    batch = stage.out / "web1.batch"
+    lines = batch.read_text() if batch.exists() else ""
+    return missing(one_record=len(stage.made()) == 1, lines=all(record.uid in lines for record in stage.made()))
+
+
 def _add(stage: DiscoverStage) -> list[str]:
     for name in ("web1", "web2"):
         stage.tls(name)
@@ -384,6 +397,7 @@ SCENES: dict[str, Scene] = {
         _delete_secrets, _secrets_deleted, lambda key: key[0] in ("record", "field", "file"), _shop, _delete_the_rest
     ),
     "discover --create": Scene(_discover, _discovered, NOTHING, _shop),
+    "init": Scene(_init, _set_up, NOTHING, _shop),
     "take-over": Scene(_take_over, _taken_over, only("secret"), _shop),
     "tls-secret list --add-certificates": Scene(_add, _added, NOTHING, _shop),
 }  # fmt: skip

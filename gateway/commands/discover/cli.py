@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from gateway.commands.batch import batch_options
 from gateway.commands.credential import session_options
 from gateway.commands.shared.interrupt import changing
 
@@ -27,6 +28,7 @@ def listing_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--json", "json_file", is_flag=False, flag_value=STDOUT, metavar="[FILE]", help=_JSON),
         click.option("--force", is_flag=True, help="Write over a file that is there."),
     )
+    command = batch_options(command)
     for option in reversed(options):
         command = option(command)
     return session_options(command)

@@ -5,7 +5,7 @@ None is made twice in one shared folder, whoever else makes records there at the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from gateway.commands.discover.known_records import KnownItem, KnownRecords
@@ -39,13 +39,13 @@ def folder_name(folders: Folders, given: str) -> str:
     return next((folder.name for folder in folders.all() if folder.uid == given and not folder.parent), given)
 
 
-def missing(rows: Sequence[KnownItem], session: Session) -> list[NewRecord]:
-    """A record for each thing that has none; one, however often it is listed."""
+def missing(rows: Sequence[KnownItem], more: Mapping[str, str]) -> list[NewRecord]:
+    """A record for each thing that has none; one, however often it is listed. ``more``: as for `new_record`."""
     wanted: dict[str, Item] = {}
     for row in rows:
         if not (row.records or row.item.previous or row.item.unwanted):
             wanted.setdefault(row.item.address.lower(), row.item)
-    return [new_record(item) for item in wanted.values()]
+    return [new_record(item, more) for item in wanted.values()]
 
 
 class Creation:

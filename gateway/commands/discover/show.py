@@ -9,9 +9,11 @@ from fnmatch import fnmatch
 
 import click
 
+from gateway.commands.batch import DAILY, Batch
 from gateway.commands.discover import table
 from gateway.commands.discover.create import Creation, folder_name, missing, one_at_a_time
 from gateway.commands.discover.known_records import KnownItem, KnownRecords
+from gateway.commands.discover.lines import write_lines
 from gateway.commands.discover.look import WITHOUT, Discovery
 from gateway.commands.shared import new_records
 from gateway.commands.shared.new_records import APP, Item
@@ -43,6 +45,9 @@ class Options:
     force: bool = False
     previous_versions: bool = False
     also_unwanted: bool = False
+    batch: str | None = None
+    daily_at: tuple[int, int] = (4, 0)
+    script_command: str = ""
     create_option: str = "--create"
     """what ``create`` is called on the command line"""
 
@@ -62,8 +67,17 @@ class Options:
             raise Failed("more than one of --create, --csv, --commander-csv and --json FILE", hint)
         if self.create and not self.folder:
             raise Failed(f"{self.create_option} without --folder", "give the uid or the name of a shared folder")
-        for path in self.files():
+        if self.batch and not self.create:
+            raise Failed("--batch without --create", "its lines are for the records that --create makes")
+        for path in (*self.files(), *filter(None, [self.batch])):
             check_path(path, force=self.force)
+
+    def lines(self) -> Batch | None:
+        """The file with lines for Commander; None where none is asked for."""
+        if not self.batch:
+            return None
+        uids = self.credential_uid, self.configuration_uid
+        return Batch(self.batch, self.force, self.script_command, self.daily_at, *uids)
 
     def wants(self, row: KnownItem, session: Session) -> bool:
         """Whether the row is one of those that are asked for."""
@@ -85,11 +99,15 @@ def show(find: Callable[[Discovery], list[Item]], options: Options) -> None:
     lock = one_at_a_time(read_settings().lock_dir) if options.create else None
     session = open_session(options.credential_uid, options.configuration_uid, options.cloud)
     folder = _folder(session, options)
+    batch = options.lines()
+    configuration_uid = batch.resolved(session.records) if batch else ""
     look = Discovery(session)
     with progress(look.state):
         items = find(look)
-    rows = [row for row in _rows(items, session, look) if options.wants(row, session)]
+    rows = [row for row in known_rows(items, session, look) if options.wants(row, session)]
     stopped = _make(rows, session, folder, options)
+    if batch:
+        write_lines(batch, rows, session.records, configuration_uid)
     del lock
     table.show_rows(rows, session.http.now(), as_json=options.json_file == STDOUT)
     for note in look.notes:
@@ -106,7 +124,8 @@ def _folder(session: Session, options: Options) -> str:
     return folder_name(session.folders, options.folder) if options.files() and options.folder else new_records.FOLDER
 
 
-def _rows(items: Iterable[Item], session: Session, look: Discovery) -> list[KnownItem]:
+def known_rows(items: Iterable[Item], session: Session, look: Discovery) -> list[KnownItem]:
+    """Each with the records that stand for it."""
     once = {(item.address.lower(), item.version): item for item in items}
     known = KnownRecords(session.records.values(), session.azure.cloud)
     _resolve_principals(known, list(once.values()), session, look)
@@ -141,7 +160,7 @@ def _make(rows: list[KnownItem], session: Session, folder: str, options: Options
     if options.also_unwanted:
         for row in rows:
             row.item = replace(row.item, unwanted=row.item.unwanted.replace(WITHOUT, ""))
-    records = missing(rows, session)
+    records = missing(rows, DAILY if options.batch else {})
     if options.previous_versions:
         click.echo("one record for each, whatever its version: previous versions get none", err=True)
     for why, count in Counter(row.item.unwanted for row in rows if not row.records).items():

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -58,15 +58,15 @@ class NewRecord:
         return own + [(label, TYPES[label], value) for label, value in self.values.items()]
 
 
-def new_record(item: Item) -> NewRecord:
-    """The record that stands for ``item``."""
+def new_record(item: Item, more: Mapping[str, str] | None = None) -> NewRecord:
+    """The record that stands for ``item``. ``more``: what one that is rotated asks for, besides what all of them do."""
     facts = of_target(item.label)
     name = " ".join(item.name.split()) or item.also[0]
     title, values = facts.title.format(name=name, where=item.where), {item.label: item.address}
     if facts not in ROTATED:
         shown = _defaults(each for each in facts.fields if each.label in _own(facts))
         return NewRecord(item, title, name, values, shown | values, "login", "", FOLLOWS)
-    wishes = dict(facts.wishes)
+    wishes = dict(facts.wishes) | {label: value for label, value in (more or {}).items() if label not in facts.defaults}
     written = [each.label for each in facts.fields if each.written and each.label in _own(facts)]
     pending = dict.fromkeys(written if facts.shows_pending else (), PENDING)
     every = _defaults(facts.fields) | dict(facts.defaults)
