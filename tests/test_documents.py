@@ -247,7 +247,9 @@ COMMON = (ROOT / "docs" / "key-vaults.md").read_text()
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_and_its_options_are_on_a_page(name: str) -> None:
-    texts = [text for page in PAGES if f"keeper-rotation {name}" in (text := page.read_text())]
+    # What is made from the code has all of them, and explains none.
+    pages = [page for page in PAGES if page.name != "commands.md"]
+    texts = [text for page in pages if f"keeper-rotation {name}" in (text := page.read_text())]
     assert texts
     options = (each for each in COMMANDS[name].params if isinstance(each, click.Option))
     for option in chain.from_iterable((*each.opts, *each.secondary_opts) for each in options):

@@ -73,6 +73,10 @@ def new_record(item: Item, more: Mapping[str, str] | None = None) -> NewRecord:
     return NewRecord(item, title, name, values | pending | NOOP | wishes, every | values | wishes)
 
 
+class Astray(Failed):
+    """Keeper took the record, and does not show it."""
+
+
 def make(folders: Folders, folder_uid: str, record: NewRecord) -> Created:
     """Create it, unless another run has done so meanwhile; `Folders.settled` tells for sure.
 
@@ -84,11 +88,11 @@ def make(folders: Folders, folder_uid: str, record: NewRecord) -> Created:
 
 
 def make_one(folders: Folders, folder_uid: str, record: NewRecord) -> Created:
-    """As `make`, settled, and said where it is another run's. Raises Failed, CallError."""
+    """As `make`, settled, and said where it is another run's. Raises Astray, Failed, CallError."""
     uid, made = make(folders, folder_uid, record)
     others, astray = folders.settled({uid: (record.item.label, record.item.address)} if made else {})
     if astray:
-        raise Failed(astray[uid], ASTRAY)
+        raise Astray(astray[uid], ASTRAY)
     made = made and not others
     if not made:
         note(f"record {uid} was made by another run meanwhile")
