@@ -57,11 +57,12 @@ def listen(path: str) -> None:
     logging.getLogger().addHandler(logging.NullHandler())
     settings, host, config = read_listen_settings(path), read_settings(), find_ksm_config()
     stop, health = Stop(), Health(settings.region)
+    rotator = Rotator(config, host, settings.scripts, settings.configuration)
+    rotator.start()
     server = serve(health, settings.health_place())
     pause = min(settings.retry_seconds, _LONGEST_WAIT)
     records = Records(config, host, settings.records_seconds, pause)
     versions = Versions(records, host, settings.configuration, settings.event_days)
-    rotator = Rotator(config, host, settings.scripts, settings.configuration)
     dispatcher = Dispatcher(settings, records, versions, rotator, health)
     dispatcher.work.start()
     where = (settings.event_hub, settings.bootstrap_servers, settings.consumer_group, settings.health_address)
@@ -69,6 +70,7 @@ def listen(path: str) -> None:
     intake = _join(settings, SignIn(settings, host, config, health), dispatcher, health, stop)
     if intake:
         intake.run(stop)
+    rotator.stop()
     server.shutdown()
     log.info("stopped")
 

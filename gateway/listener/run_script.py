@@ -1,4 +1,4 @@
-"""Running a record's script as the Keeper Gateway would, in a process of its own."""
+"""Running a record's script as the Keeper Gateway would, in a process of its own: a fork, for doors of ours."""
 
 from __future__ import annotations
 
@@ -19,13 +19,16 @@ from gateway.host.shown import shown
 from gateway.keeper.parameters import gateway_line
 from gateway.keeper.record import VaultRecord
 from gateway.keeper.vault import Vault
+from gateway.kinds.registry import ROTATED
 from gateway.listener.records import new_http
+from gateway.listener.warm.handle import CAN_FORK, Ran, WarmProcess
 
 log = logging.getLogger("gateway")
 
 # A script ends by itself at its deadline and a few seconds; one that does not is broken.
 _GRACE_SECONDS = 60.0
 _MOST_LINES = 20
+_MOST_OF_A_DOOR = 20_000
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,8 @@ class Rotator:
         self._settings = settings
         self._scripts = scripts
         self._configuration = configuration
+        kinds = [facts.name for facts in ROTATED if facts.target in scripts]
+        self._warm = WarmProcess(kinds, _environment()) if CAN_FORK else None
 
     def script_of(self, record: VaultRecord) -> str:
         """The script for the record's kind of target.
@@ -92,28 +97,57 @@ class Rotator:
         params = json.loads(base64.b64decode(line)) | {"dueWhileLastRotated": unless_rotated_since}
         return base64.b64encode(json.dumps(params).encode()) + b"\n"
 
+    def start(self) -> None:
+        """Get ready, before other threads are begun."""
+        if self._warm:
+            self._warm.start()
+
+    def stop(self) -> None:
+        """What is under way ends by itself."""
+        if self._warm:
+            self._warm.close()
+
     def run(self, script: str, uid: str, line: bytes) -> ScriptResult:
-        """Run it to its end; what it says on stderr goes to the log."""
-        began = monotonic()
-        # Without our label: msal takes REGION_NAME for an Azure region, and complains.
-        environment = {name: value for name, value in os.environ.items() if name != "REGION_NAME"}
-        # A session of its own: Ctrl-C on a terminal is for the listener, which lets the script finish.
-        process = subprocess.Popen(  # noqa: S603
-            [sys.executable, script],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment,
-            start_new_session=True,
-        )
+        """Run it to its end; what it says on stderr goes to the log. Raises Failed: it could not be begun."""
+        began, longest = monotonic(), self._settings.deadline + _GRACE_SECONDS
         try:
-            output, errors = process.communicate(line, self._settings.deadline + _GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            output, errors = process.communicate()
-        for text in errors.decode(errors="replace").splitlines()[:_MOST_LINES]:
+            run = self._warm.run if self._warm and _is_door(script) else _in_new_process
+            ran = run(script, line, longest)
+        except OSError as error:
+            what = f"no process for the run: {error.strerror or error}; nothing was changed"
+            raise Failed(what, "look at the limits of this host") from None
+        for text in ran.said.decode(errors="replace").splitlines()[:_MOST_LINES]:
             log.info("record %s: %s", uid, shown(text)[:500])
-        return ScriptResult(process.returncode, monotonic() - began, _report(output))
+        return ScriptResult(ran.code, monotonic() - began, _report(ran.output))
+
+
+def _is_door(script: str) -> bool:
+    """Whether it only starts what this package does; any other script gets a Python of its own."""
+    with open(script, "rb") as file:
+        return b"\nsys.exit(open_door(" in file.read(_MOST_OF_A_DOOR)
+
+
+def _in_new_process(script: str, line: bytes, seconds: float) -> Ran:
+    # A session of its own: Ctrl-C on a terminal is for the listener, which lets the script finish.
+    process = subprocess.Popen(  # noqa: S603
+        [sys.executable, script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=_environment(),
+        start_new_session=True,
+    )
+    try:
+        output, said = process.communicate(line, seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        output, said = process.communicate()
+    return Ran(process.returncode, output, said)
+
+
+def _environment() -> dict[str, str]:
+    # Without our label: msal takes REGION_NAME for an Azure region, and complains.
+    return {name: value for name, value in os.environ.items() if name != "REGION_NAME"}
 
 
 def _report(output: bytes) -> dict[str, Any]:

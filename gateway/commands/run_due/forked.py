@@ -77,7 +77,7 @@ class Forks:
         waiting = deque(jobs)
         handle_signals(self._tell)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where our parent ignores it, no exit code can be read
-        warm_up(jobs)
+        warm_up(job.facts.name for job in jobs)
         gc.freeze()  # what is never looked at again is not copied into each child
         while self._running or (waiting and not self._told):
             while waiting and self._has_room(waiting[0]):

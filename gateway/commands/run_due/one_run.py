@@ -56,10 +56,10 @@ def _door() -> Any:
     return import_module("gateway.run")
 
 
-def warm_up(jobs: Iterable[Job]) -> None:
-    """Import what these runs will need, before they are forked."""
+def warm_up(kinds: Iterable[str]) -> None:
+    """Import what runs of these kinds will need, before they are forked."""
     _door()
-    for name in dict.fromkeys(job.facts.name for job in jobs):
+    for name in dict.fromkeys(kinds):
         if facts := registry.find(name):
             registry.load(facts)
     import_module("msal")
