@@ -44,6 +44,12 @@ class Maker(ABC):
     """whether what an earlier run left open is completed with the published one, however near its end that is"""
     ids_are_runs_own: bool = False
     """whether a run alone knows the id of what it makes: another id in the record is then another run's"""
+    keeps_old: bool = True
+    """whether what was published goes on working beside a new one"""
+    ends_by_id: bool = True
+    """whether `remove` can end an old one"""
+    unlisted: str = ""
+    """what `end_unlisted` would have done; empty for nothing"""
     end_of_old: ClassVar[str] = "removed secret"
     """what `remove` has done to an old one, for the log"""
 
@@ -71,7 +77,7 @@ class Maker(ABC):
         """End a credential; False where it was gone already. Raises CallError."""
 
     def end_unlisted(self) -> str:
-        """For a revoke: end what was published before and no key id names; what was done. Raises CallError."""
+        """For a revoke: end what was published before and `remove` cannot end; what was done. Raises CallError."""
         return ""
 
     @abstractmethod

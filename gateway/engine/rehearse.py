@@ -133,7 +133,8 @@ class _Understudy(Maker):
     def __init__(self, real: Maker, prepared: Prepared, plan: Plan) -> None:
         self._real, self._prepared, self._plan = real, prepared, plan
         self.finishes_first, self.ids_are_runs_own = real.finishes_first, real.ids_are_runs_own
-        self.marked_until = real.marked_until
+        self.marked_until, self.unlisted = real.marked_until, real.unlisted
+        self.keeps_old, self.ends_by_id = real.keeps_old, real.ends_by_id
 
     def preview(self, lifetime: timedelta) -> tuple[Minted, str]:
         return self._real.preview(lifetime)
@@ -149,7 +150,10 @@ class _Understudy(Maker):
         return (*self._prepared.inventory.all(), LiveCredential(minted.key_id, "", "", minted.ends, minted.made))
 
     def remove(self, key_id: str) -> bool:
-        return True
+        return self.ends_by_id
+
+    def end_unlisted(self) -> str:
+        return self.unlisted
 
     def take_back(self, minted: Minted) -> None:
         """Nothing."""

@@ -58,7 +58,7 @@ def retire(
     if served:
         remove_orphans(state, listing)
         if prepared.known.revoking:
-            state.is_revoked = _end_unlisted(state) and all(ended)
+            state.is_revoked = _end_unlisted(state, new, entries) and all(ended)
     _name_the_rest(state, new)
 
 
@@ -74,10 +74,13 @@ def remove_orphans(state: State, listing: Collection[LiveCredential]) -> None:
         _remove_in_time(state, key_id, "orphan of an earlier run")
 
 
-def _end_unlisted(state: State) -> bool:
+def _end_unlisted(state: State, new: str, entries: dict[str, Entry]) -> bool:
     try:
         if done := state.maker.end_unlisted():
             log.info("%s", done)
+            for key_id in (each.key_id for each in state.prepared.inventory.all()):
+                if key_id in entries and key_id not in (new, *state.report.removed):
+                    state.ended(key_id, _why(entries[key_id]))
     except CallError as error:
         state.leave(f"not all is revoked: {error}", error.hint)
         return False
@@ -97,7 +100,8 @@ def _name_the_rest(state: State, new: str) -> None:
     policy, inventory = f"remove_old is {state.prepared.policy.remove_old}", state.prepared.inventory
     policy = "a revoke ends only what this record published" if state.prepared.known.revoking else policy
     strays = {each.key_id for each in inventory.strays}
-    for credential in inventory.all():
+    dead = () if state.maker.keeps_old else (inventory.published,)
+    for credential in (each for each in inventory.all() if each not in dead):
         if credential.key_id not in (new, *state.report.removed) and credential not in inventory.young:
             what = "this record may have published it" if credential.key_id in strays else "it stays"
             state.report.keep(credential.key_id, f"{what} ({policy})")

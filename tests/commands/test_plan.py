@@ -112,6 +112,28 @@ def test_so_it_is_for_every_kind(kind: str) -> None:
             stage.sandbox.clock.advance(7200.0)
 
 
+PUBLISHED: dict[str, tuple[dict[str, str], bool]] = {
+    "one user": ({}, False),
+    "two users": ({"alternate_login": "orders-b"}, True),
+    "two users, whose former goes on": ({"alternate_login": "orders-b", "remove_old": "replaced"}, False),
+}
+
+
+@pytest.mark.parametrize("users", PUBLISHED)
+def test_what_becomes_of_the_former_password_of_mongodb(users: str) -> None:
+    settings, is_named = PUBLISHED[users]
+    revokes = "remove_old" not in settings
+    with MongoStage(**settings) as stage:
+        assert stage.finish(stage.start(stage.line(dueNow=True), mongodb_user.SCRIPT)).code == 0
+        login, password, former = stage.standard("login"), stage.standard("password"), stage.value("password_id")
+        row, _ = plan(stage, "--revoke" if revokes else "--now")
+        outcome = stage.finish(stage.start(stage.line(dueNow=True, revoke=revokes), mongodb_user.SCRIPT))
+        agrees(row, outcome)
+        assert outcome.report["removed"] == ([former] if is_named else [])
+        kept = [each["key_id"] for each in outcome.report["kept"]]
+        assert stage.works(password, login) == (former in kept), "what is said to stay works"
+
+
 def test_a_record_that_is_not_due(make_stage: Callable[..., Stage]) -> None:
     stage = make_stage(old_secrets=1, settings={"rotate_before_hours": "24"})
     row, code = plan(stage)

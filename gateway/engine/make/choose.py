@@ -69,12 +69,14 @@ class Choice(Maker):
     """Chooses values, and makes the server take them."""
 
     ids_are_runs_own: bool = True
+    ends_by_id: bool = False
 
     def __init__(self, kind: ChosenKind, gathered: Gathered, run: RunContext, save_intent: SaveIntent) -> None:
         self._gathered = gathered
         self._kind = kind
         # With two users the next value ends what a destination still holds; with one that is dead already.
-        self.finishes_first = kind.takes_turns
+        self.finishes_first = self.keeps_old = kind.takes_turns
+        self.unlisted = "the former user has a password that nobody knows" if kind.takes_turns else ""
         self._run = run
         self._http = run.http
         self._deadline = run.deadline
@@ -218,12 +220,12 @@ class Choice(Maker):
     def end_unlisted(self) -> str:
         """Of two users the former one goes on working: it gets a password that nobody knows. Raises CallError."""
         known, intent = self._gathered.known, self._gathered.known.ledger.intent
-        if not self._kind.takes_turns:
+        if not self.unlisted:
             return ""
         if not self._is_made and intent and known.now <= intent.until + GRACE:
             raise Unclear("the server", "another run may be about to change the former user's password")
         self._http.retrying(lambda: self._kind.lock_out(found_published=self._is_made))
-        return "the former user has a password that nobody knows"
+        return self.unlisted
 
     def take_back(self, minted: Minted) -> None:
         """Make the server agree with the record again, and see that it does. Raises Unknown."""
