@@ -20,7 +20,7 @@ from typing import NoReturn
 
 from gateway.commands.run_due.one_run import warm_up
 from gateway.host.deadline import SIGNALS
-from gateway.host.memory import keep_to_ourselves
+from gateway.host.process import keep_to_ourselves
 
 MOST_BYTES = 65_536
 DESCRIPTORS = 4
