@@ -111,12 +111,6 @@ def test_readme_begins_with_what_was_never_tried(what: str) -> None:
     assert what in " ".join(box[0].replace("\n> ", " ").split())
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/attach.md", "docs/fields.md"])
-def test_the_template_that_spares_other_secrets_is_named_first(name: str) -> None:
-    text = (ROOT / name).read_text()
-    assert text.index("templates/azure_app_secret.csv") < text.index("pam_user_template.csv")
-
-
 # A page, and the first command or click on it that rotates.
 FIRST_ROTATION = {
     "README.md": "keeper-rotation run",

@@ -17,7 +17,7 @@ from keepercommander.importer.imp_exp import _construct_record_v3_data, prepare_
 from keepercommander.importer.importer import Record, SharedFolder
 from keepercommander.importer.json.json import KeeperJsonImporter
 
-from gateway.commands.shared.new_records import Item, commander_csv, commander_json, new_record, web_vault_csv
+from gateway.commands.shared.new_records import Item, commander_json, new_record, web_vault_csv
 from gateway.kinds.registry import CERTIFICATE as RENEWAL
 from gateway.kinds.registry import TLS_SECRET, find, only
 from gateway.model.fields import ADMIN_FIELDS, DEFAULTS, FIELDS, MONGODB_ADMIN_FIELDS, TYPES
@@ -82,8 +82,7 @@ MONGODB_ADMIN = {"mongodb_hosts": "host.example:27017", "auth_database": "admin"
 PUBLISHED_WITH = {"client_id": PENDING, "tenant_id": PENDING}
 
 WEB_VAULT = {
-    "pam_user_template.csv": SIX,
-    "templates/azure_app_secret.csv": SIX | PUBLISHED_WITH | CAREFUL,
+    "pam_user_template.csv": SIX | PUBLISHED_WITH | CAREFUL,
     "templates/azure_storage_key.csv": SEVEN | KEEP,
     "templates/azure_key_vault_certificate.csv": FOUR,
     "templates/mongodb_user.csv": MONGODB,
@@ -92,26 +91,21 @@ WEB_VAULT = {
     "templates/mongodb_admin.csv": MONGODB_ADMIN,
 }
 APPS = {
-    "pam_user_template.csv": SIX,
-    "templates/azure_app_secret.csv": SIX | PUBLISHED_WITH | CAREFUL,
-    "templates/azure_app_secret.commander.csv": SIX | PUBLISHED_WITH | CAREFUL,
+    "pam_user_template.csv": SIX | PUBLISHED_WITH | CAREFUL,
     "templates/azure_app_secret.json": every_field("azure_app_secret") | CAREFUL | {"application_object_id": ZERO},
 }
 ACCOUNTS = {
     "templates/azure_storage_key.csv": SEVEN | KEEP,
-    "templates/azure_storage_key.commander.csv": SEVEN | KEEP,
     "templates/azure_storage_key.json": every_field("azure_storage_key")
     | KEEP
     | {"storage_account_id": ACCOUNT, "overlap_hours": "24"},
 }
 CERTIFICATES = {
     "templates/azure_key_vault_certificate.csv": FOUR,
-    "templates/azure_key_vault_certificate.commander.csv": FOUR,
     "templates/azure_key_vault_certificate.json": every_field("azure_key_vault_certificate") | RENEWED | FOUR,
 }
 DATABASES = {
     "templates/mongodb_user.csv": MONGODB,
-    "templates/mongodb_user.commander.csv": MONGODB,
     "templates/mongodb_user.json": {
         label: value for label, value in every_field("mongodb_user").items() if label not in OF_NO_USE
     }
@@ -119,17 +113,14 @@ DATABASES = {
 }
 PASSWORDS = {
     "templates/publish_password.csv": PUBLISHED,
-    "templates/publish_password.commander.csv": PUBLISHED,
     "templates/publish_password.json": {label: DEFAULTS[label] for label in READ} | PUBLISHED,
 }
 ADMINS = {
     "templates/azure_admin.csv": ADMIN,
-    "templates/azure_admin.commander.csv": ADMIN,
     "templates/azure_admin.json": {each.label: "" for each in ADMIN_FIELDS} | ADMIN | {"client_secret": ""},
 }
 MONGODB_ADMINS = {
     "templates/mongodb_admin.csv": MONGODB_ADMIN,
-    "templates/mongodb_admin.commander.csv": MONGODB_ADMIN,
     "templates/mongodb_admin.json": {each.label: "" for each in MONGODB_ADMIN_FIELDS} | MONGODB_ADMIN,
 }
 USERS = APPS | ACCOUNTS | CERTIFICATES | DATABASES | PASSWORDS
@@ -243,13 +234,6 @@ def test_a_web_vault_csv_has_a_header_and_one_full_row(path: str) -> None:
     assert dict(zip(row[7::2], row[8::2], strict=True)) == WEB_VAULT[path]
 
 
-@pytest.mark.parametrize("path", [path for path in COMMANDER if path.endswith(".csv")])
-def test_a_commander_csv_has_no_header_and_loses_no_blank_value(path: str) -> None:
-    (row,) = csv.reader((ROOT / path).open(newline="", encoding="utf-8"))
-    assert row[7] == "$type"
-    assert all(row[7:]) and len(row[7:]) % 2 == 0
-
-
 # The table of fields
 
 
@@ -266,7 +250,7 @@ def test_what_a_template_asks_for_is_valid(path: str) -> None:
     assert policy.rotate_before == (timedelta(hours=720) if path in CERTIFICATES else None)
     hours = policy.overlap.total_seconds() / 3600
     if path in APPS:
-        assert (policy.remove_old, hours) == (("all", 0) if path == "pam_user_template.csv" else ("replaced", 24))
+        assert (policy.remove_old, hours) == ("replaced", 24)
     if path in ACCOUNTS | CERTIFICATES:
         assert policy.remove_old == "none"
     assert path in APPS or path in ACCOUNTS or not hours, "there is nothing that could overlap"
@@ -277,7 +261,7 @@ FOUND = {
     "azure_storage_key": ("storage_account_id", ACCOUNT),
     "azure_key_vault_certificate": ("certificate_id", CERTIFICATE),
 }
-WRITTEN = {".csv": web_vault_csv, ".commander.csv": commander_csv, ".json": commander_json}
+WRITTEN = {".csv": web_vault_csv, ".json": commander_json}
 
 
 @pytest.mark.parametrize("suffix", WRITTEN)
@@ -373,8 +357,7 @@ def test_a_record_made_from_an_app_template_rotates(path: str, make_stage: Calla
     assert stage.published_works()
     assert not stage.leaks([outcome])
     assert stage.sandbox.keeper.record(uid).field("client_secret")["type"] == "secret"
-    spared = set() if path == "pam_user_template.csv" else set(stage.at.foreign_key_ids)
-    assert stage.live() == {stage.value("client_secret_id")} | spared
+    assert stage.live() == {stage.value("client_secret_id"), *stage.at.foreign_key_ids}
 
 
 @pytest.mark.parametrize("path", ACCOUNTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import sys
@@ -13,6 +14,8 @@ import click
 
 from gateway import __version__
 from gateway.commands.shared.output import show
+from gateway.host.history import VARIABLE
+from gateway.host.lock.directory import state_directory
 from gateway.keeper.config import locate
 
 _DISTRIBUTION = "keeper-azure-rotation"
@@ -22,9 +25,9 @@ _OF_DEVELOPERS = re.compile(r"extra == ['\"](dev|sandbox)['\"]")
 @click.command(short_help="Show versions, and which Keeper configuration is used.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def version(as_json: bool) -> None:
-    """Show the versions of this package, of Python and of the packages in use, and where the Keeper configuration is.
+    """Show the versions of this package, of Python and of the packages in use, and where this host keeps what.
 
-    The configuration is not opened, and nobody is asked.
+    The Keeper configuration is not opened, and nobody is asked.
     """
     packages = dict(sorted(_packages()))
     said: dict[str, Any] = {
@@ -32,6 +35,8 @@ def version(as_json: bool) -> None:
         "python": f"{platform.python_version()} ({sys.executable})",
         "system": platform.platform(),
         "keeper configuration": _configuration(),
+        "lock directory": (folder := os.environ.get("ROTATION_LOCK_DIR", "").strip() or str(state_directory())),
+        "history": os.environ.get(VARIABLE, f"{folder}{os.sep}history.jsonl").strip() or "none",
         "packages": packages if as_json else [{"name": name, "version": found} for name, found in packages.items()],
     }
     show(said, as_json=as_json)

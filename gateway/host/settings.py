@@ -1,6 +1,6 @@
 """Settings: what one is, how it is read, and those of the host, which are optional environment variables.
 
-README's table is checked against `SETTINGS`; the listener has more of them in ``listener/settings.py``.
+docs/settings.md is checked against `SETTINGS`; the listener has more of them in ``listener/settings.py``.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from tests.stage.rotation import ROOT
 PAGE = ROOT / "docs" / "commands.md"
 # What one copies, and the page with the rest.
 EXAMPLES: dict[str, tuple[str, str]] = {
+    "bundle": ("bundle azure_app_secret", "single-file.md"),
     "certificate cancel": ("certificate cancel shop/orders-tls", "certificate-request.md"),
     "certificate contacts": ("certificate contacts --vault=shop --add=tls@example.com", "certificate-request.md"),
     "certificate delete": ("certificate delete shop/orders-tls --from-keeper", "certificate-renew.md"),
@@ -41,7 +42,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "listen": ("listen --config=/etc/keeper-rotation/listen.toml", "listen.md"),
     "notify test": ("notify test --record=UID", "notifications.md"),
     "plan": ("plan UID", "plan.md"),
-    "run": ("run scripts/azure_app_secret.py --record=UID", "by-hand.md"),
+    "run": ("run azure_app_secret --record=UID", "by-hand.md"),
     "run-due": ('run-due --folder="Azure Rotation"', "run-due.md"),
     "scripts": ("scripts --to=.", "install.md"),
     "status": ("status --only=trouble", "status.md"),

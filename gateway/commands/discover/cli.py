@@ -24,7 +24,6 @@ def listing_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--create", is_flag=True, help="Make a record for each that has none, in --folder."),
         click.option("--folder", metavar="UID", help="The shared folder of new records: its uid or its name."),
         click.option("--csv", "csv_file", metavar="FILE", help="Write them for the import of the web vault instead."),
-        click.option("--commander-csv", metavar="FILE", help="Write them for Keeper Commander instead."),
         click.option("--json", "json_file", is_flag=False, flag_value=STDOUT, metavar="[FILE]", help=_JSON),
         click.option("--force", is_flag=True, help="Write over a file that is there."),
     )
@@ -46,7 +45,7 @@ versions_option = click.option(
 def discover() -> None:
     """Show what Azure has and Keeper has no record of, and make the records.
 
-    Nothing is changed unless --create, --csv, --commander-csv or --json FILE is given. Exit 2: some places could not
+    Nothing is changed unless --create, --csv or --json FILE is given. Exit 2: some places could not
     be read, or some records are still to be made.
     """
 

@@ -40,7 +40,6 @@ class Options:
     create: bool = False
     folder: str | None = None
     csv_file: str | None = None
-    commander_csv: str | None = None
     json_file: str | None = None
     force: bool = False
     previous_versions: bool = False
@@ -55,7 +54,6 @@ class Options:
         """The files that are to be written, with what writes each."""
         forms = (
             (self.csv_file, new_records.web_vault_csv),
-            (self.commander_csv, new_records.commander_csv),
             (self.json_file, new_records.commander_json),
         )
         return {path: form for path, form in forms if path and path != STDOUT}
@@ -64,7 +62,7 @@ class Options:
         """They fit together, and the file can be written. Raises Failed."""
         if self.create + len(self.files()) > 1:
             hint = "import one file, or use --create: the same thing done in two ways makes two records"
-            raise Failed("more than one of --create, --csv, --commander-csv and --json FILE", hint)
+            raise Failed("more than one of --create, --csv and --json FILE", hint)
         if self.create and not self.folder:
             raise Failed(f"{self.create_option} without --folder", "give the uid or the name of a shared folder")
         if self.batch and not self.create:

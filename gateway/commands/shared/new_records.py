@@ -119,15 +119,6 @@ def web_vault_csv(records: Sequence[NewRecord], folder: str) -> str:
     return _csv(rows)
 
 
-def commander_csv(records: Sequence[NewRecord], folder: str) -> str:
-    """For ``keeper import --format=csv``, which takes a header for a record, and leaves out empty values."""
-    rows = []
-    for record in records:
-        custom = [text for label, value in record.values.items() for text in (_typed(label), value)]
-        rows.append([*_start(record, f"{_escaped(folder)}#edit"), "$type", record.type, *custom])
-    return _csv(rows)
-
-
 def commander_json(records: Sequence[NewRecord], folder: str) -> str:
     """For ``keeper import --format=json``: all fields, also those that are empty."""
     shared = {"shared_folder": _escaped(folder), "can_edit": True}
