@@ -182,7 +182,7 @@ def test_a_no_makes_nothing(shop: DiscoverStage) -> None:
 def test_one_of_many_is_found_by_a_part_of_its_name(shop: DiscoverStage) -> None:
     for number in range(35):
         add(shop, "apps", f"service-{number:02}", days=200)
-    code, shown = at_terminal(shop, *words(shop, "app", ""), answers=["-33", "1", "y"])
+    code, shown = at_terminal(shop, *words(shop, "app", ""), answers=["ce-33", "1", "y"])
     assert code == 0 and shop.made()[0].value("login") == "service-33", shown
 
 
