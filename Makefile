@@ -2,7 +2,7 @@
 # everything that a developer needs, .venv-release what makes and judges a release.
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all check night simulate bench bundle lock audit versions newest clean
+.PHONY: help install demo test test-all check night simulate bench docs bundle lock audit versions newest clean
 
 # Each of the processes that test would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -32,7 +32,7 @@ demo: .venv-demo/ready        ## the main job, shown in a stand-in vault and ten
 test: .venv-dev/ready         ## the tests that every change runs: some minutes on two cores
 	$(DEV) -m pytest -n 6 --dist worksteal -m "not deep"
 
-test-all: .venv-dev/ready .venv-release/ready  ## all tests, with every row of the sweeps: a quarter of an hour
+test-all: .venv-dev/ready .venv-release/ready .venv-docs/ready  ## all tests, with every row of the sweeps: a quarter of an hour
 	$(DEV) -m pytest -n 6 --dist worksteal
 
 check: .venv-dev/ready        ## lint, types, and API versions that end soon
@@ -56,6 +56,9 @@ bench: .venv-dev/ready        ## what it costs: writes docs/benchmarks.md; REFER
 # The same commit gives the same bytes: the time in the archives is that of the commit, and whose files these are, and
 # in which folder, is not in them. Without git (an unpacked release) it is the build tool's own time.
 bundle: export SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),1580601600)
+docs: .venv-docs/ready        ## site/: the documents as a site, with search; broken links are errors
+	.venv-docs/bin/python -m sphinx -q -W --keep-going -b html docs site
+
 bundle: .venv-release/ready   ## dist/: the package, the scripts and the templates for a gateway host
 	rm -rf dist build
 	$(RELEASE) -m hatchling build -d dist
@@ -75,6 +78,7 @@ lock: .venv-dev/ready         ## renew the pins: requirements*.txt
 	for extra in listen mongodb sandbox; do \
 		$(LOCK) --constraint requirements-dev.txt --extra $$extra -o requirements-$$extra.txt pyproject.toml || exit; done
 	$(LOCK) --constraint requirements-dev.txt --upgrade --group release -o requirements-release.txt
+	$(LOCK) --constraint requirements-dev.txt --upgrade --group docs -o requirements-docs.txt
 	$(DEV) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
 		| $(LOCK) --constraint requirements-dev.txt -o requirements-build.txt -
 
@@ -92,7 +96,7 @@ newest:           ## the tests with the newest versions that pyproject.toml allo
 	.venv-newest/bin/python -m pytest -n 6 --dist worksteal -m "not deep" --ignore tests/test_pins.py
 
 clean:            ## remove what the other targets made
-	rm -rf .venv .venv-build .venv-demo .venv-dev .venv-newest .venv-release dist build *.egg-info .mypy_cache .ruff_cache
+	rm -rf .venv .venv-build .venv-demo .venv-dev .venv-docs .venv-newest .venv-release dist build site *.egg-info .mypy_cache .ruff_cache
 
 .venv/ready: requirements.txt pyproject.toml gateway/__init__.py .venv-build/ready
 	$(call venv,.venv)
@@ -116,6 +120,11 @@ clean:            ## remove what the other targets made
 .venv-release/ready: requirements-release.txt
 	$(call venv,.venv-release)
 	$(RELEASE) -m pip $(PINNED) -r requirements-release.txt
+	@touch $@
+
+.venv-docs/ready: requirements-docs.txt
+	$(call venv,.venv-docs)
+	.venv-docs/bin/python -m pip $(PINNED) -r requirements-docs.txt
 	@touch $@
 
 .venv-dev/ready: requirements-dev.txt pyproject.toml

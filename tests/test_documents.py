@@ -6,6 +6,7 @@ import ast
 import base64
 import json
 import re
+import subprocess
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from itertools import chain
@@ -80,6 +81,30 @@ def test_every_claim_has_a_test() -> None:
     section = (ROOT / "docs" / "security.md").read_text().partition("## What holds")[2].partition("\n## ")[0]
     rows = [line for line in section.splitlines() if line.startswith("| ")][1:]
     assert len(rows) == len(CLAIMS) > 20
+
+
+@pytest.mark.deep
+def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
+    python = ROOT / ".venv-docs" / "bin" / "python"
+    if not python.exists():
+        pytest.skip("make docs was not run here")
+    command = [
+        python,
+        "-m",
+        "sphinx",
+        "-q",
+        "-W",
+        "--keep-going",
+        "-b",
+        "html",
+        "-d",
+        tmp_path / "trees",
+        "docs",
+        tmp_path,
+    ]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert (tmp_path / "search.html").exists()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -19,6 +19,7 @@ EXTRAS = SETTINGS["project"]["optional-dependencies"]
 ASKED = {
     "requirements.txt": SETTINGS["project"]["dependencies"],
     "requirements-build.txt": SETTINGS["build-system"]["requires"],
+    "requirements-docs.txt": SETTINGS["dependency-groups"]["docs"],
     "requirements-release.txt": SETTINGS["dependency-groups"]["release"],
     **{f"requirements-{name}.txt": SETTINGS["project"]["dependencies"] + EXTRAS[name] for name in EXTRAS},
 }
