@@ -1,4 +1,4 @@
-"""How Sphinx builds the pages as a site: ``make docs``. The navigation is the index, docs/README.md, section by section."""
+"""How Sphinx builds the pages as a site: ``make docs``. Its navigation is the index, docs/README.md."""
 
 from __future__ import annotations
 
