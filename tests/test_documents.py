@@ -7,6 +7,7 @@ import base64
 import json
 import re
 import subprocess
+import tomllib
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from itertools import chain
@@ -134,6 +135,14 @@ def test_readme_begins_with_what_was_never_tried(what: str) -> None:
     box = re.search(r"^> .*?\n\n", README, flags=re.DOTALL | re.MULTILINE)
     assert sentence in said and box and box.start() < README.index("| script |")
     assert what in " ".join(box[0].replace("\n> ", " ").split())
+
+
+def test_each_dependency_has_its_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["mongodb"], *extras["listen"], *extras["sandbox"]]
+    rows = re.findall(r"^\| `([\w-]+)`", (ROOT / "docs/decisions/0001-dependencies.md").read_text(), flags=re.MULTILINE)
+    assert {re.split(r"[<>=~ ]", each)[0] for each in wanted} <= set(rows)
 
 
 # A page, and the first command or click on it that rotates.

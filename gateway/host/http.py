@@ -208,7 +208,9 @@ def _no_answer(where: str, error: requests.RequestException) -> CallError:
     # Any other TLS error may come in the middle of an answer.
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return NotSent(
-            where, "TLS certificate not trusted", "where a proxy opens TLS, name its CA in REQUESTS_CA_BUNDLE"
+            where,
+            "TLS certificate not trusted",
+            "where a proxy opens TLS, name its CA in REQUESTS_CA_BUNDLE, or set ROTATION_CA=system",
         )
     if isinstance(error, TooLong):
         return Unclear(where, str(error))

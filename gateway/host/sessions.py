@@ -31,8 +31,20 @@ class TooLong(ChunkedEncodingError):
     """An answer of more bytes than anything that we ask for."""
 
 
+@cache
+def _trust_system() -> bool:
+    """Where the host wants the system's authorities: have all of this process ask for them, Apprise included."""
+    if os.environ.get("ROTATION_CA", "").strip().lower() != "system":
+        return False
+    import truststore
+
+    truststore.inject_into_ssl()
+    return True
+
+
 def session() -> requests.Session:
     """A new one, with neither connections nor cookies."""
+    _trust_system()
     made = requests.Session()
     made.mount("https://", _Adapter())
     # Without this, requests would replace our token by what ~/.netrc says about the host.
@@ -93,7 +105,7 @@ class _Adapter(HTTPAdapter):
     def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
         """As the base class, with one context for all connections of the process; servers are always verified."""
         host, options = super().build_connection_pool_key_attributes(request, True, cert)
-        return host, options | {"ssl_context": _trusting(verify if isinstance(verify, str) else DEFAULT_CA_BUNDLE_PATH)}
+        return host, options | {"ssl_context": _trusting(verify if isinstance(verify, str) else _authorities())}
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """Nothing: the context does it. The base class would have the bundle read for each connection."""
@@ -103,8 +115,8 @@ class _Adapter(HTTPAdapter):
 
         It leaves Nagle's algorithm on there: 40 ms for each POST.
         """
-        bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH
-        options |= {"proxy_ssl_context": _trusting(bundle)} if str(proxy).lower().startswith("https") else {}
+        bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+        options |= {"proxy_ssl_context": _trusting(bundle or _authorities())} if str(proxy).lower().startswith("https") else {}
         options |= {"socket_options": [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]}
         return _with_our_pool(super().proxy_manager_for(proxy, **options))
 
@@ -135,6 +147,11 @@ def connect(used: requests.Session, url: str, seconds: float) -> None:
             pool._put_conn(connection)
 
 
+def _authorities() -> str:
+    """Whose are trusted where nobody names a bundle: those of certifi; empty: the operating system's."""
+    return "" if _trust_system() else DEFAULT_CA_BUNDLE_PATH
+
+
 @cache
 def _trusting(authorities: str) -> ssl.SSLContext:
     """What trusts the certificate authorities of a file or a folder; reading certifi's takes 14 ms.
@@ -143,8 +160,9 @@ def _trusting(authorities: str) -> ssl.SSLContext:
         OSError: there is none, or none that can be read.
     """
     context = create_urllib3_context()
-    is_folder = os.path.isdir(authorities)
-    context.load_verify_locations(None if is_folder else authorities, authorities if is_folder else None)
+    if authorities:
+        is_folder = os.path.isdir(authorities)
+        context.load_verify_locations(None if is_folder else authorities, authorities if is_folder else None)
     return context
 
 

@@ -9,11 +9,13 @@ import math
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from gateway.errors import Failed
 from gateway.model.clouds import CLOUDS, PUBLIC, Cloud, find_cloud
 
+CERTIFI, SYSTEM = "certifi", "system"
 Default = str | int | float | dict[str, str] | None
 
 
@@ -91,8 +93,20 @@ SETTINGS = (
     Setting("ROTATION_REQUEST_TIMEOUT_SECONDS", 30.0, "timeout of one request", 0.1),
     Setting("ROTATION_DEADLINE_SECONDS", 600.0, "timeout of the whole run", 5),
     Setting("ROTATION_RETRY_BASE_SECONDS", 1.0, "first pause before a call is repeated; doubles, jittered"),
+    Setting(
+        "ROTATION_CA",
+        CERTIFI,
+        "whose certificate authorities are trusted: `certifi` (that package's) or `system` (the operating system's)",
+    ),
     Setting("ROTATION_AZURE_CLOUD", PUBLIC, "the Azure cloud of admin credentials whose own record names none"),
 )
+
+
+def _about_authorities(given: str) -> list[str]:
+    if given.lower() not in (CERTIFI, SYSTEM):
+        return [f"ROTATION_CA={given!r} is neither {CERTIFI} nor {SYSTEM}"]
+    missing = given.lower() == SYSTEM and find_spec("truststore") is None
+    return ["ROTATION_CA=system needs the package truststore on this host"] if missing else []
 
 
 @dataclass(frozen=True)
@@ -117,6 +131,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """
     values, problems = read_each(SETTINGS, environment, {})
     cloud = find_cloud(named := values.pop("ROTATION_AZURE_CLOUD"))
+    problems += _about_authorities(values.pop("ROTATION_CA"))
     problems += [] if cloud else [f"ROTATION_AZURE_CLOUD={named!r} is none of {', '.join(CLOUDS)}"]
     if problems or not cloud:
         raise Failed.each(problems, "correct or remove these environment variables of the Gateway's service")

@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import re
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -185,21 +185,27 @@ def _without(secrets: Iterable[str], text: str) -> str:
 
 
 class _Said(logging.Handler):
-    """What Apprise logs about one address, in the thread that sends to it."""
+    """What Apprise logs about one address. Others are sent to at the same time, and it may use threads of its own."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.last = ""
-        self._thread = threading.get_ident()
+        self._before: Token[_Said | None] | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep it."""
-        if record.thread == self._thread:
+        if _LISTENING.get() is self:
             self.last = record.getMessage()
 
     def __enter__(self) -> _Said:
+        self._before = _LISTENING.set(self)
         logging.getLogger("apprise").addHandler(self)
         return self
 
     def __exit__(self, *_: object) -> None:
         logging.getLogger("apprise").removeHandler(self)
+        if self._before:
+            _LISTENING.reset(self._before)
+
+
+_LISTENING: ContextVar[_Said | None] = ContextVar("listening", default=None)
