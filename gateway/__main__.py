@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from itertools import groupby
 from typing import NoReturn
 
 import click
@@ -13,11 +12,11 @@ import click
 from gateway import __version__
 from gateway.commands.credential import attached_options
 from gateway.commands.shared.interrupt import end_on_signals, interrupted
+from gateway.commands.shared.output import tell_error
 from gateway.errors import CallError, Failed, RotationError, Unknown
 from gateway.host.deadline import ignore_signals
 from gateway.host.process import forgiving_streams
 from gateway.host.report import Stderr
-from gateway.host.shown import shown
 
 
 class Commands(click.Group):
@@ -155,11 +154,7 @@ def main() -> None:
 
 
 def _end(error: RotationError) -> NoReturn:
-    for hint, parts in groupby(error.parts, lambda part: part.hint):
-        for part in parts:
-            click.echo(shown(f"error: {part}"), err=True)
-        if hint:
-            click.echo(shown(f"hint: {hint}"), err=True)
+    tell_error(error)
     sys.exit(error.exit_code)
 
 

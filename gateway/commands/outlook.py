@@ -71,6 +71,25 @@ def kind_of(record: VaultRecord) -> KindFacts | None:
     return PUBLISHED_PASSWORD if record.value("deliver_to").strip() else None
 
 
+def find_named(records: Iterable[VaultRecord], names: Iterable[str]) -> list[VaultRecord]:
+    """Those that are meant, each once: a name is a uid, else a whole title, else a part of titles.
+
+    Raises:
+        Failed: one of the names means none.
+    """
+    known, found = list(records), dict[str, VaultRecord]()
+    for name in names:
+        meant = [each for each in known if each.uid == name]
+        meant = meant or [each for each in known if each.title.casefold() == name.casefold()]
+        meant = meant or [each for each in known if name and name.casefold() in each.title.casefold()]
+        if not meant:
+            hint = "give a uid or a part of a title of one that keeper-rotation status shows; where it is missing there"
+            hint += ", share its folder with the application of this host"
+            raise Failed(f"no record of this package is named {name!r}", hint)
+        found |= {each.uid: each for each in meant}
+    return list(found.values())
+
+
 def look_ahead(record: VaultRecord, facts: KindFacts, now: datetime, last_run: Mapping[str, Any]) -> Outlook:
     """The outlook for this record, by what it says itself.
 

@@ -43,10 +43,7 @@ def version(as_json: bool) -> None:
 
 
 def _configuration() -> str:
-    place = locate()
-    if place is None:
-        return "none found"
-    return " ".join(filter(None, (place.variable, str(place.path or "")))) or "none found"
+    return str(locate() or "none found")
 
 
 def _packages() -> Iterator[tuple[str, str]]:

@@ -52,6 +52,9 @@ class Place:
     variable: str
     path: Path | None
 
+    def __str__(self) -> str:
+        return " ".join(filter(None, (self.variable, str(self.path or ""))))
+
 
 def locate(environment: Mapping[str, str] = os.environ) -> Place | None:
     """The place whose configuration is used, which is not opened; None where there is none."""

@@ -17,6 +17,7 @@ from keeper_secrets_manager_core.storage import InMemoryKeyValueStorage
 
 from gateway.errors import KEEPER, CallError, Failed, Refused, Unclear
 from gateway.host.http import Http, json_object, retry_after
+from gateway.keeper.config import locate
 
 T = TypeVar("T")
 _CHANGES = ("create_secret", "update_secret", "delete_secret", "add_file")
@@ -110,7 +111,17 @@ class Keeper:
             raise Unclear(where, f"HTTP {status}")
         throttled = status == 429 or code == "throttled"
         wait = retry_after(response) or _number(body.get("retry_after"))
-        raise Refused(where, status, code, str(body.get("message", "")), throttled=throttled, retry_after=wait)
+        hint = "" if throttled or not where.endswith(" get_secret") else _other_configuration()
+        said = str(body.get("message", ""))
+        raise Refused(where, status, code, said, throttled=throttled, retry_after=wait, hint=hint)
+
+
+def _other_configuration() -> str:
+    """What an application may not read is left out of its answers: who is refused altogether is not of this vault."""
+    return (
+        f"the Keeper configuration ({locate() or 'of this host'}) may be of another vault or of a device that was "
+        "removed, or it is locked to another address: name the right one in KSM_CONFIG_FILE, or make a new device"
+    )
 
 
 def _number(value: Any) -> float | None:

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from sandbox.furnish.rotation import pam_user
+from sandbox.keeper.vault import make_field
 from sandbox.proxy import faults
 from tests.stage import certificate, mongodb_user, storage_key
 from tests.stage.certificate import CertificateStage
@@ -163,7 +165,8 @@ def test_several_records_by_uid_and_by_title_and_the_worst_exit_code(stage: Stag
     assert process.returncode == 1
     assert f"{title} ({stage.at.record_uid})\nwould      rotate\nwhy        every run\n" in process.stdout
     assert "error: nothing here rotates this record" in process.stderr
-    assert command(stage, "plan", "no such record").stderr.startswith("error: record 'no such record' cannot be read")
+    said = command(stage, "plan", "no such record").stderr
+    assert said.startswith("error: no record of this package is named 'no such record'")
 
 
 def test_a_plan_keeps_no_run_out_and_makes_nothing_on_the_host(stage: Stage) -> None:
@@ -221,3 +224,41 @@ def test_a_password_that_keeper_makes_has_no_plan(stage: Stage) -> None:
     stage.sandbox.keeper.add_record("a password", "pamUser", [], [lines])
     process = command(stage, "plan", f"--config={stage.at.config_record_uid}", "a password")
     assert process.returncode == 1 and "error: Keeper itself makes this password" in process.stderr
+
+
+NAMES = {
+    "a uid": ("UID", ["Orders"]),
+    "a whole title": ("orders", ["Orders"]),
+    "a part of titles": ("rders", ["Orders", "Orders, copy"]),
+    "a part, in capitals": ("COPY", ["Orders, copy"]),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_plan_check_and_status_mean_the_same_by(name: str, stage: Stage) -> None:
+    word, titles = NAMES[name]
+    records = stage.sandbox.keeper.vault.records
+    records[stage.at.record_uid].data["title"] = "Orders"
+    uid = pam_user(stage.sandbox, stage.sandbox.graph.new_application("other"))
+    records[uid].data["title"] = "Orders, copy"
+    stage.sandbox.keeper.add_record("Orders of bread", "login", [make_field("login", "x")])
+    word = word.replace("UID", stage.at.record_uid)
+    for words in (["plan", "--json"], ["check", "--json"], ["status", "--json"]):
+        found = json.loads(command(stage, *words, "--", word).stdout)
+        assert sorted(row["title"] for row in found) == titles, words
+
+
+def test_several_errors_are_several_lines_each_with_its_hint(stage: Stage) -> None:
+    vaults = [f"https://{name}.vault.azure.net/secrets/x" for name in ("no-such", "nor-such")]
+    stage.sandbox.keeper.edit(stage.at.record_uid, "deliver_to", "\n".join([*vaults, "x"]))
+    attached = [f"--attach={each}" for each in stage.attached]
+    process = command(stage, "plan", *attached, stage.at.record_uid)
+    assert process.returncode == 1
+    assert process.stderr.count("error: ") == process.stderr.count("\nhint: ") == 1, "a line that is none comes first"
+    stage.sandbox.keeper.edit(stage.at.record_uid, "deliver_to", "\n".join(vaults))
+    process = command(stage, "plan", *attached, stage.at.record_uid)
+    said = process.stderr.splitlines()
+    assert [line.startswith("error: ") for line in said].count(True) == 2, said
+    assert any(line.startswith("hint: ") for line in said) and "; https" not in process.stderr
+    checked = command(stage, "check", *attached, stage.at.record_uid).stdout.splitlines()
+    assert [line.startswith("  x https://") for line in checked].count(True) == 2, checked

@@ -27,7 +27,7 @@ SIGNS = {Level.ERROR: "x", Level.UNASKED: "?", Level.WARNING: "!"}
 @attached_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(records: tuple[str, ...], all_: bool, attached: tuple[str, ...], configuration: str, as_json: bool) -> None:
-    """Find out whether the next run of each RECORD, a uid or a title, would work: all that is wrong, at once.
+    """Find out whether the next run of each RECORD, a uid or a part of a title, would work: all that is wrong, at once.
 
     Only questions are asked. Where a uid begins with a dash, write -- before it.
 

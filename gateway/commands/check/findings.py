@@ -31,9 +31,10 @@ def find(stage: Stage, record: VaultRecord, how: How) -> tuple[Rehearsed, list[F
 
 def _of_the_run(outcome: Rehearsed, told: list[Finding]) -> Iterator[Finding]:
     """What would stop the run, in its own words, and what it would warn of; ``told``: what is named one by one."""
-    error = outcome.error
-    if error and error.message != "; ".join(each.what for each in told if each.level is not Level.WARNING):
-        yield Finding(_level(error), error.message, error.hint)
+    named = {each.what for each in told if each.level is not Level.WARNING}
+    if error := outcome.error:
+        found = [part for part in error.parts if part.message not in named]
+        yield from (Finding(_level(error), part.message, part.hint) for part in found)
     for warning in outcome.plan.report.warnings:
         yield Finding(Level.WARNING, warning)
 

@@ -30,7 +30,9 @@ def plan(
     despite: bool,
     as_json: bool,
 ) -> None:
-    """Show what a rotation of each RECORD, a uid or a title, would do now: make, deliver, end and keep, and why.
+    """Show what a rotation of each RECORD would do now: make, deliver, end and keep, and why.
+
+    RECORD is a uid or a part of a title.
 
     All is asked that a run asks: the record, the sign-in, the target, the destinations. Nothing is made, saved,
     delivered or ended. Where a uid begins with a dash, write -- before it.

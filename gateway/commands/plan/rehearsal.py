@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from gateway.commands.outlook import kind_of
+from gateway.commands.outlook import find_named, kind_of
 from gateway.engine.gathered import RunContext
 from gateway.engine.kind import Kind
 from gateway.engine.prepare import Preparation
@@ -99,8 +99,10 @@ class Stage:
             yield Vault(find_ksm_config(), http)
 
     def find(self, given: Iterable[str]) -> list[VaultRecord]:
-        """The records with these uids or titles. Raises Failed."""
-        return [_find(self.visible, each) for each in given]
+        """The records that are meant, as `find_named` has it: of those that a uid or their fields say to be ours."""
+        names = list(given)
+        ours = [each for each in self.visible.values() if each.uid in names or kind_of(each)]
+        return find_named(sorted(ours, key=lambda each: (each.title, each.uid)), names)
 
     def rotated(self) -> list[VaultRecord]:
         """Every record that a script of this package rotates, by title."""
@@ -150,17 +152,6 @@ class Stage:
 def _as_asked(prepared: Prepared, how: How) -> Prepared:
     why = tuple(reason for reason in prepared.why if reason in decisions.DIFFERENT)
     return replace(prepared, why=why) if how.compares else prepared
-
-
-def _find(visible: Mapping[str, VaultRecord], given: str) -> VaultRecord:
-    found = [visible[given]] if given in visible else [each for each in visible.values() if each.title == given]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        uids = ", ".join(each.uid for each in found)
-        raise Failed(f"several records have the title {given!r}: {uids}", "give the uid of one of them")
-    hint = "give its uid (22 characters) or its whole title, and share its folder with the application of this host"
-    raise Failed(f"record {given!r} cannot be read", hint)
 
 
 def _rotated(facts: KindFacts | None) -> type[Kind]:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from gateway.commands.plan.rehearsal import Rehearsed
-from gateway.commands.shared.output import show, warn
+from gateway.commands.shared.output import show, tell_error, warn
 from gateway.engine.maker import NEW
 from gateway.secret import masked
 
@@ -77,6 +77,5 @@ def show_plan(outcome: Rehearsed, number: int) -> None:
     )
     for each in row["warnings"]:
         warn(each)
-    for name in ("error", "hint"):
-        if row[name]:
-            click.echo(f"{name}: {row[name]}", err=True)
+    if outcome.error:
+        tell_error(outcome.error)

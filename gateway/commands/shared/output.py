@@ -7,10 +7,12 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import click
 
+from gateway.errors import RotationError
 from gateway.host.shown import clean, shown
 
 Row = Mapping[str, Any]
@@ -77,6 +79,15 @@ def counted(number: int, what: str) -> str:
 def warn(text: str) -> None:
     """A warning on stderr."""
     click.echo(shown(f"warning: {' '.join(text.split())}"), err=True)
+
+
+def tell_error(error: RotationError) -> None:
+    """Print it on stderr: several in one are several lines, each with its hint; those with the same hint share it."""
+    for hint, parts in groupby(error.parts, lambda part: part.hint):
+        for part in parts:
+            note(f"error: {part}")
+        if hint:
+            note(f"hint: {hint}")
 
 
 def note(text: str) -> None:

@@ -13,10 +13,10 @@ from typing import Any
 import click
 
 from gateway.commands.fit import fit
+from gateway.commands.outlook import find_named
 from gateway.commands.reading import Reading
 from gateway.commands.shared.output import show, show_table, terminal_width
 from gateway.commands.status.rows import NOTE, OFF, TROUBLE, WELL, Overview, Row
-from gateway.errors import Failed
 from gateway.host.shown import cell
 
 _SIGNS = {TROUBLE: "x", NOTE: "!", OFF: "-", WELL: ""}
@@ -38,7 +38,7 @@ SORTS: dict[str, Callable[[Row], Any]] = {
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be shown. ``records``: uids, or parts of titles."""
+    """What is to be shown. ``records``: names, as `find_named` takes them."""
 
     records: tuple[str, ...] = ()
     only_trouble: bool = False
@@ -50,17 +50,12 @@ def choose_rows(
     reading: Reading, wanted: Wanted, more: Callable[[list[Row]], list[Row]] = lambda rows: rows
 ) -> list[Row]:
     """The rows that are wanted; ``more`` adds what it knows of those that are named. Raises Failed: there are none."""
-    rows = [row for row in Overview(reading).rows() if _is_named(row, wanted.records)]
-    if wanted.records and not rows:
-        hint = "give a uid or a part of a title; keeper-rotation status alone shows all that the application sees"
-        raise Failed(f"no record of this package is named {', '.join(wanted.records)}", hint)
+    rows = list(Overview(reading).rows())
+    if wanted.records:
+        named = {record.uid for record in find_named((row.record for row in rows), wanted.records)}
+        rows = [row for row in rows if row.record.uid in named]
     by_title = sorted(more(rows), key=lambda row: row.record.title.casefold())
     return sorted((row for row in by_title if _is_wanted(row, wanted)), key=SORTS[wanted.sort])
-
-
-def _is_named(row: Row, names: tuple[str, ...]) -> bool:
-    record = row.record
-    return not names or any(each == record.uid or each.casefold() in record.title.casefold() for each in names)
 
 
 def _is_wanted(row: Row, wanted: Wanted) -> bool:
