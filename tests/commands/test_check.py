@@ -16,6 +16,7 @@ from gateway.kinds.registry import APP_SECRET, STORAGE_KEY
 from sandbox.furnish.passwords import script_field
 from sandbox.proxy import faults
 from tests.stage.command import command
+from tests.stage.mongodb_user import MongoStage
 from tests.stage.rotation import Stage
 from tests.sweep.rotation import changes
 
@@ -122,3 +123,40 @@ def test_all_records_and_what_people_see(stage: Stage) -> None:
     assert "    hint: correct these fields of the PAM User record in the vault\n" in process.stdout
     assert "1 record, 1 of which would fail" in process.stderr
     assert "name records, or give --all" in command(stage, "check").stderr
+
+
+def _signs_in_with(stage: Stage) -> dict[str, str]:
+    attached = [f"--attach={uid}" for uid in stage.attached]
+    process = command(stage, "check", f"--config={stage.at.config_record_uid}", *attached, "--json", "--", _uid(stage))
+    (row,) = json.loads(process.stdout)
+    return dict(row["admin"])
+
+
+def test_what_the_admin_credential_may_be_used_for_is_shown(stage: Stage) -> None:
+    admin = stage.at.admin_record_uid
+    assert _signs_in_with(stage)["azure_cloud"] == "AzureCloud"
+    lines = f"{stage.at.target_object_id}\n\x1b[31m*"
+    for label, text in {
+        "allowed_targets": lines,
+        "allowed_destinations": "https://a*",
+        "expires": "2031-01-31",
+    }.items():
+        stage.sandbox.keeper.edit(admin, label, text)
+    said = _signs_in_with(stage)
+    assert said["from"] == f"attached record {admin}" and said["name"] == stage.at.admin_client_id
+    assert said["expires"].startswith("2031-01-31") and said["allowed_destinations"] == "https://a*"
+    assert said["allowed_targets"] == f"{stage.at.target_object_id}, ?[31m*"
+    attached = [f"--attach={uid}" for uid in stage.attached]
+    shown = command(stage, "check", *attached, "--", _uid(stage)).stdout
+    assert f"  signs in with: attached record {admin}; " in shown and "\x1b" not in shown
+
+
+def test_so_it_is_of_mongodb() -> None:
+    with MongoStage() as stage:
+        said = _signs_in_with(stage)
+        assert said["name"] == "dba" and said["mongodb_hosts"] == stage.server.uri() and "azure_cloud" not in said
+
+
+def test_a_credential_that_cannot_sign_in_is_told_as_an_error(stage: Stage) -> None:
+    stage.sandbox.keeper.edit(stage.at.admin_record_uid, "client_secret", "wrong")
+    assert _signs_in_with(stage) == {}

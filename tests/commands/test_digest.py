@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from sandbox.keeper.vault import make_field
 from sandbox.proxy import faults
 from tests.commands.test_status import add, day, rotated
 from tests.stage.command import command
@@ -66,8 +65,6 @@ def test_each_record_is_told_once_under_what_is_most_urgent(told: Told) -> None:
         uid = rotated(stage, title, 300)
         for label, value in values.items():
             stage.sandbox.keeper.edit(uid, label, value)
-            if not stage.sandbox.keeper.record(uid).value(label):
-                stage.sandbox.keeper.add_field(uid, make_field("text", value, label))
     assert "accepted" in digest(stage).stdout
     said = parts(hooks)
     for title, (_, words, heading) in RECORDS.items():

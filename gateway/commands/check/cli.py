@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from gateway.commands.check.admin import admin_of
 from gateway.commands.check.finding import Finding, Level
 from gateway.commands.check.findings import find
 from gateway.commands.credential import attached_options
@@ -62,6 +63,7 @@ def _row(outcome: Rehearsed, found: list[Finding]) -> dict[str, Any]:
         "result": outcome.error.result if outcome.error else report.result,
         "why": report.why,
         "next_due": report.next_due,
+        "admin": {key: shown(text) for key, text in admin_of(outcome).items()},
         "findings": [
             {"level": each.level.name.lower(), "what": shown(each.what), "hint": shown(each.hint)} for each in found
         ],
@@ -72,6 +74,9 @@ def _row(outcome: Rehearsed, found: list[Finding]) -> dict[str, Any]:
 def _show(outcome: Rehearsed, found: list[Finding]) -> None:
     record, result = outcome.record, outcome.error.result if outcome.error else outcome.plan.report.result
     click.echo(f"{shown(record.title) or 'record without a title'} ({record.uid}): it would {WOULD[result]}")
+    if admin := admin_of(outcome):
+        source, *limits = [shown(text if key in ("from", "name") else f"{key} {text}") for key, text in admin.items()]
+        click.echo(f"  signs in with: {source}; {'; '.join(limits)}")
     for each in found:
         click.echo(f"  {SIGNS[each.level]} {shown(each.what)}")
         if each.hint:
