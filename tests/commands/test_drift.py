@@ -166,6 +166,14 @@ def test_it_says_how_far_it_is(served: Stage) -> None:
     assert "compared 0 of 1 records" in process.stderr
 
 
+def test_a_page_says_whether_azure_was_asked(served: Stage, tmp_path: Path) -> None:
+    attached = [f"--credential={each}" for each in served.attached]
+    for words, said in (((), "Azure was not asked"), (("--drift", *attached), "compared with targets")):
+        page = tmp_path / "status.html"
+        assert command(served, "status", f"--html={page}", "--force", *words).returncode == 0
+        assert said in page.read_text()
+
+
 def test_options_that_go_with_it(stage: Stage) -> None:
     process = command(stage, "status", f"--credential={stage.at.record_uid}")
     assert process.returncode == 1 and "--drift" in process.stderr

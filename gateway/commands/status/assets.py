@@ -31,11 +31,14 @@ svg { display: block; width: 100%; height: auto; } svg text { fill: var(--soft);
 svg .bar { fill: var(--link); } svg .late { fill: var(--trouble); } svg .axis { stroke: var(--line); }
 [hidden] { display: none !important; }
 @media (max-width: 64rem) {
-  svg text { font-size: 22px; }
+  svg text { font-size: 22px; } svg .mark0 { display: none; }
   table, tbody, tr, td, th[scope=row] { display: block; width: 100%; } thead { position: absolute; left: -999rem; }
   tr { border: 1px solid var(--line); border-radius: .4rem; margin-bottom: .75rem; padding: .25rem; }
   th, td, td.number { border: 0; padding: .2rem .4rem; text-align: left; }
   td[data-label]::before { content: attr(data-label) ": "; color: var(--soft); } td:empty { display: none; }
+}
+@media (max-width: 40rem) {
+  svg text { font-size: 34px; } svg .mark1, svg .mark3, svg .mark5 { display: none; }
 }
 @media print { .controls { display: none; } body { max-width: none; } details > * { display: block; } }
 """

@@ -35,7 +35,7 @@ def page(rows: Sequence[Row], now: datetime, host: str) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>Rotations on {_text(host)}</title>\n<style>{STYLE}</style></head>\n<body><main>\n"
         f"<h1>Rotations</h1>\n{_counts(rows)}\n<p class=soft>As the records of the vault said at {_time(now)}, "
-        f"and the history of the host {_text(host)}; Azure was not asked.</p>\n"
+        f"and the history of the host {_text(host)}; {_asked(rows)}.</p>\n"
         f"<h2>Expiries of the next {_WEEKS} weeks</h2>\n{_timeline(rows, now)}\n<h2>Records</h2>\n{_controls(kinds)}\n"
         f"{_table(rows)}\n</main><script>{SCRIPT}</script></body></html>\n"
     )
@@ -65,6 +65,11 @@ def _day(moment: datetime | None) -> str:
     return f'<time datetime="{moment:%Y-%m-%dT%H:%M:%SZ}">{moment:%Y-%m-%d}</time>' if moment else ""
 
 
+def _asked(rows: Sequence[Row]) -> str:
+    is_compared = any(row.drift is not None for row in rows)
+    return "compared with targets and destinations at that time" if is_compared else "Azure was not asked"
+
+
 def _counts(rows: Sequence[Row]) -> str:
     counts = Counter(row.state for row in rows)
     parts = (f'<span class="{state}">{sign}: {counts[state]:,}</span>' for state, sign in _SIGNS.items())
@@ -79,14 +84,14 @@ def _timeline(rows: Sequence[Row], now: datetime) -> str:
     highest = max([*counts, 1])
     bars = "".join(_bar(at, number, highest, now) for at, number in enumerate(counts) if number)
     marks = "".join(
-        f'<text x="{20 + 18 * (week + 1)}" y="136">{now + timedelta(weeks=week):%b %Y}</text>'
-        for week in range(0, _WEEKS, 9)
+        f'<text class="mark{at}" x="{20 + 18 * (week + 1)}" y="150">{now + timedelta(weeks=week):%b %Y}</text>'
+        for at, week in enumerate(range(0, _WEEKS, 9))
     )
     label = f"Expired: {late}. In the next {_WEEKS} weeks: {sum(counts[1:])}, in one week at most {max(counts[1:])}."
     return (
-        f'<svg viewBox="0 0 990 142" role="img" aria-label="{label}">'
+        f'<svg viewBox="0 0 990 160" role="img" aria-label="{label}">'
         '<line class="axis" x1="0" y1="120" x2="990" y2="120"/>'
-        f'{bars}{marks}<text x="0" y="136">late</text></svg>\n<p class=soft>{label}</p>'
+        f'{bars}{marks}<text x="0" y="150">late</text></svg>\n<p class=soft>{label}</p>'
     )
 
 
