@@ -116,7 +116,8 @@ class _Adapter(HTTPAdapter):
         It leaves Nagle's algorithm on there: 40 ms for each POST.
         """
         bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-        options |= {"proxy_ssl_context": _trusting(bundle or _authorities())} if str(proxy).lower().startswith("https") else {}
+        if str(proxy).lower().startswith("https"):
+            options["proxy_ssl_context"] = _trusting(bundle or _authorities())
         options |= {"socket_options": [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]}
         return _with_our_pool(super().proxy_manager_for(proxy, **options))
 
