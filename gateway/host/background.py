@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -43,9 +42,22 @@ class Background(Generic[T]):
 
 
 def side_by_side(call: Callable[[R], T], items: Sequence[R]) -> list[T]:
-    """What ``call`` returns for each, a few at a time."""
-    results: list[T] = []
-    for start in range(0, len(items), AT_ONCE):
-        running = [Background(partial(call, item)) for item in items[start : start + AT_ONCE]]
-        results += [each.result() for each in running]
-    return results
+    """What ``call`` returns for each, `AT_ONCE` at a time; what one raises ends the rest, and is raised."""
+    waiting = list(enumerate(items))[::-1]
+    results: dict[int, T] = {}
+
+    def work() -> None:
+        while waiting:
+            try:
+                number, item = waiting.pop()
+            except IndexError:  # another one was quicker
+                return
+            try:
+                results[number] = call(item)
+            except BaseException:
+                waiting.clear()
+                raise
+
+    for each in [Background(work) for _ in range(min(AT_ONCE, len(items)))]:
+        each.result()
+    return [results[number] for number in range(len(items))]

@@ -153,13 +153,18 @@ def _authorities() -> str:
     return "" if _trust_system() else DEFAULT_CA_BUNDLE_PATH
 
 
-@cache
 def _trusting(authorities: str) -> ssl.SSLContext:
-    """What trusts the certificate authorities of a file or a folder; reading certifi's takes 14 ms.
+    """What trusts the certificate authorities of a file or a folder, as it is now.
 
     Raises:
         OSError: there is none, or none that can be read.
     """
+    return _read(authorities, os.stat(authorities).st_mtime_ns if authorities else 0)
+
+
+@cache
+def _read(authorities: str, _changed: int) -> ssl.SSLContext:
+    """Read once: certifi's takes 14 ms."""
     context = create_urllib3_context()
     if authorities:
         is_folder = os.path.isdir(authorities)

@@ -15,15 +15,14 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from time import monotonic
 
+from gateway.commands.run_due.child import NUMBERS, become_a_process
 from gateway.commands.run_due.job import Job
 from gateway.commands.run_due.one_run import Ended, ended, not_begun, warm_up, work
 from gateway.commands.shared.interrupt import handle_signals
-from gateway.host.deadline import SIGNALS
 from gateway.host.settings import Settings
 
 _MOST_BYTES = 1_000_000
 _LOOK_SECONDS, _SOON_SECONDS = 0.5, 0.005
-_NUMBERS = [number for name in SIGNALS if (number := getattr(signal, name, None)) is not None]
 
 
 class _Child:
@@ -113,7 +112,7 @@ class Forks:
     def _begin(self, job: Job) -> None:
         out, err = _pipes()
         # A signal between the two lines would be answered by our handler in the child, or miss it.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _NUMBERS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, NUMBERS)
         try:
             if not (pid := os.fork()):
                 _be_a_child(job, self._settings, out[1], err[1])
@@ -125,7 +124,7 @@ class Forks:
                 os.close(pipe)
             raise
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _NUMBERS)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, NUMBERS)
         for pipe in child.pipes:
             self._selector.register(pipe, selectors.EVENT_READ, child)
 
@@ -165,14 +164,7 @@ def _be_a_child(job: Job, settings: Settings, out: int, err: int) -> None:
     """Never returns."""
     code = 3
     try:
-        os.setsid()  # what a terminal sends is for our parent
-        for number in _NUMBERS:
-            signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _NUMBERS)
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.dup2(out, 1)
-        os.dup2(err, 2)
-        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        become_a_process([os.open(os.devnull, os.O_RDONLY), out, err])
         code = work(job, settings)
     finally:
         os._exit(code)

@@ -18,19 +18,18 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from gateway.commands.run_due.child import NUMBERS, become_a_process
 from gateway.commands.run_due.one_run import warm_up
-from gateway.host.deadline import SIGNALS
 from gateway.host.process import keep_to_ourselves
 
 MOST_BYTES = 65_536
 DESCRIPTORS = 4
-_NUMBERS = [number for name in SIGNALS if (number := getattr(signal, name, None)) is not None]
 
 
 def serve(descriptor: int, kinds: Sequence[str]) -> None:
     """Until the other end of this socket is closed, and the runs have ended."""
     keep_to_ourselves()  # its environment may have the Keeper configuration
-    for number in _NUMBERS:  # who ends the listener lets runs under way end by themselves
+    for number in NUMBERS:  # who ends the listener lets runs under way end by themselves
         signal.signal(number, signal.SIG_IGN)
     warm_up(kinds)
     gc.freeze()  # what is never looked at again is not copied into each child
@@ -108,15 +107,10 @@ def _tell(where: int, number: int) -> None:
 def _be_a_run(script: str, streams: list[int]) -> NoReturn:
     code = 1  # as Python itself ends after an error
     try:
-        os.setsid()
         signal.set_wakeup_fd(-1)
-        for number in (*_NUMBERS, signal.SIGCHLD, signal.SIGPIPE):
-            signal.signal(number, signal.SIG_DFL)
-        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        become_a_process(streams)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        for number, stream in enumerate(streams):
-            os.dup2(stream, number)
-        os.closerange(len(streams), os.sysconf("SC_OPEN_MAX"))
         sys.argv = [script]
         code = _run(script)
     finally:
