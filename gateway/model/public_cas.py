@@ -14,13 +14,16 @@ _MOST_DAYS = ((date(2026, 3, 15), 200), (date(2027, 3, 15), 100), (date(2029, 3,
 _BEFORE = 398
 _DAYS_A_MONTH = 30
 SERVER_AUTH, CLIENT_AUTH = "1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2"
-MONTHS = 6
-"""how long a certificate of a CA is asked for, where nothing is said"""
 
 
 def most_days(on: date) -> int:
     """How long a certificate may be valid that a public CA issues on this day."""
     return next((days for since, days in reversed(_MOST_DAYS) if on >= since), _BEFORE)
+
+
+def usual_months(on: date) -> int:
+    """How long a certificate of a CA is asked for, where nothing is said: six months, while public CAs give them."""
+    return min(6, most_days(on) // _DAYS_A_MONTH)
 
 
 def not_of_public_cas(policy: Mapping[str, Any], on: date) -> list[str]:

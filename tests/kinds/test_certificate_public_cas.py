@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
-from gateway.model.public_cas import most_days
+from gateway.model.public_cas import most_days, usual_months
 from sandbox.key_vault.x509 import CLIENT_AUTH, SERVER_AUTH
 from tests.commands.test_check import check
 from tests.stage.certificate import CertificateStage
@@ -67,10 +67,11 @@ def test_check_says_what_a_public_ca_does_not_give() -> None:
         )
 
 
+USUAL = usual_months(date.today())
 ASKED: dict[str, tuple[list[str], int, list[str], str]] = {
     "by itself": ([], 12, [SERVER_AUTH], ""),
-    "of a CA": (["--issuer=contoso-ca"], 6, [SERVER_AUTH], "33%"),
-    "by hand": (["--issuer=unknown"], 6, [SERVER_AUTH], "33%"),
+    "of a CA": (["--issuer=contoso-ca"], USUAL, [SERVER_AUTH], "33%"),
+    "by hand": (["--issuer=unknown"], USUAL, [SERVER_AUTH], "33%"),
     "of a CA, for a year": (["--issuer=contoso-ca", "--validity-months=12"], 12, [SERVER_AUTH], "33%"),
     "for two months": (["--validity-months=2"], 2, [SERVER_AUTH], "33%"),
     "for clients, too": (["--extended-key-usage=serverAuth,clientAuth"], 12, [SERVER_AUTH, CLIENT_AUTH], ""),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.model.public_cas import CLIENT_AUTH, MONTHS, SERVER_AUTH, most_days, not_of_public_cas
+from gateway.model.public_cas import CLIENT_AUTH, SERVER_AUTH, most_days, not_of_public_cas, usual_months
 
 MOST: dict[str, int] = {
     "2026-03-14": 398, "2026-03-15": 200, "2027-03-14": 200, "2027-03-15": 100, "2029-03-14": 100, "2029-03-15": 47,
@@ -20,8 +20,15 @@ def test_how_long_a_certificate_may_be(on: str) -> None:
     assert most_days(date.fromisoformat(on)) == MOST[on]
 
 
+@pytest.mark.parametrize("on", MOST)
+def test_what_is_asked_for_by_itself_is_given(on: str) -> None:
+    day = date.fromisoformat(on)
+    assert usual_months(day) == {398: 6, 200: 6, 100: 3, 47: 1}[most_days(day)]
+    assert not not_of_public_cas({"x509_props": {"validity_months": usual_months(day)}}, day)
+
+
 POLICIES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
-    "what is asked for by itself": ({"validity_months": MONTHS, "ekus": [SERVER_AUTH]}, "2026-11-28", []),
+    "what is asked for by itself": ({"validity_months": 6, "ekus": [SERVER_AUTH]}, "2026-11-28", []),
     "a month more": ({"validity_months": 7}, "2026-11-28", ["gives 200 days at most, 100 from 2027-03-15, 47 from 20"]),
     "as Key Vault has it where nothing is said": (
         {},

@@ -41,7 +41,7 @@ def policy(session: Session, certificate_id: CertificateId, options: PolicyOptio
         raise not_there(vault.url, certificate_id.name) from None
     if not options:
         return there
-    new = new_policy(options, there)
+    new = new_policy(options, there, session.http.now().date())
     if issuer_of(new) != issuer_of(there):
         check_issuer(vault, new)
     changed = {section: value for section, value in new.items() if value != there.get(section)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from ipaddress import ip_address
 from typing import Any
 
@@ -63,14 +64,17 @@ class PolicyOptions:
         return self != PolicyOptions()
 
 
-def new_policy(options: PolicyOptions, before: Mapping[str, Any] | None) -> dict[str, Any]:
+def new_policy(options: PolicyOptions, before: Mapping[str, Any] | None, on: date) -> dict[str, Any]:
     """The whole policy. ``before``: that of the certificate, where it is there; what is not wanted stays as there.
+    ``on``: the day, by which what is usual of a new one changes.
 
     Raises:
         Failed: some of it cannot be; everything that cannot is named.
     """
     problems: list[str] = []
     policy = _with_plain(options, before, _subject(options, before, problems), problems)
+    if not before:
+        _add_usual(policy, options, on)
     _add_names(policy["x509_props"], options, problems)
     _add_usages(policy["x509_props"], options, problems)
     _add_key(policy, options, problems)
@@ -96,17 +100,22 @@ def _with_plain(
     """What `PolicyChange` knows how to put into a policy, and what needs no rules."""
     kind, size = _key(options, str(((before or {}).get("key_props") or {}).get("kty") or ""), problems)
     issuer = {name.lower(): name for name in (SELF, UNKNOWN)}.get(options.issuer.lower(), options.issuer)
-    usual = 12 if issuer in ("", SELF) else public_cas.MONTHS
-    months = options.validity_months or (None if before else usual)
-    policy = PolicyChange(months, kind, size, subject).applied(dict(before or {}))
+    policy = PolicyChange(options.validity_months, kind, size, subject).applied(dict(before or {}))
     policy.setdefault("key_props", PolicyChange(key_type="RSA").applied({})["key_props"])
-    if not before:  # Key Vault's own choice has clientAuth, too
-        policy["x509_props"]["ekus"] = [public_cas.SERVER_AUTH]
     if issuer or not before:
         policy["issuer"] = {"name": issuer or SELF}
     if options.content_type or not before:
         policy["secret_props"] = {"contentType": CONTENT_TYPES[options.content_type or "pfx"]}
     return policy
+
+
+def _add_usual(policy: dict[str, Any], options: PolicyOptions, on: date) -> None:
+    """How long a new one is valid, and for what, where nothing is said."""
+    props = policy["x509_props"]
+    if not options.validity_months:
+        props["validity_months"] = 12 if issuer_of(policy) == SELF else public_cas.usual_months(on)
+    # Key Vault's own choice has clientAuth, too.
+    props["ekus"] = [public_cas.SERVER_AUTH]
 
 
 def _key(options: PolicyOptions, there: str, problems: list[str]) -> tuple[str, str]:

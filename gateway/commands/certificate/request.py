@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from gateway.azure.key_vault.certificate_changes import OperatorCertificates, not_there
@@ -96,7 +97,7 @@ class Request:
         check_issuer(self._vault, policy)
         self._is_short = issuer_of(policy) != SELF or int(policy["x509_props"].get("validity_months") or 12) < 12
         if issuer_of(policy) != SELF:
-            for text in not_of_public_cas(policy, self._session.http.now().date()):
+            for text in not_of_public_cas(policy, self._today):
                 warn(text)
         self._check_contacts(policy)
         if self._before:
@@ -148,13 +149,17 @@ class Request:
             raise not_there(self._vault.url, self._certificate_id.name)
         policy = self._vault.policy(self._certificate_id.name)
         check_issuer(self._vault, policy)
-        new = new_policy(PolicyOptions(validity_months=months), policy)
+        new = new_policy(PolicyOptions(validity_months=months), policy, self._today)
         return None if new["x509_props"] == policy.get("x509_props") else new
+
+    @property
+    def _today(self) -> date:
+        return self._session.http.now().date()
 
     def _policy(self, options: PolicyOptions) -> dict[str, Any]:
         if self._before:
-            return new_policy(options, self._vault.policy(self._certificate_id.name))
-        policy = new_policy(options, None)
+            return new_policy(options, self._vault.policy(self._certificate_id.name), self._today)
+        policy = new_policy(options, None, self._today)
         check_free(self._vault, self._certificate_id.name)
         return policy
 
