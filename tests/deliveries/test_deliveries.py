@@ -71,7 +71,7 @@ def test_every_rotation_serves_everyone_again(stage: Stage) -> None:
 def test_no_destination_costs_nothing(stage: Stage) -> None:
     rotated(stage)
     assert {request.service for request in stage.sandbox.requests} == {"keeper", "entra", "graph"}
-    assert len(stage.sandbox.requests) == 15
+    assert len(stage.sandbox.requests) == 14
 
 
 # Key Vault Integration

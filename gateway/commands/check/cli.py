@@ -17,7 +17,7 @@ from gateway.commands.plan.show import WOULD
 from gateway.commands.shared.output import counted, note
 from gateway.commands.shared.progress import progress
 from gateway.errors import worst
-from gateway.host.shown import shown
+from gateway.host.shown import clean, shown
 
 SIGNS = {Level.ERROR: "x", Level.UNASKED: "?", Level.WARNING: "!"}
 
@@ -63,7 +63,7 @@ def _row(outcome: Rehearsed, found: list[Finding]) -> dict[str, Any]:
         "result": outcome.error.result if outcome.error else report.result,
         "why": report.why,
         "next_due": report.next_due,
-        "admin": {key: shown(text) for key, text in admin_of(outcome).items()},
+        "admin": {key: _of_admin(key, text) for key, text in admin_of(outcome).items()},
         "findings": [
             {"level": each.level.name.lower(), "what": shown(each.what), "hint": shown(each.hint)} for each in found
         ],
@@ -75,9 +75,15 @@ def _show(outcome: Rehearsed, found: list[Finding]) -> None:
     record, result = outcome.record, outcome.error.result if outcome.error else outcome.plan.report.result
     click.echo(f"{shown(record.title) or 'record without a title'} ({record.uid}): it would {WOULD[result]}")
     if admin := admin_of(outcome):
-        source, *limits = [shown(text if key in ("from", "name") else f"{key} {text}") for key, text in admin.items()]
+        source, *limits = [
+            _of_admin(key, text) if key in ("from", "name") else shown(f"{key} {text}") for key, text in admin.items()
+        ]
         click.echo(f"  signs in with: {source}; {'; '.join(limits)}")
     for each in found:
         click.echo(f"  {SIGNS[each.level]} {shown(each.what)}")
         if each.hint:
             click.echo(f"    hint: {shown(each.hint)}")
+
+
+def _of_admin(key: str, text: str) -> str:
+    return clean(text) if key == "name" else shown(text)  # an id may stand in a hidden field, and is no secret
