@@ -48,6 +48,7 @@ def said(process: subprocess.CompletedProcess[str]) -> dict[str, str]:
 def opened(door: Path, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a door, with nothing on stdin, and with no package unless one lies beside it or ``variables`` name one."""
     command = [sys.executable, *options, door]
+    variables = {"ROTATION_HISTORY": "", **variables}  # nothing is written outside of the test's folders
     return subprocess.run(command, input="", capture_output=True, text=True, check=False, env=variables)
 
 
