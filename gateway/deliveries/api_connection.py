@@ -13,7 +13,7 @@ from typing import Any
 from gateway.azure.api_connections import Connection, ConnectionTest, is_secret, read_connection, read_connector
 from gateway.azure.arm import arm_id
 from gateway.azure.versions import API_CONNECTIONS
-from gateway.deliveries.base import Delivery, DeliveryContext, Destination, Receipt, ask_arm, refuse
+from gateway.deliveries.base import SEEN, Delivery, DeliveryContext, Destination, Receipt, ask_arm, refuse
 from gateway.deliveries.own_test import OwnTest, Tested, Verdict
 from gateway.errors import Failed, Refused
 from gateway.host.http import Answer
@@ -76,7 +76,7 @@ class ApiConnection(Destination):
             connection = read_connection(context.azure.arm.get(self.address, API_CONNECTIONS), self.address)
         except Refused as error:
             if error.status == 404:
-                raise Failed(f"{self.address}: there is no such connection", f"the form is {self.example}") from None
+                raise Failed(f"{self.address}: there is no such connection", SEEN) from None
             raise
         self._test = connection.test
         return connection

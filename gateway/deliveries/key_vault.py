@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from gateway.azure.key_vault.calls import KeyVaultCalls
-from gateway.deliveries.base import Delivery, DeliveryContext, Destination, Receipt, refuse
+from gateway.deliveries.base import Delivery, DeliveryContext, Destination, Receipt, refuse, without_login
 from gateway.deliveries.synced import HINT, is_whole_record, may_be_synced
 from gateway.deliveries.tags import KEY, RECORD, check_owner, kept
 from gateway.errors import CallError, Failed, Refused, Unclear
@@ -71,7 +71,12 @@ class KeyVaultSecretDestination(Destination):
             return None
         host = rf"[a-zA-Z0-9](?:[a-zA-Z0-9-]{{1,22}}[a-zA-Z0-9])?\.{re.escape(cloud.key_vault)}"
         found = re.fullmatch(r"/secrets/([0-9a-zA-Z-]{1,127})(?:/[0-9a-f]{32})?/?", parts.path)
-        if parts.scheme != "https" or not re.fullmatch(host, parts.netloc) or not found or parts.query:
+        is_vault = parts.scheme == "https" and re.fullmatch(host, parts.netloc)
+        name = re.fullmatch(r"/secrets/([^/]*[^0-9a-zA-Z/-][^/]*)/?", parts.path)
+        if is_vault and name and not parts.query:
+            what = f"deliver_to: {without_login(name[1])!r} is no name for Key Vault"
+            raise Failed(what, "a name is 1 to 127 letters, digits and dashes")
+        if not is_vault or not found or parts.query:
             raise refuse(line, f"is not a secret of a vault in {cloud.name}", cls.example)
         return cls(f"https://{parts.netloc.lower()}", found.group(1), optional)
 

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlencode
 from gateway.azure.arm import arm_id
 from gateway.azure.automation import Job, Runbook, read_job, read_runbook, read_summary
 from gateway.azure.versions import JOBS, RUNBOOKS, WORKER_GROUPS, ApiVersion
-from gateway.deliveries.base import Delivery, DeliveryContext, Destination, Receipt, ask_arm, refuse
+from gateway.deliveries.base import SEEN, Delivery, DeliveryContext, Destination, Receipt, ask_arm, refuse
 from gateway.errors import CallError, Failed, Refused, Unclear
 from gateway.model.clouds import Cloud
 
@@ -185,5 +185,5 @@ class AutomationRunbook(Destination):
             return context.azure.arm.get(path, version)
         except Refused as error:
             if error.status == 404:
-                raise Failed(f"{self.address}: there is no such {what}", f"the form is {self.example}") from None
+                raise Failed(f"{self.address}: there is no such {what}", SEEN) from None
             raise

@@ -15,7 +15,7 @@ from gateway.errors import CallError, Failed
 from gateway.host.http import Http
 from gateway.host.lock import RecordLock
 from gateway.keeper.admin import AdminSearch, attached_credentials, choose_admin
-from gateway.keeper.checks import check_alone, check_editable, check_labels, copies_of, read_record
+from gateway.keeper.checks import check_alone, check_editable, check_labels, check_script, copies_of, read_record
 from gateway.keeper.parameters import Params
 from gateway.model import decisions
 from gateway.model.allowed import check_destinations, check_targets
@@ -146,6 +146,7 @@ class Preparation:
         facts, uid = self._make_kind.facts, self.record.uid
         check_editable(self.record)
         given = self.record.value(facts.target).strip()
+        check_script(self.record, facts)
         if not given:
             raise Failed(f"record {uid} has no {facts.target}", "fill in this field in the vault")
         check_alone(self.record, facts)

@@ -36,6 +36,16 @@ def read_record(vault: ReadsRecords, uid: str) -> VaultRecord:
     return record
 
 
+def check_script(record: VaultRecord, facts: KindFacts) -> None:
+    """The script that runs is the one of this record's kind. Raises Failed."""
+    if facts.target and record.value(facts.target).strip():
+        return
+    for label, script in facts.other_targets.items():
+        if record.value(label).strip():
+            hint = f"attach {script} to it instead" if script else "nothing rotates it: detach the script"
+            raise Failed(f"record {record.uid} has {label}: {facts.script} is not the script for it", hint)
+
+
 def check_alone(record: VaultRecord, facts: KindFacts) -> None:
     """It has a target of this kind, or stands for nothing yet: else what is published of that would be overwritten.
 

@@ -29,7 +29,7 @@ from gateway.host.background import Background
 from gateway.host.lock import RecordLock
 from gateway.host.report import Report
 from gateway.keeper.admin import AdminSearch
-from gateway.keeper.checks import check_editable, check_labels, read_record
+from gateway.keeper.checks import check_editable, check_labels, check_script, read_record
 from gateway.keeper.parameters import Params
 from gateway.keeper.save import Labels, Save
 from gateway.keeper.value_template import rendered
@@ -83,6 +83,7 @@ class Publication:
         self._warn(self._rollback_warnings())
         self._warn(["rotate_now: Keeper itself makes this password; press Rotate in the record"] * policy.rotate_now)
         check_editable(self.record)
+        check_script(self.record, PUBLISHED_PASSWORD)
         password = self._password()
         destinations = self._destinations()
         if not destinations:

@@ -97,7 +97,9 @@ _ROWS = (
 def _complete(row: KindFacts) -> KindFacts:
     theirs = frozenset[str]().union(*(each.own() for each in _ROWS)) - row.own()
     fields = tuple(each for each in FIELDS if each.label not in theirs)
-    others = tuple(each.target for each in _ROWS if each.target not in ("", row.target))
+    others = {
+        each.target: each.script if each.implementation else "" for each in _ROWS if each.target not in ("", row.target)
+    }
     return replace(row, fields=fields, other_targets=others, in_use=_IN_USE)
 
 

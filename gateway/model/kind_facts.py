@@ -50,8 +50,8 @@ class KindFacts:
     """whether a new record has a placeholder in the fields that the first rotation writes"""
     fields: tuple[Field, ...] = ()
     """all that a record may have, in the order of the table"""
-    other_targets: tuple[str, ...] = ()
-    """the labels by which records name targets of other kinds"""
+    other_targets: Mapping[str, str] = field(default_factory=dict)
+    """by which labels records name targets of other kinds, and the scripts of these; none where nothing is run"""
     in_use: tuple[str, ...] = ()
     """labels of fields that a record has which stands for something, be it without any target"""
 

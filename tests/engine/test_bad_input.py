@@ -14,7 +14,7 @@ import pytest
 
 from tests.stage.forked import Forked
 from tests.stage.host_clock import wrong_clock
-from tests.stage.rotation import Outcome, Stage, encoded
+from tests.stage.rotation import ROOT, Outcome, Stage, encoded
 from tests.sweep.rotation import changes
 
 WRITES = {"update_secret", "add_password", "remove_password", "update_application"}
@@ -440,3 +440,13 @@ def test_accepted_records_with_numbered_duplicate_keys(stage: Stage) -> None:
     records = [numbered | {"text": "a", "text2": "b", "text_3": ["c"], "host": {"x": 1}}, {"uid": None}]
     assert stage.run(encoded(stage.params(records=encoded(records).decode()))).code == 0
     assert stage.published_works()
+
+
+@pytest.mark.parametrize(
+    "script", ["azure_storage_key", "mongodb_user", "azure_key_vault_certificate", "publish_password"]
+)
+def test_the_script_of_another_kind_names_the_right_one(script: str, stage: Stage) -> None:
+    outcome = stage.run(script=ROOT / "scripts" / f"{script}.py")
+    assert outcome.code == 1 and f"scripts/{script}.py is not the script for it" in outcome.report["error"], outcome
+    assert outcome.report["hint"] == "attach scripts/azure_app_secret.py to it instead"
+    assert {request.operation for request in stage.sandbox.requests} == {"get_secret"}

@@ -20,7 +20,7 @@ FACTS = KindFacts(
         Field("target", "text", ""), Field("id", "text", "", written=True), Field("NOOP", "text", "", "True"),
         Field("wish", "text", "", "yes"),
     ),
-    other_targets=("other_target", "third_target"),
+    other_targets={"other_target": "scripts/other.py", "third_target": ""},
     in_use=("deliver_to", "client_secret"),
 )  # fmt: skip
 
