@@ -100,42 +100,43 @@ clean:            ## remove what the other targets made
 
 .venv/ready: requirements.txt pyproject.toml gateway/__init__.py .venv-build/ready
 	$(call venv,.venv)
-	.venv/bin/python -m pip $(PINNED) -r requirements.txt
-	rm -rf build
-	.venv-build/bin/python -m pip $(WHEEL) build .
-	.venv/bin/python -m pip --quiet install --no-deps build/*.whl
+	@.venv/bin/python -m pip $(PINNED) -r requirements.txt
+	@rm -rf build
+	@.venv-build/bin/python -m pip $(WHEEL) build .
+	@.venv/bin/python -m pip --quiet install --no-deps build/*.whl
 	@touch $@
 
 .venv-build/ready: requirements-build.txt
 	$(call venv,.venv-build)
-	.venv-build/bin/python -m pip $(PINNED) -r requirements-build.txt
+	@.venv-build/bin/python -m pip $(PINNED) -r requirements-build.txt
 	@touch $@
 
 .venv-demo/ready: requirements-listen.txt requirements-sandbox.txt requirements-build.txt pyproject.toml
 	$(call venv,.venv-demo)
-	.venv-demo/bin/python -m pip $(PINNED) -r requirements-listen.txt -r requirements-sandbox.txt -r requirements-build.txt
-	.venv-demo/bin/python -m pip $(EDITABLE)
+	@.venv-demo/bin/python -m pip $(PINNED) -r requirements-listen.txt -r requirements-sandbox.txt -r requirements-build.txt
+	@.venv-demo/bin/python -m pip $(EDITABLE)
 	@touch $@
 
 .venv-release/ready: requirements-release.txt
 	$(call venv,.venv-release)
-	$(RELEASE) -m pip $(PINNED) -r requirements-release.txt
+	@$(RELEASE) -m pip $(PINNED) -r requirements-release.txt
 	@touch $@
 
 .venv-docs/ready: requirements-docs.txt
 	$(call venv,.venv-docs)
-	.venv-docs/bin/python -m pip $(PINNED) -r requirements-docs.txt
+	@.venv-docs/bin/python -m pip $(PINNED) -r requirements-docs.txt
 	@touch $@
 
 .venv-dev/ready: requirements-dev.txt pyproject.toml
 	$(call venv,.venv-dev)
-	$(DEV) -m pip $(PINNED) -r requirements-dev.txt
-	$(DEV) -m pip $(EDITABLE)
+	@$(DEV) -m pip $(PINNED) -r requirements-dev.txt
+	@$(DEV) -m pip $(EDITABLE)
 	@touch $@
 
 # Debian's python3 comes without venv.
 define venv
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or newer was found; name one: make PYTHON=/path/to/python3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { apt-get -qq update && apt-get -qq install -y python3-venv; }
-	$(PYTHON) -m venv --clear $(1)
+	@echo "installing what this needs into $(1), once; a minute at most"
+	@$(PYTHON) -m venv --clear $(1)
 endef
