@@ -190,8 +190,12 @@ class _Run:
     def _notify(self, outcome: RotationError | None) -> None:
         if not (self._value("notify") or os.environ.get("ROTATION_NOTIFY")):
             return
-        from gateway.host.notify.message import notify
-
+        try:
+            from gateway.host.notify.message import notify
+        except (Exception, KeyboardInterrupt) as error:  # an upgrade is replacing the package; the outcome is settled
+            said = f"notify: unforeseen {type(error).__name__}; the package may have been replaced meanwhile"
+            self._report.warnings.append(said)
+            return
         notify(self._value, self._report, outcome, self._http.now() if self._http else datetime.now(UTC))
 
     def _told(self, what: str, hint: str) -> RotationError:

@@ -103,9 +103,13 @@ class Report:
         self._remember()
 
     def _remember(self) -> None:
-        from gateway.host.history import remember
+        try:
+            from gateway.host.history import remember
 
-        if problem := remember(self._line()):
+            problem = remember(self._line())
+        except Exception as error:  # an upgrade is replacing the package; a run that is over ends as it did
+            problem = f"history: unforeseen {type(error).__name__}; the package may have been replaced meanwhile"
+        if problem:
             self.warnings.append(problem)
 
     def _line(self) -> str:
