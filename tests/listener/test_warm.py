@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -202,3 +203,55 @@ def test_no_thread_of_the_listener_is_in_it(rotator: Rotator, tmp_path: Path) ->
     threading.Thread(target=stop.wait, daemon=True).start()
     assert run(rotator, tmp_path, tell("len(os.listdir('/proc/self/task'))")).report["said"] == 1
     stop.set()
+
+
+def limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs are to end after a second, and what is heard of them after another half."""
+    monkeypatch.setattr("gateway.listener.run_script._GRACE_SECONDS", 1.0 - read_settings().deadline)
+    monkeypatch.setattr(handle, "_REST_SECONDS", 0.5)
+
+
+def test_one_that_does_not_answer_is_given_up(
+    rotator: Rotator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder may have been on a file system that is gone; it would begin the run whenever that comes back."""
+    run(rotator, tmp_path, "return 0")
+    limited(monkeypatch)
+    os.kill(before := warm_pid(), signal.SIGSTOP)
+    done = tmp_path / "done"
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(run, rotator, tmp_path, f"open({str(done)!r}, 'w').close()")
+        with contextlib.suppress(TimeoutError):
+            asked.exception(timeout=10)
+        is_over = asked.done()
+        os.kill(before, signal.SIGCONT)
+        assert is_over and "no process for the run" in str(asked.exception())
+    assert run(rotator, tmp_path, tell("'well'")).report["said"] == "well" and warm_pid() != before
+    assert not done.exists()
+
+
+def test_one_that_hangs_is_killed_after_an_upgrade_too(
+    rotator: Rotator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limited(monkeypatch)
+    with ThreadPoolExecutor() as pool:
+        hanging = pool.submit(run, rotator, tmp_path, "time.sleep(15)")
+        wait(lambda: children(warm_pid()))
+        monkeypatch.setattr(handle, "_package", lambda: (1, 1))
+        assert run(rotator, tmp_path, tell("'well'")).report["said"] == "well"
+        assert hanging.result().code == -9
+
+
+def test_a_lack_of_descriptors_costs_none(rotator: Rotator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(rotator, tmp_path, "return 0")
+    real, calls, before = os.pipe, iter(range(9)), os.listdir("/proc/self/fd")
+
+    def some() -> tuple[int, int]:
+        if next(calls) > 1:
+            raise OSError(24, "Too many open files")
+        return real()
+
+    monkeypatch.setattr(os, "pipe", some)
+    with pytest.raises(Failed, match="no process for the run: Too many open files"):
+        run(rotator, tmp_path, "return 0")
+    assert os.listdir("/proc/self/fd") == before

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -14,13 +13,12 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from time import monotonic
 
 import gateway
 from gateway.host.background import Background
+from gateway.listener.warm.pipes import hear, pipes, read, rest, write
 
 _SERVE = "import sys; from gateway.listener.warm.process import serve; serve(int(sys.argv[1]), sys.argv[2:])"
-_MOST_BYTES = 1_000_000
 # After the end of a run its output is there; something that it started may hold the pipe open.
 _REST_SECONDS = 5.0
 # Descriptors and whole messages over one socket.
@@ -62,10 +60,9 @@ class WarmProcess:
         Raises:
             OSError: it could not be begun.
         """
-        pipes = [os.pipe() for _ in range(4)]
-        (stdin, to_run), (out, out_there), (err, err_there), (told, told_there) = pipes
+        (stdin, to_run), (out, out_there), (err, err_there), (told, told_there) = pipes(4)
         try:
-            self._send({"script": script}, [stdin, out_there, err_there, told_there])
+            way = self._send({"script": script}, [stdin, out_there, err_there, told_there])
         except OSError:
             for pipe in (to_run, out, err, told):
                 os.close(pipe)
@@ -73,10 +70,11 @@ class WarmProcess:
         finally:
             for pipe in (stdin, out_there, err_there, told_there):
                 os.close(pipe)
-        Background(partial(_write, to_run, line))
-        reading = [Background(partial(_read, pipe)) for pipe in (out, err)]
-        code = self._end(told, seconds)
-        return Ran(code, *(_rest(each) for each in reading))
+        Background(partial(write, to_run, line))
+        reading = [Background(partial(read, pipe)) for pipe in (out, err)]
+        with way.requests:
+            code = self._end(way, told, seconds)
+        return Ran(code, *(rest(each, _REST_SECONDS) for each in reading))
 
     def close(self) -> None:
         """Runs under way end by themselves, and so does it; where none is, it has."""
@@ -85,7 +83,7 @@ class WarmProcess:
             if self._process:
                 self._process.wait(_REST_SECONDS)
 
-    def _send(self, message: Mapping[str, object], descriptors: Sequence[int]) -> None:
+    def _send(self, message: Mapping[str, object], descriptors: Sequence[int]) -> _Way:
         content = [json.dumps(message).encode()]
         with self._lock:
             if self._socket is None or self._package != _package():
@@ -95,6 +93,8 @@ class WarmProcess:
             except OSError:  # it is gone
                 self._begin()
                 socket.send_fds(_open(self._socket), content, descriptors)
+            assert self._process  # noqa: S101 (begun before its socket was used)
+            return _Way(self._process, _open(self._socket).dup())
 
     def _begin(self) -> None:
         self._leave()
@@ -117,18 +117,15 @@ class WarmProcess:
             self._socket.close()
             self._socket = None
 
-    def _end(self, told: int, seconds: float) -> int:
+    def _end(self, way: _Way, told: int, seconds: float) -> int:
         """The exit code of a run. Raises OSError: it did not begin."""
-        until, text = monotonic() + seconds, b""
         try:
-            while text.count(b"\n") < 2:
-                if not select.select([told], [], [], max(0.0, until - monotonic()))[0]:
-                    self._kill(text)
-                    until = float("inf")
-                    select.select([told], [], [])
-                if not (part := os.read(told, 64)):
-                    break
-                text += part
+            text, is_over = hear(told, b"", seconds)
+            if not is_over:
+                way.kill(text)
+                text, is_over = hear(told, text, _REST_SECONDS)
+            if not is_over:
+                self._give_up(way, has_begun=bool(text))
         finally:
             os.close(told)
         pid, _, code = text.decode().partition("\n")
@@ -137,10 +134,27 @@ class WarmProcess:
         # Where the process that it was forked from is gone, nobody knows how it ends.
         return int(code) if code else -signal.SIGKILL
 
-    def _kill(self, text: bytes) -> None:
+    def _give_up(self, way: _Way, *, has_begun: bool) -> None:
+        """It does not answer: the next run gets another one."""
+        if not has_begun:  # nor does it begin that run when it comes to itself
+            way.process.kill()
+        with self._lock:
+            if self._process is way.process:
+                self._leave()
+
+
+@dataclass(frozen=True)
+class _Way:
+    """The process that a run was forked from, whatever was begun since."""
+
+    process: subprocess.Popen[bytes]
+    requests: socket.socket
+
+    def kill(self, text: bytes) -> None:
+        """End the run of which this was told."""
         if pid := text.partition(b"\n")[0]:
             with contextlib.suppress(OSError):
-                self._send({"kill": int(pid)}, [])
+                self.requests.send(json.dumps({"kill": int(pid)}).encode(), socket.MSG_DONTWAIT)
 
 
 def _open(one: socket.socket | None) -> socket.socket:
@@ -152,23 +166,3 @@ def _package() -> tuple[int, int]:
     """What changes with an upgrade: the code in memory would be another one than on disk."""
     status = os.stat(gateway.__file__)
     return status.st_mtime_ns, status.st_ino
-
-
-def _write(pipe: int, line: bytes) -> None:
-    with contextlib.suppress(BrokenPipeError), os.fdopen(pipe, "wb") as file:
-        file.write(line)
-
-
-def _read(pipe: int) -> bytes:
-    content = b""
-    with os.fdopen(pipe, "rb", buffering=0) as file:
-        while part := file.read(65_536):
-            content = (content + part)[:_MOST_BYTES]
-    return content
-
-
-def _rest(reading: Background[bytes]) -> bytes:
-    try:
-        return reading.result(_REST_SECONDS)
-    except (TimeoutError, OSError):
-        return b""
