@@ -99,13 +99,23 @@ class _Adapter(HTTPAdapter):
 
     def init_poolmanager(self, *sizes: Any, **options: Any) -> None:
         """As the base class, with our connections."""
+        self._own: dict[tuple[str, str], ssl.SSLContext] = {}
         super().init_poolmanager(*sizes, **options)
         _with_our_pool(self.poolmanager)
 
     def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
         """As the base class, with one context for all connections of the process; servers are always verified."""
         host, options = super().build_connection_pool_key_attributes(request, True, cert)
-        return host, options | {"ssl_context": _trusting(verify if isinstance(verify, str) else _authorities())}
+        authorities = verify if isinstance(verify, str) else _authorities()
+        return host, options | {"ssl_context": self._context(str(host["host"]), authorities)}
+
+    def _context(self, host: str, authorities: str) -> ssl.SSLContext:
+        if not _trust_system():
+            return _trusting(authorities)
+        # One of truststore's opens one connection at a time: a host that hangs would hold up all others.
+        if (host, authorities) not in self._own:
+            self._own.setdefault((host, authorities), _new(authorities))
+        return self._own[host, authorities]
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """Nothing: the context does it. The base class would have the bundle read for each connection."""
@@ -165,6 +175,10 @@ def _trusting(authorities: str) -> ssl.SSLContext:
 @cache
 def _read(authorities: str, _changed: int) -> ssl.SSLContext:
     """Read once: certifi's takes 14 ms."""
+    return _new(authorities)
+
+
+def _new(authorities: str) -> ssl.SSLContext:
     context = create_urllib3_context()
     if authorities:
         is_folder = os.path.isdir(authorities)

@@ -62,6 +62,27 @@ def test_the_system_alone_trusts_nothing_of_certifi(stage: Stage) -> None:
     assert (trusts(), trusts(ROTATION_CA="system")) == (True, False)
 
 
+@pytest.mark.parametrize("ca", ["certifi", "system"])
+def test_a_host_that_hangs_while_a_connection_is_opened_holds_up_no_other(ca: str, stage: Stage) -> None:
+    """truststore keeps its context to itself for so long."""
+    program = (
+        "import socket, time\n"
+        "from gateway.host.deadline import Deadline\n"
+        "from gateway.host.http import Http\n"
+        "hangs = socket.create_server(('127.0.0.1', 0))\n"
+        "http = Http(10.0, Deadline(60.0, 1.0))\n"
+        "http.open(f'https://localhost:{hangs.getsockname()[1]}/')\n"
+        "accepted, _ = hangs.accept()\n"
+        "accepted.recv(1, socket.MSG_PEEK)\n"
+        "began = time.monotonic()\n"
+        "http.raw('it', 'GET', 'https://keepersecurity.com/')\n"
+        "print(time.monotonic() - began)\n"
+    )
+    variables = stage.variables | {"PYTHONPATH": os.getcwd(), "NO_PROXY": "localhost", "ROTATION_CA": ca}
+    said = subprocess.run([sys.executable, "-c", program], env=variables, capture_output=True, text=True, check=True)
+    assert float(said.stdout) < 5
+
+
 def refused(stage: Stage, **variables: str) -> Outcome:
     outcome = stage.run(**variables)
     assert outcome.code == 1 and not stage.sandbox.operations(), outcome
