@@ -6,6 +6,7 @@ import base64
 import os
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from sandbox.arm.base import GROUP, SUBSCRIPTION, ArmError, json_object, page
 from sandbox.arm.service import Arm
@@ -15,6 +16,7 @@ from sandbox.storage.accounts import KEY_NAMES, NAME, STORAGE_TYPE, SUFFIXES, St
 
 KIND = r"/providers/Microsoft\.Storage/storageAccounts"
 ACCOUNT = GROUP + KIND + r"/(?P<account>[^/]+)"
+OPERATION = SUBSCRIPTION + r"/providers/Microsoft\.Storage/locations/(?P<location>[^/]+)/asyncoperations/"
 
 
 class Storage(Part):
@@ -116,6 +118,32 @@ class Storage(Part):
         """One account."""
         return Response.of(200, self._account(request, match, "read").shown(request.query["api-version"]))
 
+    @route("PUT", ACCOUNT, "put_storage_account")
+    def put_account(self, request: Request, match: re.Match[str]) -> Response:
+        """Make an account, which takes a while: the answer says where to ask. One that is there is shown as it is.
+
+        https://learn.microsoft.com/rest/api/storagerp/storage-accounts/create
+        """
+        self.arm.authorize(request, f"{STORAGE_TYPE}/write", match[0])
+        self.arm.group(match[0])
+        content, name = json_object(request), match["account"]
+        if found := self.arm.resources.find(match[0], StorageAccount):
+            return Response.of(200, found.shown(request.query["api-version"]))
+        self._check_new(name, content)
+        self.add_account(name, match["group"], age_days=0)
+        place = f"/subscriptions/{match['subscription']}/providers/Microsoft.Storage/locations/{content['location']}"
+        where = f"https://{request.host}{place}/asyncoperations/{name}?api-version={request.query['api-version']}"
+        return Response(202, b"", {"Location": where, "Retry-After": "1"})
+
+    @route("GET", OPERATION + r"(?P<account>[^/]+)", "get_storage_operation")
+    def get_operation(self, request: Request, match: re.Match[str]) -> Response:
+        """The account, once it is made."""
+        self.arm.caller(request)
+        found = next((entry for entry in self.accounts() if entry.name == match["account"]), None)
+        if found is None:
+            raise ArmError(404, "OperationNotFound", "There is no such operation.")
+        return Response.of(200, found.shown(request.query["api-version"]))
+
     @route("POST", ACCOUNT + "/listKeys", "list_storage_keys")
     def list_keys(self, request: Request, match: re.Match[str]) -> Response:
         """Both keys in clear."""
@@ -134,6 +162,15 @@ class Storage(Part):
     def _account(self, request: Request, match: re.Match[str], action: str) -> StorageAccount:
         resource_id = match[0][: match.end("account")]
         return self.arm.resource(request, resource_id, StorageAccount, f"{STORAGE_TYPE}/{action}", STORAGE_TYPE)
+
+    def _check_new(self, name: str, content: dict[str, Any]) -> None:
+        """Whether an account of this name can be made. Raises ArmError."""
+        if missing := [field for field in ("sku", "kind", "location") if not content.get(field)]:
+            raise ArmError(400, "InvalidRequestPropertyName", f"The request has no {', '.join(missing)}.")
+        if not NAME.fullmatch(name):
+            raise ArmError(400, "AccountNameInvalid", f"{name} is not a valid storage account name.")
+        if name in [entry.name for entry in self.accounts()]:
+            raise ArmError(409, "StorageAccountAlreadyTaken", f"The storage account named {name} is already taken.")
 
     def _new_key(self, created: float | None, usable_from: float = 0.0) -> StorageKey:
         value = base64.b64encode(os.urandom(64)).decode()

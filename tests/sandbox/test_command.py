@@ -23,7 +23,9 @@ VARIABLES = {
     "SANDBOX_ADMIN_CLIENT_ID", "SANDBOX_ADMIN_CLIENT_SECRET", "SANDBOX_SUBSCRIPTION_ID", "SANDBOX_KEY_VAULT_URL",
     "SANDBOX_RECORD_UID", "SANDBOX_ADMIN_RECORD_UID", "SANDBOX_CONFIG_RECORD_UID", "SANDBOX_RESOURCE_GROUP",
     "SANDBOX_USER_PRINCIPAL_NAME", "SANDBOX_PASSWORD_RECORD_UID", "SANDBOX_CERTIFICATE_ID",
-    "SANDBOX_CERTIFICATE_RECORD_UID", "SANDBOX_FOLDER_UID",
+    "SANDBOX_CERTIFICATE_RECORD_UID", "SANDBOX_FOLDER_UID", "SANDBOX_PID", "SANDBOX_TO_KEY_VAULT", "SANDBOX_TO_DEVOPS",
+    "SANDBOX_TO_RUNBOOK", "SANDBOX_TO_LOGIC_APPS", "SANDBOX_TO_KEEPER", "SANDBOX_TO_CERTIFICATE",
+    "SANDBOX_STORAGE_ACCOUNT_ID", "SANDBOX_STORAGE_RECORD_UID",
 }  # fmt: skip
 COMMAND = [sys.executable, "-m", "sandbox"]
 ROOT = Path(__file__).parents[2]
@@ -81,27 +83,91 @@ def test_a_shell_that_sources_the_file_meets_it(tmp_path: Path) -> None:
         assert token.status_code == 200
 
 
+# A page, its heading, and what its lines say.
 PAGES = {
-    "docs/mongodb.md": ("proved       login", "/secrets/orders-mongodb"),
-    "docs/publish-password.md": ("identical in Keeper and at", "/secrets/orders-password"),
-}
+    "docs/mongodb.md": ("Try it in the sandbox", ("proved       login", "/secrets/orders-mongodb")),
+    "docs/publish-password.md": ("Try it in the sandbox", ("identical in Keeper and at", "/secrets/orders-password")),
+    "docs/sandbox.md": (
+        "The sandbox",
+        ("delivered    keeper:", "delivered    https://dev.azure.com/", "key2", "/certificates/orders-copy", "\n202\n",
+         "ordersdata", "shopdata", "shop-tls"),
+    ),
+}  # fmt: skip
+DEEP = ("docs/sandbox.md",)
 
 
-@pytest.mark.parametrize("page", PAGES)
+def blocks(page: str, heading: str) -> str:
+    """The commands of the page from that heading on, for the environment that these tests have."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    after = text[re.search(rf"^#+ {heading}$", text, re.MULTILINE).start() :]  # type: ignore[union-attr]
+    found = re.findall(r"^```\n(.*?)^```", after, re.DOTALL | re.MULTILINE)
+    until = next(number for number, block in enumerate(found) if 'kill "$SANDBOX_PID"' in block)
+    return re.sub(r"^.* -m pip .*\n", "", "".join(found[: until + 1]), flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, marks=[pytest.mark.deep] * (page in DEEP)) for page in PAGES])
 def test_the_page_is_followed_to_its_end(page: str, tmp_path: Path) -> None:
     """As it is written there, but for the place of the environment, which has all packages here."""
-    text = (ROOT / page).read_text(encoding="utf-8")
-    (block,) = re.findall(r"^## Try it in the sandbox$.*?^```\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    block = re.sub(r"^.* -m pip .*\n", "", block, flags=re.MULTILINE)
-    block = block.replace(".venv-demo/bin", str(Path(sys.executable).parent)).replace(
-        "/tmp/env.sh", f"{tmp_path}/env.sh"
-    )
+    heading, expected = PAGES[page]
+    block = blocks(page, heading).replace(".venv-demo/bin", str(Path(sys.executable).parent))
+    block = block.replace("/tmp/env.sh", f"{tmp_path}/env.sh")
     clean = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    command = ["bash", "-e", "-c", "set -m; " + block]
-    outcome = subprocess.run(command, env=clean, cwd=ROOT, capture_output=True, text=True, timeout=patience.seconds(30))
+    command = ["bash", "-e", "-c", "trap 'kill $SANDBOX_PID 2>/dev/null || true' EXIT\n" + block]
+    outcome = subprocess.run(command, env=clean, cwd=ROOT, capture_output=True, text=True, timeout=patience.seconds(60))
     assert outcome.returncode == 0, outcome
-    assert not [said for said in PAGES[page] if said not in outcome.stdout + outcome.stderr]
-    assert "exit 0: done" in outcome.stderr
+    assert not [said for said in expected if said not in outcome.stdout + outcome.stderr], outcome
+    assert "exit 0: done" in outcome.stderr and not re.search(r"exit [123]:", outcome.stderr)
+
+
+@pytest.mark.deep
+def test_in_the_background_it_says_why_it_cannot_start(tmp_path: Path) -> None:
+    command = [*COMMAND, "up", "--background", "--env-file", str(tmp_path / "no" / "where")]
+    outcome = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=patience.seconds(20))
+    assert outcome.returncode == 1 and outcome.stderr.startswith("error: cannot write"), outcome
+    assert not outcome.stdout
+
+
+@pytest.mark.deep
+def test_no_page_waits_for_a_sandbox_that_may_never_come() -> None:
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    assert not [page.name for page in pages if "until [ -f" in page.read_text(encoding="utf-8")]
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["show", "--record=nope"], "error: there is no record nope"),
+        (["set", "--record=RECORD", "remove_old"], "'remove_old' is not LABEL=VALUE"),
+        (["set", "--record=RECORD", "=x"], "'=x' is not LABEL=VALUE"),
+    ],
+)
+def test_what_cannot_be_set_is_said(arguments: list[str], said: str, tmp_path: Path) -> None:
+    with running(tmp_path / "sandbox.env") as (_, variables):
+        arguments = [argument.replace("RECORD", variables["SANDBOX_RECORD_UID"]) for argument in arguments]
+        outcome = in_it(variables, *arguments)
+        assert outcome.returncode == 1 and said in outcome.stderr and "Traceback" not in outcome.stderr
+    assert "does not answer" in in_it(variables, "show", "--record=x").stderr
+    assert "does not lead to a sandbox" in in_it({}, "show", "--record=x").stderr
+
+
+@pytest.mark.deep
+def test_a_field_is_set_as_a_person_would(tmp_path: Path) -> None:
+    with running(tmp_path / "sandbox.env") as (_, variables):
+        record = f"--record={variables['SANDBOX_RECORD_UID']}"
+        assert in_it(variables, "set", record, "remove_old=none", "deliver_to=a", "deliver_to=b").returncode == 0
+        assert in_it(variables, "set", "--hidden", record, "notify=json://x", "login=").returncode == 0
+        lines = in_it(variables, "show", record).stdout.splitlines()
+        assert {"  login: ", "  remove_old: none", "  deliver_to: a", "    b", "  notify: ***"} <= set(lines)
+
+
+def in_it(variables: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command in a shell that sourced the file."""
+    clean = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    return subprocess.run(
+        [*COMMAND, *arguments], cwd=ROOT, env=clean | variables, capture_output=True, text=True,
+        timeout=patience.seconds(20),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -272,3 +272,42 @@ def test_a_furnished_record_publishes_a_key_that_works(sandbox: Sandbox, names: 
     assert {empty.value(label) for label in ("active_key", "storage_key", "connection_string", "expires")} == {
         "pending-first-rotation"
     }
+
+
+NEW = {"sku": {"name": "Standard_LRS"}, "kind": "StorageV2", "location": "westeurope"}
+
+
+@pytest.mark.deep
+def test_an_account_is_made(sandbox: Sandbox, names: Furnished) -> None:
+    """As Microsoft's client does it: put, and ask where the answer says."""
+    calls = Calls(sandbox, names.admin_client_id)
+    sandbox.arm.grant(names.admin_client_id, "Contributor", sandbox.group_id)
+    place = f"{sandbox.group_id}/providers/Microsoft.Storage/storageAccounts"
+    answer = calls.send("PUT", f"{place}/shopdata", "2025-08-01", json=NEW)
+    assert (answer.status_code, answer.content) == (202, b"")
+    made = calls.session.get(answer.headers["Location"], timeout=10).json()
+    assert made["id"].endswith("/shopdata") and made == calls.get(f"{place}/shopdata", "2025-08-01").json()
+    assert calls.send("PUT", f"{place}/shopdata", "2025-08-01", json=NEW).json() == made
+    keys = sandbox.storage.keys("shopdata")
+    assert calls.send("POST", f"{place}/shopdata/listKeys", "2025-08-01").json()["keys"][0]["value"] == keys["key1"]
+
+
+WRONG_ACCOUNTS = [
+    ("Shop-Data", NEW, (400, "AccountNameInvalid")),
+    ("shopdata", {"kind": "StorageV2"}, (400, "InvalidRequestPropertyName")),
+    ("ordersdata", NEW, (409, "StorageAccountAlreadyTaken")),
+    ("denied", NEW, (403, "AuthorizationFailed")),
+]
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize(("name", "content", "expected"), WRONG_ACCOUNTS)
+def test_an_account_that_cannot_be_made(
+    name: str, content: dict[str, object], expected: tuple[int, str], sandbox: Sandbox, names: Furnished
+) -> None:
+    sandbox.storage.add_account("ordersdata", "another-group")
+    if name != "denied":
+        sandbox.arm.grant(names.admin_client_id, "Contributor", sandbox.group_id)
+    path = f"{sandbox.group_id}/providers/Microsoft.Storage/storageAccounts/{name}"
+    answer = Calls(sandbox, names.admin_client_id).send("PUT", path, "2025-08-01", json=content)
+    assert (answer.status_code, answer.json()["error"]["code"]) == expected
