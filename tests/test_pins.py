@@ -20,6 +20,7 @@ ASKED = {
     "requirements.txt": SETTINGS["project"]["dependencies"],
     "requirements-build.txt": SETTINGS["build-system"]["requires"],
     "requirements-docs.txt": SETTINGS["dependency-groups"]["docs"],
+    "requirements-parts.txt": SETTINGS["dependency-groups"]["parts"],
     "requirements-release.txt": SETTINGS["dependency-groups"]["release"],
     **{f"requirements-{name}.txt": SETTINGS["project"]["dependencies"] + EXTRAS[name] for name in EXTRAS},
 }
@@ -90,5 +91,9 @@ def test_the_pins_are_what_is_asked_for_and_all_that_it_needs(file: str) -> None
 def test_all_files_have_the_versions_that_are_tested(file: str) -> None:
     tested = pins("requirements-dev.txt")
     for name, found in pins(file).items():
-        if name in tested or file not in ("requirements-docs.txt", "requirements-release.txt"):
+        if name in tested or file not in (
+            "requirements-docs.txt",
+            "requirements-parts.txt",
+            "requirements-release.txt",
+        ):
             assert {str(pin.specifier) for pin in found} <= {str(pin.specifier) for pin in tested[name]}
