@@ -1,0 +1,37 @@
+"""Each way to break the engine is noticed by the test that names it, and by nothing else gone wrong."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.mutations.mutations import Mutation, claims, copy_tree, mutations, promises, run_tests, steps
+
+ALL = mutations()
+FAILED, PASSED = 1, 0  # of pytest: neither an error of its own, nor nothing to run
+
+
+def test_every_promise_and_every_step_is_broken_in_some_way() -> None:
+    assert set(promises()) <= {each.breaks for each in ALL} <= {*promises(), *claims()}
+    assert {each.step for each in ALL} == set(steps())
+
+
+@pytest.mark.deep
+def test_in_an_unchanged_copy_their_tests_pass(tmp_path: Path) -> None:
+    python = copy_tree(tmp_path)
+    where = [str(python), "-c", "import gateway; print(gateway.__file__)"]
+    assert subprocess.run(where, cwd="/", capture_output=True, text=True, check=True).stdout.startswith(str(tmp_path))
+    process = run_tests(python, tmp_path, sorted({each.test for each in ALL}))
+    assert process.returncode == PASSED, process.stdout
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("mutation", ALL, ids=lambda each: each.path.stem)
+def test_it_is_noticed(mutation: Mutation, tmp_path: Path) -> None:
+    python = copy_tree(tmp_path)
+    subprocess.run(["git", "apply", str(mutation.path)], cwd=tmp_path, check=True)
+    process = run_tests(python, tmp_path, [mutation.test])
+    assert process.returncode == FAILED, f"not noticed: {mutation.what}\n{process.stdout}{process.stderr}"
+    assert "unforeseen" not in process.stdout, f"it breaks everything, not a promise\n{process.stdout}"
