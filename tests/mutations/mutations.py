@@ -14,7 +14,9 @@ from pathlib import Path
 from gateway.engine import order
 from tests.stage.rotation import ROOT
 
-_HEADER = re.compile(r"(?P<what>.+?)\n\nBreaks: (?P<breaks>.+)\nStep: (?P<step>.+)\nTest: (?P<test>.+)\n--- a/gateway/", re.S)
+_HEADER = re.compile(
+    r"(?P<what>.+?)\n\nBreaks: (?P<breaks>.+)\nStep: (?P<step>.+)\nTest: (?P<test>.+)\n--- a/gateway/", re.S
+)
 _COPIED = ("gateway", "sandbox", "scripts", "templates", "tests", "pam_user_template.csv", "pyproject.toml")
 
 
