@@ -19,8 +19,8 @@ from keepercommander.importer.json.json import KeeperJsonImporter
 
 from gateway.commands.shared.new_records import Item, commander_json, new_record, web_vault_csv
 from gateway.kinds.registry import CERTIFICATE as RENEWAL
-from gateway.kinds.registry import TLS_SECRET, find, only
-from gateway.model.fields import ADMIN_FIELDS, DEFAULTS, FIELDS, MONGODB_ADMIN_FIELDS, TYPES
+from gateway.kinds.registry import KINDS, TLS_SECRET, find, only
+from gateway.model.fields import ADMIN_FIELDS, DEFAULTS, FIELDS, MONGODB_ADMIN_FIELDS, TYPES, Field
 from gateway.model.policy import read_policy
 from tests.stage.certificate import CertificateStage
 from tests.stage.mongodb_user import MongoStage
@@ -292,20 +292,45 @@ def test_every_template_is_in_this_test_and_in_the_documentation() -> None:
     assert all(f"| `{path}` |" in documentation() for path in TEMPLATES)
 
 
-def test_the_documentation_has_one_row_for_each_field() -> None:
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in documentation().splitlines()]
-    of_fields = [row for row in rows if len(row) == 6 and row[0].startswith("`")]
+# A heading of the page, and the script whose fields are shown below it.
+SECTIONS = {
+    "Every record": "",
+    "App secret": "azure_app_secret",
+    "Storage key": "azure_storage_key",
+    "MongoDB user": "mongodb_user",
+    "Certificate": "azure_key_vault_certificate",
+    "Published password": "publish_password",
+    "TLS secret": "tls-secret",
+}
+REQUIRED = {"NOOP", "Private Key Type", *(each.target for each in KINDS if each.target)}
+
+
+def filled_in(field: Field) -> str:
+    """By whom."""
+    return "by the script" if field.written else "required" if field.label in REQUIRED else "optional"
+
+
+@pytest.mark.parametrize("heading", SECTIONS)
+def test_the_documentation_has_one_row_for_each_field_of_a_script(heading: str) -> None:
+    section = documentation().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines()]
+    of_fields = [row for row in rows if len(row) == 5 and row[0].startswith("`")]
+    script = SECTIONS[heading]
     assert of_fields == [
         [
             f"`{field.label}`",
             field.type,
             f"`{field.default}`" if field.default else "",
             field.meaning,
-            "yes" if field.written else "",
-            f"`{', '.join(only(field.label))}`" if only(field.label) else "",
+            filled_in(field),
         ]
         for field in FIELDS
+        if (script in only(field.label) if script else not only(field.label))
     ]
+
+
+def test_every_script_has_its_fields_on_the_page() -> None:
+    assert {*SECTIONS.values()} == {"", *(each.name for each in KINDS)}
 
 
 def test_the_documentation_has_one_row_for_each_field_of_an_admin_record() -> None:
@@ -334,11 +359,12 @@ def test_the_template_of_an_admin_record_has_every_field(path: str) -> None:
     assert kinds == {field.label: field.type for field in OF_ADMINS[path]}
 
 
-def test_the_documentation_names_every_optional_field_as_such() -> None:
-    (paragraph,) = re.findall(r"^\*\*Optional\.\*\*(.*?)\bmay be missing", documentation(), re.DOTALL | re.MULTILINE)
-    optional = {field.label for field in FIELDS if not field.written} - SIX.keys()
-    optional -= {"storage_account_id", "mongodb_uri", "certificate_id"}
-    assert set(re.findall("`([^`]+)`", paragraph)) == optional
+def test_the_documentation_names_the_defaults_that_differ() -> None:
+    labels = ("remove_old", "overlap_hours", "rotate_before_hours")
+    for kind in (each for each in KINDS if each.implementation and each.target):
+        given = [f"`{value}`" if (value := kind.defaults.get(label, DEFAULTS[label])) else "" for label in labels]
+        row = f"| `{kind.name}` | {' | '.join(given)} |".replace("|  |", "| |")
+        assert row in documentation()
 
 
 def documentation() -> str:
