@@ -87,7 +87,7 @@ class Publication:
         password = self._password()
         destinations = self._destinations()
         if not destinations:
-            raise Failed("deliver_to is empty: nobody is to get the password", "name the destinations, one a line")
+            raise Failed("deliver_to is empty: no destination is configured", "add the destinations, one a line")
         context = self._context(destinations)
         self._check([each for each in destinations if each not in self._refused], context)
         try:
