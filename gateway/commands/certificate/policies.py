@@ -147,7 +147,7 @@ def warn_of_silence(vault: OperatorCertificates, policy: Mapping[str, Any]) -> N
         return
     try:
         if not vault.contacts():
-            warn("the vault has no contacts: nobody is told before the certificate expires; add one with --contact")
+            warn("the vault has no contacts: no one is notified before the certificate expires; add one with --contact")
     except CallError:
         pass
 

@@ -81,4 +81,4 @@ def contacts(vault: str, added: tuple[str, ...], removed: tuple[str, ...], as_js
     with_contacts([], added)
     rows = there(open_session(**session), url, added, removed)
     columns = {"email": "EMAIL", "name": "NAME", "phone": "PHONE"}
-    show_table(rows, columns, as_json=as_json, none="no contacts: nobody is told")
+    show_table(rows, columns, as_json=as_json, none="no contacts: no one is notified")
