@@ -68,11 +68,14 @@ def cli() -> None:
 @click.option(
     "--now", is_flag=True, help="Rotate now, whatever rotate_before_hours says; not where rotation_enabled is False."
 )
-@click.option("--revoke", is_flag=True, help="Rotate now, and end at once all that the record published before.")
+@click.option("--revoke", is_flag=True, help="Rotate now, and end all earlier secrets of the record at once.")
 @click.option(
-    "--even-where-not-delivered", "despite", is_flag=True, help="With --revoke: also what a destination still holds."
+    "--even-where-not-delivered",
+    "despite",
+    is_flag=True,
+    help="With --revoke: also secrets that a destination still holds.",
 )
-@click.option("--plan", "only_plan", is_flag=True, help="Show what it would do, as `plan` does; change nothing.")
+@click.option("--plan", "only_plan", is_flag=True, help="Show what it would do; change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the script's own JSON line.")
 def run(
     script: str,
@@ -105,9 +108,7 @@ def run(
 
 
 @cli.command(short_help="Rotate when Key Vault reports a near expiry.")
-@click.option(
-    "--config", "path", default="", metavar="FILE", help="A TOML file; LISTEN_… variables are read as well, and win."
-)
+@click.option("--config", "path", default="", metavar="FILE", help="A TOML file; LISTEN_… variables override it.")
 def listen(path: str) -> None:
     """Rotate a record when Key Vault says, through an Event Hub, that a secret it delivers is near its end.
 

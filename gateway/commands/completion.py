@@ -8,7 +8,7 @@ from click.shell_completion import get_completion_class
 PROGRAM = "keeper-rotation"
 
 
-@click.command(short_help="Print what completes commands in a shell.")
+@click.command(short_help="Print the completion script of a shell.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:

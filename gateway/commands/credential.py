@@ -14,7 +14,7 @@ from gateway.host.settings import read_settings
 from gateway.model.clouds import CLOUDS
 
 _NAMES = ("--credential", "--attach")
-_CONFIGURATION = "The PAM configuration, where several exist."
+_CONFIGURATION = "The PAM configuration, if there are several."
 
 
 def attached_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.command("take-over", short_help="Let another record deliver to a Key Vault address.")
 @click.argument("address")
-@click.option("--record", "record_uid", required=True, metavar="UID", help="The record that is to deliver there.")
+@click.option("--record", "record_uid", required=True, metavar="UID", help="The record that will deliver there.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @session_options
 @changing("look at the tag keeper-record of {address}; running it again does no harm")

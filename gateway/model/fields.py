@@ -78,7 +78,7 @@ FIELDS = (
     Field(
         "rotate_now",
         "text",
-        "`True`: the next run rotates; `revoke`: it also ends at once all earlier secrets of the record; emptied afterwards",
+        "`True`: the next run rotates; `revoke`: it also ends all earlier secrets of the record; emptied afterwards",
     ),
     Field(
         "rotate_before_hours",

@@ -88,7 +88,7 @@ def _lines(name: str, command: click.Command) -> Iterator[str]:
 def _row(option: click.Option, context: click.Context) -> str:
     value = "" if option.is_flag else f"={option.make_metavar(context)}"
     names = ", ".join(f"`{name}{value}`" for name in (*option.opts, *option.secondary_opts))
-    return f"| {_plain(names)} | {_plain(option.help or '')}{' Needed.' if option.required else ''} |"
+    return f"| {_plain(names)} | {_plain(option.help or '')}{' Required.' if option.required else ''} |"
 
 
 def _summary(command: click.Command) -> str:

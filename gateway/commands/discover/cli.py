@@ -13,19 +13,23 @@ from gateway.commands.shared.interrupt import changing
 
 STDOUT = "-"
 FOLDER = "look into the folder before you run this again"
-_JSON = "Print what is found as JSON; with a FILE: write them as JSON for Keeper Commander instead."
+_JSON = "Print the result as JSON; with a FILE: write the missing records for Keeper Commander."
 
 
 def listing_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that all of ``discover`` have."""
     options = (
-        click.option("--only", multiple=True, metavar="PATTERN", help="Names like this, such as 'prod-*'; repeatable."),
-        click.option("--expiring-within", type=int, metavar="DAYS", help="What expires so soon, or has expired."),
-        click.option("--create", is_flag=True, help="Make a record for each that has none, in --folder."),
-        click.option("--folder", metavar="UID", help="The shared folder of new records: its uid or its name."),
-        click.option("--csv", "csv_file", metavar="FILE", help="Write them for the import of the web vault instead."),
+        click.option(
+            "--only", multiple=True, metavar="PATTERN", help="Only matching names, such as 'prod-*'; repeatable."
+        ),
+        click.option(
+            "--expiring-within", type=int, metavar="DAYS", help="Only what expires within so many days, or has expired."
+        ),
+        click.option("--create", is_flag=True, help="Make the missing records, in --folder."),
+        click.option("--folder", metavar="UID", help="The shared folder of new records (uid or name)."),
+        click.option("--csv", "csv_file", metavar="FILE", help="Write the missing records as CSV for the web vault."),
         click.option("--json", "json_file", is_flag=False, flag_value=STDOUT, metavar="[FILE]", help=_JSON),
-        click.option("--force", is_flag=True, help="Write over a file that is there."),
+        click.option("--force", is_flag=True, help="Overwrite an existing file."),
     )
     command = batch_options(command)
     for option in reversed(options):
@@ -34,7 +38,7 @@ def listing_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 vault_option = click.option(
-    "--vault", "vaults", multiple=True, metavar="NAME|URL", help="A key vault; repeatable. Without: all that are seen."
+    "--vault", "vaults", multiple=True, metavar="NAME|URL", help="A key vault; repeatable. Default: all visible ones."
 )
 versions_option = click.option(
     "--previous-versions", is_flag=True, help="List every version, not only the current one."
@@ -81,7 +85,7 @@ def tls_secrets(vaults: tuple[str, ...], previous_versions: bool, **options: Any
 
 
 @discover.command(short_help="App registrations, with owners and secrets.")
-@click.option("--also-without-secret", is_flag=True, help="Make records for apps that have no client secret, too.")
+@click.option("--also-without-secret", is_flag=True, help="Also make records for apps without a client secret.")
 @listing_options
 @changing(FOLDER)
 def apps(also_without_secret: bool, **options: Any) -> None:
@@ -92,7 +96,9 @@ def apps(also_without_secret: bool, **options: Any) -> None:
 
 
 @discover.command("storage-accounts", short_help="Storage accounts, with the age of their keys.")
-@click.option("--subscription", "subscriptions", multiple=True, metavar="ID", help="Repeatable. Without: all.")
+@click.option(
+    "--subscription", "subscriptions", multiple=True, metavar="ID", help="A subscription; repeatable. Default: all."
+)
 @listing_options
 @changing(FOLDER)
 def storage_accounts(subscriptions: tuple[str, ...], **options: Any) -> None:

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from gateway.commands.plan.rehearsal import How
 
 
-@click.command(short_help="Set up the rotation of one thing; asks.")
-@click.option("--kind", type=click.Choice(KINDS), help="What is to be rotated.")
-@click.option("--target", metavar="NAME|ID", help="Which one: its name or its id, as `discover` shows it.")
-@click.option("--folder", metavar="UID", help="The shared folder of the new record: its uid or its name.")
-@click.option("--deliver-to", multiple=True, metavar="ADDRESS", help="Who else gets the secret; repeatable.")
+@click.command(short_help="Set up one rotation; asks questions.")
+@click.option("--kind", type=click.Choice(KINDS), help="What to rotate.")
+@click.option("--target", metavar="NAME|ID", help="Its name or id, as `discover` shows it.")
+@click.option("--folder", metavar="UID", help="The shared folder of the new record (uid or name).")
+@click.option("--deliver-to", multiple=True, metavar="ADDRESS", help="A destination of the secret; repeatable.")
 @batch_options
-@click.option("--force", is_flag=True, help="Write over a file that is there.")
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
 @session_options
 @changing("look into the folder before you run this again")
 def init(**given: Any) -> None:

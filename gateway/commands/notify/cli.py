@@ -10,7 +10,7 @@ def notify() -> None:
     """Try the notifications of a record."""
 
 
-@notify.command("test", short_help="Send a message to whom a record names.")
+@notify.command("test", short_help="Send a test message to a record's addresses.")
 @click.option("--record", "record_uid", required=True, metavar="UID", help="The PAM User record.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def notify_test(record_uid: str, as_json: bool) -> None:
@@ -24,10 +24,14 @@ def notify_test(record_uid: str, as_json: bool) -> None:
     run_test(record_uid, as_json=as_json)
 
 
-@click.command(short_help="Send one message with all that is due or wrong.")
-@click.option("--folder", default="", metavar="UID", help="Only of this shared folder: its uid or its name.")
+@click.command(short_help="Send one message with everything due or wrong.")
+@click.option("--folder", default="", metavar="UID", help="Only this shared folder (uid or name).")
 @click.option(
-    "--expiring-within", type=click.IntRange(0), default=30, metavar="DAYS", help="And what ends so soon; default: 30."
+    "--expiring-within",
+    type=click.IntRange(0),
+    default=30,
+    metavar="DAYS",
+    help="Also what expires within so many days; default: 30.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def digest(folder: str, expiring_within: int, as_json: bool) -> None:

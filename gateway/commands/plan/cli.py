@@ -17,9 +17,9 @@ from gateway.errors import worst
 @click.command(short_help="Show what a rotation would do; change nothing.")
 @click.argument("records", nargs=-1, required=True, metavar="RECORD...")
 @attached_options
-@click.option("--now", is_flag=True, help="As if it was asked for, whatever rotate_before_hours says.")
-@click.option("--revoke", is_flag=True, help="As if all that the record published before was to end at once.")
-@click.option("--even-where-not-delivered", "despite", is_flag=True, help="With --revoke: as for `run`.")
+@click.option("--now", is_flag=True, help="As with `run --now`.")
+@click.option("--revoke", is_flag=True, help="As with `run --revoke`.")
+@click.option("--even-where-not-delivered", "despite", is_flag=True, help="With --revoke: as with `run`.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def plan(
     records: tuple[str, ...],

@@ -10,14 +10,14 @@ import click
 from gateway.commands.credential import attached_options
 
 
-@click.command("run-due", short_help="Run all records that are due, side by side.")
+@click.command("run-due", short_help="Run all records that are due, in parallel.")
 @click.option("--all", "everything", is_flag=True, help="All records that the Keeper application sees.")
-@click.option("--folder", default="", metavar="UID", help="Or those of this shared folder: its uid or its name.")
-@click.option("--at-once", type=click.IntRange(1, 100), default=8, metavar="N", help="Runs side by side; default: 8.")
+@click.option("--folder", default="", metavar="UID", help="Or those of this shared folder (uid or name).")
+@click.option("--at-once", type=click.IntRange(1, 100), default=8, metavar="N", help="Parallel runs; default: 8.")
 @attached_options
 @click.option(
     "--verify-after", type=click.FloatRange(0), default=24.0, metavar="HOURS",
-    help="Run what is not due so long after its last good run on this host; default: 24.",
+    help="Run a record that is not due this long after its last good run on this host; default: 24.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON line of each run.")
 def run_due(

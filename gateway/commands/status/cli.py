@@ -20,18 +20,20 @@ _SORTS = ("expires", "due", "rotated", "title", "kind", "state")
 
 @click.command(short_help="Show all records, what is due and what is wrong.")
 @click.argument("records", nargs=-1, metavar="[RECORD]...")
-@click.option("--folder", default="", metavar="UID", help="Only of this shared folder: its uid or its name.")
-@click.option("--drift", is_flag=True, help="Ask each target and destination, too, whether it shows the same.")
+@click.option("--folder", default="", metavar="UID", help="Only this shared folder (uid or name).")
+@click.option("--drift", is_flag=True, help="Also compare each target and destination.")
 @attached_options
-@click.option("--only", "only", type=click.Choice(["trouble"]), help="Only what is wrong.")
-@click.option("--expiring-within", type=int, metavar="DAYS", help="Only what expires so soon, or has expired.")
-@click.option("--sort", type=click.Choice(_SORTS), default="state", help="In which order; default: state.")
+@click.option("--only", "only", type=click.Choice(["trouble"]), help="Only what is in trouble.")
+@click.option(
+    "--expiring-within", type=int, metavar="DAYS", help="Only what expires within so many days, or has expired."
+)
+@click.option("--sort", type=click.Choice(_SORTS), default="state", help="Order; default: state.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
-@click.option("--html", "html", metavar="FILE", help="Write one page for a browser, which needs nothing else.")
-@click.option("--force", is_flag=True, help="Write over a file that is there.")
+@click.option("--html", "html", metavar="FILE", help="Write an HTML page that loads nothing else.")
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
 @click.option(
-    "--fail-within", type=int, metavar="DAYS", help="Exit 1 if anything is wrong, or expires so soon; for monitors."
+    "--fail-within", type=int, metavar="DAYS", help="Exit 1 if anything is wrong, or expires within so many days."
 )
 def status(
     records: tuple[str, ...],

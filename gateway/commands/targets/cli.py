@@ -9,7 +9,7 @@ from gateway.commands.credential import attached_options
 _KINDS = ("key_vault", "azure_devops", "runbook", "api_connection")
 
 
-@click.command(short_help="List where a record's secret can be delivered to.")
+@click.command(short_help="List possible destinations of a record's secret.")
 @click.option("--record", "record_uid", required=True, metavar="UID", help="The PAM User record.")
 @attached_options
 @click.option(
@@ -21,7 +21,7 @@ _KINDS = ("key_vault", "azure_devops", "runbook", "api_connection")
     help="An organisation of Azure DevOps; repeatable.",
 )
 @click.option("--kind", "kinds", multiple=True, type=click.Choice(_KINDS), help="Only this kind; repeatable.")
-@click.option("--search", "texts", multiple=True, metavar="TEXT", help="Only what this text is in; repeatable.")
+@click.option("--search", "texts", multiple=True, metavar="TEXT", help="Only what contains this text; repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def targets(
     record_uid: str, attached: tuple[str, ...], configuration: str, as_json: bool, **wanted: tuple[str, ...]

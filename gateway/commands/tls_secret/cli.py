@@ -12,13 +12,13 @@ from gateway.commands.shared.interrupt import changing
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 stdin_option = click.option("--password-stdin", is_flag=True, help="The PFX's password is the first line of stdin.")
 vaults_option = click.option(
-    "--vault", "vaults", multiple=True, metavar="NAME|URL", help="A key vault; repeatable. Without: all that are seen."
+    "--vault", "vaults", multiple=True, metavar="NAME|URL", help="A key vault; repeatable. Default: all visible ones."
 )
 
 VERSIONS = "look with keeper-rotation tls-secret list --previous-versions before you run this again"
 
 
-@click.group("tls-secret", short_help="Look after TLS secrets of Azure Key Vault.")
+@click.group("tls-secret", short_help="Manage TLS secrets of Azure Key Vault.")
 def tls_secret() -> None:
     """Secrets of key vaults that are a certificate with its key, and the records that show them.
 
@@ -30,10 +30,12 @@ def tls_secret() -> None:
 @tls_secret.command("list", short_help="List TLS secrets, and the records that show them.")
 @vaults_option
 @click.option("--previous-versions", is_flag=True, help="List every version, not only the current.")
-@click.option("--add-certificates", is_flag=True, help="Make a record for each that has none, in --folder.")
-@click.option("--folder", metavar="UID", help="The shared folder of new records: its uid or its name.")
-@click.option("--only", multiple=True, metavar="PATTERN", help="Names like this, such as 'prod-*'; repeatable.")
-@click.option("--expiring-within", type=int, metavar="DAYS", help="What expires so soon, or has expired.")
+@click.option("--add-certificates", is_flag=True, help="Make the missing records, in --folder.")
+@click.option("--folder", metavar="UID", help="The shared folder of new records (uid or name).")
+@click.option("--only", multiple=True, metavar="PATTERN", help="Only matching names, such as 'prod-*'; repeatable.")
+@click.option(
+    "--expiring-within", type=int, metavar="DAYS", help="Only what expires within so many days, or has expired."
+)
 @json_option
 @session_options
 @changing("look into the folder before you run this again")
@@ -54,7 +56,7 @@ def list_secrets(
     show(find, Options(create=add_certificates, previous_versions=previous_versions, **options))
 
 
-@tls_secret.command("show", short_help="Show one with its versions and records.")
+@tls_secret.command("show", short_help="Show a secret, its versions and records.")
 @click.argument("secret", metavar="ID")
 @json_option
 @session_options
@@ -73,10 +75,10 @@ def show_secret(secret: str, as_json: bool, **options: Any) -> None:
     "--pfx", required=True, type=click.Path(exists=True, dir_okay=False), help="The certificate with its key."
 )
 @stdin_option
-@click.option("--activates", metavar="DATE", help="Not to be used before this date.")
-@click.option("--expires", metavar="DATE", help="Not to be used after this date. Without: the certificate's end.")
-@click.option("--disabled", is_flag=True, help="Switched off.")
-@click.option("--new-version", is_flag=True, help="A secret of this name that is there gets a new version.")
+@click.option("--activates", metavar="DATE", help="Not valid before this date.")
+@click.option("--expires", metavar="DATE", help="Not valid after this date. Default: the certificate's end.")
+@click.option("--disabled", is_flag=True, help="Create it disabled.")
+@click.option("--new-version", is_flag=True, help="Give an existing secret a new version.")
 @click.option("--record", default="", metavar="UID", help="Let this record show it.")
 @click.option("--folder", default="", metavar="UID", help="Make a record that shows it, in this shared folder.")
 @json_option
@@ -117,9 +119,9 @@ def create(
 
 @tls_secret.command(short_help="Change dates, or enable and disable.")
 @click.argument("secret", metavar="ID")
-@click.option("--activates", metavar="DATE|none", help="Not to be used before this date.")
-@click.option("--expires", metavar="DATE|none", help="Not to be used after this date.")
-@click.option("--enable/--disable", "enabled", default=None, help="Switch it on or off.")
+@click.option("--activates", metavar="DATE|none", help="Not valid before this date.")
+@click.option("--expires", metavar="DATE|none", help="Not valid after this date.")
+@click.option("--enable/--disable", "enabled", default=None, help="Enable or disable it.")
 @json_option
 @session_options
 @changing(VERSIONS)
@@ -142,9 +144,9 @@ def update(
     output.show({"secret": str(secret_id), "enabled": bool(shown.get("enabled")), **said}, as_json=as_json)
 
 
-@tls_secret.command(short_help="Bring records up to date with the vault.")
+@tls_secret.command(short_help="Update records from the vault.")
 @click.argument("secret", metavar="[ID]", required=False, default="")
-@click.option("--record", default="", metavar="UID", help="Of this record only.")
+@click.option("--record", default="", metavar="UID", help="Only this record.")
 @json_option
 @session_options
 @changing("look at the records in the vault; running it again does no harm")
@@ -164,13 +166,13 @@ def rediscover(secret: str, record: str, as_json: bool, **options: Any) -> None:
         raise problem
 
 
-@tls_secret.command(short_help="Write one to a file, or attach it to a record.")
+@tls_secret.command(short_help="Write a secret to a file, or attach it to a record.")
 @click.argument("secret", metavar="ID")
-@click.option("--out", default="", metavar="FILE", help="Write it to this file, for its owner alone.")
+@click.option("--out", default="", metavar="FILE", help="Write it to this file, readable by its owner only.")
 @click.option("--form", type=click.Choice(["pfx", "pem", "cer"]), default="pfx", help="cer: without the key.")
 @stdin_option
 @click.option("--record", default="", metavar="UID", help="Attach it to this record instead.")
-@click.option("--force", is_flag=True, help="Write over a file that is there.")
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
 @json_option
 @session_options
 @changing("look at the record in the vault; running it again does no harm")
@@ -203,7 +205,7 @@ def obtain(
 
 @tls_secret.command()
 @click.option("--record", "records", multiple=True, required=True, metavar="UID", help="The record; repeatable.")
-@click.option("--from-keeper", is_flag=True, help="Say so: only the record is deleted.")
+@click.option("--from-keeper", is_flag=True, help="Required: confirms that only the record is deleted.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @session_options
 @changing("look for the records in the vault, and in its deleted items")

@@ -16,7 +16,7 @@ class OrderedGroup(click.Group):
         return list(self.commands)
 
 
-@click.group(cls=OrderedGroup, short_help="Look after certificates of Azure Key Vault.")
+@click.group(cls=OrderedGroup, short_help="Manage certificates of Azure Key Vault.")
 def certificate() -> None:
     """Certificates of Azure Key Vault: list, request, merge, renew, obtain.
 

@@ -25,10 +25,10 @@ def options(*given: Command) -> Callable[[Command], Command]:
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 named = click.argument("certificate_id", metavar="ID")
-vaults = click.option("--vault", "vault", required=True, metavar="VAULT", help="Its name or its address.")
+vaults = click.option("--vault", "vault", required=True, metavar="VAULT", help="Its name or address.")
 csr_file = options(
     click.option("--csr-out", default="", metavar="FILE", help="Write the signing request there, as PEM."),
-    click.option("--force", is_flag=True, help="Write over files that are there."),
+    click.option("--force", is_flag=True, help="Overwrite existing files."),
 )
 
 
@@ -44,11 +44,11 @@ policy_options = options(
     click.option("--state", default="", metavar="STATE", help="ST of the subject."),
     click.option("--country", default="", metavar="CODE", help="C of the subject, two letters."),
     click.option("--dns", multiple=True, metavar="NAMES", help="Subject alternative names; repeatable, or a,b,c."),
-    click.option("--email", multiple=True, metavar="ADDRESSES", help="Addresses of e-mail as alternative names."),
+    click.option("--email", multiple=True, metavar="ADDRESSES", help="E-mail addresses as alternative names."),
     click.option("--upn", multiple=True, metavar="NAMES", help="User principal names as alternative names."),
     click.option(
         "--key-type", type=click.Choice(["RSA", "RSA-HSM", "EC", "EC-HSM"], case_sensitive=False), default=None,
-        help="Type of the key. A new certificate: RSA.",
+        help="Key type. Default for a new certificate: RSA.",
     ),
     click.option("--key-size", type=click.Choice(["2048", "3072", "4096"]), default=None, help="Bits of an RSA key."),
     click.option(
@@ -58,18 +58,18 @@ policy_options = options(
     click.option(
         "--key-usage", multiple=True, metavar="NAMES",
         help="digitalSignature, nonRepudiation, keyEncipherment, dataEncipherment, keyAgreement, keyCertSign, cRLSign, "
-        "encipherOnly, decipherOnly. Key Vault has no switch for critical.",
+        "encipherOnly, decipherOnly. Key Vault decides which are critical.",
     ),
     click.option(
         "--extended-key-usage", multiple=True, metavar="NAMES",
         help="serverAuth, clientAuth, codeSigning, emailProtection, timeStamping, OCSPSigning, or an OID. Key Vault "
-        "has no switch for critical here either.",
+        "decides which are critical.",
     ),
-    click.option("--validity-months", type=MONTHS, default=None, help="A new certificate: 12, and 6 from a CA."),
-    click.option("--issuer", default="", metavar="NAME", help="Self (of a new one), Unknown, or one that is set up."),
+    click.option("--validity-months", type=MONTHS, default=None, help="Default for a new one: 12; from a CA: 6."),
+    click.option("--issuer", default="", metavar="NAME", help="Self (default), Unknown, or an issuer of the vault."),
     click.option(
         "--lifetime-action", type=click.Choice(["auto-renew", "email"]), default=None,
-        help="What Key Vault does near the end. Of a new one: auto-renew, with the issuer Unknown email.",
+        help="What Key Vault does near the end. Default: auto-renew; for the issuer Unknown: email.",
     ),
     click.option("--days-before", type=click.IntRange(min=1), default=None, help="When: days before the end."),
     click.option("--percentage", type=click.IntRange(1, 99), default=None, help="Or: percent of the validity."),

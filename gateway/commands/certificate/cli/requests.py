@@ -32,7 +32,7 @@ STATUS = "look with keeper-rotation certificate status {certificate_id} before y
 @click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="Tag of the version; repeatable.")
 @click.option("--wait/--no-wait", default=True, help="Wait until it is issued. Default: wait.")
 @click.option("--record", "record_uid", default="", metavar="UID", help="Write certificate_id into this PAM User.")
-@click.option("--folder", default="", metavar="UID", help="Make a PAM User in this shared folder: its uid or name.")
+@click.option("--folder", default="", metavar="UID", help="Make a PAM User in this shared folder (uid or name).")
 @csr_file
 @as_json
 @session_options
@@ -91,7 +91,7 @@ def cancel(certificate_id: str, as_json: bool, **session: str) -> None:
     show(end(*open_certificate(certificate_id, session, NO_VERSION)), as_json=as_json)
 
 
-@click.command(short_help="Finish a pending version with what a CA signed.")
+@click.command(short_help="Complete a pending version with a CA's certificate.")
 @named
 @click.option("--chain", "first", required=True, multiple=True, metavar="FILE", help="PEM, DER or PKCS #7.")
 @click.argument("more", nargs=-1, metavar="[FILE]...")
@@ -115,7 +115,7 @@ def merge(certificate_id: str, first: tuple[str, ...], more: tuple[str, ...], as
 @click.command()
 @named
 @click.option("--validity-months", type=MONTHS, default=None, help="For the new version and those after it.")
-@click.option("--record", "record_uid", default="", metavar="UID", help="The PAM User that follows it.")
+@click.option("--record", "record_uid", default="", metavar="UID", help="The certificate's PAM User record.")
 @click.option("--script", type=click.Path(exists=True, dir_okay=False), help="Run this renewal script for the record.")
 @click.option("--wait/--no-wait", default=True, help="Wait until it is issued. Default: wait.")
 @csr_file

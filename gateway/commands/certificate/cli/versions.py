@@ -16,8 +16,10 @@ from gateway.errors import Failed, Incomplete
 @click.command("list")
 @click.option("--vault", "vault", multiple=True, metavar="VAULT", help="Name or address; repeatable. Default: all.")
 @click.option("--versions", type=click.Choice(["current", "previous", "all"]), default="current", help="Which to show.")
-@click.option("--pending", is_flag=True, help="Also versions that are still being made: one request for each.")
-@click.option("--expiring-within", "days", type=int, metavar="DAYS", help="Only what expires so soon, or has expired.")
+@click.option("--pending", is_flag=True, help="Also pending versions: one request for each.")
+@click.option(
+    "--expiring-within", "days", type=int, metavar="DAYS", help="Only what expires within so many days, or has expired."
+)
 @click.option("--details", is_flag=True, help="Subject and issuer too: one request for each certificate.")
 @as_json
 @session_options
@@ -53,7 +55,7 @@ def list_(
 @click.option("--out", default="", metavar="FILE|DIR", help="Write there; a folder for the history.")
 @click.option("--form", type=click.Choice(["pfx", "pem", "cer", "chain"]), default=None, help="Default: pfx.")
 @click.option("--password-stdin", is_flag=True, help="Read the password of the PFX from stdin.")
-@click.option("--force", is_flag=True, help="Write over files that are there.")
+@click.option("--force", is_flag=True, help="Overwrite existing files.")
 @click.option("--record", "record_uid", default="", metavar="UID", help="Or attach to this PAM User.")
 @as_json
 @session_options
@@ -98,7 +100,7 @@ def _password(form: str, *, from_stdin: bool) -> Any:
     return new_password(from_stdin=from_stdin) if form == "pfx" else Secret("")
 
 
-@click.command(short_help="Show one with its policy, versions and records.")
+@click.command(short_help="Show a certificate, its policy, versions and records.")
 @named
 @as_json
 @session_options
@@ -115,8 +117,8 @@ def show(certificate_id: str, as_json: bool, **session: str) -> None:
 
 @click.command()
 @click.argument("certificate_ids", nargs=-1, metavar="[ID]...")
-@click.option("--record", "record_uids", multiple=True, metavar="UID", help="Or the record itself; repeatable.")
-@click.option("--from-keeper", is_flag=True, help="Needed: only the Keeper records are deleted.")
+@click.option("--record", "record_uids", multiple=True, metavar="UID", help="Or delete this record; repeatable.")
+@click.option("--from-keeper", is_flag=True, help="Required: confirms that only Keeper records are deleted.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @as_json
 @session_options
