@@ -3,7 +3,7 @@
 ::
 
     RotationError
-    ├── Failed        exit 1   the record, and what it publishes, are as before
+    ├── Failed        exit 1   the record and its published secret are as before
     ├── Incomplete    exit 2   the new secret is saved and works; the next run does the rest
     │   └── Waiting            nothing but an answer from outside is missing: no further try helps before it
     └── Unknown       exit 3   somebody has to look; the message says where

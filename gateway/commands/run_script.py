@@ -29,7 +29,7 @@ from gateway.kinds import registry
 
 MEANING = {
     0: "done",
-    1: "failed: the record, and what it publishes, are as before",
+    1: "failed: the record and its published secret are as before",
     2: "incomplete: the secret in the record works, something is left over",
     3: "unknown: look at what the hint names",
 }
