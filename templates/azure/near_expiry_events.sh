@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Near-expiry events of one key vault into an Event Hub: what near_expiry_events.json deploys, as az commands.
 # Run it once, signed in as somebody who may make these resources and assign roles:
-#   ./near_expiry_events.sh RESOURCE_GROUP KEY_VAULT NAMESPACE LISTENER_PRINCIPAL_ID
+#   ./near_expiry_events.sh RESOURCE_GROUP KEY_VAULT NAMESPACE LISTENER_PRINCIPAL_ID [SYSTEM_TOPIC]
 set -euo pipefail
 GROUP=$1          # of the key vault
 VAULT=$2
@@ -9,7 +9,7 @@ NAMESPACE=$3      # to be made; unique in the whole of Azure
 LISTENER=$4       # object id of the listener's identity (the one under Enterprise applications)
 HUB=key-vault-events
 CONSUMERS=keeper-rotation
-TOPIC=$VAULT-events
+TOPIC=${5:-$VAULT-events} # one that the key vault has already, with a system-assigned identity, is named
 
 VAULT_ID=$(az keyvault show --resource-group "$GROUP" --name "$VAULT" --query id --output tsv)
 LOCATION=$(az keyvault show --resource-group "$GROUP" --name "$VAULT" --query location --output tsv)
@@ -24,7 +24,8 @@ az eventhubs eventhub consumer-group create --resource-group "$GROUP" --namespac
 HUB_ID=$(az eventhubs eventhub show --resource-group "$GROUP" --namespace-name "$NAMESPACE" --name "$HUB" \
     --query id --output tsv)
 
-# The key vault's topic, with an identity of its own.
+# The key vault's topic, with an identity of its own. A key vault has one at most.
+[[ $# -gt 4 ]] ||
 az eventgrid system-topic create --resource-group "$GROUP" --name "$TOPIC" --location "$LOCATION" \
     --topic-type Microsoft.KeyVault.vaults --source "$VAULT_ID" --identity systemassigned
 SENDER=$(az eventgrid system-topic show --resource-group "$GROUP" --name "$TOPIC" \

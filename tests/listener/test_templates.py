@@ -165,6 +165,21 @@ def test_it_gives_no_more_rights_than_needed(template: dict[str, Any]) -> None:
     assert {role for role in (SENDER, RECEIVER) if any(role in each for each in roles)} == {SENDER, RECEIVER}
 
 
+def test_the_subscription_waits_for_the_role(template: dict[str, Any]) -> None:
+    """Event Grid tries the role when the subscription is made, and refuses it for as long as the role does not act."""
+    by_type = {each["type"].rpartition("/")[2]: each for each in template["resources"]}
+    assert any("senderAssignment" in each for each in by_type["deploymentScripts"]["dependsOn"])
+    assert any("deploymentScripts" in each for each in by_type["eventSubscriptions"]["dependsOn"])
+    assert template["parameters"]["waitSeconds"]["defaultValue"] >= 60
+
+
+def test_a_topic_that_is_there_is_used_and_not_made(template: dict[str, Any]) -> None:
+    (topic,) = [each for each in template["resources"] if each["type"] == "Microsoft.EventGrid/systemTopics"]
+    assert topic["condition"] == "[empty(parameters('existingSystemTopicName'))]"
+    assert "parameters('existingSystemTopicName')" in template["variables"]["systemTopicName"]
+    assert template["parameters"]["existingSystemTopicName"]["defaultValue"] == ""
+
+
 def test_it_subscribes_to_what_the_listener_understands(template: dict[str, Any]) -> None:
     (subscription,) = [each for each in template["resources"] if each["type"].endswith("/eventSubscriptions")]
     wanted = {PREFIX + name for name in TYPES}
@@ -188,7 +203,9 @@ def test_the_commands_make_what_the_template_makes(template: dict[str, Any]) -> 
         "role assignment",
         "role assignment",
     ]
-    assert len(made) == len(template["resources"])
+    # For the wait, which is a resource of the template, they sleep.
+    waits = [each for each in template["resources"] if each["type"].endswith("/deploymentScripts")]
+    assert "\nsleep " in text and len(made) == len(template["resources"]) - len(waits) == len(template["resources"]) - 1
 
 
 def test_the_unit_lets_a_rotation_finish_and_keeps_the_rest_out() -> None:

@@ -1,0 +1,22 @@
+// An automation account of this resource group, and the roles of one principal at it.
+param name string
+
+@description('Object id of the service principal.')
+param principalId string
+
+@description('Ids of the role definitions, without a path.')
+param roleIds array
+
+resource account 'Microsoft.Automation/automationAccounts@2023-11-01' existing = {
+  name: name
+}
+
+resource assignments 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for id in roleIds: {
+  name: guid(account.id, principalId, id)
+  scope: account
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', id)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}]
