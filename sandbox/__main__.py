@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 try:
-    from sandbox.commands import background, event, record
-    from sandbox.commands.up import ROLES, up
+    from sandbox.commands import background
+    from sandbox.commands.up import ROLES
     from sandbox.furnish.rotation import READ_ALL, WRITE_ALL, WRITE_OWNED
     from sandbox.graph.base import READ_USERS
 except ImportError as error:
@@ -28,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(given)
     if getattr(options, "background", False):
         return background.start([argument for argument in given if argument != "--background"])
-    return int(options.run(options))
+    module, _, function = options.run.rpartition(".")
+    return int(getattr(import_module(module), function)(options))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -44,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+# Each command is named by its function, whose module is imported for it alone: Keeper's client and Azure's take time.
 def _add_up(commands: Commands) -> None:
     added = commands.add_parser(
         "up", allow_abbrev=False,
@@ -52,7 +55,7 @@ def _add_up(commands: Commands) -> None:
         "commands shall meet the sandbox in place of Keeper and Azure. Only 127.0.0.1 is listened on.",
         epilog="example: python -m sandbox up --background --env-file sandbox.env && . ./sandbox.env",
     )  # fmt: skip
-    added.set_defaults(run=up)
+    added.set_defaults(run="sandbox.commands.up.up")
     added.add_argument("--env-file", required=True, metavar="FILE", help="where the export lines go (made 0600)")
     added.add_argument("--background", action="store_true", help="return when it is ready; SANDBOX_PID is its process")
     added.add_argument(
@@ -76,7 +79,7 @@ def _add_show(commands: Commands) -> None:
         help="the fields of a record, without its secrets",
         epilog='example: show --record="$SANDBOX_RECORD_UID"',
     )
-    added.set_defaults(run=record.show)
+    added.set_defaults(run="sandbox.commands.record.show")
     added.add_argument("--record", required=True, metavar="UID", help="the record's uid")
 
 
@@ -87,7 +90,7 @@ def _add_set(commands: Commands) -> None:
         "given again has a further line. An empty value empties the field.",
         epilog='example: python -m sandbox set --record="$SANDBOX_RECORD_UID" deliver_to="$SANDBOX_TO_KEY_VAULT"',
     )  # fmt: skip
-    added.set_defaults(run=record.set_fields)
+    added.set_defaults(run="sandbox.commands.record.set_fields")
     added.add_argument("--record", required=True, metavar="UID", help="the record's uid")
     added.add_argument("--hidden", action="store_true", help="a field that is added is a hidden one")
     added.add_argument("assignments", nargs="+", metavar="LABEL=VALUE", help="a field's label and its new value")
@@ -99,7 +102,7 @@ def _add_event(commands: Commands) -> None:
         description="The sandbox must have been started with --events.",
         epilog='example: python -m sandbox event --wait=60 "$SANDBOX_STORAGE_SECRET"',
     )  # fmt: skip
-    added.set_defaults(run=event.send)
+    added.set_defaults(run="sandbox.commands.event.send")
     added.add_argument(
         "--wait", type=float, default=0.0, metavar="SECONDS", help="return when a listener has dealt with it"
     )
