@@ -104,7 +104,7 @@ def _add_event(commands: Commands) -> None:
     )  # fmt: skip
     added.set_defaults(run="sandbox.commands.event.send")
     added.add_argument(
-        "--wait", type=float, default=0.0, metavar="SECONDS", help="return when a listener has dealt with it"
+        "--wait", type=float, default=0.0, metavar="SECONDS", help="return when a listener has handled it"
     )
     added.add_argument("address", metavar="ADDRESS", help="of a secret or certificate in a key vault")
 

@@ -20,16 +20,14 @@ if TYPE_CHECKING:
     from confluent_kafka import KafkaError, Message, TopicPartition
 
 GROUP = "keeper-rotation"
-NOBODY = (
-    "error: nobody dealt with it in {:g} seconds\nhint: run keeper-rotation listen in a shell that sourced the file"
-)
+NOT_HANDLED = "error: the event was not handled within {:g} seconds\nhint: run keeper-rotation listen in a second shell"
 NO_EVENTS = "error: this shell leads to no Event Hub\nhint: start the sandbox with --events, and source its file"
 ADMIN = ("SANDBOX_TENANT_ID", "SANDBOX_ADMIN_CLIENT_ID", "SANDBOX_ADMIN_CLIENT_SECRET")
 SECONDS = 20
 
 
 def send(options: Namespace) -> int:
-    """Say that the secret is near its end; with ``wait``, return when a listener has dealt with it."""
+    """Say that the secret is near its end; with ``wait``, return when a listener has handled it."""
     if not os.environ.get("SANDBOX_EVENTS_CONNECTION_STRING"):
         sys.exit(NO_EVENTS)
     event = _event(options.address)
@@ -37,7 +35,7 @@ def send(options: Namespace) -> int:
     print(f"{event['eventType']} of {options.address}: in partition {after.partition}")
     if options.wait:
         _await(after, options.wait)
-        print("a listener has dealt with it")
+        print("handled by a listener")
     return 0
 
 
@@ -90,7 +88,7 @@ def _await(after: TopicPartition, seconds: float) -> None:
     try:
         while consumer.committed([after], timeout=SECONDS)[0].offset < after.offset:
             if time.monotonic() > until:
-                sys.exit(NOBODY.format(seconds))
+                sys.exit(NOT_HANDLED.format(seconds))
             time.sleep(0.2)
     finally:
         consumer.close()

@@ -21,7 +21,7 @@ FLEXIBLE_SINCE = 2  # version of SaslAuthenticate
 REFUSED = 58  # SASL_AUTHENTICATION_FAILED
 
 Accepts = Callable[[str, bytes], float | None]
-"""By a mechanism and what was sent with it: for how many seconds whoever signed in may stay; None: not at all."""
+"""By a mechanism and what was sent with it: for how many seconds the connection may stay; None: not at all."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Asked:
 
 
 class Front:
-    """Listens at ``port`` until it is closed; whoever is let in talks to the broker at ``upstream``."""
+    """Listens at ``port`` until it is closed; a client that signed in talks to the broker at ``upstream``."""
 
     def __init__(self, upstream: int, context: ssl.SSLContext, accepts: Accepts) -> None:
         self._upstream = upstream
@@ -53,7 +53,7 @@ class Front:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def close(self) -> None:
-        """Answer nobody any more."""
+        """Stop answering."""
         self._server.close()
         self.cut()
 
@@ -108,7 +108,7 @@ class Front:
 
 
 def _sent(asked: Asked) -> bytes:
-    """What somebody signs in with."""
+    """What a client signs in with."""
     if asked.version < FLEXIBLE_SINCE:
         return asked.body[4:]
     at, length, shift = 1, 0, 0  # behind the header's tags: a length of seven bits a byte, one too large

@@ -49,7 +49,7 @@ class SignedHub(BrokerHub):
         self._front.cut()
 
     def close(self) -> None:
-        """Nobody answers any more."""
+        """Stop answering."""
         self._front.close()
         super().close()
 

@@ -93,7 +93,7 @@ PAGES = {
     ),
     "docs/listen.md": (
         "Try it in the sandbox",
-        ("because of SecretNearExpiry", ": rotated, exit 0", "a listener has dealt with it", "active_key: key2"),
+        ("because of SecretNearExpiry", ": rotated, exit 0", "handled by a listener", "active_key: key2"),
     ),
     "docs/sandbox.md": (
         "The sandbox",
