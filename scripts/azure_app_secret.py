@@ -49,4 +49,9 @@ except ImportError as error:
     if (error.name or "").startswith("gateway."):
         refuse(where + " is older than this script", "upgrade the package")
     refuse(where + " is incomplete: " + str(error), "also install what its requirements.txt lists")
+except Exception as error:
+    refuse(
+        "the package cannot be loaded in " + sys.executable + ": " + type(error).__name__ + ": " + str(error),
+        "where an upgrade is under way, run it again after it; else install what is broken anew",
+    )
 sys.exit(open_door("azure_app_secret", door=1))

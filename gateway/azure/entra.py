@@ -102,6 +102,7 @@ class Entra:
                 authority=f"{self._cloud.login}/{self._tenant_id}",
                 http_client=_MsalHttp(self._http, self._cloud),
                 instance_discovery=False,
+                azure_region=False,  # a region, such as MSAL_FORCE_REGION's, serves Microsoft's own applications alone
             )
         return self._application
 

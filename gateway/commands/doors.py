@@ -46,6 +46,11 @@ try:
     from $entry import open_door
 except ImportError as error:
 $explain
+except Exception as error:
+    refuse(
+        "the package cannot be loaded in " + sys.executable + ": " + type(error).__name__ + ": " + str(error),
+        "where an upgrade is under way, run it again after it; else install what is broken anew",
+    )
 sys.exit(open_door("$name", door=$number))
 ''')
 

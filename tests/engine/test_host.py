@@ -128,6 +128,14 @@ def test_package_without_what_it_needs(tmp_path: Path) -> None:
     assert "No module named 'a_dependency'" in report["error"] and "requirements.txt" in report["hint"]
 
 
+@pytest.mark.parametrize("half", ["def run(", "import sys\nsys.nothing\n"])
+def test_package_that_breaks_while_it_is_loaded(half: str, tmp_path: Path) -> None:
+    """An upgrade that is under way, or one of its libraries that does not fit another."""
+    report = said(opened(package(tmp_path, run=half), "-S"))
+    assert "cannot be loaded in" in report["error"] and f"{sys.executable}: " in report["error"]
+    assert "upgrade" in report["hint"]
+
+
 @pytest.mark.parametrize(
     ("line", "changed"),
     [("door=1", "door=2"), ('"azure_app_secret"', '"azure_quantum_key"'), ('"azure_app_secret"', '"tls-secret"')],
@@ -310,3 +318,8 @@ def test_a_run_leaves_no_core_dump_and_lets_nobody_look_into_its_memory(stage: S
     code = "import ctypes\nfrom gateway.host.process import keep_to_ourselves\nkeep_to_ourselves()\n"
     code += "print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "0\n"
+
+
+def test_a_region_that_the_host_names_for_other_programs(stage: Stage) -> None:
+    """msal would ask an endpoint of that region, which serves Microsoft's own applications alone."""
+    assert stage.run(MSAL_FORCE_REGION="westeurope").code == 0
