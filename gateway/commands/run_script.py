@@ -20,6 +20,7 @@ from gateway.errors import Failed, Unknown
 from gateway.host.deadline import Deadline
 from gateway.host.http import Http
 from gateway.host.notify.expiry import days_left, in_days
+from gateway.host.process import python
 from gateway.host.settings import read_settings
 from gateway.host.shown import shown
 from gateway.keeper.config import find_ksm_config
@@ -52,7 +53,7 @@ def command_of(script: str) -> list[str]:
     name = os.path.basename(script).removesuffix(".py")
     if name not in names:
         raise Failed(f"there is no script {script!r}", f"give the path of a file, or one of {', '.join(names)}")
-    return [sys.executable, "-c", f"from gateway.run import open_door; open_door({name!r}, arguments=[])"]
+    return python(f"from gateway.run import open_door; open_door({name!r}, arguments=[])")
 
 
 def run_script(

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import groupby
 
 from gateway.commands.run_due.job import Job
 from gateway.commands.run_due.one_run import Ended, ended
+from gateway.host.process import python
 from gateway.host.settings import Settings
 
-_RUN = "import sys; from gateway.commands.run_due.processes import begin; sys.exit(begin(*sys.argv[1:]))"
+_RUN = "from gateway.commands.run_due.processes import begin; sys.exit(begin(*sys.argv[1:]))"
 
 
 class Processes:
@@ -33,7 +33,7 @@ class Processes:
     def _one(self, job: Job) -> Ended:
         arguments = [job.facts.name, job.uid, job.title, job.configuration, *job.attached]
         process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-c", _RUN, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            python(_RUN, *arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
         try:
             output, said = process.communicate(timeout=self._longest)

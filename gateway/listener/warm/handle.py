@@ -16,9 +16,10 @@ from functools import partial
 
 import gateway
 from gateway.host.background import Background
+from gateway.host.process import python
 from gateway.listener.warm.pipes import hear, pipes, read, rest, write
 
-_SERVE = "import sys; from gateway.listener.warm.process import serve; serve(int(sys.argv[1]), sys.argv[2:])"
+_SERVE = "from gateway.listener.warm.process import serve; serve(int(sys.argv[1]), sys.argv[2:])"
 # After the end of a run its output is there; something that it started may hold the pipe open.
 _REST_SECONDS = 5.0
 # Descriptors and whole messages over one socket.
@@ -104,7 +105,7 @@ class WarmProcess:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-c", _SERVE, str(theirs.fileno()), *self._kinds],
+                python(_SERVE, str(theirs.fileno()), *self._kinds),
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 env=dict(self._environment),
