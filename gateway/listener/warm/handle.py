@@ -125,7 +125,7 @@ class WarmProcess:
             if not is_over:
                 way.kill(text)
                 text, is_over = hear(told, text, _REST_SECONDS)
-            if not is_over:
+            if not is_over or text.count(b"\n") == 1:  # or it is ending, and takes messages for a moment yet
                 self._give_up(way, has_begun=bool(text))
         finally:
             os.close(told)
