@@ -132,7 +132,12 @@ def test_nobody_signs_in_before_the_record_has_been_read(stage: Stage) -> None:
 def test_a_password_goes_to_keeper_alone_where_the_record_names_another_cloud(stage: Stage) -> None:
     keeper, uid = stage.sandbox.keeper, stage.at.record_uid
     other = stage.consumer("password")
-    for label, value in {"azure_cloud": CHINA, "NOOP": "", "password": "rotated-by-Keeper-7"}.items():
+    for label, value in {
+        "application_object_id": "",
+        "azure_cloud": CHINA,
+        "NOOP": "",
+        "password": "rotated-by-Keeper-7",
+    }.items():
         keeper.edit(uid, label, value)
     lines = f"keeper:{other}#password\nhttps://shop.vault.azure.net/secrets/orders"
     keeper.edit(uid, "deliver_to", lines)

@@ -225,8 +225,8 @@ def test_sigterm_lets_a_rotation_finish(stage: Stage, hub: EventHub) -> None:
     listener = Listener(stage, hub, LISTEN_WORKERS="1")
     assert held.reached.wait(patience.seconds(20))
     listener.process.terminate()
-    time.sleep(1)
-    assert listener.process.poll() is None and listener.health()[1]["status"] == "stopping"
+    wait(lambda: listener.health()[1]["status"] == "stopping")
+    assert listener.process.poll() is None
     held.release.set()
     assert "told to stop: 1 rotations" in listener.stop()
     assert many.versions() == [2, 1] and hub.committed(GROUP)[0] == 1, "the second one is left to the next listener"
