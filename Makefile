@@ -2,7 +2,7 @@
 # everything that a developer needs, .venv-release what makes and judges a release.
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo parts test test-all check night simulate bench docs bundle lock audit versions newest clean
+.PHONY: help install demo parts test test-all check night simulate proof bench docs bundle lock audit versions newest clean
 
 # Each of the processes that test would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -32,8 +32,9 @@ demo: .venv-demo/ready        ## the main job, shown in a stand-in vault and ten
 test: .venv-dev/ready         ## the tests that every change runs: some minutes on two cores
 	$(DEV) -m pytest -n 6 --dist worksteal -m "not deep"
 
-test-all: .venv-dev/ready .venv-release/ready .venv-docs/ready  ## all tests, with every row of the sweeps: a quarter of an hour
+test-all: .venv-dev/ready .venv-release/ready .venv-docs/ready  ## all tests, with every row of the sweeps, and new schedules for a minute: a quarter of an hour
 	$(DEV) -m pytest -n 6 --dist worksteal
+	$(MAKE) simulate SEED=1
 
 # What cannot be had here is left out, and the tests that want it are skipped, with the reason.
 parts: .venv-dev/ready        ## real servers and checkers for test-all, as far as they can be had: 300 MB
@@ -55,7 +56,10 @@ night: .venv-dev/ready        ## every request of a rotation with every fault: h
 	$(DEV) -m tests.sweep.commands
 
 simulate: .venv-dev/ready     ## random schedules of faults, hosts and people; SECONDS=3600 plays longer
-	$(DEV) -m tests.simulate --seconds $(or $(SECONDS),60)
+	$(DEV) -m tests.simulate --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
+
+proof: .venv-dev/ready        ## how the promises are tried, counted and played: writes docs/proof.md; SECONDS and CELLS play more
+	$(DEV) -m tests.proof --seconds $(or $(SECONDS),60) --cells $(or $(CELLS),100)
 
 bench: .venv-dev/ready        ## what it costs: writes docs/benchmarks.md; REFERENCE_SCRIPT=FILE compares
 	$(DEV) -m tests.bench

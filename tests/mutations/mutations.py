@@ -30,6 +30,11 @@ class Mutation:
     step: str
     test: str
 
+    @property
+    def name(self) -> str:
+        """That of its file."""
+        return self.path.stem
+
 
 def mutations() -> list[Mutation]:
     """All, by name. Raises ValueError: a patch does not say what it breaks."""

@@ -28,7 +28,7 @@ def test_in_an_unchanged_copy_their_tests_pass(tmp_path: Path) -> None:
 
 
 @pytest.mark.deep
-@pytest.mark.parametrize("mutation", ALL, ids=lambda each: each.path.stem)
+@pytest.mark.parametrize("mutation", ALL, ids=lambda each: each.name)
 def test_it_is_noticed(mutation: Mutation, tmp_path: Path) -> None:
     python = copy_tree(tmp_path)
     subprocess.run(["git", "apply", str(mutation.path)], cwd=tmp_path, check=True)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import concurrent.futures
-import itertools
 import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 
-from tests.simulate.play import Played, play, play_seed, shorter
+from tests.simulate.play import play, play_for, shorter
 from tests.simulate.steps import Step, schedule
 from tests.simulate.worlds import WORLDS
 
@@ -24,7 +21,8 @@ def main() -> int:
     if options.steps or options.replay:
         return _again(options)
     began, total, bad = time.monotonic(), Counter[str](), 0
-    for played in _all(options, began):
+    kinds = options.kind or list(WORLDS)
+    for played in play_for(options.seconds, kinds, options.seed, options.length, options.jobs):
         total.update(played.codes)
         total["schedules"] += 1
         if played.wrong:
@@ -44,19 +42,6 @@ def main() -> int:
         f"exit codes {dict(sorted(total.items()))}"
     )
     return 1 if bad else 0
-
-
-def _all(options: argparse.Namespace, began: float) -> Iterator[Played]:
-    """As they end; none is begun when the time is over."""
-    numbers = ((kind, seed) for seed in itertools.count(options.seed) for kind in options.kind or WORLDS)
-    with concurrent.futures.ProcessPoolExecutor(options.jobs) as pool:
-        waiting = {pool.submit(play_seed, *next(numbers), options.length) for _ in range(2 * options.jobs)}
-        while waiting:
-            done, waiting = concurrent.futures.wait(waiting, return_when=concurrent.futures.FIRST_COMPLETED)
-            for future in done:
-                if time.monotonic() - began < options.seconds:
-                    waiting.add(pool.submit(play_seed, *next(numbers), options.length))
-                yield future.result()
 
 
 def _again(options: argparse.Namespace) -> int:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import itertools
 import random
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tests.simulate.promises import Seen, complete, kept, unseen
@@ -17,7 +20,10 @@ QUIET_DAYS = 4
 
 @dataclass
 class Played:
-    """How it went. ``wrong``: what broke a promise, empty where nothing did; ``trace``: each step, in words."""
+    """How it went. ``wrong``: what broke a promise, empty where nothing did; ``trace``: each step, in words.
+
+    ``steps``: how many there were, by their name; ``seconds``: what passed on the clock of the services.
+    """
 
     kind: str
     seed: int
@@ -25,6 +31,8 @@ class Played:
     trace: list[str] = field(default_factory=list)
     runs: int = 0
     codes: Counter[str] = field(default_factory=Counter)
+    steps: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
 
     def note(self, step: object, happened: Happened) -> None:
         """What a step did."""
@@ -40,14 +48,17 @@ class Played:
 def play(kind: str, seed: int, steps: Sequence[Step]) -> Played:
     """Until the first step that breaks a promise, else to the end, where some quiet days heal everything."""
     world, played = WORLDS[kind](random.Random(seed)), Played(kind, seed)  # type: ignore[abstract]
+    began = world.stage.sandbox.clock.now()
     try:
         for step in steps:
+            played.steps[step.name] += 1
             played.note(step, take(world, step))
             if played.wrong:
                 return played
         _heal(world, played)
         played.wrong += [f"sandbox: {error}" for error in world.stage.sandbox.errors]
     finally:
+        played.seconds = world.stage.sandbox.clock.now() - began
         world.close()
     return played
 
@@ -90,3 +101,17 @@ def shorter(kind: str, seed: int, steps: Sequence[Step], wrong: Sequence[str]) -
 def play_seed(kind: str, seed: int, length: int) -> Played:
     """The schedule of a seed."""
     return play(kind, seed, schedule(seed, length))
+
+
+def play_for(seconds: float, kinds: Sequence[str], seed: int, length: int, jobs: int) -> Iterator[Played]:
+    """Schedules of these kinds and of one seed after the other, as they end; none is begun when the time is over."""
+    began = time.monotonic()
+    numbers = ((kind, number) for number in itertools.count(seed) for kind in kinds)
+    with concurrent.futures.ProcessPoolExecutor(jobs) as pool:
+        waiting = {pool.submit(play_seed, *next(numbers), length) for _ in range(2 * jobs)}
+        while waiting:
+            done, waiting = concurrent.futures.wait(waiting, return_when=concurrent.futures.FIRST_COMPLETED)
+            for future in done:
+                if time.monotonic() - began < seconds:
+                    waiting.add(pool.submit(play_seed, *next(numbers), length))
+                yield future.result()
