@@ -25,7 +25,7 @@ from tests.stage.rotation import ROOT
 
 def main() -> int:
     """Do it all; 1 where a promise was broken, or a mutation was not noticed."""
-    options = _parser().parse_args()
+    options, of = _parser().parse_args(), _of()
     cells, of_cells = _cells(options)
     _say("playing schedules")
     simulation = simulate(options.seconds, options.seed, 2 * options.jobs)
@@ -33,7 +33,7 @@ def main() -> int:
     seen = noticed(options.jobs)
     _say("collecting the tests")
     figures = {
-        "of": _of(), "cells": cells, "simulation": simulation.figures(), **_tests(),
+        "of": of, "cells": cells, "simulation": simulation.figures(), **_tests(),
         **_promises(seen, of_cells, simulation.broken),
     }  # fmt: skip
     (ROOT / "docs" / "proof.md").write_text(page(figures), encoding="utf-8")
