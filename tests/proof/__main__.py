@@ -36,8 +36,8 @@ def main() -> int:
         "of": of, "cells": cells, "simulation": simulation.figures(), **_tests(),
         **_promises(seen, of_cells, simulation.broken),
     }  # fmt: skip
-    (ROOT / "docs" / "proof.md").write_text(page(figures), encoding="utf-8")
     (ROOT / "docs" / "proof.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    (ROOT / "docs" / "proof.md").write_text(page(figures), encoding="utf-8")
     held = not of_cells and not simulation.bad and all(seen.values())
     print("all promises were kept" if held else f"not all held: {dict(of_cells)} {simulation.bad} {seen}")
     return 0 if held else 1

@@ -25,7 +25,7 @@ fails; without it, that test passes.
 
 """
 MUTATIONS = """
-Trials that say nothing, because the stand-in or the fault failed: {cells} cells, {runs} schedules.
+Trials that say nothing, because the stand-in or the fault failed: {cells} cells, {schedules} schedules.
 
 ## The mutations
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.proof.verdicts import broken
 from tests.simulate.play import Played, play_for
-from tests.simulate.worlds import WORLDS
+from tests.simulate.rotated import WORLDS
 
 LENGTH = 30
 _A_DAY = 86400.0

@@ -9,8 +9,8 @@ import time
 from collections import Counter
 
 from tests.simulate.play import play, play_for, shorter
+from tests.simulate.rotated import WORLDS
 from tests.simulate.steps import Step, schedule
-from tests.simulate.worlds import WORLDS
 
 LENGTH = 30
 

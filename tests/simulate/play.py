@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tests.simulate.promises import Seen, complete, kept, unseen
+from tests.simulate.rotated import WORLDS
 from tests.simulate.steps import HOUR, Happened, Step, schedule, take
-from tests.simulate.worlds import WORLDS, World
+from tests.simulate.worlds import World
 
 # After so many quiet days everything is tidy: an overlap, and a day for what may have been published.
 QUIET_DAYS = 4

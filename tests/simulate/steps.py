@@ -181,7 +181,7 @@ def _copy(world: World, choice: random.Random) -> Happened:
 
 
 def _paste(world: World, choice: random.Random) -> Happened:
-    record, label = choice.choice(world.records), world.outputs[1]
+    record, label = choice.choice(world.records), world.pasted
     world.edit(record, label, world.value(record, label) + "x")
     return Happened(f"a wrong value is pasted, record {world.records.index(record)}", [], [])
 

@@ -8,8 +8,9 @@ import pytest
 
 from tests.simulate.play import play, play_seed, shorter
 from tests.simulate.promises import Seen, kept
+from tests.simulate.rotated import WORLDS
 from tests.simulate.steps import KINDS, Happened, Step, schedule
-from tests.simulate.worlds import WORLDS, World
+from tests.simulate.worlds import World
 from tests.sweep.deep import deep_unless
 
 SEEDS = [(kind, seed) for seed in range(1, 9) for kind in WORLDS]

@@ -88,6 +88,11 @@ class World(ABC):
         """Its content, as the vault keeps it."""
         return self.stage.sandbox.keeper.vault.records[record].data
 
+    @property
+    def pasted(self) -> str:
+        """The label of what somebody pastes a wrong value into."""
+        return self.outputs[1]
+
     def published(self, record: str) -> dict[str, str]:
         """What it publishes, by label."""
         return {label: self.value(record, label) for label in self.outputs}
@@ -362,6 +367,3 @@ class MongoWorld(World):
         name = choice.choice(("orders", "orders-b"))
         self.mongo.server.set_password(name, "changed-by-a-person-1", "shop")
         return f"{name} gets another password on the server"
-
-
-WORLDS = {world.name: world for world in (AppWorld, StorageWorld, MongoWorld)}
