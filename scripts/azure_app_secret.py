@@ -7,7 +7,7 @@ secrets removed, as remove_old and overlap_hours say: by default every other sec
 is not accepted or cannot be saved is removed again, and the record keeps what it had.
 
 Field that names the app: application_object_id. All others are optional: docs/fields.md.
-Permission of the rotating application: Application.ReadWrite.OwnedBy of Microsoft Graph, as an owner of the app.
+Permission of the admin credential: Application.ReadWrite.OwnedBy of Microsoft Graph, as an owner of the app.
 
 Attach this file to a PAM User record as a PAM script. The script command is the full path of the Python in which the
 package keeper-azure-rotation is installed, such as /opt/keeper-azure-rotation/bin/python. This file only starts

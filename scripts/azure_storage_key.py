@@ -9,7 +9,7 @@ and its new value goes to nobody. A key is not regenerated while a required dest
 regenerated and could not be saved is published by the next run.
 
 Field that names the account: storage_account_id. All others are optional: docs/storage-keys.md.
-Permission of the rotating application: the roles Storage Account Key Operator Service Role and Reader on the account.
+Permission of the admin credential: the roles Storage Account Key Operator Service Role and Reader on the account.
 
 Attach this file to a PAM User record as a PAM script. The script command is the full path of the Python in which the
 package keeper-azure-rotation is installed, such as /opt/keeper-azure-rotation/bin/python. This file only starts

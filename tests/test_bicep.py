@@ -152,7 +152,7 @@ PLACES: dict[str, Callable[[Stage], tuple[str, str]]] = {
 
 
 def grant(stage: Stage, roles: list[str], scope: str) -> None:
-    """Give the rotating application these roles there."""
+    """Give the admin app these roles there."""
     for name in roles:
         if name in CUSTOM:
             stage.sandbox.arm.roles.definitions[name] = Role(tuple(CUSTOM[name]["Actions"]))

@@ -1,6 +1,6 @@
 """Applications and their client secrets in Microsoft Graph.
 
-Permission: ``Application.ReadWrite.OwnedBy``, and the rotating application's service principal is an owner of the app.
+Permission: ``Application.ReadWrite.OwnedBy``, and the admin credential's service principal is an owner of the app.
 Source: https://learn.microsoft.com/graph/api/resources/application
 """
 
@@ -26,7 +26,7 @@ _PAGE = 999  # the most that Graph gives at once
 _WITH_OWNERS = "$expand=owners($select=id,displayName,userPrincipalName)&$top=100"
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _OWNER_HINT = (
-    "give the rotating application Application.ReadWrite.OwnedBy with admin consent, and make its service principal "
+    "give the admin credential Application.ReadWrite.OwnedBy with admin consent, and make its service principal "
     "an owner of the app; a new permission takes some minutes"
 )
 _HINTS = {
@@ -58,7 +58,7 @@ class Graph:
     Args:
         http: the session of the run.
         root: ``https://graph.microsoft.com`` or that of another cloud.
-        token: gives an access token of the rotating application.
+        token: gives an access token of the admin credential.
     """
 
     def __init__(self, http: Http, root: str, token: Callable[[], Secret]) -> None:

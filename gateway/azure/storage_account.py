@@ -197,7 +197,7 @@ class StorageAccount:
 
 def _with_role(error: Refused) -> Refused:
     if error.status == 403:
-        error.hint = f"give the rotating application's service principal the roles {ROLE} and Reader on the account"
+        error.hint = f"give the admin credential's service principal the roles {ROLE} and Reader on the account"
     return error
 
 

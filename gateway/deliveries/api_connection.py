@@ -27,7 +27,7 @@ _ACTIONS = ["Microsoft.Web/connections/read", "Microsoft.Web/connections/write"]
 class ApiConnection(Destination):
     """One connection."""
 
-    rights = f"give the rotating application's service principal the role {ROLE} on the connection"
+    rights = f"give the admin credential's service principal the role {ROLE} on the connection"
     example = "/subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.Web/connections/<name>"
 
     def __init__(self, resource: str, optional: bool) -> None:
@@ -64,9 +64,7 @@ class ApiConnection(Destination):
             context.http.retrying(put)  # the same whole content twice is the same as once
         except Refused as error:
             if error.code == "LinkedAuthorizationFailed":
-                error.hint = (
-                    f"give the rotating application {_JOIN} on the connector: templates/roles/api_connector.json"
-                )
+                error.hint = f"give the admin credential {_JOIN} on the connector: templates/roles/api_connector.json"
             raise
         self._read(context)
         return Receipt(warnings=self._verify(context))

@@ -179,7 +179,7 @@ def ask_arm(context: DeliveryContext, scope: str, actions: list[str], role: str)
         return [cannot_be_asked(scope, error)]
     if denied:
         raise Denied(
-            f"{scope}: the rotating application may not {', '.join(denied)}",
+            f"{scope}: the admin credential may not {', '.join(denied)}",
             f"give its service principal the role {role} there; a new role takes some minutes",
         )
     return []

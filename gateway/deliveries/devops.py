@@ -1,6 +1,6 @@
 """An Azure DevOps service connection that signs in with the app's client secret.
 
-Permission: the rotating application's service principal is a user of the organisation (Basic licence) and Administrator
+Permission: the admin credential's service principal is a user of the organisation (Basic licence) and Administrator
 of the service connection; or a personal access token with *Service Connections (read, query, & manage)*, in the field
 ``azure_devops_pat`` of an attached record. Source:
 https://learn.microsoft.com/rest/api/azure/devops/serviceendpoint/endpoints
@@ -21,7 +21,7 @@ from gateway.secret import Secret
 PAT_LABEL = "azure_devops_pat"
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _RIGHTS = (
-    "add the rotating application's service principal to the organisation (Basic) and make it Administrator of the "
+    "add the admin credential's service principal to the organisation (Basic) and make it Administrator of the "
     "service connection"
 )
 _TOKEN_ENDED = (

@@ -82,7 +82,7 @@ class Deliveries:
         except Denied as error:
             if destination.address not in self.holds:
                 raise
-            warnings = [f"{error}; it was served before, so it is tried"]
+            warnings = [f"{error}; it was delivered to before, so it is tried"]
         destination.observe(self._context)
         return warnings
 

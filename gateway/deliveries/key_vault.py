@@ -28,9 +28,9 @@ T = TypeVar("T")
 ROLE = "Key Vault Secrets Officer"
 
 _HINTS = {
-    "ForbiddenByRbac": f"give the rotating application's service principal the role {ROLE} on the vault or the secret; "
+    "ForbiddenByRbac": f"give the admin credential's service principal the role {ROLE} on the vault or the secret; "
     "a new role takes some minutes",
-    "AccessDenied": "give the rotating application get, list and set of secrets in the vault's access policies",
+    "AccessDenied": "give the admin credential get, list and set of secrets in the vault's access policies",
     "ForbiddenByFirewall": "let this host through the vault's firewall",
     "SecretDisabled": "the secret's current version is disabled: enable it, or name another secret",
     "ObjectIsDeletedButRecoverable": "a deleted secret has this name: recover or purge it, or choose another name",

@@ -38,7 +38,7 @@ class AutomationRunbook(Destination):
         "/subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.Automation/automationAccounts/<account>"
         "/runbooks/<runbook>?runOn=<worker group>&<parameter>=<value>"
     )
-    rights = f"give the rotating application's service principal the role {ROLE} on the automation account"
+    rights = f"give the admin credential's service principal the role {ROLE} on the automation account"
     needs_key_vault = True
 
     def __init__(self, resource: str, options: dict[str, str], optional: bool) -> None:

@@ -20,7 +20,7 @@ def check_destinations(state: State) -> None:
     problems = [problem for _, problem in state.prepared.deliveries.check()]
     if problems and not decisions.is_pressing(state.why, state.prepared.known):
         raise Failed.together(problems)
-    why = f"rotated all the same ({', '.join(state.why)})"
+    why = f"rotated anyway ({', '.join(state.why)})"
     state.report.warnings += [f"{problem}; {why}" for problem in problems]
 
 
@@ -98,7 +98,7 @@ def find_drift(state: State, delivery: Delivery) -> Ledger:
         if destination.address not in before:
             del deliveries.holds[destination.address]
         else:
-            what = f"{destination.address} shows another value again, a run after it was served again"
+            what = f"{destination.address} shows another value again, a run after it was delivered again"
             hint = "find out who writes to it, or take the line out of deliver_to; the next rotation serves it"
             state.report.warnings.append(what) if destination.optional else state.leave(what, hint)
     ledger = replace(state.ledger.publishing(delivery.key_id), drift=tuple(state.report.drift))
@@ -111,7 +111,7 @@ def _all_served(state: State, delivery: Delivery) -> bool:
     missing = state.prepared.deliveries.open(delivery.generation, required=True)
     gone = (delivery.key_id, *state.report.removed)
     for key in (each for each in state.prepared.inventory.all() if missing and each.key_id not in gone):
-        state.report.keep(key.key_id, "a destination that was not served may hold it")
+        state.report.keep(key.key_id, "a destination whose delivery failed may hold it")
     return not missing
 
 

@@ -122,7 +122,5 @@ def _remove(state: State, key_id: str, why: str) -> bool:
     if was_there:
         state.ended(key_id, why)
         if reason := state.prepared.known.needed_by_others.get(key_id):
-            state.report.warnings.append(
-                f"{key_id} was revoked all the same: {reason}, which finds out at its next run"
-            )
+            state.report.warnings.append(f"{key_id} was revoked anyway: {reason}, which finds out at its next run")
     return True

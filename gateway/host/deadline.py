@@ -81,7 +81,7 @@ class Deadline:
     def over(self) -> str:
         """Why no further step should be begun; empty while there is no reason."""
         if self._told_to_stop and not self._taking_back:
-            return f"the run was told to stop ({self._told_to_stop})"
+            return f"the run was stopped ({self._told_to_stop})"
         return "" if self.for_work() else "the run's time is over (ROTATION_DEADLINE_SECONDS)"
 
     def check(self) -> None:

@@ -54,8 +54,8 @@ def check_alone(record: VaultRecord, facts: KindFacts) -> None:
     """
     if others := facts.used_for(record.value):
         raise Failed(
-            f"record {record.uid} stands for something else: it has {', '.join(others)}",
-            f"name another record for {facts.target}: one record stands for one thing",
+            f"record {record.uid} is for another target: it has {', '.join(others)}",
+            f"name another record for {facts.target}: one record is for one target",
         )
 
 

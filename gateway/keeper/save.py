@@ -93,7 +93,7 @@ class Save:
                 return Saved.SUPERSEDED
             if problem := self._hopeless(error, revision):
                 return self._give_up(problem)
-            log.warning("%s; saving again", error or "the record does not show what was saved, somebody edits it")
+            log.warning("%s; saving again", error or "the record does not show what was saved, it is being edited")
         return self._give_up(Failed(f"the record could not be saved in {TRIES} tries", "run it again later"))
 
     def _try(self) -> CallError | None:
@@ -115,7 +115,7 @@ class Save:
         except CallError as second:
             raise Unknown(
                 f"whether the record was saved cannot be told: {error or 'saved'}; reading it back: {second}",
-                "look at the record's history in the vault; the next run finds out and goes on from there",
+                "look at the record's history in the vault; the next run finds out and continues from there",
             ) from None
         if fresh is None:
             raise Unknown("the record disappeared while it was saved", "look for it in the vault's deleted items")
@@ -128,7 +128,7 @@ class Save:
     def _hopeless(self, error: CallError | None, revision: int | None) -> Failed | None:
         """Why another try makes no sense, if it makes none."""
         if self.record.value(self._target) != self._target_before:
-            what = f"somebody changed {self._target} of the record meanwhile"
+            what = f"{self._target} of the record was changed meanwhile"
             return Failed(what, "run it again: it rotates what the record names now")
         if isinstance(error, Refused) and self.record.revision == revision:
             return _not_saved(error)
@@ -145,7 +145,7 @@ class Save:
         if self._may_arrive:
             raise Unknown(
                 f"whether the record will be saved cannot be told: {problem}",
-                "look at the record's history in the vault; the next run finds out and goes on from there",
+                "look at the record's history in the vault; the next run finds out and continues from there",
             )
         self._sending(None)
         raise problem

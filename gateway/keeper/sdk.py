@@ -35,7 +35,7 @@ class Keeper:
         self.http = http
         self.sdk = SecretsManager(config=InMemoryKeyValueStorage(config))
         if not self.sdk.verify_ssl_certs:
-            what = "KSM_SKIP_VERIFY is set: whoever is in between could read and change what this host asks Keeper for"
+            what = "KSM_SKIP_VERIFY is set: anyone in between could read and change what this host asks Keeper for"
             hint = "remove it from the environment; where a proxy opens TLS, name its CA in REQUESTS_CA_BUNDLE"
             raise Failed(what, hint)
         # The SDK posts without a timeout and on a new connection each time; this is the seam its own tests use too.
@@ -74,7 +74,7 @@ class Keeper:
             raise Failed(
                 f"Keeper configuration: without appOwnerPublicKey, so {what}",
                 "it was made by an old client: add a device to the application in a current web vault or Commander, "
-                "and bind its one-time token anew",
+                "and bind its one-time token again",
             )
 
     def _sorted(self, where: str, call: Callable[[], T]) -> T:

@@ -6,7 +6,7 @@ secrets removed, as remove_old and overlap_hours say: by default every other sec
 is not accepted or cannot be saved is removed again, and the record keeps what it had.
 
 Field that names the app: application_object_id. All others are optional: docs/fields.md.
-Permission of the rotating application: Application.ReadWrite.OwnedBy of Microsoft Graph, as an owner of the app.
+Permission of the admin credential: Application.ReadWrite.OwnedBy of Microsoft Graph, as an owner of the app.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class AzureAppSecret(MintedKind):
         return found
 
     def rotates_itself(self, admin: AdminCredential) -> bool:
-        """The rotating application is the one that is rotated, and signs in with a secret."""
+        """The app of the admin credential is the one that is rotated, and signs in with a secret."""
         return admin.client_secret is not None and admin.client_id.lower() == self.client_id.lower()
 
     def make_owners(self, owners: tuple[str, ...]) -> list[str]:

@@ -8,7 +8,7 @@ and more), and each destination in deliver_to gets it. Only then are old version
 overlap_hours say; by default they stay. A version that could not be saved stays, and the next run publishes it.
 
 Field that names the certificate: certificate_id. All others are optional: docs/certificates.md.
-Permission of the rotating application: the role Key Vault Certificates Officer on the vault; Key Vault Secrets User,
+Permission of the admin credential: the role Key Vault Certificates Officer on the vault; Key Vault Secrets User,
 too, where the private key is exported or delivered.
 """
 

@@ -204,7 +204,7 @@ class Publication:
                 self._warn(running.result(max(0.0, deadline.for_work() - reserve)))
             except Exception as error:
                 if isinstance(error, Denied) and each.address in served:
-                    self._warn([f"{error}; it was served before, so it is tried"])
+                    self._warn([f"{error}; it was delivered to before, so it is tried"])
                 elif problem := _refusal(each, error):
                     self._refused[each] = problem
 

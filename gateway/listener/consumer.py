@@ -96,7 +96,7 @@ class Intake:
                 self._turn(self._consumer.poll(_POLL_SECONDS))
             self._health.stopping()
             self._dispatcher.work.stop()
-            log.info("told to stop: %d rotations or checks are finished first", self._dispatcher.work.running())
+            log.info("shutting down: waiting for %d rotations or checks to finish", self._dispatcher.work.running())
             self._pause(True)
             while self._dispatcher.work.running():
                 self._consumer.poll(_POLL_SECONDS)
@@ -221,7 +221,7 @@ class Intake:
         # https://github.com/confluentinc/confluent-kafka-go/issues/193
         self._is_paused = None
         self._health.well(EVENT_HUB)
-        self._owns("this listener has partitions %s")
+        self._owns("assigned partitions: %s")
 
     def _on_revoke(self, _consumer: Consumer, revoked: list[TopicPartition]) -> None:
         """Another listener is about to go on from what we commit now: what is under way is ended first if possible."""
@@ -231,12 +231,12 @@ class Intake:
             time.sleep(0.1)
         self._store(leaving)
         self._commit_now()
-        self._owns("partitions go to other listeners, or come back; left are %s")
+        self._owns("rebalancing; assigned partitions now: %s")
 
     def _on_lost(self, _consumer: Consumer, lost: list[TopicPartition]) -> None:
         """The group has gone on without us: whoever has them now reads again what we did not commit."""
         self._lose(lost)
-        self._owns("partitions were lost to other listeners; left are %s")
+        self._owns("partitions were lost to other listeners; assigned partitions now: %s")
 
     def _lose(self, gone: list[TopicPartition]) -> list[Partition]:
         found = [self._partitions.pop(each.partition, None) for each in gone]

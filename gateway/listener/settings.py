@@ -48,7 +48,7 @@ SETTINGS = (
     _listen("tries", 5, "how often an event's rotation is tried", 1),
     _listen("retry_seconds", 30.0, "pause before the second try; doubles up to ten minutes, jittered"),
     _listen("records_seconds", 60.0, "how old the copy of the Keeper records may be"),
-    _listen("handover_seconds", 30.0, "how long a rotation may hold up the group when its partition goes to another host"),  # noqa: E501
+    _listen("handover_seconds", 30.0, "how long a rotation may delay the group when its partition goes to another host"),  # noqa: E501
 )  # fmt: skip
 
 

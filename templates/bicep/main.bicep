@@ -1,9 +1,9 @@
-// The whole set-up in Azure: the rotating application with its permission in Microsoft Graph, the apps that it owns, a role
+// The whole set-up in Azure: the admin app with its permission in Microsoft Graph, the apps that it owns, a role
 // at each thing that it rotates or delivers to, and, where you want them, the events. What each one is for:
 // docs/permissions.md; how to deploy it: docs/bicep.md. Its client secret is made by hand, so that it is in no deployment.
 targetScope = 'subscription'
 
-@description('Display name and unique name of the rotating application.')
+@description('Display name and unique name of the admin app.')
 param rotatingApp string = 'keeper-rotation'
 
 @description('Unique names of the apps whose client secrets are rotated; each has one already (docs/bicep.md).')

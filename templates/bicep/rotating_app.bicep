@@ -1,10 +1,10 @@
-// The rotating application: Application.ReadWrite.OwnedBy in Microsoft Graph, and ownership of the apps that it rotates.
+// The admin app: Application.ReadWrite.OwnedBy in Microsoft Graph, and ownership of the apps that it rotates.
 // https://learn.microsoft.com/graph/templates/bicep/overview-bicep-templates-for-graph
 extension microsoftGraphV1
 
 targetScope = 'subscription'
 
-@description('Display name and unique name of the rotating application.')
+@description('Display name and unique name of the admin app.')
 param rotatingApp string
 
 @description('Unique names of the apps that it is to own.')

@@ -1,6 +1,6 @@
 // Something to try a rotation with: a storage account, a key vault for its key, the roles, and the record for Keeper.
 // Deploy it into a resource group of its own and delete that afterwards: docs/bicep.md.
-@description('Object id of the service principal of the rotating application: an output of main.bicep.')
+@description('Object id of the service principal of the admin app: an output of main.bicep.')
 param principalId string
 
 @description('Part of the names, which are unique in the whole of Azure.')

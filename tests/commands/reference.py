@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator
 
 import click
@@ -65,30 +67,51 @@ Made from the code, so it says what `keeper-rotation COMMAND --help` does. Each 
 """
 
 
+# What so many commands share is shown once.
+_OFTEN = 4
+_COMMON = "Options of many commands"
+
+
 def page() -> str:
     """The page, as it is to be."""
     found = dict(sorted(commands(cli)))
     rows = [f"| [`{name}`]({_page(name)}) | {_plain(_summary(command))} |" for name, command in found.items()]
+    times = Counter(row for name, command in found.items() for row in _rows(name, command))
+    often = [(row, count) for row, count in times.most_common() if count >= _OFTEN]
+    common = [*{_name(row): row for row, _ in reversed(often)}.values()][::-1]
     parts = [_HEAD, "\n".join(["| command | |", "|---|---|", *rows])]
-    return "\n".join([*parts, *("\n".join(_lines(name, command)) for name, command in found.items())]) + "\n"
+    parts += ["\n".join([f"\n## {_COMMON}\n", "| option | |", "|---|---|", *common])]
+    return "\n".join([*parts, *("\n".join(_lines(name, command, common)) for name, command in found.items())]) + "\n"
 
 
-def _lines(name: str, command: click.Command) -> Iterator[str]:
+def _rows(name: str, command: click.Command) -> list[str]:
+    with click.Context(command, info_name=f"keeper-rotation {name}") as context:
+        return [_row(each, context) for each in command.params if isinstance(each, click.Option)]
+
+
+def _lines(name: str, command: click.Command, common: list[str]) -> Iterator[str]:
     with click.Context(command, info_name=f"keeper-rotation {name}") as context:
         arguments = [each for each in command.params if isinstance(each, click.Argument)]
         yield f"\n## {name}\n\n```\nkeeper-rotation {EXAMPLES[name][0]}\n```\n"
         yield " ".join(
             filter(None, [_plain(_summary(command)), *(f"`{each.make_metavar(context)}`" for each in arguments)])
         )
-        if options := [each for each in command.params if isinstance(each, click.Option)]:
-            yield "\n| option | |\n|---|---|"
-            yield from (_row(option, context) for option in options)
+    rows = _rows(name, command)
+    if own := [each for each in rows if each not in common]:
+        yield "\n| option | |\n|---|---|"
+        yield from own
+    if shared := [_name(each) for each in rows if each in common]:
+        yield f"\n{'Also' if own else 'Options:'} {', '.join(f'`{name}`' for name in shared)}."
 
 
 def _row(option: click.Option, context: click.Context) -> str:
     value = "" if option.is_flag else f"={option.make_metavar(context)}"
     names = ", ".join(f"`{name}{value}`" for name in (*option.opts, *option.secondary_opts))
     return f"| {_plain(names)} | {_plain(option.help or '')}{' Required.' if option.required else ''} |"
+
+
+def _name(row: str) -> str:
+    return re.findall(r"`(--[\w-]+)", row)[0]
 
 
 def _summary(command: click.Command) -> str:

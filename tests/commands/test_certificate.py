@@ -548,7 +548,7 @@ def test_a_record_of_something_else_is_not_taken_over(arguments: tuple[str, ...]
     uid = scene.sandbox.keeper.add_record("mine", "pamUser", [make_field("login", "mine")], fields)
     before = scene.sandbox.keeper.record(uid).data
     said = scene.said("certificate", arguments[0], OLD, *arguments[1:], f"--record={uid}", code=1)
-    assert f"stands for something else: it has {IN_USE[whose]}" in said
+    assert f"is for another target: it has {IN_USE[whose]}" in said
     assert scene.sandbox.keeper.record(uid).data == before and not scene.written()
 
 
@@ -557,7 +557,7 @@ def test_a_record_that_stands_for_something_else_as_well_is_not_deleted(scene: S
     custom = scene.sandbox.keeper.vault.records[uid].data["custom"]
     custom.append(make_field("text", "x", "application_object_id"))
     said = scene.said("certificate", "delete", OLD, "--from-keeper", "--yes", code=1)
-    assert "stands for something else as well" in said and uid in scene.sandbox.keeper.vault.records
+    assert "is for another target as well" in said and uid in scene.sandbox.keeper.vault.records
 
 
 def test_names_that_a_ca_left_out_are_told(scene: Scene) -> None:

@@ -87,8 +87,8 @@ AFTER: dict[str, tuple[faults.Kind | None, int, str]] = {
     "Key Vault stops answering": (faults.Status(503), 0, "how it stands cannot be told: Key Vault"),
     "Key Vault refuses": (faults.Status(403), 0, "how it stands cannot be told: Key Vault"),
     "the connection breaks": (faults.ResetBefore(), 0, "how it stands cannot be told: Key Vault"),
-    "Ctrl-C": (faults.Pause(), signal.SIGINT, "is not issued yet: the run was told to stop (SIGINT)"),
-    "SIGTERM": (faults.Pause(), signal.SIGTERM, "is not issued yet: the run was told to stop (SIGTERM)"),
+    "Ctrl-C": (faults.Pause(), signal.SIGINT, "is not issued yet: the run was stopped (SIGINT)"),
+    "SIGTERM": (faults.Pause(), signal.SIGTERM, "is not issued yet: the run was stopped (SIGTERM)"),
     "the time is over": (None, 0, "is not issued yet: the run's time is over"),
 }
 
@@ -149,7 +149,7 @@ def test_ctrl_c_once_finishes_what_was_sent_and_twice_leaves_a_doubt(scene: Scen
             put.release.set()
         _, said = scene.ended(process, code)
         put.release.set()
-        assert "the step under way is finished first" in said and ("is not issued yet" in said) == (times == 1)
+        assert "stopping after the step in progress" in said and ("is not issued yet" in said) == (times == 1)
         assert (f"look with keeper-rotation certificate status {NEW}" in said) == (times == 2)
         assert len(scene.listed("new-tls")) == times and len(scene.records_of("certificate_id", NEW)) == 1
 

@@ -16,7 +16,7 @@ FAR_AHEAD = 4_000_000_000.0
 
 
 def allowed(stage: Stage) -> None:
-    """The rotating application may read the tenant's policies."""
+    """The admin credential may read the tenant's policies."""
     principal = stage.sandbox.directory.principal_of(stage.at.admin_client_id)
     assert principal
     principal.roles.append(READ_POLICIES)

@@ -416,7 +416,7 @@ def test_the_deadline_in_the_middle_and_how_to_go_on(shop: DiscoverStage) -> Non
     create = ("discover", "certificates", "--create", "--folder", FOLDER)
     outcome = shop.command(*create, ROTATION_DEADLINE_SECONDS="5")
     assert outcome.code == 2 and "the run's time is over" in outcome.stderr, outcome
-    assert "hint: run it again: it goes on with the rest" in outcome.stderr and 0 < len(shop.made()) < 20
+    assert "hint: run it again: it continues with the rest" in outcome.stderr and 0 < len(shop.made()) < 20
     shop.sandbox.faults.clear()
     done(shop.command(*create))
     assert len({each.value("login") for each in shop.made()}) == len(shop.made()) == 20
@@ -434,7 +434,7 @@ def test_sigterm_ends_it_after_the_record_under_way(shop: DiscoverStage) -> None
 
     threading.Thread(target=stop).start()
     outcome = shop.command("discover", "certificates", "--create", "--folder", FOLDER)
-    assert outcome.code == 2 and "told to stop" in outcome.stderr and len(shop.made()) == 2, outcome
+    assert outcome.code == 2 and "the run was stopped" in outcome.stderr and len(shop.made()) == 2, outcome
 
 
 def test_two_runs_at_once_on_one_host(shop: DiscoverStage) -> None:

@@ -260,7 +260,7 @@ def test_the_failure_of_a_script_is_handed_on(make_stage: Callable[..., Stage]) 
 
 # Where a signal finds the script (the request, and its fault), how often it comes, whether the shell had it ignored
 # (`command &`); the exit code, and what is said. A terminal sends SIGINT to a whole group, `kill` to the command.
-STOP = "told to stop"
+STOP = "the run was stopped"
 INTERRUPTED: dict[str, tuple[str, faults.Kind, int, bool, int, str]] = {
     "before anything is made": ("get_application", faults.PauseAfter(), 1, False, 1, STOP),
     "while the secret is made": ("add_password", faults.PauseAfter(), 1, False, 1, STOP),

@@ -197,7 +197,7 @@ def test_told_to_stop_it_begins_no_other_and_says_so(make_many: Callable[..., Ma
     time.sleep(0.3)
     held.release.set()
     outcome = many.end_of(process)
-    assert outcome.code == 1 and "not begun" in outcome.stderr and len(outcome.report) <= 2, outcome
+    assert outcome.code == 1 and "not started" in outcome.stderr and len(outcome.report) <= 2, outcome
     assert many.due().code == 0 and all(map(many.works, many.apps))
 
 

@@ -51,7 +51,7 @@ def test_denied_at_a_line_that_was_served_before_is_a_warning(who: str, stage: S
     outcome = stage.run()
     assert (outcome.code, outcome.result) == (0, "rotated"), outcome
     assert outcome.report["delivered"] == [address] and stage.live() == {stage.value("client_secret_id")} != {first}
-    (warning,) = [text for text in outcome.report["warnings"] if "was served before" in text]
+    (warning,) = [text for text in outcome.report["warnings"] if "was delivered to before" in text]
     assert address.split("/runbooks/")[0] in warning
 
 

@@ -90,7 +90,7 @@ def test_a_record_that_names_another_app_meanwhile_is_not_given_this_apps_secret
     fault.release.set()
     outcome = stage.finish(process)
     assert outcome.code == 1, outcome
-    assert "somebody changed application_object_id" in outcome.report["error"]
+    assert "application_object_id of the record was changed meanwhile" in outcome.report["error"]
     assert stage.live() == live
     assert stage.value("client_secret_id") == stage.at.old_key_ids[-1]
 

@@ -256,5 +256,5 @@ def test_a_signing_request_that_was_cancelled_leaves_the_record(certificate: Mak
 def test_a_record_of_something_else_is_left_alone(label: str, certificate: Make) -> None:
     stage = certificate(settings={label: "x"})
     outcome = stage.run()
-    assert outcome.code == 1 and f"stands for something else: it has {label}" in outcome.stderr, outcome
+    assert outcome.code == 1 and f"is for another target: it has {label}" in outcome.stderr, outcome
     assert orders(stage) == 0 and not stage.value("certificate_version")

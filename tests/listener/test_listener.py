@@ -228,7 +228,7 @@ def test_sigterm_lets_a_rotation_finish(stage: Stage, hub: EventHub) -> None:
     wait(lambda: listener.health()[1]["status"] == "stopping")
     assert listener.process.poll() is None
     held.release.set()
-    assert "told to stop: 1 rotations" in listener.stop()
+    assert "shutting down: waiting for 1 rotations" in listener.stop()
     assert many.versions() == [2, 1] and hub.committed(GROUP)[0] == 1, "the second one is left to the next listener"
 
 

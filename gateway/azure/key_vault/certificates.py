@@ -27,9 +27,9 @@ ROLE = "Key Vault Certificates Officer"
 READ_ROLE = "Key Vault Secrets User"
 SELF, UNKNOWN = "Self", "Unknown"
 HINTS = {
-    "ForbiddenByRbac": f"give the rotating application's service principal the role {ROLE} on the vault, and "
+    "ForbiddenByRbac": f"give the admin credential's service principal the role {ROLE} on the vault, and "
     f"{READ_ROLE} where the private key is read; a new role takes some minutes",
-    "AccessDenied": "give the rotating application get, list, create, import, update and getissuers of certificates, "
+    "AccessDenied": "give the admin credential get, list, create, import, update and getissuers of certificates, "
     "and get of secrets, in the vault's access policies",
     "ForbiddenByFirewall": "let this host through the vault's firewall",
     "ObjectIsDeletedButRecoverable": "a deleted certificate has this name: recover or purge it, or choose another name",

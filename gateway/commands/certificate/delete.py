@@ -32,7 +32,7 @@ def to_delete(session: Session, certificate_ids: Iterable[CertificateId], uids: 
         if not record.value(records.TARGET).strip():
             problems.append(f"record {uid} ({record.title}) has no {records.TARGET}: it is not a certificate's")
     problems += [
-        f"record {record.uid} ({record.title}) stands for something else as well: it has {', '.join(others)}"
+        f"record {record.uid} ({record.title}) is for another target as well: it has {', '.join(others)}"
         for record in found.values()
         if (others := CERTIFICATE.used_for(record.value))
     ]

@@ -88,7 +88,7 @@ def wait(session: Session, vault: OperatorCertificates, name: str, operation: Op
 
 
 def _gone(name: str) -> Operation:
-    raise NotMade(f"somebody removed the pending operation of {name}", "ask for it again")
+    raise NotMade(f"the pending operation of {name} was removed", "request it again")
 
 
 def made_since(session: Session, vault: OperatorCertificates, name: str, before: set[str]) -> Version:

@@ -26,7 +26,7 @@ def listing_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--expiring-within", type=int, metavar="DAYS", help="Only what expires within so many days, or has expired."
         ),
         click.option("--create", is_flag=True, help="Make the missing records, in --folder."),
-        click.option("--folder", metavar="UID", help="The shared folder of new records (uid or name)."),
+        click.option("--folder", metavar="FOLDER", help="The shared folder of new records (uid or name)."),
         click.option("--csv", "csv_file", metavar="FILE", help="Write the missing records as CSV for the web vault."),
         click.option("--json", "json_file", is_flag=False, flag_value=STDOUT, metavar="[FILE]", help=_JSON),
         click.option("--force", is_flag=True, help="Overwrite an existing file."),

@@ -19,7 +19,7 @@ from gateway.host.lock import LockHeld, RecordLock
 from gateway.keeper.folders import ASTRAY, Folders
 
 _SHOWN = 5
-AGAIN = "run it again: it goes on with the rest; ROTATION_DEADLINE_SECONDS says how long one run may take"
+AGAIN = "run it again: it continues with the rest; ROTATION_DEADLINE_SECONDS says how long one run may take"
 
 
 def one_at_a_time(lock_dir: str) -> RecordLock:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.command(short_help="Set up one rotation; asks questions.")
 @click.option("--kind", type=click.Choice(KINDS), help="What to rotate.")
 @click.option("--target", metavar="NAME|ID", help="Its name or id, as `discover` shows it.")
-@click.option("--folder", metavar="UID", help="The shared folder of the new record (uid or name).")
+@click.option("--folder", metavar="FOLDER", help="The shared folder of the new record (uid or name).")
 @click.option("--deliver-to", multiple=True, metavar="ADDRESS", help="A destination of the secret; repeatable.")
 @batch_options
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")

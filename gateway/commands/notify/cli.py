@@ -25,7 +25,7 @@ def notify_test(record_uid: str, as_json: bool) -> None:
 
 
 @click.command(short_help="Send one message with everything due or wrong.")
-@click.option("--folder", default="", metavar="UID", help="Only this shared folder (uid or name).")
+@click.option("--folder", default="", metavar="FOLDER", help="Only this shared folder (uid or name).")
 @click.option(
     "--expiring-within",
     type=click.IntRange(0),

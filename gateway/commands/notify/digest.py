@@ -35,7 +35,7 @@ def send_digest(folder: str, days: int, *, as_json: bool) -> None:
     urls = of_host()
     if not urls:
         hint = f"set {HOST} in the environment of this command; docs/notifications.md shows how"
-        raise Failed(f"{HOST} is not set: nobody can be told", hint)
+        raise Failed(f"{HOST} is not set: there is no address to notify", hint)
     reading = read_all(folder)
     rows = list(Overview(reading).rows())
     if not (parts := _parts(rows, days)):

@@ -17,10 +17,10 @@ WOULD = {
     "not_due": "make nothing: it is not due",
     "disabled": "do nothing: rotation_enabled is False",
     "superseded": "do nothing: another run has rotated meanwhile",
-    "waiting": "wait for somebody else",
+    "waiting": "wait for a CA or an issuer",
     "incomplete": "leave something over",
     "failed": "fail, and change nothing",
-    "unknown": "end with an outcome that cannot be told",
+    "unknown": "end with an unknown outcome",
 }
 
 

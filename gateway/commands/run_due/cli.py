@@ -12,7 +12,7 @@ from gateway.commands.credential import attached_options
 
 @click.command("run-due", short_help="Run all records that are due, in parallel.")
 @click.option("--all", "everything", is_flag=True, help="All records that the Keeper application sees.")
-@click.option("--folder", default="", metavar="UID", help="Or those of this shared folder (uid or name).")
+@click.option("--folder", default="", metavar="FOLDER", help="Or those of this shared folder (uid or name).")
 @click.option("--at-once", type=click.IntRange(1, 100), default=8, metavar="N", help="Parallel runs; default: 8.")
 @attached_options
 @click.option(

@@ -60,12 +60,12 @@ class Summary:
         """All of it in a line."""
         results = ", ".join(f"{number:,} {result}" for result, number in self.results.most_common()) or "none"
         idle = counted(self._idle, "record")
-        told = f"; told to stop: {counted(self.not_begun, 'run')} not begun" if self.not_begun else ""
+        told = f"; stopped: {counted(self.not_begun, 'run')} not started" if self.not_begun else ""
         return f"{counted(self.results.total(), 'run')}: {results}; {idle} with nothing to do{told}"
 
     def _outcome(self) -> RotationError | None:
         what = [f"{_name(each)}: {each.report.get('error') or each.report['result']}" for each in self.bad]
-        what += [f"told to stop: {counted(self.not_begun, 'run')} not begun"] if self.not_begun else []
+        what += [f"stopped: {counted(self.not_begun, 'run')} not started"] if self.not_begun else []
         codes = {each.code for each in self.bad} | ({Failed.exit_code} if self.not_begun else set())
         worst = next((kind for kind in WORST_FIRST if kind.exit_code in codes), Unknown if codes else None)
         return worst("; ".join(what), HISTORY) if worst else None

@@ -42,7 +42,7 @@ def bundle_of(secret: TlsSecret, value: Secret) -> Bundle:
     except Failed as error:
         hint = error.hint
         if isinstance(error, WrongPassword):
-            hint = "a PFX in a vault must be without a password: set it anew with keeper-rotation tls-secret create"
+            hint = "a PFX in a vault must be without a password: set it again with keeper-rotation tls-secret create"
         raise Failed(f"{secret.secret_id.name}: {error.message}", hint) from None
 
 

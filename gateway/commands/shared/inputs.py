@@ -39,7 +39,7 @@ def confirm_deletion(listed: list[str], deadline: Deadline) -> None:
     from gateway.commands.shared.output import counted, note
 
     if not sys.stdin.isatty():
-        raise Failed("nobody can be asked whether to delete", "run this at a terminal, or add --yes")
+        raise Failed("there is no terminal to ask whether to delete", "run this at a terminal, or add --yes")
     for line in listed:
         note(f"  {line}")
     if not confirm(f"Delete {counted(len(listed), 'record')} from Keeper?", deadline):

@@ -53,7 +53,7 @@ def finish_on_signals(http: Http, deadline: Deadline) -> None:
         if deadline.is_stopped:
             raise Unfinished
         deadline.stop(number)
-        log.warning("told to stop: the step under way is finished first; a second signal ends it at once")
+        log.warning("stopping after the step in progress; a second signal ends it at once")
 
     handle_signals(told)
 

@@ -62,7 +62,7 @@ def publish(
         raise
     if export.is_missing(saved):
         what = f"record {saved.uid} shows version {version}, and its file {saved.value(FILE)} was removed meanwhile"
-        raise Incomplete(what, "run it again: it is attached anew")
+        raise Incomplete(what, "run it again: it is attached again")
     return saved
 
 

@@ -20,7 +20,7 @@ _SORTS = ("expires", "due", "rotated", "title", "kind", "state")
 
 @click.command(short_help="Show all records, what is due and what is wrong.")
 @click.argument("records", nargs=-1, metavar="[RECORD]...")
-@click.option("--folder", default="", metavar="UID", help="Only this shared folder (uid or name).")
+@click.option("--folder", default="", metavar="FOLDER", help="Only this shared folder (uid or name).")
 @click.option("--drift", is_flag=True, help="Also compare each target and destination.")
 @attached_options
 @click.option("--only", "only", type=click.Choice(["trouble"]), help="Only what is in trouble.")

@@ -29,7 +29,7 @@ from gateway.secret import masked
 T = TypeVar("T")
 R = TypeVar("R")
 
-READER = "give the rotating application's service principal the role Reader on the subscription or resource group"
+READER = "give the admin credential's service principal the role Reader on the subscription or resource group"
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ HEADINGS = {
     "runbook": "Automation runbooks",
     "api_connection": "Logic Apps API connections",
 }
-_SECRETS_READER = "give the rotating application's service principal the role Key Vault Reader on the vault"
+_SECRETS_READER = "give the admin credential's service principal the role Key Vault Reader on the vault"
 _VAULT_ACTIONS = [
     f"Microsoft.KeyVault/vaults/secrets/{what}/action" for what in ("getSecret", "setSecret", "readMetadata", "update")
 ]

@@ -126,7 +126,7 @@ def _facts_of(record: VaultRecord) -> KindFacts:
     for facts in served:
         if record.value(facts.target).strip():
             return facts
-    hint = "fill in one of these fields in the vault; records of anything else are not served here"
+    hint = "fill in one of these fields in the vault; records of other kinds are not supported"
     raise Failed(f"record {record.uid} has no {' and no '.join(each.target for each in served)}", hint)
 
 

@@ -62,7 +62,7 @@ def update(
     shown = _changed(vault, secret_id, attributes | ({} if enabled is None else {"enabled": enabled}))
     if kept := [name for name, moment in wishes.items() if moment == NONE and shown.get(name) is not None]:
         what = " and ".join({"nbf": "the activation date", "exp": "the expiry date"}[name] for name in kept)
-        hint = "remove it in the portal, or set the secret anew with tls-secret create --new-version"
+        hint = "remove it in the portal, or set the secret again with tls-secret create --new-version"
         if len(kept) == len(attributes) and enabled is None:
             raise Failed(f"{secret_id}: Key Vault kept {what}", hint)
         raise Incomplete(f"{secret_id}: Key Vault kept {what}; what else was asked for is done", hint)

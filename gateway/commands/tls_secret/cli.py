@@ -31,7 +31,7 @@ def tls_secret() -> None:
 @vaults_option
 @click.option("--previous-versions", is_flag=True, help="List every version, not only the current.")
 @click.option("--add-certificates", is_flag=True, help="Make the missing records, in --folder.")
-@click.option("--folder", metavar="UID", help="The shared folder of new records (uid or name).")
+@click.option("--folder", metavar="FOLDER", help="The shared folder of new records (uid or name).")
 @click.option("--only", multiple=True, metavar="PATTERN", help="Only matching names, such as 'prod-*'; repeatable.")
 @click.option(
     "--expiring-within", type=int, metavar="DAYS", help="Only what expires within so many days, or has expired."
@@ -80,7 +80,7 @@ def show_secret(secret: str, as_json: bool, **options: Any) -> None:
 @click.option("--disabled", is_flag=True, help="Create it disabled.")
 @click.option("--new-version", is_flag=True, help="Give an existing secret a new version.")
 @click.option("--record", default="", metavar="UID", help="Let this record show it.")
-@click.option("--folder", default="", metavar="UID", help="Make a record that shows it, in this shared folder.")
+@click.option("--folder", default="", metavar="FOLDER", help="Make a record that shows it, in this shared folder.")
 @json_option
 @session_options
 @changing(VERSIONS)

@@ -61,7 +61,7 @@ def read_file(content: bytes, password: Callable[[], Secret], *, asked: bool) ->
                     raise
         return _read(content, password().reveal())
     except UnsupportedAlgorithm:
-        hint = "export it anew, with AES-256 and SHA-256"
+        hint = "export it again, with AES-256 and SHA-256"
         raise Failed("PFX: it is encrypted in a way that is too old", hint) from None
 
 

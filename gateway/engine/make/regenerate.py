@@ -272,7 +272,7 @@ class Regeneration(Maker):
                         return True
         except CallError as second:
             what = f"whether {key_id} was regenerated cannot be told ({error}): {second}"
-            raise Unknown(what, "nobody uses that key; the next run finds out and goes on from there") from None
+            raise Unknown(what, "that key is not in use; the next run finds out and continues from there") from None
         return False
 
     def prove(self, minted: Minted) -> str:

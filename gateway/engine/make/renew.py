@@ -210,7 +210,7 @@ class Renewal(Maker):
 
     def _still(self, operation: Operation | None) -> Operation:
         if operation is None:
-            raise Failed("somebody removed the pending operation of the certificate", "run it again")
+            raise Failed("the pending operation of the certificate was removed", "run it again")
         return operation
 
     def _for_a_ca(self, operation: Operation) -> Waiting:

@@ -127,7 +127,9 @@ def send(urls: Sequence[str], title: str, body: str, *, is_of_host: bool = False
     until = monotonic() + _SECONDS
     results = [Told(name, _result(sending, until)) for name, sending in told]
     if len(urls) > MOST_ADDRESSES:
-        results.append(Told("further addresses", f"left out: {MOST_ADDRESSES} are told, and {len(urls)} are named"))
+        results.append(
+            Told("further addresses", f"left out: {len(urls)} are named, and at most {MOST_ADDRESSES} are notified")
+        )
     return results
 
 

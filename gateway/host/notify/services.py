@@ -113,7 +113,7 @@ def parsed(url: str, allowed: Allowed | None) -> dict[str, Any]:
         return found
     service = str(found["schema"])
     if service not in SERVICES and service not in allowed.services:
-        raise ValueError(f"not a service that may be told; the owner of this host can allow {service}:// in {VARIABLE}")
+        raise ValueError(f"not a service that may be used; the owner of this host can allow {service}:// in {VARIABLE}")
     odd = sorted(set(found.get("qsd") or {}) - SERVICES.get(service, set()) - {"format", "overflow"})
     if odd:
         raise ValueError(f"the option {odd[0]!r} is none that may be used")

@@ -28,7 +28,7 @@ named = click.argument("certificate_id", metavar="ID")
 vaults = click.option("--vault", "vault", required=True, metavar="VAULT", help="Its name or address.")
 csr_file = options(
     click.option("--csr-out", default="", metavar="FILE", help="Write the signing request there, as PEM."),
-    click.option("--force", is_flag=True, help="Overwrite existing files."),
+    click.option("--force", is_flag=True, help="Overwrite an existing file."),
 )
 
 

@@ -32,7 +32,7 @@ STATUS = "look with keeper-rotation certificate status {certificate_id} before y
 @click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="Tag of the version; repeatable.")
 @click.option("--wait/--no-wait", default=True, help="Wait until it is issued. Default: wait.")
 @click.option("--record", "record_uid", default="", metavar="UID", help="Write certificate_id into this PAM User.")
-@click.option("--folder", default="", metavar="UID", help="Make a PAM User in this shared folder (uid or name).")
+@click.option("--folder", default="", metavar="FOLDER", help="Make a PAM User in this shared folder (uid or name).")
 @csr_file
 @as_json
 @session_options

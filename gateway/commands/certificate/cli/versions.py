@@ -55,7 +55,7 @@ def list_(
 @click.option("--out", default="", metavar="FILE|DIR", help="Write there; a folder for the history.")
 @click.option("--form", type=click.Choice(["pfx", "pem", "cer", "chain"]), default=None, help="Default: pfx.")
 @click.option("--password-stdin", is_flag=True, help="Read the password of the PFX from stdin.")
-@click.option("--force", is_flag=True, help="Overwrite existing files.")
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
 @click.option("--record", "record_uid", default="", metavar="UID", help="Or attach to this PAM User.")
 @as_json
 @session_options
