@@ -240,6 +240,23 @@ def test_a_broken_destination_holds_up_the_next_password_only_where_it_keeps_one
     heals(stage)
 
 
+def test_a_wrong_password_in_the_record_is_not_what_the_server_is_told(mongo: Make) -> None:
+    """Two users: what a destination holds works as long as the next one is not published."""
+    stage = mongo(alternate_login="orders-b")
+    with_vault(stage)
+    rotated(stage)
+    good, login = stage.standard("password"), stage.standard("login")
+    stage.sandbox.keeper.edit(stage.at.record_uid, "password", good + "x")
+    fault = stage.sandbox.fault("mongodb", "updateUser", faults.PauseAfter())
+    process = stage.start(script=SCRIPT)
+    assert fault.reached.wait(patience.seconds(10))
+    process.terminate()
+    fault.release.set()
+    outcome = stage.finish(process)
+    assert outcome.code == 1 and stage.works(good, login), outcome
+    heals(stage)
+
+
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a password in the address": ({"mongodb_uri": "mongodb://a:geheim@host.example/"}, "it holds a login or password"),
     "no address": ({"mongodb_uri": "host.example:27017"}, "not the address of a MongoDB server"),

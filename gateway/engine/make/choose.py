@@ -227,6 +227,14 @@ class Choice(Maker):
         self._http.retrying(lambda: self._kind.lock_out(found_published=self._is_made))
         return self.unlisted
 
+    def _never_worked(self, published: Secret) -> bool:
+        """Of two users: what the record publishes was refused before anything was told, so it is nobody's to keep.
+
+        What its user really has may be what a destination holds.
+        """
+        at_first = self._gathered
+        return self._kind.takes_turns and at_first.inventory.published is None and published == at_first.known.value
+
     def take_back(self, minted: Minted) -> None:
         """Make the server agree with the record again, and see that it does. Raises Unknown."""
         try:
@@ -234,7 +242,7 @@ class Choice(Maker):
                 uid = self._gathered.record.uid
                 record = self._run.vault.read([uid])[uid]
                 published = record.secret(self._kind.outputs.value)
-                if published:
+                if published and not self._never_worked(published):
                     self._http.retrying(lambda: self._kind.tell(published, record))
                     if not self._is_accepted(published, record, self._deadline.remaining()):
                         raise Failed("it refuses that one")
