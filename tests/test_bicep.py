@@ -116,7 +116,7 @@ def test_it_names_the_extension_that_it_uses() -> None:
 
 def needed() -> Iterator[str]:
     """What the page of permissions has scripts and destinations need in Azure."""
-    rows = PERMISSIONS.partition("For the commands that a person runs")[0].splitlines()
+    rows = PERMISSIONS.partition("For the commands;")[0].splitlines()
     for row in (row for row in rows if row.startswith("| ")):
         yield from (name for name in re.findall(r"\*([A-Z][\w ]+)\*", row) if name in BUILT_IN)
 

@@ -75,7 +75,7 @@ class KeyVaultSecretDestination(Destination):
         name = re.fullmatch(r"/secrets/([^/]*[^0-9a-zA-Z/-][^/]*)/?", parts.path)
         if is_vault and name and not parts.query:
             what = f"deliver_to: {without_login(name[1])!r} is no name for Key Vault"
-            raise Failed(what, "a name is 1 to 127 letters, digits and dashes")
+            raise Failed(what, f"a name is 1 to 127 letters, digits and dashes; the form is {cls.example}")
         if not is_vault or not found or parts.query:
             raise refuse(line, f"is not a secret of a vault in {cloud.name}", cls.example)
         return cls(f"https://{parts.netloc.lower()}", found.group(1), optional)

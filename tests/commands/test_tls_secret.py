@@ -574,7 +574,7 @@ REFUSED = {
     "obtain for an app": ("obtain {url}/api --record {app}", "it has application_object_id"),
     "obtain for another": ("obtain {url}/api --record {other}", "names another secret"),
     "delete from where": ("delete --yes --record {shows}", "only records are deleted here"),
-    "delete unasked": ("delete --from-keeper --record {shows}", "nobody can be asked"),
+    "delete unasked": ("delete --from-keeper --record {shows}", "there is no terminal to ask"),
     "delete an app's": ("delete --from-keeper --yes --record {shows} --record {app}", "it has application_object_id"),
     "delete nothing's": ("delete --from-keeper --yes --record {shows} --record {empty}", "it has no tls_secret_id"),
     "delete what is not there": ("delete --from-keeper --yes --record {shows} --record {gone}", "cannot be read"),
