@@ -72,8 +72,8 @@ class KeyVaultSecretDestination(Destination):
         host = rf"[a-zA-Z0-9](?:[a-zA-Z0-9-]{{1,22}}[a-zA-Z0-9])?\.{re.escape(cloud.key_vault)}"
         found = re.fullmatch(r"/secrets/([0-9a-zA-Z-]{1,127})(?:/[0-9a-f]{32})?/?", parts.path)
         is_vault = parts.scheme == "https" and re.fullmatch(host, parts.netloc)
-        name = re.fullmatch(r"/secrets/([^/]*[^0-9a-zA-Z/-][^/]*)/?", parts.path)
-        if is_vault and name and not parts.query:
+        name = re.fullmatch(r"/secrets/([^/]+)/?", parts.path)
+        if is_vault and name and not found and not parts.query:
             what = f"deliver_to: {without_login(name[1])!r} is no name for Key Vault"
             raise Failed(what, f"a name is 1 to 127 letters, digits and dashes; the form is {cls.example}")
         if not is_vault or not found or parts.query:
