@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from time import monotonic
 from typing import Any
@@ -25,6 +25,7 @@ from gateway.host.settings import read_settings
 from gateway.host.shown import shown
 from gateway.keeper.config import find_ksm_config
 from gateway.keeper.parameters import gateway_line
+from gateway.keeper.record import VaultRecord
 from gateway.keeper.vault import Vault
 from gateway.kinds import registry
 
@@ -76,9 +77,10 @@ def run_script(
     settings = read_settings()
     http = Http(settings.request_timeout, Deadline(settings.deadline, settings.retry_base))
     vault = Vault(find_ksm_config(), http)
+    visible = vault.read([])
     line = gateway_line(
-        vault.read([]),
-        record_uid,
+        visible,
+        _uid_of(record_uid, visible),
         list(attached),
         configuration_uid,
         due_now=now,
@@ -94,6 +96,12 @@ def run_script(
     ends = code if code >= 0 else Unknown.exit_code
     click.echo(f"exit {ends}: {_meaning(code, report, http.now())}", err=True)
     return ends
+
+
+def _uid_of(name: str, visible: Mapping[str, VaultRecord]) -> str:
+    """A record may be named by its whole title, where no other has it."""
+    titled = [uid for uid, record in visible.items() if record.title.casefold() == name.casefold()]
+    return titled[0] if name not in visible and len(titled) == 1 else name
 
 
 def _run(command: list[str], line: bytes) -> tuple[str, int]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
 
-SEEN = "keeper-rotation targets shows what is there, as far as the admin credential can see it"
+SEEN = "keeper-rotation targets --record=UID shows what is there, as far as the admin credential can see it"
 CANNOT_BE_ASKED = "our permissions could not be asked for"
 
 

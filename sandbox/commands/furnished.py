@@ -27,7 +27,17 @@ def furnish_all(sandbox: Sandbox, old_secrets: int, admin_roles: Sequence[str], 
     made |= _certificate(sandbox, names)
     made |= _destinations(sandbox, names)
     made |= _storage(sandbox, names)
+    _app_without_record(sandbox, names)
     return made | (_mongodb(sandbox, names) if mongodb else {})
+
+
+def _app_without_record(sandbox: Sandbox, names: Furnished) -> None:
+    """For ``keeper-rotation init``: one that the admin application owns, with a secret that somebody made by hand."""
+    app = sandbox.graph.new_application("billing-api")
+    sandbox.graph.add_password(app, "made in the portal", age_days=300)
+    principal = sandbox.directory.principal_of(names.admin_client_id)
+    assert principal is not None
+    app.owners.append(principal.object_id)
 
 
 def _names(names: Furnished) -> dict[str, str]:

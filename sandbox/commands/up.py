@@ -35,7 +35,11 @@ def up(options: Namespace) -> int:
         if options.events:
             made |= furnish_events(sandbox, Path(leading["SSL_CERT_FILE"]), stack)
         try:
-            own = {"CURL_CA_BUNDLE": leading["SSL_CERT_FILE"], "SANDBOX_PID": str(os.getpid())}
+            own = {
+                "CURL_CA_BUNDLE": leading["SSL_CERT_FILE"],
+                "ROTATION_LOCK_DIR": str(Path(folder) / "locks"),  # locks and history that are not this host's own
+                "SANDBOX_PID": str(os.getpid()),
+            }
             _write_exports(env_file, leading | own | made)
         except OSError as error:
             print(f"error: cannot write {env_file}: {error.strerror}", file=sys.stderr)

@@ -338,6 +338,15 @@ def test_a_script_that_is_killed_leaves_it_open(stage: Stage) -> None:
     assert process.returncode == 3 and "exit 3: the script was killed; look at the record" in process.stderr, process
 
 
+def test_a_record_can_be_named_by_its_title(stage: Stage) -> None:
+    title = stage.sandbox.keeper.record(stage.at.record_uid).title
+    arguments = ("run", "azure_app_secret", f"--attach={stage.at.admin_record_uid}")
+    assert command(stage, *arguments, f"--record={title.upper()}").returncode == 0 and stage.published_works()
+    other = stage.sandbox.keeper.add_record(title, "login", [])
+    process = command(stage, *arguments, f"--record={title}")
+    assert process.returncode == 1 and "cannot be read" in process.stderr and other not in process.stdout
+
+
 @pytest.mark.parametrize("name", ["azure_app_secret", "azure_app_secret.py", "scripts/azure_app_secret.py"])
 def test_a_script_can_be_named_without_its_path(name: str, stage: Stage) -> None:
     process = subprocess.run(
