@@ -19,7 +19,8 @@ _BLOCK = re.compile(rb"-----BEGIN (" + _LABELS + rb")-----([^-]*)-----END \1----
 _MOST = 100
 # What cryptography raises where something in a file is not what it should be.
 UNREADABLE = (
-    ValueError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType,
+    ValueError, TypeError, UnsupportedAlgorithm,
+    x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType,
 )  # fmt: skip
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # what ``>`` writes in Windows PowerShell
 
@@ -98,7 +99,7 @@ def _signed(lower: x509.Certificate, upper: x509.Certificate) -> bool:
         if _folded(lower.issuer) != _folded(upper.subject):
             return False
         _verify(lower, upper.public_key())
-    except (*UNREADABLE, TypeError, AttributeError, InvalidSignature):
+    except (*UNREADABLE, AttributeError, InvalidSignature):
         return False
     return True
 
