@@ -59,7 +59,7 @@ simulate: .venv-dev/ready     ## random schedules of faults, hosts and people; S
 	$(DEV) -m tests.simulate --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
 
 proof: .venv-dev/ready        ## how the promises are tried, counted and played: writes docs/proof.md; SECONDS and CELLS play more
-	$(DEV) -m tests.proof --seconds $(or $(SECONDS),60) --cells $(or $(CELLS),100)
+	$(DEV) -m tests.proof --seconds $(or $(SECONDS),60) --cells $(or $(CELLS),100) --simulated $(SIMULATED)
 
 bench: .venv-dev/ready        ## what it costs: writes docs/benchmarks.md; REFERENCE_SCRIPT=FILE compares
 	$(DEV) -m tests.bench

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 import time
 from collections import Counter
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from gateway import __version__
@@ -17,9 +17,12 @@ from tests.bench.__main__ import machine
 from tests.mutations.mutations import claims, mutations, promises
 from tests.proof.cells import grids, play
 from tests.proof.page import page
-from tests.proof.schedules import simulate
 from tests.proof.suite import collected, noticed
 from tests.proof.verdicts import UNJUDGED, broken
+from tests.simulate.__main__ import LENGTH
+from tests.simulate.figures import Simulated, commit, total
+from tests.simulate.play import play_for
+from tests.simulate.rotated import WORLDS
 from tests.stage.rotation import ROOT
 
 
@@ -28,18 +31,18 @@ def main() -> int:
     options, of = _parser().parse_args(), _of()
     cells, of_cells = _cells(options)
     _say("playing schedules")
-    simulation = simulate(options.seconds, options.seed, 2 * options.jobs)
+    simulation = total([*map(_read, options.simulated), *([_simulate(options)] if options.seconds else [])])
     _say("running the mutations")
     seen = noticed(options.jobs)
     _say("collecting the tests")
     figures = {
-        "of": of, "cells": cells, "simulation": simulation.figures(), **_tests(),
-        **_promises(seen, of_cells, simulation.broken),
+        "of": of, "cells": cells, "simulation": simulation, **_tests(),
+        **_promises(seen, of_cells, Counter(simulation["broken"])),
     }  # fmt: skip
     (ROOT / "docs" / "proof.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     (ROOT / "docs" / "proof.md").write_text(page(figures), encoding="utf-8")
-    held = not of_cells and not simulation.bad and all(seen.values())
-    print("all promises were kept" if held else f"not all held: {dict(of_cells)} {simulation.bad} {seen}")
+    held = not of_cells and not simulation["bad"] and all(seen.values())
+    print("all promises were kept" if held else f"not all held: {dict(of_cells)} {simulation['bad']} {seen}")
     return 0 if held else 1
 
 
@@ -57,6 +60,18 @@ def _cells(options: argparse.Namespace) -> tuple[dict[str, Any], Counter[str]]:
         rows.append({"name": grid.name, **grid.figures(), "played": len(complaints), "bad": bad, "broken": dict(found)})
         total += found
     return {"seed": options.seed, "grids": rows}, total
+
+
+def _simulate(options: argparse.Namespace) -> dict[str, Any]:
+    simulated = Simulated(options.seed, LENGTH)
+    for played in play_for(options.seconds, list(WORLDS), options.seed, LENGTH, 2 * options.jobs):
+        simulated.add(played)
+    return simulated.figures()
+
+
+def _read(file: Path) -> dict[str, Any]:
+    figures: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return figures
 
 
 def _promises(seen: dict[str, bool], of_cells: Counter[str], of_schedules: Counter[str]) -> dict[str, Any]:
@@ -84,10 +99,8 @@ def _tests() -> dict[str, Any]:
 
 def _of() -> dict[str, str]:
     """What this is the proof of."""
-    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
-    commit = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
     date = datetime.now(UTC).date().isoformat()
-    return {"version": __version__, "commit": commit or "unknown", "date": date, "machine": machine()}
+    return {"version": __version__, "commit": commit(), "date": date, "machine": machine()}
 
 
 def _say(what: str) -> None:
@@ -97,6 +110,9 @@ def _say(what: str) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.proof", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0, help="for so long schedules are begun (default: 60)")
+    parser.add_argument(
+        "--simulated", type=Path, nargs="*", default=[], metavar="FILE", help="add what tests.simulate --figures wrote"
+    )
     parser.add_argument("--cells", type=int, default=100, help="about so many cells are played (default: 100)")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="what is chosen (default: by the time)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2, help="processes at once")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tests.proof.schedules import STEPS
+from tests.simulate.figures import STEPS
 
 HEAD = """# Proof
 
@@ -39,8 +39,9 @@ CELLS = """
 SIMULATION = """
 ## The simulation
 
-{schedules} schedules, from seed {seed} on: {runs} runs, {killed} of them killed, on clocks that moved by {days} days
-altogether. Each schedule has two hosts. One that breaks a promise is named here with the options that play it again.
+{schedules} schedules of version {commits}, from seed {seeds} on: {runs} runs, {killed} of them killed, on clocks that
+moved by {days} days altogether. {met} of {faults} faults were met by a request; the other runs made no such request.
+Each schedule has two hosts. One that breaks a promise is named here with the options that play it again.
 
 """
 CLAIMS = """
@@ -64,7 +65,8 @@ def page(figures: dict[str, Any]) -> str:
     cells, simulation, tests = figures["cells"], figures["simulation"], figures["tests"]
     played = sum(grid["played"] for grid in cells["grids"])
     claims = ((each["claim"], f"`{each['test']}`", each["cases"]) for each in figures["claims"])
-    counted = {name: _number(value) for name, value in simulation.items() if name != "seed"}
+    counted = {name: _number(value) for name, value in simulation.items()}
+    counted |= {name: " and ".join(map(str, simulation[name])) for name in ("commits", "seeds")}
     return "".join((
         HEAD.format(**figures["of"], length=simulation["length"]),
         _promises(figures["promises"], figures["mutations"]),
@@ -72,7 +74,7 @@ def page(figures: dict[str, Any]) -> str:
         _mutations(figures["mutations"]),
         CELLS.format(played=_number(played), seed=cells["seed"]),
         _cells(cells["grids"]),
-        SIMULATION.format(**counted, seed=simulation["seed"]),
+        SIMULATION.format(**counted),
         _simulation(simulation),
         CLAIMS.format(**{name: _number(value) for name, value in tests.items()}),
         table(("claim", "test", "cases"), claims),

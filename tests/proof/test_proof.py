@@ -9,8 +9,9 @@ import pytest
 from tests.mutations.mutations import promises
 from tests.proof.cells import grids
 from tests.proof.page import page
-from tests.proof.schedules import STEPS
 from tests.proof.verdicts import ABOUT, UNJUDGED, about, broken
+from tests.simulate.figures import STEPS, Simulated, total
+from tests.simulate.play import Played
 from tests.simulate.steps import KINDS
 from tests.stage.rotation import ROOT
 
@@ -60,3 +61,15 @@ def test_there_are_some_thousand_cells_and_each_is_counted_once() -> None:
 def test_the_page_is_what_its_figures_say() -> None:
     figures = json.loads((ROOT / "docs" / "proof.json").read_text(encoding="utf-8"))
     assert page(figures) == (ROOT / "docs" / "proof.md").read_text(encoding="utf-8")
+
+
+def test_what_was_played_elsewhere_is_added() -> None:
+    one, other = Simulated(1, 30), Simulated(500, 30)
+    one.add(Played("azure_app_secret", 1, runs=20, faults=3, met=2))
+    other.add(Played("azure_app_secret", 500, ["P2: dead at x"], runs=10))
+    summed = total([one.figures(), other.figures()])
+    assert (summed["runs"], summed["schedules"], summed["faults"], summed["met"]) == (30, 2, 3, 2)
+    assert summed["runs by kind"] == {"azure_app_secret": 30} and summed["seeds"] == [1, 500]
+    assert summed["broken"] == {"No consumer is cut off": 1} and len(summed["bad"]) == 1
+    with pytest.raises(ValueError, match="too many values"):
+        total([one.figures(), Simulated(2, 40).figures()])

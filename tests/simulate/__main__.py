@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import time
-from collections import Counter
+from pathlib import Path
 
+from tests.simulate.figures import Simulated
 from tests.simulate.play import play, play_for, shorter
 from tests.simulate.rotated import WORLDS
 from tests.simulate.steps import Step, schedule
@@ -20,28 +22,28 @@ def main() -> int:
     options = _parser().parse_args()
     if options.steps or options.replay:
         return _again(options)
-    began, total, bad = time.monotonic(), Counter[str](), 0
+    began, simulated = time.monotonic(), Simulated(options.seed, options.length)
     kinds = options.kind or list(WORLDS)
     for played in play_for(options.seconds, kinds, options.seed, options.length, options.jobs):
-        total.update(played.codes)
-        total["schedules"] += 1
-        if played.wrong:
-            bad += 1
-            print(
-                f"\rKIND={played.kind} SEED={played.seed} LENGTH={options.length}: {'; '.join(played.wrong)}",
-                flush=True,
-            )
-            if bad >= options.most:
-                break
+        if broken := simulated.add(played):
+            print(f"\r{broken}", flush=True)
         if sys.stderr.isatty():
-            print(f"\r{total['schedules']} schedules, {total.total()} runs, {bad} bad ", end="", file=sys.stderr)
-    schedules, seconds = total.pop("schedules"), time.monotonic() - began
-    runs = total.total()
-    print(
-        f"{schedules} schedules, {runs} runs in {seconds:.0f} s ({runs / seconds:.1f} a second): {bad} bad; "
-        f"exit codes {dict(sorted(total.items()))}"
+            so_far = f"{simulated.schedules} schedules, {simulated.runs} runs, {len(simulated.bad)} bad"
+            print(f"\r{so_far} ", end="", file=sys.stderr)
+        if options.figures:
+            options.figures.write_text(json.dumps(simulated.figures(), indent=1) + "\n", encoding="utf-8")
+        if len(simulated.bad) >= options.most:
+            break
+    print(_summary(simulated, time.monotonic() - began))
+    return 1 if simulated.bad else 0
+
+
+def _summary(simulated: Simulated, seconds: float) -> str:
+    return (
+        f"{simulated.schedules} schedules, {simulated.runs} runs in {seconds:.0f} s "
+        f"({simulated.runs / seconds:.1f} a second): {len(simulated.bad)} bad; "
+        f"{simulated.met} of {simulated.faults} faults met; exit codes {dict(sorted(simulated.codes.items()))}"
     )
-    return 1 if bad else 0
 
 
 def _again(options: argparse.Namespace) -> int:
@@ -69,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--length", type=int, default=LENGTH, help=f"steps of a schedule (default: {LENGTH})")
     parser.add_argument("--jobs", type=int, default=2 * (os.cpu_count() or 2), help="schedules at once")
     parser.add_argument("--most", type=int, default=20, help="stop after so many bad ones (default: 20)")
+    parser.add_argument("--figures", type=Path, help="write what was counted into this file, for the page of the proof")
     parser.add_argument("--replay", action="store_true", help="play the schedule of --seed, and tell each step")
     parser.add_argument(
         "--shrink", action="store_true", help="with --replay or --steps: leave out what does not matter"

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 from tests.simulate.promises import Seen, complete, kept, unseen
 from tests.simulate.rotated import WORLDS
-from tests.simulate.steps import HOUR, Happened, Step, schedule, take
+from tests.simulate.runs import Happened
+from tests.simulate.steps import HOUR, Step, schedule, take
 from tests.simulate.worlds import World
 
 # After so many quiet days everything is tidy: an overlap, and a day for what may have been published.
@@ -23,7 +24,8 @@ QUIET_DAYS = 4
 class Played:
     """How it went. ``wrong``: what broke a promise, empty where nothing did; ``trace``: each step, in words.
 
-    ``steps``: how many there were, by their name; ``seconds``: what passed on the clock of the services.
+    ``steps``: how many there were, by their name; ``faults``: how many were put in force, and ``met``, how many of
+    them a request ran into; ``seconds``: what passed on the clock of the services.
     """
 
     kind: str
@@ -33,6 +35,8 @@ class Played:
     runs: int = 0
     codes: Counter[str] = field(default_factory=Counter)
     steps: Counter[str] = field(default_factory=Counter)
+    faults: int = 0
+    met: int = 0
     seconds: float = 0.0
 
     def note(self, step: object, happened: Happened) -> None:
@@ -43,6 +47,8 @@ class Played:
         self.wrong += happened.wrong
         self.trace += [f"    !! {each}" for each in happened.wrong]
         self.runs += len(happened.outcomes)
+        self.faults += happened.fault is not None
+        self.met += happened.fault is not None and happened.fault.fired
         self.codes.update(str(each.code) for each in happened.outcomes)
 
 
@@ -78,7 +84,7 @@ def _heal(world: World, played: Played) -> None:
     for record, outcome in zip(world.records, outcomes, strict=True):
         if outcome.code == 0:
             played.wrong += complete(world, record)
-        elif not world.is_of_another(outcome):
+        elif not world.refuses_rightly(outcome):
             played.wrong.append(f"not healed: exit {outcome.code}")
     played.wrong += [f"P3: left over: {key_id}" for key_id in sorted(world.leftovers())]
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from tests.simulate.app_world import AppWorld
 from tests.simulate.certificate_world import CertificateWorld
-from tests.simulate.worlds import AppWorld, MongoWorld, StorageWorld, World
+from tests.simulate.mongo_world import MongoWorld
+from tests.simulate.password_world import PasswordWorld
+from tests.simulate.storage_world import StorageWorld
+from tests.simulate.worlds import World
 
-WORLDS: dict[str, type[World]] = {each.name: each for each in (AppWorld, StorageWorld, MongoWorld, CertificateWorld)}
+_ALL: tuple[type[World], ...] = (AppWorld, StorageWorld, MongoWorld, CertificateWorld, PasswordWorld)
+WORLDS = {each.name: each for each in _ALL}

@@ -9,7 +9,8 @@ import pytest
 from tests.simulate.play import play, play_seed, shorter
 from tests.simulate.promises import Seen, kept
 from tests.simulate.rotated import WORLDS
-from tests.simulate.steps import KINDS, Happened, Step, schedule
+from tests.simulate.runs import Happened
+from tests.simulate.steps import KINDS, Step, schedule
 from tests.simulate.worlds import World
 from tests.sweep.deep import deep_unless
 
