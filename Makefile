@@ -16,6 +16,8 @@ RELEASE := .venv-release/bin/python
 # Only this package is built here, with tools that are pinned as well; the files of pins admit wheels only.
 PINNED := --quiet install --require-hashes
 EDITABLE := --quiet install --no-deps --no-build-isolation --editable .
+# A host needs no installer inside; it is half as large without.
+INTO := .venv-build/bin/python -m pip --python .venv/bin/python
 WHEEL := --quiet wheel --no-deps --no-build-isolation --wheel-dir
 LOCK := $(DEV) -m uv --quiet pip compile --universal --python-version 3.11 --generate-hashes --only-binary :all: \
 	--emit-build-options --no-annotate --no-header
@@ -74,11 +76,11 @@ bundle: .venv-release/ready   ## dist/: the package, the scripts and the templat
 	rm -rf dist build
 	$(RELEASE) -m hatchling build -d dist
 	cp -r scripts templates pam_user_template.csv dist/
-	cp requirements.txt requirements-listen.txt requirements-mongodb.txt dist/
+	cp requirements.txt requirements-listen.txt requirements-mongodb.txt requirements-notify.txt dist/
 	find dist -name __pycache__ -prune -exec rm -r {} +
 	mkdir build
 	sed "s/^dynamic = .*/version = \"$$($(RELEASE) -m hatchling version)\"/" pyproject.toml > build/pyproject.toml
-	for extra in "" -listen -mongodb; do $(RELEASE) -W ignore -m cyclonedx_py requirements requirements$$extra.txt \
+	for extra in "" -listen -mongodb -notify; do $(RELEASE) -W ignore -m cyclonedx_py requirements requirements$$extra.txt \
 		--pyproject build/pyproject.toml --short-PURLs --output-reproducible -o dist/sbom$$extra.cdx.json || exit; done
 	find dist -type d -exec chmod 755 {} + -o -name '*.sh' -exec chmod 755 {} + -o -exec chmod 644 {} +
 	cd dist && find * -type f ! -name SHA256SUMS | LC_ALL=C sort | xargs sha256sum > SHA256SUMS && chmod 644 SHA256SUMS
@@ -86,7 +88,7 @@ bundle: .venv-release/ready   ## dist/: the package, the scripts and the templat
 lock: .venv-dev/ready         ## renew the pins: requirements*.txt
 	$(LOCK) --upgrade --extra dev -o requirements-dev.txt pyproject.toml
 	$(LOCK) --constraint requirements-dev.txt -o requirements.txt pyproject.toml
-	for extra in listen mongodb sandbox; do \
+	for extra in listen mongodb notify sandbox; do \
 		$(LOCK) --constraint requirements-dev.txt --extra $$extra -o requirements-$$extra.txt pyproject.toml || exit; done
 	$(LOCK) --upgrade --group parts -o requirements-parts.txt
 	$(LOCK) --constraint requirements-dev.txt --upgrade --group release -o requirements-release.txt
@@ -111,11 +113,11 @@ clean:            ## remove what the other targets made
 	rm -rf .parts .venv .venv-build .venv-demo .venv-dev .venv-docs .venv-newest .venv-release dist build site *.egg-info .mypy_cache .ruff_cache
 
 .venv/ready: requirements.txt pyproject.toml gateway/__init__.py .venv-build/ready
-	$(call venv,.venv)
-	@.venv/bin/python -m pip $(PINNED) -r requirements.txt
+	$(call venv,.venv,--without-pip)
+	@$(INTO) $(PINNED) -r requirements.txt
 	@rm -rf build
 	@.venv-build/bin/python -m pip $(WHEEL) build .
-	@.venv/bin/python -m pip --quiet install --no-deps build/*.whl
+	@$(INTO) --quiet install --no-deps build/*.whl
 	@touch $@
 
 .venv-build/ready: requirements-build.txt
@@ -123,9 +125,10 @@ clean:            ## remove what the other targets made
 	@.venv-build/bin/python -m pip $(PINNED) -r requirements-build.txt
 	@touch $@
 
-.venv-demo/ready: requirements-listen.txt requirements-sandbox.txt requirements-build.txt pyproject.toml
+.venv-demo/ready: requirements-listen.txt requirements-notify.txt requirements-sandbox.txt requirements-build.txt pyproject.toml
 	$(call venv,.venv-demo)
-	@.venv-demo/bin/python -m pip $(PINNED) -r requirements-listen.txt -r requirements-sandbox.txt -r requirements-build.txt
+	@.venv-demo/bin/python -m pip $(PINNED) -r requirements-listen.txt -r requirements-notify.txt \
+		-r requirements-sandbox.txt -r requirements-build.txt
 	@.venv-demo/bin/python -m pip $(EDITABLE)
 	@touch $@
 
@@ -150,5 +153,5 @@ define venv
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or newer was found; name one: make PYTHON=/path/to/python3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { apt-get -qq update && apt-get -qq install -y python3-venv; }
 	@echo "installing what this needs into $(1), once; a minute at most"
-	@$(PYTHON) -m venv --clear $(1)
+	@$(PYTHON) -m venv --clear $(2) $(1)
 endef

@@ -81,7 +81,7 @@ def test_the_sums_are_those_of_all_files(bundle: Path) -> None:
     assert {".whl", ".gz"} < {Path(name).suffix for name in expected}
 
 
-@pytest.mark.parametrize("extra", ["", "-listen", "-mongodb"])
+@pytest.mark.parametrize("extra", ["", "-listen", "-mongodb", "-notify"])
 def test_the_list_of_parts_is_what_is_pinned(extra: str, bundle: Path) -> None:
     text = (bundle / f"sbom{extra}.cdx.json").read_text(encoding="utf-8")
     subprocess.run([TOOLS, "-c", VALIDATE], input=text, text=True, check=True, capture_output=True)

@@ -159,7 +159,7 @@ def test_there_is_one_list_of_what_was_not_tried(name: str) -> None:
 def test_each_dependency_has_its_reason() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *extras["mongodb"], *extras["listen"], *extras["sandbox"]]
+    wanted = [*project["dependencies"], *extras["mongodb"], *extras["listen"], *extras["notify"], *extras["sandbox"]]
     rows = re.findall(r"^\| `([\w-]+)`", (ROOT / "docs/decisions/0001-dependencies.md").read_text(), flags=re.MULTILINE)
     assert {re.split(r"[<>=~ ]", each)[0] for each in wanted} <= set(rows)
 

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from typing import Any, Protocol
 
 from gateway.model.fields import TYPES, too_long
@@ -90,6 +89,10 @@ class VaultRecord:
         """Labels of custom fields that are nearly one of these that is not there; with that one."""
         lacking = {_letters(label): label for label in inputs if not self.has(label)}
         labels = [label for label in self.custom_labels() if label not in TYPES]
+        if not labels:
+            return {}
+        from difflib import get_close_matches  # 3 ms that few records need
+
         near = {label: get_close_matches(_letters(label), lacking, 1, _NEAR) for label in labels}
         meant = {label: lacking[found[0]] for label, found in near.items() if found and found[0] != _letters(label)}
         return {label: right for label, right in meant.items() if not _has_more_words(label, right)}

@@ -21,9 +21,15 @@ from tests.stage.rotation import Stage
 from tests.sweep.rotation import changes
 
 
-def check(stage: Stage, *arguments: str) -> tuple[list[tuple[str, str]], int]:
-    """What is found of the stage's record, without the hints, and the exit code."""
+def check(stage: Stage, *arguments: str, without: str = "") -> tuple[list[tuple[str, str]], int]:
+    """What is found of the stage's record, without the hints, and the exit code.
+
+    ``without``: a package that this host lacks.
+    """
     stage.sandbox.forget()
+    if without:
+        (stage.home / "sitecustomize.py").write_text(f"import sys\nsys.modules[{without!r}] = None\n")
+        stage.variables["PYTHONPATH"] = str(stage.home)
     attached = [f"--attach={uid}" for uid in stage.attached]
     process = command(
         stage, "check", f"--config={stage.at.config_record_uid}", *attached, "--json", *arguments, "--", _uid(stage)
@@ -73,6 +79,13 @@ def test_all_that_is_wrong_at_once(stage: Stage) -> None:
         "warning: no script is attached",
     ):
         assert wanted in said, said
+
+
+def test_a_host_that_can_notify_nobody(stage: Stage) -> None:
+    stage.sandbox.keeper.edit(_uid(stage), "notify", "slack://a/b/c")
+    assert check(stage)[1] == 0
+    found, code = check(stage, without="apprise")
+    assert code == 1 and ("error", "nobody can be notified: the package apprise is missing") in found
 
 
 def test_each_destination_is_asked_also_where_nothing_is_due(make_stage: Callable[..., Stage]) -> None:

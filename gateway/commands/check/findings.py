@@ -8,12 +8,13 @@ from gateway.commands.check.finding import Finding, Level
 from gateway.commands.check.script import script_problems
 from gateway.commands.plan.rehearsal import How, Rehearsed, Stage
 from gateway.errors import CallError, Failed, Incomplete, NotSent, Refused, RotationError, Unclear, Waiting
+from gateway.host.notify.message import check_package
 from gateway.keeper.checks import check_alone, check_editable, check_labels
 from gateway.keeper.record import VaultRecord
 from gateway.kinds.registry import ROTATED
 from gateway.model.fields import TYPES
 from gateway.model.kind_facts import KindFacts
-from gateway.model.policy import read_policy
+from gateway.model.policy import read_notify_policy, read_policy
 
 
 def find(stage: Stage, record: VaultRecord, how: How) -> tuple[Rehearsed, list[Finding]]:
@@ -89,6 +90,7 @@ def _of_the_record(record: VaultRecord, facts: KindFacts) -> Iterator[Finding]:
         lambda: read_policy(record.value, facts.defaults, chooses_lifetime=facts.has("secret_lifetime_days")),
         lambda: check_editable(record),
         lambda: check_alone(record, facts),
+        lambda: check_package(read_notify_policy(record.value)),
     )
     for ask in questions:
         try:

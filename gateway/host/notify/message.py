@@ -14,11 +14,12 @@ from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from importlib.util import find_spec
 from time import monotonic
 from typing import Any
 from urllib.parse import unquote
 
-from gateway.errors import Failed, RotationError, missing_package
+from gateway.errors import Failed, RotationError
 from gateway.host.background import Background
 from gateway.host.notify.expiry import crossed, days_left, in_days, was_told
 from gateway.host.notify.services import MOST_ADDRESSES, VARIABLE, Allowed, parsed, read_allowed
@@ -28,6 +29,7 @@ from gateway.model.policy import NotifyPolicy, read_notify_policy
 from gateway.secret import MASK, mask
 
 HOST = "ROTATION_NOTIFY"
+PINS = "requirements-notify.txt"
 # A notification service that does not answer must not hold up the Gateway.
 _SECONDS = 10.0
 _SHORTEST_PART = 5
@@ -43,6 +45,7 @@ def notify(value: Callable[[str], str], report: Report, outcome: RotationError |
     """
     try:
         policy = read_notify_policy(value)
+        check_package(policy)
         expires = report.expires or value("expires")
         if (policy.urls or of_host()) and (message := _message(policy, report, outcome, expires, now)):
             _send_all(policy, report, message)
@@ -50,6 +53,16 @@ def notify(value: Callable[[str], str], report: Report, outcome: RotationError |
         report.warnings.append(f"notify: {error}; {error.hint}")
     except (Exception, KeyboardInterrupt):  # the outcome is settled by now, and stays
         report.warnings.append("notify: at least one notification could not be sent")
+
+
+def check_package(policy: NotifyPolicy) -> None:
+    """Raises Failed: somebody is to be told, and what tells them is not installed on this host."""
+    if (policy.urls or of_host()) and find_spec("apprise") is None:
+        raise _missing()
+
+
+def _missing() -> Failed:
+    return Failed("nobody can be notified: the package apprise is missing", f"install {PINS} for this Python")
 
 
 def of_host() -> tuple[str, ...]:
@@ -143,8 +156,8 @@ def _result(sending: Background[str], until: float) -> str:
         return sending.result(max(0.0, until - monotonic()))
     except TimeoutError:
         return "no answer in time"
-    except ImportError as error:
-        return missing_package(error).message
+    except ModuleNotFoundError:
+        return str(_missing())
     except Exception as error:
         return f"unforeseen {type(error).__name__}"
 
