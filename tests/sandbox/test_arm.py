@@ -181,6 +181,6 @@ def test_the_shapes_are_those_of_the_recordings(sandbox: Sandbox, names: Furnish
     found = []
     for recording, number, answer, ignoring in cases:
         status, theirs = recording.answer(number)
-        assert answer.status_code == status, recording.path(number)
-        found += [f"{recording.path(number)}: {text}" for text in differences(answer.json(), theirs, ignoring)]
+        assert answer.status_code == status, recording.call(number)
+        found += [f"{recording.call(number)}: {text}" for text in differences(answer.json(), theirs, ignoring)]
     assert found == []

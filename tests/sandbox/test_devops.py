@@ -316,4 +316,4 @@ def test_errors_have_the_shapes_of_the_recordings(sandbox: Sandbox, admin: Calls
     unsigned = Recording("devops__401_excerpt")
     bare = requests.get(f"{DEVOPS}/contoso/_apis/projects", timeout=10)
     assert (bare.status_code, bare.content) == (unsigned.answer(0)[0], b"")
-    assert unsigned.headers(0)["www-authenticate"].split("=")[0] == bare.headers["WWW-Authenticate"].split("=")[0]
+    assert unsigned.challenge(0).split("=")[0] == bare.headers["WWW-Authenticate"].split("=")[0]

@@ -11,6 +11,7 @@ from sandbox import Furnished, Sandbox
 from sandbox.entra.directory import Policy
 from sandbox.furnish.rotation import READ_ALL, WRITE_ALL, WRITE_OWNED
 from tests.sandbox.conftest import GRAPH, session_for
+from tests.sandbox.shapes import Recording, differences
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 PASSWORD = {"customKeyIdentifier", "displayName", "endDateTime", "hint", "keyId", "secretText", "startDateTime"}
@@ -248,3 +249,18 @@ def test_batch(sandbox: Sandbox, graph: requests.Session, names: Furnished) -> N
 def test_an_echoing_server_quotes_the_token(sandbox: Sandbox, graph: requests.Session) -> None:
     sandbox.graph.echoes_requests = True
     assert graph.headers["Authorization"] in graph.get(f"{GRAPH}/applications/None").text
+
+
+def test_the_shapes_are_those_of_the_recordings(graph: requests.Session, target: str) -> None:
+    recording, nobody = Recording("graph__test_app_credential"), Recording("graph__test_app_resolution")
+
+    def check(answer: requests.Response, number: int, of: Recording = recording) -> None:
+        status, theirs = of.answer(number)
+        ours = answer.json() if answer.content else None
+        assert (answer.status_code, differences(ours, theirs)) == (status, []), of.call(number)
+
+    made = graph.post(f"{target}/addPassword", json={"passwordCredential": {"displayName": "k"}})
+    check(made, 4)
+    check(graph.get(target), 6)
+    check(graph.post(f"{target}/removePassword", json={"keyId": made.json()["keyId"]}), 14)
+    check(graph.get(f"{GRAPH}/applications/00000000-0000-0000-0000-000000000009"), 11, nobody)

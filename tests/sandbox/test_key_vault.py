@@ -261,11 +261,11 @@ def test_the_shapes_are_those_of_the_recording(sandbox: Sandbox, vault: Vault, p
     def check(number: int, answer: requests.Response) -> None:
         status, theirs = recording.answer(number)
         ours = answer.json() if answer.content else None
-        assert (answer.status_code, differences(ours, theirs, anyones)) == (status, []), recording.path(number)
+        assert (answer.status_code, differences(ours, theirs, anyones)) == (status, []), recording.call(number)
 
     challenge = requests.put(f"{secret}?api-version=7.4", timeout=10)
     check(4, challenge)
-    theirs = recording.headers(4)["www-authenticate"]
+    theirs = recording.challenge(4)
     assert challenge.headers["WWW-Authenticate"].split("/")[:3] == theirs.split("/")[:3]
     assert challenge.headers["WWW-Authenticate"].split('", ')[1] == theirs.split('", ')[1]
     check(5, plain.put(secret, json={"value": "first", "tags": tags}))
