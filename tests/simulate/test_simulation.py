@@ -18,7 +18,9 @@ SEEDS = [(kind, seed) for seed in range(1, 9) for kind in WORLDS]
 LENGTH = 12
 
 
-@pytest.mark.parametrize(("kind", "seed"), deep_unless(lambda kind, seed: seed == 1, SEEDS))
+@pytest.mark.parametrize(
+    ("kind", "seed"), deep_unless(lambda kind, seed: (kind, seed) == ("azure_app_secret", 1), SEEDS)
+)
 def test_the_promises_are_kept(kind: str, seed: int) -> None:
     played = play_seed(kind, seed, LENGTH)
     assert not played.wrong, "\n".join(played.trace)
