@@ -71,9 +71,14 @@ class Batch:
     def _lines(self, uid: str, facts: KindFacts, configuration_uid: str) -> list[str]:
         hour, minute = self.at
         credential = f" --add-credential={self.credential_uid}" if self.credential_uid else ""
-        return [
+        script = (
             f"pam rotation script add {uid} --script={facts.script} --script-command={shlex.quote(self.command)}"
-            f"{credential}",
+            f"{credential}"
+        )
+        if facts not in ROTATED:  # Keeper rotates it, on the schedule that it has
+            return [script]
+        return [
+            script,
             f"pam rotation edit --record={uid} --config={configuration_uid} --rotation-profile=scripts_only"
             f' --schedulecron="0 {minute} {hour} * * ?" --enable --force',
         ]

@@ -20,7 +20,7 @@ from tests.commands.test_discover import LABELS, SCRIPTS, add
 from tests.stage import patience
 from tests.stage.commander import CONFIGURATION, Vault, commander
 from tests.stage.discover import DiscoverStage, mode, shop
-from tests.stage.rotation import ROOT
+from tests.stage.rotation import ROOT, Stage
 
 __all__ = ["shop"]
 
@@ -130,13 +130,13 @@ def test_a_vault_that_is_gone_at_the_end_is_told(shop: DiscoverStage) -> None:
     add(shop, "apps", "web1")
     shop.sandbox.fault("keeper", "get_secret", faults.Status(503), nth=4, times=None)
     outcome = shop.command(*words(shop, "app", "web1"))
-    assert outcome.code == 2 and "the record is made" in outcome.stderr and len(shop.made()) == 1, outcome
+    assert outcome.code == 2 and "the record is set up" in outcome.stderr and len(shop.made()) == 1, outcome
 
 
 # Asked at a terminal
 
 
-def at_terminal(stage: DiscoverStage, *arguments: str, answers: list[str]) -> tuple[int, str]:
+def at_terminal(stage: Stage, *arguments: str, answers: list[str]) -> tuple[int, str]:
     """The command's exit code and all that the terminal shows, with these lines typed, each at the next question."""
     main, other = pty.openpty()
     process = subprocess.Popen(
@@ -241,7 +241,7 @@ def keeper() -> Iterator[Vault]:
         yield made
 
 
-def known_to(keeper: Vault, record: Any, shop: DiscoverStage) -> None:
+def known_to(keeper: Vault, record: Any, shop: Stage) -> None:
     """The records of the sandbox that the lines name, in Commander's vault."""
     typed = commander_vault.TypedRecord()
     typed.record_uid, typed.title, typed.type_name = record.uid, str(record.title), "pamUser"

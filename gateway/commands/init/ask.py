@@ -13,7 +13,6 @@ from gateway.errors import Failed
 from gateway.host.shown import clean
 
 T = TypeVar("T")
-KINDS = ("app", "storage", "certificate")
 _MOST = 30
 
 

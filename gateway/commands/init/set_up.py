@@ -1,4 +1,4 @@
-"""``keeper-rotation init``, step by step: asked and checked first, then one record is made.
+"""An app, a storage account or a certificate, step by step: asked and checked first, then one record is made.
 
 What can be rotated is found by `gateway.commands.discover`, and the record is the one that it makes. Run again, it goes
 on with a record of its own that waits for its script.
@@ -7,14 +7,14 @@ on with a record of its own that waits for its script.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-from gateway.commands.batch import DAILY, Batch, waits
+from gateway.commands.batch import DAILY, waits
 from gateway.commands.discover.create import one_at_a_time
 from gateway.commands.discover.known_records import KnownItem
 from gateway.commands.discover.look import OURS, Discovery
 from gateway.commands.discover.show import known_rows
-from gateway.commands.init.ask import KINDS, ask, check_answers, choose, confirm
+from gateway.commands.init.ask import ask, choose, confirm
+from gateway.commands.init.given import Given
 from gateway.commands.plan.rehearsal import How
 from gateway.commands.shared.new_records import Astray, Item, NewRecord, make_one, new_record
 from gateway.commands.shared.output import note, warn
@@ -32,28 +32,6 @@ _FIND: dict[str, Callable[[Discovery], list[Item]]] = {
 }
 
 
-@dataclass
-class Given:
-    """The command's options, by click's names; what is asked is filled in."""
-
-    kind: str | None
-    target: str | None
-    folder: str | None
-    deliver_to: tuple[str, ...]
-    batch: str | None
-    daily_at: tuple[int, int]
-    script_command: str
-    force: bool
-    credential_uid: str
-    configuration_uid: str
-    cloud: str
-
-    def file(self) -> Batch:
-        """What the lines for Commander say."""
-        uids = self.credential_uid, self.configuration_uid
-        return Batch(self.batch or "", self.force, self.script_command, self.daily_at, *uids)
-
-
 def set_up(given: Given) -> tuple[str, How]:
     """Make the record that is asked for, and the lines for Commander; its uid, and how it is rotated.
 
@@ -63,14 +41,10 @@ def set_up(given: Given) -> tuple[str, How]:
         Unknown: the record may have been made.
         CallError
     """
-    needed = {"--kind": given.kind, "--target": given.target, "--folder": given.folder, "--batch": given.batch}
-    check_answers(needed)
-    if given.batch:
-        given.file().check()
+    asks = not all(given.needed().values())
     session = open_session(given.credential_uid, given.configuration_uid, given.cloud)
     configuration_uid = given.file().resolved(session.records)
     read_destinations("\n".join(given.deliver_to), session.azure.cloud)
-    given.kind = given.kind or choose("kind", [(kind, kind) for kind in KINDS])
     look = Discovery(session)
     row = _target(given, session, look)
     folder = _folder(given, session)
@@ -78,7 +52,7 @@ def set_up(given: Given) -> tuple[str, How]:
     given.file().check()
     delivers = {"deliver_to": "\n".join(given.deliver_to)} if given.deliver_to else {}
     record = new_record(row.item, DAILY | delivers)
-    if not all(needed.values()):
+    if asks:
         confirm(f"Make the record {record.title!r}")
     uid = _made(session, row, record, folder)
     given.file().write([(uid, record.title, of_target(row.item.label))], configuration_uid)
