@@ -344,6 +344,21 @@ def _set_up(stage: DiscoverStage) -> list[str]:
     return missing(one_record=len(stage.made()) == 1, lines=all(record.uid in lines for record in stage.made()))
 
 
+def _init_a_password(stage: DiscoverStage) -> list[str]:
+    fields = [make_field("login", "orders"), make_field("password", "of-keepers-own-making")]
+    uid = stage.sandbox.keeper.add_record("orders login", "pamUser", fields, [])
+    batch = f"--batch={stage.out / 'orders.batch'}"
+    address = f"--deliver-to={stage.vault.url}/secrets/orders"
+    return ["init", "--kind=password", f"--target={uid}", address, batch, "--force"]
+
+
+def _password_set_up(stage: DiscoverStage) -> list[str]:
+    titled = {str(each.title): each for each in map(stage.sandbox.keeper.record, stage.sandbox.keeper.vault.records)}
+    lines = stage.out / "orders.batch"
+    delivers = titled["orders login"].value("deliver_to") == f"{stage.vault.url}/secrets/orders"
+    return missing(delivers=delivers, lines=lines.exists() and titled["orders login"].uid in lines.read_text())
+
+
 def _add(stage: DiscoverStage) -> list[str]:
     for name in ("web1", "web2"):
         stage.tls(name)
@@ -398,6 +413,7 @@ SCENES: dict[str, Scene] = {
     ),
     "discover --create": Scene(_discover, _discovered, NOTHING, _shop),
     "init": Scene(_init, _set_up, NOTHING, _shop),
+    "init of a password": Scene(_init_a_password, _password_set_up, fields("deliver_to"), _shop),
     "take-over": Scene(_take_over, _taken_over, only("secret"), _shop),
     "tls-secret list --add-certificates": Scene(_add, _added, NOTHING, _shop),
 }  # fmt: skip
