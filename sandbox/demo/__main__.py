@@ -33,18 +33,21 @@ class Demo:
         own = {"ROTATION_LOCK_DIR": str(folder / "locks"), "ROTATION_PROVE_INTERVAL_SECONDS": "0.2"}
         self.environment = inherited | sandbox.env(folder) | own
 
-    def show(self) -> None:
-        """The record in Keeper, the secrets in Entra, and everyone else who holds one."""
+    def show(self, *, each: bool = False) -> None:
+        """The record in Keeper, the secrets in Entra, and the destinations; ``each`` by its name."""
         record = self.sandbox.keeper.record(self.at.record_uid)
         value = str(record.value("client_secret"))
         say(f"  Keeper record {record.title!r}, client_secret {value[:3]}… (hidden)")
         verdict(self.sandbox.entra.secret_works(self.at.target_client_id, value), "the secret in the record signs in")
-        say("  Client secrets of the app 'orders-api' in Entra")
+        say("  Client secrets of the app 'orders-api' in Entra:")
         for password in self.sandbox.graph.passwords(self.at.target_object_id):
             mark = "<- the record's" if password.key_id == record.value("client_secret_id") else ""
             name = (password.display_name or "")[:20]
             say(f"      {password.key_id[:8]}…  {password.text[:3]}…  {name:20}  {mark}".rstrip())
-        self._show_destinations()
+        if each:
+            self._show_destinations()
+        else:
+            verdict(self.all_served(), f"all {len(self.destinations.held())} destinations hold a secret that works")
 
     def all_served(self) -> bool:
         """Whether every destination holds a secret that works."""
@@ -62,7 +65,7 @@ class Demo:
             made.connection_address: "Logic Apps connection (Key Vault)",
             made.set_connection_address: "Logic Apps connection (Tables)",
         }
-        say("  Destinations that hold it too")
+        say("  Destinations that hold it, too:")
         for address, text in made.held().items():
             if address in names:
                 verdict(working[address], f"{names[address]:36} {(text or '')[:3]}…")
@@ -94,19 +97,19 @@ def main() -> int:
         demo = Demo(sandbox, Path(folder))
         say("A stand-in Keeper vault and Entra tenant run on this machine. A PAM User record")
         say("publishes the client secret of the app 'orders-api'.")
-        act(1, "Before", "Two more secrets are on the app: nobody remembers why.")
-        demo.show()
+        act(1, "Before", "Two more secrets are on the app; no consumer is known for them.")
+        demo.show(each=True)
         act(2, "A rotation", "Make a new secret, prove it, save it, deliver it: only then end the old ones.")
         ends = [demo.rotate()]
         demo.show()
         act(3, "Killed at the worst moment", "SIGKILL, after the new secret was made and before it was saved.")
         sandbox.fault("keeper", "update_secret", faults.KillBefore())
         ends.append(demo.rotate())
-        say("  Nothing that worked is lost. On the app is one more secret, which nobody knows.")
+        say("  What worked still works. The app has one more secret: an orphan.")
         say()
         demo.show()
         was_left = demo.left_over() == 1 and demo.all_served()
-        act(4, "The next run on the schedule", "It knows by its name what was left, removes it, and rotates.")
+        act(4, "The next run on the schedule", "It knows the orphan by its name, rotates, and removes it.")
         ends.append(demo.rotate())
         demo.show()
         healed = demo.left_over() == 0 and demo.all_served()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import click
 
 WIDTH = 79
+# Of a line that is too long, so much of its beginning is shown; of an address the end says more.
+_BEGINS = 36
 
 
 def say(text: str = "", **style: object) -> None:
-    """One line, at once; what is too long is cut."""
-    line = text if len(text) <= WIDTH else text[: WIDTH - 1] + "…"
+    """One line, at once; what is too long is cut in the middle."""
+    line = text if len(text) <= WIDTH else text[:_BEGINS] + "…" + text[_BEGINS + 1 - WIDTH :]
     click.echo(click.style(line, **style) if style else line)  # type: ignore[arg-type]
 
 

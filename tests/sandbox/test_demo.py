@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from tests.sandbox.picture import PICTURE, acts, words
 from tests.stage import patience
 from tests.stage.rotation import ROOT
 
@@ -20,3 +21,6 @@ def test_the_demo_tells_the_truth_in_eighty_columns() -> None:
     assert run.returncode == 0, run
     assert run.stdout.count("exit 3: the script was killed") == 1 and "XX" not in run.stdout, run.stdout
     assert not [line for line in run.stdout.splitlines() if len(line) > 79] and "\x1b" not in run.stdout
+    said = sorted(words("\n".join(acts(run.stdout))))  # destinations are served side by side, in any order
+    drawn = sorted(words(PICTURE.read_text(encoding="utf-8")))
+    assert len(said) > 100 and said == drawn, "renew it: python -m tests.sandbox.picture"
