@@ -8,7 +8,7 @@ import select
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +136,9 @@ def test_a_vault_that_is_gone_at_the_end_is_told(shop: DiscoverStage) -> None:
 # Asked at a terminal
 
 
-def at_terminal(stage: Stage, *arguments: str, answers: list[str]) -> tuple[int, str]:
+def at_terminal(
+    stage: Stage, *arguments: str, answers: list[str], before_the_last: Callable[[], None] = lambda: None
+) -> tuple[int, str]:
     """The command's exit code and all that the terminal shows, with these lines typed, each at the next question."""
     main, other = pty.openpty()
     process = subprocess.Popen(
@@ -153,6 +155,8 @@ def at_terminal(stage: Stage, *arguments: str, answers: list[str]) -> tuple[int,
             break
         shown += part
         if waiting and shown.rstrip(" ").endswith(":"):
+            if len(waiting) == 1:
+                before_the_last()
             os.write(main, waiting.pop(0).encode() + b"\n")
             shown += "\n"
     os.close(main)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
 
+from gateway.host.lock import RecordLock
 from sandbox.proxy import faults
 from tests.commands.test_init import at_terminal, known_to, lines
 from tests.stage.command import command
@@ -208,3 +210,19 @@ def test_commander_takes_the_lines(mongo: MongoStage, monkeypatch: pytest.Monkey
         (name,) = keeper.rotations
         script = ROOT / "scripts" / "mongodb_user.py"
         assert keeper.script_of(name) == [(script, "/opt/python", ["database administrator"])]
+
+
+def test_a_question_may_wait_and_holds_no_lock(keeper_rotates: PasswordStage) -> None:
+    uid = keeper_rotates.at.record_uid
+    keeper_rotates.variables["ROTATION_DEADLINE_SECONDS"] = "5"
+    keeper_rotates.sandbox.fault("keeper", "update_secret", faults.Status(503))
+
+    def slowly() -> None:
+        time.sleep(6)
+        keeper_rotates.sandbox.keeper.edit(uid, "deliver_to", DESTINATION + "-of-another")
+        RecordLock(keeper_rotates.variables["ROTATION_LOCK_DIR"], uid)
+
+    given = of_a_password(keeper_rotates, "--target=")
+    code, shown = at_terminal(keeper_rotates, *given, answers=["1", "y"], before_the_last=slowly)
+    assert code == 0, shown
+    assert keeper_rotates.value("deliver_to").splitlines() == [DESTINATION + "-of-another", keeper_rotates.address]

@@ -21,8 +21,8 @@ from tests.stage.rotation import ROOT
 
 PICTURE = ROOT / "docs" / "images" / "demo.svg"
 _COLUMN, _LINE, _MARGIN = 9, 19, 18
-_STYLE = """  text { font: 15px ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace; fill: #1f2328;
-    white-space: pre }
+_STYLE = """  text { font: 15px ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace }
+  text { fill: #1f2328; white-space: pre }
   rect { fill: #f6f8fa; stroke: #d1d9e0 } .s1 { font-weight: 700 }
   .s36 { fill: #0550ae } .s32 { fill: #116329 } .s31 { fill: #a40e26 }
   @media (prefers-color-scheme: dark) {
@@ -67,7 +67,8 @@ def svg(output: str) -> str:
     ]
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-labelledby="t">'
     frame = f'<rect x="1" y="1" width="{width - 2}" height="{height - 2}" rx="8"/>'
-    return "\n".join([head, f'<title id="t">{_TITLE}</title>', f"<style>\n{_STYLE}\n</style>", frame, *drawn, "</svg>\n"])
+    title = f'<title id="t">{_TITLE}</title>'
+    return "\n".join([head, title, f"<style>\n{_STYLE}\n</style>", frame, *drawn, "</svg>\n"])
 
 
 def _parts(line: str) -> Iterator[tuple[int, str, str]]:

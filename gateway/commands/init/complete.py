@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from types import SimpleNamespace
 
 from gateway.commands.batch import DAILY
 from gateway.commands.init.ask import ask, choose, confirm
@@ -26,7 +27,7 @@ from gateway.keeper.admin import AdminSearch
 from gateway.keeper.checks import check_alone, check_editable, check_script, read_record
 from gateway.keeper.config import find_ksm_config
 from gateway.keeper.parameters import gateway_line, read_params
-from gateway.keeper.record import VaultRecord
+from gateway.keeper.record import ReadsRecords, VaultRecord
 from gateway.keeper.save import Labels, Save
 from gateway.keeper.vault import Vault
 from gateway.kinds.registry import MONGODB_USER, PUBLISHED_PASSWORD
@@ -65,24 +66,33 @@ class Completion:
         """As `complete`."""
         given, is_mongodb = self._given, self._facts is MONGODB_USER
         configuration_uid = given.file().resolved(self._visible) if is_mongodb else ""
-        record = self._chosen()
-        values = self._of_mongodb(record) if is_mongodb else self._of_a_password(record)
-        given.batch = given.batch or ask("Write the lines for Keeper Commander to", f"{given.kind}.batch")
+        with self._deadline.standing_still():
+            uid = self._uid()
+            self._ask(self._checked(SimpleNamespace(read=lambda uids: self._visible), uid))
         given.file().check()
-        if self._asks:
-            confirm(f"Add {', '.join(values)} to the record {record.title!r}" if values else "Write the lines")
-        self._save(record, values)
-        given.file().write([(record.uid, record.title, self._facts)], configuration_uid)
+        record = self._save(uid)
+        given.file().write([(uid, record.title, self._facts)], configuration_uid)
         what = "its script and its schedule" if is_mongodb else "its script"
         note(f"lines that attach {what} written to {given.batch}")
         how = How((given.credential_uid,) if given.credential_uid else (), configuration_uid)
-        return record.uid, how if is_mongodb else None
+        return uid, how if is_mongodb else None
 
-    def _chosen(self) -> VaultRecord:
-        """As it reads now; no other run on this host works on it. Raises Failed, CallError."""
-        uid = self._uid()
-        self._held = RecordLock(self._settings.lock_dir, uid)
-        record = read_record(self._vault, uid)
+    def _ask(self, record: VaultRecord) -> None:
+        """What is missing, and whether it is to be done. Raises Failed, click.Abort."""
+        values = self._wanted(record)
+        self._given.batch = self._given.batch or ask(
+            "Write the lines for Keeper Commander to", f"{self._given.kind}.batch"
+        )
+        if self._asks:
+            confirm(f"Add {', '.join(values)} to the record {record.title!r}" if values else "Write the lines")
+
+    def _wanted(self, record: VaultRecord) -> dict[str, str]:
+        """The fields that it lacks. Raises Failed."""
+        return self._of_mongodb(record) if self._facts is MONGODB_USER else self._of_a_password(record)
+
+    def _checked(self, vault: ReadsRecords, uid: str) -> VaultRecord:
+        """The record, as it reads there. Raises Failed, CallError."""
+        record = read_record(vault, uid)
         check_editable(record)
         if record.scripts():
             hint = f"keeper-rotation check {uid} shows what its next run would do"
@@ -141,12 +151,15 @@ class Completion:
         read_destinations(wanted, CLOUDS[self._given.cloud])
         return {"deliver_to": wanted} if self._given.deliver_to else {}
 
-    def _save(self, record: VaultRecord, values: Mapping[str, str]) -> None:
-        if not values:
-            note(f"record {record.uid} has its fields already")
-            return
-        Save(self._vault, self._deadline, record, values, _LABELS, lambda _: False).run()
-        note(f"record {record.uid} has {', '.join(values)} now: {record.title}")
+    def _save(self, uid: str) -> VaultRecord:
+        """As it reads now, with what it lacks; no other run on this host works on it. Raises Failed, Unknown."""
+        held = RecordLock(self._settings.lock_dir, uid)
+        record = self._checked(self._vault, uid)
+        if values := self._wanted(record):
+            Save(self._vault, self._deadline, record, values, _LABELS, lambda _: False).run()
+        del held
+        note(f"record {uid} has {', '.join(values)} now" if values else f"record {uid} has its fields already")
+        return record
 
 
 def _check_published(record: VaultRecord) -> None:

@@ -6,7 +6,7 @@ on with a record of its own that waits for its script.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from gateway.commands.batch import DAILY, waits
 from gateway.commands.discover.create import one_at_a_time
@@ -48,12 +48,14 @@ def set_up(given: Given) -> tuple[str, How]:
     look = Discovery(session)
     row = _target(given, session, look)
     folder = _folder(given, session)
-    given.batch = given.batch or ask("Write the lines for Keeper Commander to", f"{given.kind}.batch")
+    with session.deadline.standing_still():
+        given.batch = given.batch or ask("Write the lines for Keeper Commander to", f"{given.kind}.batch")
     given.file().check()
     delivers = {"deliver_to": "\n".join(given.deliver_to)} if given.deliver_to else {}
     record = new_record(row.item, DAILY | delivers)
     if asks:
-        confirm(f"Make the record {record.title!r}")
+        with session.deadline.standing_still():
+            confirm(f"Make the record {record.title!r}")
     uid = _made(session, row, record, folder)
     given.file().write([(uid, record.title, of_target(row.item.label))], configuration_uid)
     note(f"lines that attach its script and its schedule written to {given.batch}")
@@ -69,7 +71,8 @@ def _target(given: Given, session: Session, look: Discovery) -> KnownItem:
     rows = [row for row in rows if row.item.unwanted != OURS]
     if not given.target:
         free = [row for row in rows if not row.records]
-        return choose(str(given.kind), [(f"{row.item.name}  {row.item.where}", row) for row in free])
+        with session.deadline.standing_still():
+            return choose(str(given.kind), [(f"{row.item.name}  {row.item.where}", row) for row in free])
     name = given.target.strip().rstrip("/").casefold()
     found = [row for row in rows if name in (each.casefold() for each in (row.item.address, *row.item.also))]
     found = found or [row for row in rows if row.item.name.casefold() == name]
@@ -81,10 +84,11 @@ def _target(given: Given, session: Session, look: Discovery) -> KnownItem:
 
 
 def _folder(given: Given, session: Session) -> str:
-    folders: Sequence[tuple[str, str]] = ()
     if not given.folder:
         folders = [(f"{each.name}  {each.uid}", each.uid) for each in session.folders.all()]
-    return session.folder_uid(given.folder or choose("folder", folders))
+        with session.deadline.standing_still():
+            given.folder = choose("folder", folders)
+    return session.folder_uid(given.folder)
 
 
 def _made(session: Session, row: KnownItem, record: NewRecord, folder: str) -> str:
