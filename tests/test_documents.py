@@ -262,7 +262,8 @@ def test_every_message_of_a_door_is_explained() -> None:
 
 
 # The ends of messages whose beginning is on a page.
-ENDS = {"is not shown yet, and", "the new secret is not shown yet, and", "cannot be looked at again", "it may still be"} | {
+ENDS = {
+    "is not shown yet, and", "the new secret is not shown yet, and", "cannot be looked at again", "it may still be",
     "is listed, but cannot be removed", "and now the app is full",
     "the place that it comes from does not show it to the Gateway's application (", "leave a dead one in",
 }  # fmt: skip
