@@ -13,7 +13,6 @@ from importlib import import_module
 from itertools import chain
 from pathlib import Path
 
-import click
 import pytest
 
 from gateway.azure.key_vault.certificates import READ_ROLE, ROLE
@@ -299,19 +298,12 @@ COMMANDS = {
     f"{group.name} {name}": command for group in (certificate, discover, tls_secret)
     for name, command in group.commands.items()
 } | {"scripts": scripts, "bundle": bundle}  # fmt: skip
-# What all of these commands take is explained once.
-COMMON = (ROOT / "docs" / "key-vaults.md").read_text()
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_and_its_options_are_on_a_page(name: str) -> None:
-    # What is made from the code has all of them, and explains none.
-    pages = [page for page in PAGES if page.name != "commands.md"]
-    texts = [text for page in pages if f"keeper-rotation {name}" in (text := page.read_text())]
-    assert texts
-    options = (each for each in COMMANDS[name].params if isinstance(each, click.Option))
-    for option in chain.from_iterable((*each.opts, *each.secondary_opts) for each in options):
-        assert re.search(rf"(?<![\w-]){option}(?![\w-])", "".join([*texts, COMMON])), option
+def test_every_command_is_explained_on_a_page(name: str) -> None:
+    """Its options are on docs/commands.md, which is made from the code; a page says what more there is to know."""
+    assert [page for page in PAGES if page.name != "commands.md" and f"keeper-rotation {name}" in page.read_text()]
 
 
 # Roles
