@@ -2,7 +2,7 @@
 # everything that a developer needs, .venv-release what makes and judges a release.
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo parts test test-all check night simulate proof bench docs bundle lock audit versions newest clean
+.PHONY: help install demo parts test test-all check night simulate proof bench docs bundle lock audit versions live newest clean
 
 # Each of the processes that test would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -103,6 +103,10 @@ audit: .venv-release/ready    ## known weaknesses of whatever is pinned, as PyPI
 
 versions: .venv-dev/ready     ## fails half a year before a service refuses a version of its API that is asked for here
 	$(DEV) -m tests.retirements --fail
+
+# Secrets come by variables or from the vault, and never by arguments.
+live: .venv/ready             ## tries on a live tenant and vault what the tests cannot show, and clears up: docs/not-tried-live.md
+	@.venv/bin/python -m tests.live $(if $(YES),--yes) $(if $(CLEAN),--clean-up) $(if $(JSON),--json "$(JSON)")
 
 newest:           ## the tests with the newest versions that pyproject.toml allows, instead of the pinned ones
 	$(call venv,.venv-newest)

@@ -33,6 +33,7 @@ from sandbox.proxy.server import LOOPBACK, Server
 from sandbox.proxy.service import Service
 from sandbox.storage.blobs import Blobs, Files, Queues
 from sandbox.storage.service import Storage
+from sandbox.storage.tables import Tables
 
 if TYPE_CHECKING:
     from sandbox.mongodb.server import MongoDB
@@ -66,7 +67,7 @@ class World:
         self.automation = Automation(self.arm)
         self.storage = Storage(self.arm)
         self.blobs = Blobs(self.storage, Clock(self.clock), echoes_requests)
-        others = [kind(self.storage, Clock(self.clock), echoes_requests) for kind in (Files, Queues)]
+        others = [kind(self.storage, Clock(self.clock), echoes_requests) for kind in (Files, Queues, Tables)]
         self.connections = Connections(self.arm, self.entra, self.storage)
         self.keyvault = KeyVault(
             self.directory, self.tokens, self.roles, Clock(self.clock), self.arm.resources, echoes_requests

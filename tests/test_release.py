@@ -30,8 +30,18 @@ def test_an_action_is_a_commit() -> None:
 
 
 def test_what_it_runs_is_there() -> None:
-    assert {step["run"] for step in STEPS if "run" in step} == {"bash .ci/run", 'make "$TARGET"'}
+    with_parts = ".venv-dev/bin/python -m pytest -n 4 $TESTS"
+    expected = {"bash .ci/run", 'make "$TARGET"', "make parts", with_parts}
+    assert {step["run"] for step in STEPS if "run" in step} == expected
     assert set(JOBS["week"]["strategy"]["matrix"]["target"]) <= set(TARGETS)
+
+
+def test_whatever_wants_a_part_is_run_where_there_are_parts() -> None:
+    named = [ROOT / path for path in JOBS["parts"]["steps"][-1]["env"]["TESTS"].split()]
+    ways = r"stage\.parts import (?:tool|broker)\b|stage\.azurite import"
+    wanting = [path for path in ROOT.glob("tests/**/test_*.py") if re.search(ways, path.read_text(encoding="utf-8"))]
+    assert wanting and all(any(path.is_relative_to(each) for each in named) for path in wanting)
+    assert all(any(path.is_relative_to(each) for path in wanting) for each in named)
 
 
 @pytest.mark.parametrize("image", IMAGES, ids=lambda path: path.name)

@@ -1,4 +1,4 @@
-"""Storage accounts: their keys in Resource Manager, and a request that proves a key.
+"""Storage accounts: their keys in Resource Manager, and where a key is proved.
 
 Permission: *Storage Account Key Operator Service Role* and *Reader* on the account.
 Source: https://learn.microsoft.com/rest/api/storagerp/storage-accounts
@@ -13,14 +13,13 @@ from gateway.azure.arm import arm_id
 from gateway.azure.decode import decoding
 from gateway.azure.resources import key_services
 from gateway.azure.sign_in import Azure
+from gateway.azure.storage_request import NOT_LET_IN, SERVICES, ask
 from gateway.azure.versions import STORAGE_ACCOUNTS
-from gateway.errors import Failed, NotSent, Refused, Unclear
+from gateway.errors import CallError, Failed, NotSent, Refused, Unclear
 from gateway.model.credential import LiveCredential, Minted, Target, utc
 from gateway.secret import Secret
 
 NAMES = ("key1", "key2")
-# Those whose properties can be asked for with one and the same signature; tables have one of their own.
-_SERVICES = ("blob", "file", "queue")
 _CLOCK = timedelta(minutes=5)
 _REACH = (
     "this host must reach the account's endpoint, also through the account's firewall; "
@@ -49,6 +48,8 @@ class StorageAccount:
             raise Failed(f"storage_account_id: {given!r} is not a storage account", f"the form is {_EXAMPLE}")
         self._azure = azure
         self._last: dict[str, tuple[Secret, datetime]] = {}
+        self._open: list[str] = []
+        """the service that accepted a key in this run"""
         self.id = found[0]
         self.name = self.id.rpartition("/")[2]
         self._properties = self._read()
@@ -72,10 +73,8 @@ class StorageAccount:
 
     def check_endpoint(self) -> None:
         """A key can be proved here, if the account admits keys at all. Raises Failed."""
-        if self.admits_keys and not self._endpoint():
-            what = (
-                f"storage account {self.name} has no blob, file or queue endpoint that admits keys, to prove a new one"
-            )
+        if self.admits_keys and not self._candidates():
+            what = f"storage account {self.name} has no endpoint that admits keys, to prove a new one"
             raise Failed(what, "regenerate its keys by hand")
 
     def keys(self, lifetime: timedelta, saved: Secret) -> tuple[LiveCredential, ...]:
@@ -131,49 +130,34 @@ class StorageAccount:
         self._azure.arm.send("POST", f"{self.id}/regenerateKey", STORAGE_ACCOUNTS, {"keyName": name})
 
     def signs_in(self, key: Secret) -> None:
-        """One request that this key signs, on a connection of its own. Raises CallError: not accepted, or no answer."""
-        from azure.core import exceptions
-        from azure.core.credentials import AzureNamedKeyCredential
-        from azure.core.pipeline.transport import RequestsTransport
-        from azure.storage.blob import BlobServiceClient
+        """One request that this key signs, at the first service that lets this host in: from then on at that one.
 
-        where = f"storage account {self.name}"
-        if not (service := self._endpoint()):
-            raise NotSent(where, "no endpoint")
-        http = self._azure.arm.http
-        seconds = http.timeout()
-        transport = RequestsTransport(
-            session=http.fresh(self._endpoints[service]), connection_timeout=seconds, read_timeout=seconds
-        )
-        client = BlobServiceClient(
-            self._endpoints[service],
-            # The name too: endpoints in a DNS zone of Azure's do not tell it in the usual way.
-            credential=AzureNamedKeyCredential(self.name, key.reveal()),
-            transport=transport,
-            retry_total=0,
-            permit_redirects=False,
-        )
-        try:
-            # Files and queues have only this one of the two, in the same form and with the same signature.
-            with client:
-                client.get_account_information() if service == "blob" else client.get_service_properties()
-        except exceptions.HttpResponseError as error:
-            status, code = error.status_code or 0, str(getattr(error, "error_code", "") or "")
-            if status >= 500:
-                raise Unclear(where, f"HTTP {status}") from None
-            raise Refused(where, status, code, hint=self._hint()) from None
-        except exceptions.ServiceRequestError:
-            raise NotSent(where, "no connection") from None
-        except exceptions.AzureError:
-            raise Unclear(where, "no usable answer") from None
+        Raises:
+            CallError: not accepted, or no answer.
+        """
+        # A private endpoint or a rule of the network may admit this host at one service and not at another.
+        closed: CallError = NotSent(f"storage account {self.name}", "no endpoint")
+        for service in self._open or self._candidates():
+            try:
+                ask(self._azure.arm.http, service, self._endpoints[service], self.name, key)
+            except Refused as error:
+                error.hint, closed = self._hint(), error
+                if error.code not in NOT_LET_IN:
+                    raise
+            except NotSent as error:
+                closed = error
+            else:
+                self._open = [service]
+                return
+        raise closed
 
     @property
     def _endpoints(self) -> dict[str, str]:
         return self._properties.get("primaryEndpoints") or {}
 
-    def _endpoint(self) -> str:
-        """The service at which a key is proved: it has an endpoint and admits keys. Empty where there is none."""
-        return next((each for each in _SERVICES if self._endpoints.get(each) and each in self._admitting), "")
+    def _candidates(self) -> list[str]:
+        """The services at which a key may be proved: each has an endpoint and admits keys."""
+        return [each for each in SERVICES if self._endpoints.get(each) and each in self._admitting]
 
     def _hint(self) -> str:
         off = datetime.now(UTC) - self._azure.arm.http.now()

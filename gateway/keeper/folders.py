@@ -158,7 +158,7 @@ class Folders:
         return others, astray
 
     def _folders(self) -> list[Any]:
-        self._seen = self._keeper.call("get_folders", lambda: list(self._keeper.sdk.get_folders()))
+        self._seen = self._keeper.folders()
         return self._seen
 
     def _prepared(self, options: CreateOptions, content: str, folder_key: bytes) -> Any:

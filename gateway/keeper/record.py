@@ -35,7 +35,8 @@ class VaultRecord:
         self.revision: int | None = sdk_record.revision
         self.folder_uid: str = sdk_record.folder_uid or ""
         """of the shared folder that it is in"""
-        self.inner_folder_uid: str = sdk_record.inner_folder_uid or ""
+        inner = sdk_record.inner_folder_uid or ""
+        self.inner_folder_uid: str = inner if inner != self.folder_uid else ""
         """of the folder inside that one"""
 
     def _fields(self) -> list[dict[str, Any]]:

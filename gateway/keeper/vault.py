@@ -33,9 +33,8 @@ class Vault:
             CallError
         """
         wanted = list(uids)
-        found = self.keeper.call("get_secret", lambda: self.keeper.sdk.get_secrets(wanted))
         records: dict[str, VaultRecord] = {}
-        for record in map(VaultRecord, found):
+        for record in map(VaultRecord, self.keeper.records(wanted)):
             # A record that is shared both directly and by its folder comes twice, perhaps with different rights.
             if record.uid not in records or record.editable:
                 records[record.uid] = record

@@ -105,6 +105,7 @@ class Application:
     client_id: str
     properties: dict[str, Any]
     passwords: list[Password] = field(default_factory=list)
+    removed: list[tuple[Password, float]] = field(default_factory=list, repr=False)
     owners: list[str] = field(default_factory=list)
     policy: Policy | None = None
     disabled: bool = False

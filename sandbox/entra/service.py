@@ -44,6 +44,7 @@ class SignInRefused(Exception):
 class Entra(Service):
     """Signs applications in.
 
+    One that was removed signs in still for ``removal_seconds``.
     A new secret is refused for ``propagation_seconds``; after that, ``propagation_flaps`` is what its first sign-ins
     are told one by one, as replicas that do not agree yet would (True: accepted). ``replica_lags``: how many seconds
     later each replica knows a new secret. A connection meets one of them, and a cookie keeps its client there, whatever
@@ -60,6 +61,7 @@ class Entra(Service):
         self.clock = clock
         self.echoes_requests = echoes_requests
         self.propagation_seconds = 0.0
+        self.removal_seconds = 0.0
         self.propagation_flaps: Sequence[bool] = ()
         self.replica_lags: Sequence[float] = (0.0,)
         self.federated_tokens: dict[str, str] = {}
@@ -197,7 +199,7 @@ class Entra(Service):
     def _check_secret(self, application: Application, secret: str, lag: float) -> None:
         now = self.clock.now()
         principal = self.directory.principal_of(application.client_id)
-        password = _match(application, secret) or _match(principal, secret)
+        password = _match(application, secret) or _match(principal, secret) or self._removed(application, secret)
         if password is None or now < password.usable_from + lag or (password.flaps and not password.flaps.pop(0)):
             message = (
                 "Invalid client secret provided. Ensure the secret being sent in the request is the client secret "
@@ -207,6 +209,10 @@ class Entra(Service):
         if password.end <= now:
             message = f"The provided client secret keys for app '{application.client_id}' are expired."
             raise SignInRefused(7000222, 401, "invalid_client", message)
+
+    def _removed(self, application: Application, secret: str) -> Password | None:
+        since = self.clock.now() - self.removal_seconds
+        return next((each for each, at in application.removed if at > since and each.text == secret), None)
 
     def _knows(self, tenant: str) -> bool:
         return tenant in (self.directory.tenant_id, self.directory.domain)

@@ -44,13 +44,14 @@ class GraphPasswords(Part):
 
     @route("POST", APPLICATION + r"/removePassword", "remove_password")
     def remove_password(self, request: Request, match: re.Match[str]) -> Response:
-        """Remove a secret, which stops working at once."""
+        """Remove a secret; Entra may know it for a while."""
         application = self.applications.permitted(request, match, write=True)
         key_id = str(self.graph.body(request).get("keyId") or "")
         password = application.password(key_id.lower())
         if password is None:
             raise bad_request(f"No password credential found with keyId: '{key_id}'.")
         application.passwords.remove(password)
+        application.removed.append((password, self.clock.now()))
         return self.applications.written(application)
 
     def _moment(self, wanted: dict[str, Any], name: str, otherwise: float) -> float:

@@ -29,7 +29,8 @@ class KeeperApi:
     """The endpoints. ``duplicates`` shows each record of a folder a second time, as shared directly.
 
     ``keeps_silent``: whether a new record with the uid of one that is there is accepted, and thrown away. Keeper does
-    not publish what it does; clients must not depend on it.
+    not publish what it does; clients must not depend on it. ``names_parents``: whether a nested folder is told of with
+    its parent, which the SDK cannot read; that is not published either.
     """
 
     def __init__(self, vault: Vault, storage: FileStorage) -> None:
@@ -37,6 +38,7 @@ class KeeperApi:
         self.storage = storage
         self.duplicates = False
         self.keeps_silent = False
+        self.names_parents = False
         self.owner_key = crypto.new_private_key()
         self.endpoints: dict[str, Endpoint] = {
             "get_secret": self._get_secret,
@@ -59,7 +61,9 @@ class KeeperApi:
         ]  # fmt: skip
         answer: Payload = {
             "folders": self._shared_folders(client, records, everything=wanted is None and folders is None),
-            "records": [self._wrapped(record, client.app_key) for record in records if self._direct(client, record)],
+            "records": [
+                self._beside(client, record) for record in records if record.by_hand or self._direct(client, record)
+            ],
             "appData": crypto.to_base64(crypto.encrypt(b'{"title":"Rotation","type":"rotation"}', client.app_key)),
         }
         if client.token is not None and payload.get("publicKey"):
@@ -70,10 +74,22 @@ class KeeperApi:
     def _direct(self, client: ClientApp, record: StoredRecord) -> bool:
         return self.duplicates or record.uid in client.records
 
+    def _beside(self, client: ClientApp, record: StoredRecord) -> Payload:
+        """A record that is told of outside of its folder.
+
+        One that was made by hand is under the folder's key there, and not under the application's.
+        https://github.com/Keeper-Security/secrets-manager/pull/1094
+        """
+        if not record.by_hand:
+            return self._wrapped(record, client.app_key)
+        inner = {"innerFolderUid": record.inner_folder_uid or record.folder_uid}
+        return self._wrapped(record, self.vault.folders[record.folder_uid].key) | inner
+
     def _shared_folders(self, client: ClientApp, records: list[StoredRecord], everything: bool) -> list[Payload]:
         shared = []
-        for folder in (folder for folder in self.vault.folders.values() if not folder.parent):
-            inside = [self._wrapped(record, folder.key) for record in records if record.folder_uid == folder.uid]
+        for folder in (folder for folder in self.vault.folders.values() if self.vault.shared(folder) is folder):
+            there = (record for record in records if record.folder_uid == folder.uid and not record.by_hand)
+            inside = [self._wrapped(record, folder.key) for record in there]
             if client.sees_folder(folder.uid) and (inside or everything):
                 key = crypto.to_base64(crypto.encrypt(folder.key, client.app_key))
                 shared.append({"folderUid": folder.uid, "folderKey": key, "records": inside})
@@ -82,7 +98,17 @@ class KeeperApi:
     def _get_folders(self, client: ClientApp, payload: Payload) -> Payload:
         folders = [(folder, self.vault.shared(folder)) for folder in self.vault.folders.values()]
         seen = [(folder, shared) for folder, shared in folders if client.sees_folder(shared.uid)]
-        return {"folders": [_described(folder, shared, client.app_key) for folder, shared in seen]}
+        return {"folders": [self._described(folder, shared, client.app_key) for folder, shared in seen]}
+
+    def _described(self, folder: Folder, shared: Folder, app_key: bytes) -> Payload:
+        name, own = json.dumps({"name": folder.name}).encode(), folder is shared
+        key = crypto.encrypt(folder.key, app_key) if own else crypto.encrypt_cbc(folder.key, shared.key)
+        return {
+            "folderUid": folder.uid,
+            "folderKey": crypto.to_base64(key),
+            "data": crypto.to_base64(crypto.encrypt_cbc(name, folder.key)),
+            "parent": folder.parent if self.names_parents or not own else None,
+        }
 
     def _update_secret(self, client: ClientApp, payload: Payload) -> None:
         record = self._writable(client, payload.get("recordUid"))
@@ -112,14 +138,14 @@ class KeeperApi:
         record = self.vault.records.get(str(uid))
         if record is None or not client.sees(record):
             raise Refused(403, "access_denied", "the record is not shared with this application")
-        if not record.editable:
+        if not self.vault.editable(record):
             raise Refused(403, "access_denied", "the record is read-only for this application")
         return record
 
     def _create_secret(self, client: ClientApp, payload: Payload) -> None:
         folder = self.vault.folders.get(str(payload.get("folderUid")))
         uid = str(payload.get("recordUid"))
-        if folder is None or folder.parent or not client.sees_folder(folder.uid):
+        if folder is None or self.vault.shared(folder) is not folder or not client.sees_folder(folder.uid):
             raise Refused(403, "access_denied", "the folder is not shared with this application")
         if not folder.editable:
             raise Refused(403, "access_denied", "the folder is read-only for this application")
@@ -185,7 +211,7 @@ class KeeperApi:
             "recordKey": crypto.to_base64(crypto.encrypt(record.key, key)),
             "data": crypto.to_base64(crypto.encrypt(json.dumps(record.data).encode(), record.key)),
             "revision": record.revision,
-            "isEditable": record.editable,
+            "isEditable": self.vault.editable(record),
             "innerFolderUid": record.inner_folder_uid,
             "files": files or None,
         }
@@ -198,17 +224,6 @@ class KeeperApi:
             "url": self.storage.address(file),
             "thumbnailUrl": None,
         }
-
-
-def _described(folder: Folder, shared: Folder, app_key: bytes) -> Payload:
-    name = json.dumps({"name": folder.name}).encode()
-    key = crypto.encrypt_cbc(folder.key, shared.key) if folder.parent else crypto.encrypt(folder.key, app_key)
-    return {
-        "folderUid": folder.uid,
-        "folderKey": crypto.to_base64(key),
-        "data": crypto.to_base64(crypto.encrypt_cbc(name, folder.key)),
-        "parent": folder.parent,
-    }
 
 
 def _check_revision(record: StoredRecord, revision: object) -> None:

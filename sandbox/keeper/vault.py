@@ -17,13 +17,19 @@ Field = dict[str, Any]
 
 @dataclass
 class Folder:
-    """A shared folder, or one inside ``parent``; ``editable``: whether applications may put records into it."""
+    """A shared folder, or one inside ``parent``.
+
+    ``editable``: whether applications may change its records and put new ones into it. ``nested``: it has a parent, and
+    a key and rights of its own all the same, so that nobody sees it who sees its parent alone.
+    https://github.com/Keeper-Security/Commander/pull/2308
+    """
 
     name: str
     uid: str
     key: bytes = field(default_factory=crypto.new_key, repr=False)
     editable: bool = True
     parent: str | None = None
+    nested: bool = False
 
 
 @dataclass
@@ -51,6 +57,8 @@ class StoredRecord:
     before: dict[str, Any] | None = None
     files: list[str] = field(default_factory=list)
     inner_folder_uid: str | None = None
+    by_hand: bool = False
+    """made in a folder by the web vault or Commander, not by an application: it is told of beside the folders"""
 
     def replace(self, data: dict[str, Any]) -> None:
         """Save a whole new content."""
@@ -150,9 +158,9 @@ class Vault:
         self.clients: dict[str, ClientApp] = {}
         self.default_folder = self.add_folder("Azure Rotation")
 
-    def add_folder(self, name: str, parent: str | None = None) -> str:
-        """Make a shared folder, or a folder inside one; returns its uid."""
-        folder = Folder(name, new_uid(), parent=parent)
+    def add_folder(self, name: str, parent: str | None = None, *, nested: bool = False, editable: bool = True) -> str:
+        """Make a shared folder, or a folder inside one, or one that is shared by itself inside one; returns its uid."""
+        folder = Folder(name, new_uid(), parent=parent, nested=nested, editable=editable)
         self.folders[folder.uid] = folder
         return folder.uid
 
@@ -163,7 +171,11 @@ class Vault:
 
     def shared(self, folder: Folder) -> Folder:
         """The shared folder that this one is or lies in."""
-        return self.shared(self.folders[folder.parent]) if folder.parent else folder
+        return self.shared(self.folders[folder.parent]) if folder.parent and not folder.nested else folder
+
+    def editable(self, record: StoredRecord) -> bool:
+        """Whether applications may change the record."""
+        return record.editable and self.folders[record.folder_uid].editable
 
     def attach(self, record: StoredRecord, file: StoredFile, data: dict[str, Any]) -> None:
         """Link a new file to a record, whose new content ``data`` refers to it."""

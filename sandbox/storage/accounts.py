@@ -44,6 +44,8 @@ class StorageAccount(Resource):
     services: tuple[str, ...] = SERVICES
     without_keys: tuple[str, ...] = ()
     """services that take no keys, of an account that admits them"""
+    closed: tuple[str, ...] = ()
+    """services whose network lets nobody in, as where only another one has a private endpoint"""
 
     def host(self, service: str) -> str:
         """The host of one of its services: ``blob``, ``queue``, ``table`` or ``file``."""

@@ -49,6 +49,7 @@ class Blobs(Service):
     """
 
     name = "blob"
+    signature = staticmethod(signature)
 
     def __init__(self, storage: Storage, clock: Clock, echoes_requests: bool = False) -> None:
         self.storage = storage
@@ -122,6 +123,8 @@ class Blobs(Service):
 
     def _admit(self, request: Request) -> None:
         account = self._existing(request)
+        if self.name in account.closed:
+            raise BlobError(403, "AuthorizationFailure", "This request is not authorized to perform this operation.")
         header = request.headers.get("authorization", "")
         if not header:
             raise BlobError(401)
@@ -137,7 +140,9 @@ class Blobs(Service):
         self._check_date(request)
         if name != account.name:
             raise BlobError(403, detail="The Authorization header names another account.")
-        expected = (signature(key, account.name, request) for key in self.storage.usable(account, request.connection))
+        expected = (
+            self.signature(key, account.name, request) for key in self.storage.usable(account, request.connection)
+        )
         if not any(hmac.compare_digest(signed.encode(), own.encode()) for own in expected):
             raise BlobError(403, detail="The signature is none that a key of the account makes for this request.")
 

@@ -191,12 +191,13 @@ def test_a_first_regeneration_whose_answer_is_lost_is_noticed(fault: str, storag
 
 def _refused_by_the_firewall(stage: StorageStage) -> None:
     """The account's firewall keeps this host out, whatever the key."""
-    stage.sandbox.fault("blob", None, faults.Status(403), times=None)
+    stage.made.account.closed = SERVICES
 
 
 def _no_connection(stage: StorageStage) -> None:
-    """No route leads to the account's blob endpoint."""
-    stage.sandbox.fault("blob", "connect", faults.Refuse(), times=None)
+    """No route leads to any endpoint of the account."""
+    for service in SERVICES:
+        stage.sandbox.fault(service, "connect", faults.Refuse(), times=None)
 
 
 def _wrong_clock(stage: StorageStage) -> None:
@@ -224,7 +225,7 @@ def test_nothing_is_regenerated_where_no_key_can_be_proved(what: str, published:
     assert not stage.value("rotation_state"), "no intent is left"
 
 
-@pytest.mark.parametrize("service", ["file", "queue"])
+@pytest.mark.parametrize("service", ["file", "queue", "table"])
 def test_an_account_without_blobs_is_proved_by_its_other_services(service: str, storage: Make) -> None:
     stage = storage()
     stage.made.account.services = (service,)
@@ -232,7 +233,10 @@ def test_an_account_without_blobs_is_proved_by_its_other_services(service: str, 
     assert stage.sandbox.operations().count(f"{service}.get_service_properties") > 1
 
 
-@pytest.mark.parametrize(("without", "asked"), [(("blob",), "file"), (("blob", "file", "table"), "queue")])
+ONLY = [(("blob",), "file"), (("blob", "file", "table"), "queue"), (("blob", "file", "queue"), "table")]
+
+
+@pytest.mark.parametrize(("without", "asked"), ONLY)
 def test_a_key_is_proved_at_a_service_that_admits_keys(without: tuple[str, ...], asked: str, storage: Make) -> None:
     stage = storage()
     stage.made.account.without_keys = without
@@ -255,16 +259,56 @@ def test_a_cloud_that_is_behind_is_asked_in_the_older_version(storage: Make) -> 
     assert len(stage.regenerated()) == 1
 
 
-@pytest.mark.parametrize(
-    "services", [{"services": ("table",)}, {"without_keys": ("blob", "file", "queue")}], ids=["has", "admits"]
-)
-def test_an_account_in_which_no_service_can_prove_a_key(services: dict[str, tuple[str, ...]], storage: Make) -> None:
+def test_an_account_in_which_no_service_can_prove_a_key(storage: Make) -> None:
     stage = storage()
-    for name, value in services.items():
-        setattr(stage.made.account, name, value)
+    stage.made.account.services = stage.made.account.without_keys = ("blob",)
     outcome = stage.run()
-    assert outcome.code == 1 and "no blob, file or queue endpoint" in outcome.report["error"], outcome
+    assert outcome.code == 1 and "has no endpoint that admits keys" in outcome.report["error"], outcome
     assert not stage.regenerated()
+
+
+@pytest.mark.parametrize("open_service", ["file", "queue", "table"])
+def test_a_key_is_proved_at_the_service_whose_network_lets_this_host_in(open_service: str, storage: Make) -> None:
+    stage = storage()
+    stage.made.account.closed = tuple(name for name in SERVICES if name != open_service)
+    rotated(stage)
+    asked = [
+        each.service
+        for each in stage.sandbox.requests
+        if each.operation.startswith("get_") and each.service in SERVICES
+    ]
+    assert asked == sorted(asked, key=("blob", "file", "queue", "table").index), (
+        "once one has answered, the others are asked no more"
+    )
+    assert asked.count(open_service) > 1
+
+
+def test_a_service_without_a_route_is_passed_over(storage: Make) -> None:
+    stage = storage()
+    stage.sandbox.fault("blob", "connect", faults.Refuse(), times=None)
+    rotated(stage)
+    assert stage.sandbox.operations().count("file.get_service_properties") > 1
+
+
+def test_a_cloud_that_does_not_tell_which_services_admit_keys(storage: Make) -> None:
+    stage = storage()
+    stage.sandbox.arm.newest["microsoft.storage"] = "2025-06-01"
+    stage.made.account.without_keys = ("blob", "file", "queue")
+    rotated(stage)
+    assert stage.sandbox.operations().count("table.get_service_properties") > 1
+
+
+def test_a_table_service_says_not_yet_and_quotes_what_it_was_sent(storage: Make) -> None:
+    stage = storage()
+    stage.made.account.services = ("table",)
+    stage.sandbox.storage.propagation_seconds = 1.0
+    for service in stage.sandbox.server.services:
+        service.echoes_requests = True
+    rotated(stage)
+    stage.sandbox.fault("table", "get_service_properties", faults.Status(503), times=None)
+    outcome = stage.run(ROTATION_PROVE_TIMEOUT_SECONDS="1")
+    assert outcome.code == 1 and "HTTP 503" in outcome.report["error"], outcome
+    assert not stage.leaks([outcome])
 
 
 def test_a_key_that_stays_may_be_young_itself(storage: Make) -> None:

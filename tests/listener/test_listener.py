@@ -32,8 +32,8 @@ def hub(request: pytest.FixtureRequest) -> Iterator[EventHub]:
         yield made
 
 
-# What a broker decides, and so is tried on a real one too. One that looks at the lag is not among these: this one says
-# of a partition that is not fetched from that it ends one message earlier than it does.
+# What a broker decides, and so is tried on a real one too. One that looks at the lag while nothing is fetched is not
+# among these: this one says of a partition that is not fetched from that it ends one message earlier than it does.
 ON_A_REAL_BROKER_TOO = pytest.mark.parametrize(
     "hub",
     [pytest.param(EventHub, id="mock"), pytest.param(BrokerHub, id="broker", marks=pytest.mark.deep)],
@@ -271,6 +271,25 @@ def test_one_that_fetched_no_more_fetches_again_after_a_rebalance(stage: Stage, 
     stage.sandbox.faults.clear()
     wait(lambda: all_committed(hub))
     assert many.rotations() == [1] * 4
+    listener.stop()
+
+
+@ON_A_REAL_BROKER_TOO
+def test_the_lag_is_what_is_not_dealt_with(stage: Stage, hub: EventHub) -> None:
+    many = Many(stage, 4)
+    stage.sandbox.fault("graph", "add_password", faults.Status(403), times=None)
+    listener = Listener(stage, hub, LISTEN_TRIES="1000")
+    wait(lambda: listener.health()[0] == 200)
+    for number, name in enumerate(many.names):
+        hub.publish(many.event(name), partition=number)
+    for _ in range(8):
+        hub.publish(b"{}", partition=0)
+    hub.flush()
+    wait(lambda: listener.figure("lag_events") == 12)  # what comes behind an event that waits is dealt with after it
+    assert listener.figure("lag_events", partition="0") == 9
+    stage.sandbox.faults.clear()
+    wait(lambda: listener.figure("lag_events") == 0)
+    assert all_committed(hub) and many.rotations() == [1] * 4
     listener.stop()
 
 

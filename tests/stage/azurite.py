@@ -1,4 +1,4 @@
-"""Azurite, Microsoft's own emulator, as the blob and queue services of the sandbox's storage accounts.
+"""Azurite, Microsoft's own emulator, as the blob, queue and table services of the sandbox's storage accounts.
 
 Resource Manager stays the sandbox's, since Azurite has none: which keys an account has is told to it. What a key signs,
 and what is refused, is then judged by Microsoft's code.
@@ -92,7 +92,7 @@ def azurite(folder: Path) -> Iterator[Azurite]:
 
 def put_before(running: Azurite, sandbox: Sandbox) -> dict[str, Forwarded]:
     """Let it answer for the sandbox's own services."""
-    made = {name: Forwarded(running, sandbox, name) for name in ("blob", "queue")}
+    made = {name: Forwarded(running, sandbox, name) for name in SERVICES}
     services = sandbox.server.services
     services[:] = [made.get(service.name, service) for service in services]
     return made

