@@ -33,6 +33,7 @@ from gateway.keeper.config import find_ksm_config, server_of
 from gateway.keeper.parameters import Params, read_params
 from gateway.kinds import registry
 from gateway.model.kind_facts import KindFacts
+from gateway.model.policy import REVOKE
 
 if TYPE_CHECKING:
     from gateway.engine.gathered import RunContext
@@ -56,6 +57,10 @@ class Task(Protocol):
     @property
     def has_written(self) -> bool:
         """Whether it came to changing something that a failure could leave half-done."""
+
+    @property
+    def forgets_revoke(self) -> bool:
+        """Whether a revoke was asked for by hand that no later run would know of."""
 
     def run(self) -> str:
         """Do it all; the report's ``result``. Raises RotationError, CallError."""
@@ -92,6 +97,7 @@ class RotationTask:
     def __init__(self, kind: type[Kind], params: Params, context: RunContext, report: Report) -> None:
         from gateway.engine.prepare import Preparation
 
+        self._by_hand = params.revoke
         self._preparation = Preparation(kind, params, context)
         self._context = context
         self._report = report
@@ -102,6 +108,13 @@ class RotationTask:
     def has_written(self) -> bool:
         """Whether it came to making something."""
         return self._state is not None and self._state.has_written
+
+    @property
+    def forgets_revoke(self) -> bool:
+        """Asked for by hand, and neither complete nor noted in the record."""
+        if not self._by_hand or self.record.value("rotate_now").strip().lower() == REVOKE:
+            return False
+        return self._state is None or not self._state.revoke_is_noted
 
     def run(self) -> str:
         """Rotate. Raises RotationError, CallError."""
@@ -121,6 +134,8 @@ class _Run:
         self._facts = facts
         self._report = Report()
         self._task: Task | None = None
+        self._by_hand = False
+        """whether a revoke is asked for by hand"""
         self._watch: threading.Timer | None = None
         self._http: Http | None = None
         self._value: Callable[[str], str] = lambda label: ""
@@ -132,6 +147,13 @@ class _Run:
             self._watch.cancel()
         self._notify(outcome)
         ignore_signals()
+        return self._close(outcome)
+
+    def _close(self, outcome: RotationError | None) -> int:
+        if outcome and (self._task.forgets_revoke if self._task else self._by_hand):
+            may = "may not" if isinstance(outcome, Unknown) else "do not"
+            again = f"later runs {may} know of this revoke: ask again with --revoke, or write revoke into rotate_now"
+            outcome.hint = f"{outcome.hint}; {again}" if outcome.hint else again
         return self._report.close(outcome)
 
     def _outcome(self, arguments: list[str]) -> RotationError | None:
@@ -164,6 +186,7 @@ class _Run:
         deadline.stop_on_signals()
         self._begin_watch(settings.deadline + _GRACE_SECONDS)
         params = read_params(sys.stdin.buffer if sys.stdin else io.BytesIO())  # None where it is closed
+        self._by_hand = params.revoke
         self._report.record = params.record_uid
         self._report.title = next((each.title for each in params.attached if each.uid == params.record_uid), "")
         # What the Gateway handed over says whom to tell when the vault itself cannot be reached.
@@ -212,7 +235,7 @@ class _Run:
         self._watch.start()
 
     def _give_up(self) -> None:
-        os._exit(self._report.close(self._told("the run's time is over and a request did not end", "run it again")))
+        os._exit(self._close(self._told("the run's time is over and a request did not end", "run it again")))
 
 
 def _quiet_libraries() -> None:

@@ -104,13 +104,19 @@ def batch_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="With --batch: when the Gateway runs them each day, UTC; default: 04:00.",
         ),
         click.option(
-            "--script-command", default=sys.executable, metavar="PATH",
+            "--script-command", default=sys.executable, callback=_read_command, metavar="PATH",
             help="With --batch: the Python on the Gateway's host; default: the one that runs this.",
         ),
     )  # fmt: skip
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def _read_command(_: click.Context, option: click.Parameter, given: str) -> str:
+    if not given.isprintable():  # Commander reads one command a line
+        raise click.BadParameter(f"{given!r} is not one line of text", param=option)
+    return given
 
 
 def _read_time(_: click.Context, option: click.Parameter, given: str) -> tuple[int, int]:

@@ -94,7 +94,8 @@ def run_script(
     for text in _lines(output, report, as_json=as_json):
         click.echo(text)
     ends = code if code >= 0 else Unknown.exit_code
-    click.echo(f"exit {ends}: {_meaning(code, report, http.now())}", err=True)
+    again = ", with --revoke: later runs may not know of it" if revoke and code < 0 else ""
+    click.echo(f"exit {ends}: {_meaning(code, report, http.now())}{again}", err=True)
     return ends
 
 

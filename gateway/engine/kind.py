@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -19,8 +19,9 @@ from gateway.errors import Failed
 from gateway.host.http import Http
 from gateway.keeper.admin import AdminSearch, choose_admin
 from gateway.keeper.record import ReadsRecords, VaultRecord
-from gateway.model.credential import AdminCredential, DeliveryForm, LiveCredential, Minted, Target
+from gateway.model.credential import NEVER, AdminCredential, DeliveryForm, LiveCredential, Minted, Target
 from gateway.model.kind_facts import KindFacts, Outputs
+from gateway.model.ledger import Entry
 from gateway.model.policy import Policy
 from gateway.secret import Secret
 
@@ -37,6 +38,17 @@ class Wanted:
     lifetime: timedelta
     rotate_before: timedelta | None
     delivers: bool
+
+
+@dataclass(frozen=True)
+class Needed:
+    """What other records need of a target: the reason by key id.
+
+    ``unread``: what else they may need cannot be told, and why; empty where all of them could be read.
+    """
+
+    reasons: dict[str, str] = field(default_factory=dict)
+    unread: str = ""
 
 
 class Kind(ABC):
@@ -103,15 +115,19 @@ class Kind(ABC):
         """The key id that the record publishes."""
         return record.value(self.outputs.key_id).strip().lower()
 
+    def published_by(self, other: VaultRecord) -> str:
+        """The key id that another record publishes; empty for none."""
+        return self.published_id(other)
+
+    def kept_until(self, other: VaultRecord, entry: Entry) -> datetime:
+        """Until when another record keeps one that its ledger remembers so."""
+        return entry.after or NEVER
+
     def needed_by_others(
         self, listing: Sequence[LiveCredential], record: VaultRecord, vault: ReadsRecords, policy: Policy, now: datetime
-    ) -> dict[str, str]:
-        """Key ids that other records than this one need, with the reason; asked only where it matters.
-
-        Raises:
-            Failed, CallError
-        """
-        return {}
+    ) -> Needed:
+        """What other records than this one need; asked only where it matters. Raises CallError."""
+        return Needed()
 
     def is_behind(self, record: VaultRecord, listed: Sequence[LiveCredential]) -> bool:
         """Whether the record lacks something that the service has already."""

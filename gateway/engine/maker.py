@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar, Protocol
 
-from gateway.errors import Failed, Incomplete
+from gateway.errors import Incomplete
 from gateway.keeper.record import VaultRecord
 from gateway.model.credential import GRACE, LiveCredential, Minted
 from gateway.model.decisions import Knowledge
-from gateway.model.ledger import Intent, Ledger, read_ledger
+from gateway.model.ledger import Intent
 from gateway.secret import Secret
 
 # Graph's replicas disagree for a while: "not there" is believed when it was said this many times in a row.
@@ -115,14 +115,6 @@ class Maker(ABC):
     def tidy(self, record: VaultRecord) -> VaultRecord:
         """Remove from the record what it does not name; the record as it is then. Raises CallError."""
         return record
-
-
-def ledger_of(other: VaultRecord) -> Ledger:
-    """The ledger of another record. Raises Failed, which names that record."""
-    try:
-        return read_ledger(other.value("rotation_state"), other.uid)
-    except Failed as error:
-        raise Failed(f"record {other.uid}: {error}", error.hint) from None
 
 
 def refuse_while_at_work(intent: Intent, known: Knowledge, what: str) -> None:

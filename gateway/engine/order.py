@@ -78,7 +78,8 @@ def _to_remember(state: State, minted: Minted) -> tuple[Ledger, Intent | None]:
     entries = decisions.retirements(prepared.inventory, prepared.policy, prepared.known, minted.key_id)
     entries |= _let_go(state, entries)
     entries = {key_id: entry for key_id, entry in entries.items() if key_id not in state.report.removed}
-    intent = state.maker.intent_to_end(decisions.split_by_time(entries, prepared.known.now)[0])
+    ended = decisions.to_end(entries, prepared.inventory, prepared.policy, prepared.known, minted.key_id)
+    intent = state.maker.intent_to_end(ended)
     at_once = None if prepared.deliveries.open(minted.generation) else intent
     ledger = Ledger(named, prepared.target.object_id, minted.key_id, entries, holds, at_once, revoking=revoking)
     return ledger, intent
@@ -201,7 +202,7 @@ def _finish(state: State, published: LiveCredential) -> str:
     entries = decisions.dated(prepared.inventory, prepared.policy, known)
     entries |= (later := _let_go(state, entries))
     entries |= dict.fromkeys(decisions.revoked(prepared.inventory, known), Entry(known.now, True))
-    due, _ = decisions.split_by_time(entries, known.now)
+    due = decisions.to_end(entries, prepared.inventory, prepared.policy, known, published.key_id)
     if (delivery := delivery_of_published(state, published)) is None:
         return "not_due"
     ledger = find_drift(state, delivery)
@@ -253,7 +254,7 @@ def _end_revoke(state: State) -> None:
     listed = [key.key_id for key in prepared.inventory.all()]
     alive = [key for key in listed if key in once and key not in (report.key_id, *report.removed)]
     hint = "repair the destination and run it again, or run it by hand with --revoke --even-where-not-delivered"
-    again = "run it again, with --revoke if that was how it was asked for" if state.is_superseded else ""
+    again = "run it again" if state.is_superseded else ""
     state.leave(
         f"not revoked yet: {', '.join(alive) or 'what was published before'}", again or hint * bool(report.pending)
     )

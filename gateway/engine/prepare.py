@@ -94,13 +94,15 @@ class Preparation:
         if revoking and self.policy.remove_old == "none":
             self.policy = replace(self.policy, remove_old="replaced")
         now = self._run.http.now()
+        needed = kind.needed_by_others(listing, self.record, self._run.vault, self.policy, now)
         known = decisions.Knowledge(
             record_uid=self.record.uid,
             lock_id=self._lock.lock_id,
             key_id=kind.published_id(self.record),
             value=self.record.secret(kind.outputs.value),
             ledger=ledger,
-            needed_by_others=kind.needed_by_others(listing, self.record, self._run.vault, self.policy, now),
+            needed_by_others=needed.reasons,
+            unread=needed.unread,
             now=now,
             last_rotated=read_stamp(self.record.value("last_rotated")),
             runs=decisions.OwnRuns(self._lock.runs_over(), self._lock.never_published(self.record.revision)),

@@ -43,7 +43,10 @@ def retire(
             says so what this record published.
     """
     prepared = state.prepared
-    now, later = decisions.split_by_time(entries, prepared.known.now)
+    due, later = decisions.split_by_time(entries, prepared.known.now)
+    now = decisions.to_end(entries, prepared.inventory, prepared.policy, prepared.known, new)
+    for key_id in (key_id for key_id in due if key_id not in now):
+        state.report.keep(key_id, f"another record may need it: {prepared.known.unread}")
     strays = {each.key_id for each in prepared.inventory.strays}
     for key_id in later:
         may = "a record that was put back, or another host, may have published it; " if key_id in strays else ""

@@ -42,6 +42,7 @@ class State:
         has_written: whether it came to making something.
         ledger: what the record remembers, as it was saved last.
         why: why a new one is made; none where none is.
+        revoke_is_noted: whether this run's new one was saved together with what is to be revoked.
         is_revoked: whether all that was to be revoked has ended.
         is_superseded: whether another rotation has finished meanwhile, and the record publishes its credential.
     """
@@ -58,6 +59,7 @@ class State:
         self.has_written = False
         self.ledger = prepared.known.ledger
         self.why = list(prepared.why)
+        self.revoke_is_noted = False
         self.is_revoked = False
         self.is_superseded = False
         self._left_over: list[tuple[str, str]] = []
@@ -93,7 +95,7 @@ class State:
     def supersede(self, record: VaultRecord) -> None:
         """Another rotation has finished: the report names what the record publishes by then."""
         kind = self.prepared.kind
-        self.is_superseded, self.record = True, record
+        self.is_superseded, self.record, self.revoke_is_noted = True, record, False
         self.report.key_id, self.report.expires = kind.published_id(record), record.value(kind.outputs.expires)
 
     def raise_left_over(self, waited_for: tuple[str, str] | None = None) -> None:
@@ -144,7 +146,9 @@ class State:
         more |= {"rotate_now": ""} if self.prepared.record.value("rotate_now") else {}
         self.before |= {label: self.prepared.record.value(label) for label in more}
         self.published = dict(zip(self._written_labels(), values, strict=True)) | more
-        return self.save_values(self.record, self.published, self.maker.saving)
+        saved = self.save_values(self.record, self.published, self.maker.saving)
+        self.revoke_is_noted = saved is Saved.OURS and ledger.revoking
+        return saved
 
     def save_values(
         self,
@@ -189,7 +193,7 @@ class State:
         """Save the fields as they were before this rotation, over ``record``. Raises Failed, Unknown, CallError."""
         save = self._save(record, self.before, self._labels(), self.is_of_another(self.before))
         saved = save.run()
-        self.record = save.record
+        self.record, self.revoke_is_noted = save.record, False
         if saved is Saved.SUPERSEDED:
             self.supersede(save.record)
         return saved

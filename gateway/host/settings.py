@@ -47,15 +47,16 @@ class Setting:
         return str(given).strip()
 
     def _number(self, given: Any) -> float:
-        kind = float if isinstance(self.default, float) else int
+        whole = isinstance(self.default, int)
         try:
-            number = kind(given)
+            number = float(given)
         except (ValueError, TypeError, OverflowError):
             number = math.nan
-        if not self.least <= number < self.below:
+        if not self.least <= number < self.below or (whole and not number.is_integer()):
             place = f"{self.name}: " if self.variable else f"{self.name}="
-            raise ValueError(f"{place}{given!r} is not a number of at least {self.least:g}")
-        return number
+            kind = "whole number" if whole else "number"
+            raise ValueError(f"{place}{given!r} is not a {kind} of at least {self.least:g}")
+        return int(number) if whole else number
 
     def _table(self, given: Any) -> dict[str, str]:
         if isinstance(given, str):
@@ -84,7 +85,7 @@ def read_each(
 SETTINGS = (
     Setting(
         "ROTATION_PROVE_SUCCESSES",
-        3.0,
+        3,
         "how many sign-ins side by side, or in a row once one was refused, prove a new secret",
         1,
     ),
@@ -143,4 +144,4 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
             "make it longer, or the interval shorter",
         )
     lock_dir = environment.get("ROTATION_LOCK_DIR", "").strip()
-    return Settings(int(successes), interval, prove_timeout, request_timeout, deadline, retry_base, lock_dir, cloud)
+    return Settings(successes, interval, prove_timeout, request_timeout, deadline, retry_base, lock_dir, cloud)

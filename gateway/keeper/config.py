@@ -13,6 +13,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from gateway.errors import Failed
 
@@ -40,9 +41,12 @@ def find_ksm_config(environment: Mapping[str, str] = os.environ) -> str:
             "name the file of the Gateway, or of a device of the same application, in KSM_CONFIG_FILE",
         )
     if place.path is None:
-        return _checked(place.variable, environment[place.variable].strip())
-    where = f"{place.variable} ({place.path})" if place.variable else str(place.path)
-    return _checked(where, _read(place.path, place.variable or str(place.path)))
+        text = _checked(place.variable, environment[place.variable].strip())
+    else:
+        where = f"{place.variable} ({place.path})" if place.variable else str(place.path)
+        text = _checked(where, _read(place.path, place.variable or str(place.path)))
+    server_of(text, environment)
+    return text
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,21 @@ def _checked(where: str, content: str) -> str:
     return text
 
 
-def server_of(config: str) -> str:
-    """The address of the server that a configuration names, as far as that can be told without Keeper's SDK."""
-    name = os.environ.get("KSM_HOSTNAME") or str(json.loads(config).get("hostname") or "keepersecurity.com")
-    return name if name.startswith("https://") else f"https://{name}"
+def server_of(config: str, environment: Mapping[str, str] = os.environ) -> str:
+    """The address of the server that a configuration names, as far as that can be told without Keeper's SDK.
+
+    Raises:
+        Failed: it names none.
+    """
+    place = "KSM_HOSTNAME" if environment.get("KSM_HOSTNAME") else "hostname"
+    name = environment.get("KSM_HOSTNAME") or str(json.loads(config).get("hostname") or "keepersecurity.com")
+    address = name if name.startswith("https://") else f"https://{name}"
+    try:
+        if urlsplit(address).hostname:
+            return address
+    except ValueError:
+        pass
+    raise Failed(
+        f"Keeper configuration: {place}={name!r} is no name of a server",
+        "name the one of your region, such as keepersecurity.eu",
+    )

@@ -55,6 +55,7 @@ class KeyVaultCertificate(RenewedKind):
     newest: Version
     policy_change: PolicyChange
     made: dict[str, datetime]
+    thumbprints: dict[str, str]
     said: x509.Facts
     """what stands in the version that was read last"""
 
@@ -110,19 +111,27 @@ class KeyVaultCertificate(RenewedKind):
 
     def _live(self, versions: Sequence[Version]) -> tuple[LiveCredential, ...]:
         self.made = {each.version: each.made for each in versions}
-        return tuple(
-            LiveCredential(each.version, "", each.thumbprint[:3], each.expires, each.made)
-            for each in versions
-            if each.enabled
-        )
+        self.thumbprints = {each.version: each.thumbprint for each in versions}
+        return tuple(LiveCredential(each.version, "", "", each.expires, each.made) for each in versions if each.enabled)
 
     def live(self) -> tuple[LiveCredential, ...]:
         """Its versions that are switched on."""
         return self._live(self.vault.versions(self.name))
 
+    def is_target_of(self, record: VaultRecord) -> bool:
+        """Whether it names the same certificate."""
+        try:
+            named = CertificateId.read(record.value(self.target), self.azure.cloud, self.target)
+        except Failed:
+            return False
+        return str(named.whole()).lower() == self.id.lower()
+
     def is_behind(self, record: VaultRecord, listed: Sequence[LiveCredential]) -> bool:
-        """The vault has renewed it by itself, or the attachment is missing."""
-        return newest(listed).key_id != self.published_id(record) or self.export.is_missing(record)
+        """The vault has renewed it by itself, or the thumbprint is of another version, or the attachment is missing."""
+        published, last = self.published_id(record), newest(listed).key_id
+        thumbprint = record.value(self.outputs.value).strip()
+        is_other = self.thumbprints.get(published, thumbprint) not in (thumbprint, "")
+        return published != last or is_other or self.export.is_missing(record)
 
     def validity(self) -> timedelta:
         """Of the newest version, as its issuer gave it."""

@@ -57,12 +57,15 @@ _ROLLED_BACK = (
 class Publication:
     """One delivery of one record's new password. ``has_written`` tells whether anything was sent to a destination.
 
+    Keeper makes the password, so nothing is revoked here.
+
     Raises:
         Failed: the record or what it asks for cannot be used.
         CallError
     """
 
     has_written = False
+    forgets_revoke = False
 
     def __init__(self, params: Params, run: RunContext, report: Report) -> None:
         self._params = params

@@ -58,6 +58,8 @@ class Knowledge:
     """key ids that other records need, with the reason"""
     now: datetime
     last_rotated: datetime | None
+    unread: str = ""
+    """why it cannot be told what else other records need; empty where that is known"""
     runs: OwnRuns = field(default_factory=lambda: OwnRuns(frozenset(), frozenset()))
     revoking: bool = False
     """whether all that this record ever published is to end at once, whatever its policy says"""
@@ -280,6 +282,18 @@ def let_go(
     }
 
 
+def to_end(entries: dict[str, Entry], inventory: Inventory, policy: Policy, known: Knowledge, new: str) -> list[str]:
+    """Those whose time has come; where nobody can tell what other records need, only what is dead already.
+
+    A revoke ends what this record published all the same.
+    """
+    now, _ = split_by_time(entries, known.now)
+    if not known.unread:
+        return now
+    dead = expired(inventory, policy, known, new)
+    return [key_id for key_id in now if key_id in dead or (known.revoking and entries[key_id].published)]
+
+
 def overdue(inventory: Inventory, policy: Policy, known: Knowledge) -> list[str]:
     """Those of them whose time has come."""
     return split_by_time(dated(inventory, policy, known), known.now)[0]
@@ -308,7 +322,8 @@ def to_free(inventory: Inventory, policy: Policy, known: Knowledge, held: Collec
     if policy.remove_old != "all" or policy.overlap:
         doomed = inventory.former if known.revoking else ()
     due = set(overdue(inventory, policy, known))
-    free = [*inventory.orphans, *(each for each in inventory.former if each.key_id in due), *doomed]
+    former = (*(each for each in inventory.former if each.key_id in due), *doomed)
+    free = [*inventory.orphans, *(() if known.unread and not known.revoking else former)]
     for credential in free:
         if credential.generation not in held and credential.key_id not in known.needed_by_others:
             return credential.key_id
@@ -323,7 +338,8 @@ def full(inventory: Inventory, policy: Policy, known: Knowledge, held: Collectio
     by_itself = f"; by itself it will work again from {frees:%Y-%m-%d %H:%M} UTC" if frees else ""
     return Failed(
         "the app already has as many client secrets as its audience allows, and none of them may go: "
-        + ", ".join(f"{each.key_id} ({each.name or 'without a name'})" for each in inventory.all()),
+        + ", ".join(f"{each.key_id} ({each.name or 'without a name'})" for each in inventory.all())
+        + (f"; {known.unread}" if known.unread else ""),
         f"remove one of them in the portal{by_itself}",
     )
 

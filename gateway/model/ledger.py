@@ -70,10 +70,6 @@ class Ledger:
         waiting = {key_id for key_id, entry in self.entries.items() if entry.after is None or entry.after > now}
         return (self.ever_published() & (waiting | {self.key_id})) - {""}
 
-    def keeps(self, now: datetime) -> set[str]:
-        """Key ids that are to stay: until a date that has not come, or without one."""
-        return {key_id for key_id, entry in self.entries.items() if entry.after is None or entry.after > now}
-
     def publishing(self, key_id: str) -> Ledger:
         """The ledger once the record publishes this; what it published last is remembered."""
         former = {self.key_id: Entry(None, True)} if self.key_id not in ("", key_id) else {}

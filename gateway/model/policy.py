@@ -125,7 +125,7 @@ class _Reader:
         return self._value(label).strip() or self._defaults[label]
 
     def words(self, label: str) -> tuple[str, ...]:
-        return tuple(re.split(r"[\s,]+", self.text(label))) if self.text(label) else ()
+        return tuple(filter(None, re.split(r"[\s,]+", self.text(label))))
 
     def switch(self, label: str) -> bool:
         switched = _SWITCH.get(self.text(label).lower())

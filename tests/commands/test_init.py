@@ -94,6 +94,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "no such configuration": (["--config=" + "A" * 22], "cannot be read"),
     "a destination that is none": (["--deliver-to=x"], "deliver_to: 'x' is not"),
     "a time that is none": (["--daily-at=25:00"], "no time of the day"),
+    "a Python with a second line": (["--script-command=python3\npam"], "is not one line of text"),
     "a folder for a file": (["--batch=/"], "is a folder"),
 }
 

@@ -331,11 +331,13 @@ def test_a_script_that_ends_by_a_signal_after_it_has_told_its_outcome_is_looked_
     assert process.returncode == 3 and "rotated" in stdout and "nothing was changed" not in stderr, (stdout, stderr)
 
 
-def test_a_script_that_is_killed_leaves_it_open(stage: Stage) -> None:
+@pytest.mark.parametrize("more", [[], ["--revoke"]], ids=["", "that was to revoke"])
+def test_a_script_that_is_killed_leaves_it_open(more: list[str], stage: Stage) -> None:
     script = stage.folder / "killed.py"
     script.write_text("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
-    process = command(stage, "run", str(script), f"--record={stage.at.record_uid}")
+    process = command(stage, "run", str(script), f"--record={stage.at.record_uid}", *more)
     assert process.returncode == 3 and "exit 3: the script was killed; look at the record" in process.stderr, process
+    assert ("run it again, with --revoke: later runs may not know of it" in process.stderr) == bool(more), process
 
 
 def test_a_record_can_be_named_by_its_title(stage: Stage) -> None:

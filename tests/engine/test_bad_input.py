@@ -302,6 +302,11 @@ def test_setting_that_is_no_number(name: str, stage: Stage) -> None:
     assert name in error and "environment variables" in hint
 
 
+def test_setting_that_is_no_whole_number(stage: Stage) -> None:
+    error, _ = refused(stage, ROTATION_PROVE_SUCCESSES="2.5")
+    assert "ROTATION_PROVE_SUCCESSES='2.5' is not a whole number of at least 1" in error
+
+
 def test_settings_that_contradict_each_other(stage: Stage) -> None:
     error, _ = refused(stage, ROTATION_PROVE_TIMEOUT_SECONDS="1", ROTATION_PROVE_INTERVAL_SECONDS="2")
     assert "too short" in error
@@ -321,6 +326,8 @@ CONFIGS: dict[str, tuple[dict[str, Any], str]] = {
     "missing file": ({"KSM_CONFIG_FILE": "/nonexistent/config.json"}, "cannot read /nonexistent/config.json"),
     "neither JSON nor base64": ({"KSM_CONFIG": "hello"}, "neither JSON nor JSON in base64"),
     "never bound": ({"KSM_CONFIG": json.dumps({"hostname": "keepersecurity.com"})}, "without clientId, privateKey"),
+    "for a server that is none": ({"KSM_HOSTNAME": "[x"}, "KSM_HOSTNAME='[x' is no name of a server"),
+    "for a server without a name": ({"KSM_HOSTNAME": "https://"}, "KSM_HOSTNAME='https://' is no name of a server"),
 }
 
 

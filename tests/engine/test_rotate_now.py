@@ -354,6 +354,92 @@ def test_what_is_left_over_of_a_revoke_is_done_by_the_next_run(what: str, make_s
     complete(stage, stage.run())
 
 
+# A revoke by hand that ends before the record publishes a new secret: a service, what is asked of it, what breaks, from
+# which request on, and the exit code.
+FORGETS: dict[str, tuple[str, str, faults.Kind, int, int]] = {
+    "the record cannot be read": ("keeper", "get_secret", faults.Status(403), 2, 1),
+    "nobody can sign in": ("entra", "token", faults.Status(400), 1, 1),
+    "nothing can be made": ("graph", "add_password", faults.Status(403), 1, 1),
+    "the record cannot be saved": ("keeper", "update_secret", faults.Status(403), 1, 1),
+    "whether it was saved cannot be told": ("keeper", "update_secret", faults.ResetBefore(), 1, 3),
+    "it is killed": ("graph", "add_password", faults.KillBefore(), 1, -9),
+}
+
+
+def is_said(outcome: Outcome) -> bool:
+    """Whether the outcome tells to ask for the revoke again."""
+    return "know of this revoke" in str(outcome.report.get("hint"))
+
+
+@asked
+@pytest.mark.parametrize("what", FORGETS)
+def test_a_revoke_by_hand_that_published_nothing_is_to_be_asked_for_again(
+    what: str, ask: Ask, make_stage: Make
+) -> None:
+    stage = make_stage(old_secrets=1, settings=NOT_DUE | {"remove_old": "none"})
+    assert stage.run(by_flag(stage, "True")).code == 0
+    line, before = ask(stage, "revoke"), stage.live()
+    service, operation, kind, nth, code = FORGETS[what]
+    stage.sandbox.fault(service, operation, kind, nth=nth, times=None)
+    outcome = stage.run(line)
+    assert outcome.code == code, outcome
+    stage.sandbox.faults.clear()
+    plain = stage.run()
+    assert plain.code == 0, plain
+    assert is_said(outcome) == (ask is by_flag and code > 0), outcome.report
+    if ask is by_field:
+        complete(stage, plain)
+    else:
+        assert stage.live() == before, "without being asked again nothing is revoked"
+
+
+def test_a_revoke_by_hand_that_gives_way_to_another_run_is_to_be_asked_for_again(make_stage: Make) -> None:
+    stage = make_stage(old_secrets=1, settings=NOT_DUE | {"remove_old": "none"})
+    pause = stage.sandbox.fault("graph", "add_password", faults.PauseAfter())
+    process = stage.start(by_flag(stage, "revoke"), ROTATION_LOCK_DIR=str(stage.home / "another"))
+    assert pause.reached.wait(10)
+    assert stage.run(by_flag(stage, "True")).result == "incomplete"
+    pause.release.set()
+    outcome = stage.finish(process)
+    assert outcome.code == 2 and is_said(outcome) and "not revoked yet" in outcome.report["error"], outcome
+    assert stage.published_works() and "revoking" not in state(stage)
+
+
+def test_a_revoke_by_hand_that_an_open_delivery_comes_before_is_to_be_asked_for_again(storage: StorageStage) -> None:
+    address = storage.to_key_vault()
+    storage.sandbox.fault("keyvault", "set_secret", faults.Status(403), times=None)
+    assert storage.run(by_flag(storage, "True")).code == 2
+    published = storage.value("storage_key")
+    storage.sandbox.faults.clear()
+    outcome = storage.run(by_flag(storage, "revoke"))
+    assert (outcome.code, storage.value("storage_key")) == (2, published), outcome
+    assert "came first" in outcome.report["error"] and is_said(outcome)
+    assert outcome.report["delivered"] == [address]
+
+
+def test_a_revoke_by_hand_of_a_certificate_that_waits_for_a_ca_is_to_be_asked_for_again() -> None:
+    with CertificateStage(days_left=200, issuer="Unknown", settings={"remove_old": "none"}) as stage:
+        stage.publish_first()
+        outcome = stage.run(by_flag(stage, "revoke"))
+        assert (outcome.code, outcome.result) == (2, "waiting"), outcome
+        assert is_said(outcome)
+
+
+@asked
+def test_a_revoke_that_the_record_remembers_need_not_be_asked_for_again(ask: Ask, make_stage: Make) -> None:
+    stage = make_stage(old_secrets=1, settings=NOT_DUE | {"remove_old": "none"})
+    broken(stage)
+    outcome = stage.run(ask(stage, "revoke"))
+    assert outcome.code == 2 and state(stage)["revoking"] and not is_said(outcome), outcome
+
+
+def test_a_revoke_that_is_complete_need_not_be_asked_for_again(make_stage: Make) -> None:
+    stage = make_stage(old_secrets=1, settings=NOT_DUE | {"remove_old": "none"})
+    broken(stage)
+    outcome = stage.run(stage.line(dueNow=True, revoke=True, evenWhereNotDelivered=True, byHand=True))
+    assert outcome.code == 2 and outcome.report["pending"] and not is_said(outcome), outcome
+
+
 def test_what_is_published_after_a_revoke_has_its_overlap_again(make_stage: Make) -> None:
     stage = make_stage(old_secrets=1, settings=NOT_DUE | {"overlap_hours": "24", "rotate_now": "revoke"})
     rotated(stage)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 
@@ -52,6 +53,51 @@ def test_a_former_key_that_another_record_publishes_lives_on(storage: Make) -> N
     assert (outcome.code, outcome.result) == (0, "rotated"), outcome
     assert stage.regenerated() == ["key2"] and stage.works()
     assert {"key_id": "key1", "why": f"published by record {other}"} in outcome.report["kept"]
+
+
+def rotated_by_another(stage: StorageStage, **settings: str) -> str:
+    """Another record, whose rotation has left key1 behind; the stage's record is new then."""
+    for label, value in settings.items():
+        stage.sandbox.keeper.edit(stage.at.record_uid, label, value)
+    assert stage.run().code in (0, 2) and stage.value("active_key") == "key2"
+    other, fields = stage.at.record_uid, {"NOOP": "True", "storage_account_id": stage.value("storage_account_id")}
+    fields |= {"active_key": "", "overlap_hours": "0", "remove_old": "none"}
+    custom = [make_field("text", value, label) for label, value in fields.items()]
+    keeper = stage.sandbox.keeper
+    uid = keeper.add_record("new", "pamUser", [], [*custom, make_field("secret", "", "storage_key")])
+    stage.at = replace(stage.at, record_uid=uid)
+    return other
+
+
+@pytest.mark.parametrize("mine", ["none", "all"])
+@pytest.mark.parametrize("theirs", ["none", "replaced"])
+def test_a_key_that_another_record_keeps_until_a_date_is_not_regenerated(theirs: str, mine: str, storage: Make) -> None:
+    stage = storage()
+    other = rotated_by_another(stage, overlap_hours="24", remove_old=theirs)
+    stage.sandbox.keeper.edit(stage.at.record_uid, "remove_old", mine)
+    before = stage.regenerated()
+    outcome = stage.run()
+    assert (outcome.code, stage.regenerated()) == (1, before), outcome
+    assert f"key1: record {other} keeps it until" in outcome.report["error"], outcome
+    stage.sandbox.clock.advance(DAY + 3600)
+    last = stage.run()
+    assert (last.code, last.result, stage.value("active_key")) == (0, "rotated", "key1"), last
+    assert stage.works()
+
+
+@pytest.mark.parametrize("mine", ["none", "all"])
+def test_while_another_records_state_cannot_be_read_no_key_of_the_account_is_regenerated(
+    mine: str, storage: Make
+) -> None:
+    stage = storage(settings={"remove_old": mine})
+    other = second(stage, "key1")
+    stage.sandbox.keeper.edit(other, "rotation_state", "edited")
+    outcome = stage.run()
+    assert (outcome.code, stage.regenerated()) == (1, []), outcome
+    assert f"rotation_state of record {other} cannot be read" in outcome.report["error"]
+    assert "rotation_state" in outcome.report["hint"]
+    stage.sandbox.keeper.edit(other, "rotation_state", "")
+    assert stage.run().code == 0 and stage.works()
 
 
 def test_two_hosts_and_a_slow_save_leave_a_key_that_works(storage: Make) -> None:

@@ -318,17 +318,26 @@ def test_what_another_record_keeps_until_a_date_is_kept(make_stage: Callable[...
     assert former not in stage.live()
 
 
-def test_a_ledger_of_another_record_that_cannot_be_read_is_named_with_its_record(
-    make_stage: Callable[..., Stage],
+@pytest.mark.parametrize("remove_old", ["all", "replaced"])
+def test_a_ledger_of_another_record_that_cannot_be_read_holds_up_what_it_may_keep_and_no_rotation(
+    remove_old: str, make_stage: Callable[..., Stage]
 ) -> None:
-    stage = make_stage(old_secrets=1)
+    stage = make_stage(old_secrets=1, settings={"remove_old": remove_old})
     other = second_record(stage)
-    rotated(other)
+    assert stage.run(other.line()).code == 0
     stage.sandbox.keeper.edit(other.at.record_uid, "rotation_state", "edited")
-    before = stage.live()
+    before, former = stage.live(), stage.value("client_secret_id")
     outcome = stage.run()
-    assert outcome.code == 1 and f"record {other.at.record_uid}: rotation_state" in outcome.report["error"], outcome
-    assert stage.live() == before
+    assert (outcome.code, outcome.result) == (0, "rotated"), outcome
+    assert before <= stage.live() and stage.published_works() and not outcome.report["removed"]
+    kept = {each["key_id"]: each["why"] for each in outcome.report["kept"]}
+    assert set(kept) == before
+    assert f"rotation_state of record {other.at.record_uid} cannot be read" in kept[former]
+    again = stage.run()
+    assert again.code == 0 and before <= stage.live(), again
+    stage.sandbox.keeper.edit(other.at.record_uid, "rotation_state", "")
+    rotated(stage)
+    assert stage.live() == {stage.value("client_secret_id"), other.value("client_secret_id")}
 
 
 def test_a_run_that_makes_nothing_says_why_a_former_secret_stays(make_stage: Callable[..., Stage]) -> None:

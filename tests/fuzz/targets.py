@@ -170,7 +170,6 @@ def read_a_ledger(text: str) -> None:
     """What is accepted is compared, and written so that it is read again."""
     ledger = read_ledger(text, UID)
     ledger.still_expected(NOW)
-    ledger.keeps(NOW)
     if intent := ledger.intent:
         assert isinstance(intent.until < NOW, bool) and isinstance(intent.before < NOW, bool)
     assert isinstance(read_ledger(ledger.text(UID), UID), Ledger)

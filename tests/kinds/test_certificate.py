@@ -119,6 +119,21 @@ def test_a_version_that_key_vault_made_by_itself_is_published(certificate: Calla
     done(stage.run(), "not_due")
 
 
+@pytest.mark.parametrize("wrong", ["", "AB", "{}x"], ids=["none", "another one", "one character more"])
+def test_a_wrong_thumbprint_is_put_right_and_nothing_is_renewed(
+    wrong: str, certificate: Callable[..., CertificateStage]
+) -> None:
+    stage = certificate(days_left=300)
+    done(stage.run())
+    right = stage.value("thumbprint")
+    stage.sandbox.keeper.edit(stage.at.record_uid, "thumbprint", wrong.format(right))
+    outcome = stage.run()
+    done(outcome)
+    assert outcome.report["why"] == ["behind the service"]
+    assert stage.value("thumbprint") == right and len(stage.versions()) == 1
+    done(stage.run(), "not_due")
+
+
 @pytest.mark.parametrize("wish, value, seen", [
     ("validity_months", "3", lambda each: 85 < (each.not_valid_after_utc - each.not_valid_before_utc).days < 95),
     ("key_size", "3072", lambda each: each.public_key().key_size == 3072),

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 import sandbox.key_vault.certificates.issuance as issuance
+from gateway.model.credential import generation
+from gateway.model.ledger import Entry, Ledger
 from sandbox.keeper.vault import make_field
 from sandbox.proxy import faults
 from tests.kinds.test_certificate import DAY, certificate, done
@@ -118,6 +121,42 @@ def test_what_another_record_publishes_stays_switched_on(certificate: Make) -> N
     stage.at = replace(stage.at, record_uid=other)
     done(stage.run())
     assert stage.value("certificate_version") == stage.versions()[-1].version
+
+
+def another(stage: CertificateStage) -> str:
+    """Another record of the certificate, whose name it spells in its own way."""
+    labels = ("rotation_state", "certificate_version")
+    address = stage.made.certificate_id.replace(stage.made.name, stage.made.name.upper())
+    fields = {"certificate_id": address} | dict.fromkeys(labels, "")
+    custom = [make_field("text", value, label) for label, value in fields.items()]
+    return stage.sandbox.keeper.add_record("other", "pamUser", [], custom)
+
+
+# Why another record needs the version before the newest one, and what is said of that.
+KEEPS = {
+    "it has a date": "record {} keeps it until ",
+    "it has none": "record {} keeps it",
+    "a destination holds it": "a destination of record {} holds it",
+    "nobody can read what it keeps": "another record may need it: rotation_state of record {} cannot be read",
+}
+
+
+@pytest.mark.parametrize("what", KEEPS)
+def test_what_another_record_keeps_stays_switched_on(what: str, certificate: Make) -> None:
+    stage = certificate(days_left=20, settings={"remove_old": "all"})
+    stage.publish_first()
+    uid, now, first = another(stage), datetime.fromtimestamp(stage.sandbox.clock.now(), UTC), stage.versions()[0]
+    held = generation(first.version, datetime.fromtimestamp(first.created, UTC))
+    dates = {"it has a date": now + timedelta(days=3), "it has none": None}
+    entries = {first.version: Entry(dates[what], published=True)} if what in dates else {}
+    holds = {"https://x.vault.azure.net/certificates/x": held} if "destination" in what else {}
+    state = Ledger(stage.made.certificate_id, stage.made.certificate_id, "", entries, holds).text(uid)
+    stage.sandbox.keeper.edit(uid, "rotation_state", "edited" if "nobody" in what else state)
+    outcome = stage.run()
+    done(outcome)
+    assert first.enabled and stage.value("certificate_version") == stage.versions()[-1].version
+    (why,) = (each["why"] for each in outcome.report["kept"] if each["key_id"] == first.version)
+    assert why.startswith(KEEPS[what].format(uid)), why
 
 
 def test_the_newest_version_of_a_further_vault_stays_on_though_it_could_not_be_served(certificate: Make) -> None:

@@ -84,8 +84,9 @@ def test_the_environment_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         ("tries = ", "is not TOML"),
         ("tires = 5", "there is no setting 'tires'"),
         ('scripts = { application_object_id = ["a"] }', "scripts: a table of names and texts"),
-        ("workers = true\ntries = 'many'", "tries: 'many' is not a number"),
-        ("workers = inf\ntries = 1_000_000", "workers: inf is not a number of at least 1; tries: 1000000 is not"),
+        ("workers = true\ntries = 'many'", "tries: 'many' is not a whole number"),
+        ("tries = 2.5", "tries: 2.5 is not a whole number"),
+        ("workers = inf\ntries = 1_000_000", "workers: inf is not a whole number of at least 1; tries: 1000000 is not"),
         ("", r"bootstrap_servers \(LISTEN_BOOTSTRAP_SERVERS\) is missing; event_hub"),
     ],
 )

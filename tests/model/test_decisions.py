@@ -450,6 +450,38 @@ def test_what_is_dated_and_due_goes_early_too() -> None:
     assert decisions.to_free(full, policy(**REPLACED), known(ledger=remembers(older=OVER, former=None)), ()) == "older"
 
 
+# While nobody can tell what another record needs
+
+UNREAD = "rotation_state of record theirs cannot be read"
+DUE = {
+    "former": Entry(OVER, True),
+    "foreign": Entry(OVER, False),
+    "dead": Entry(OVER, False),
+    "later": Entry(ALIVE, True),
+}
+SEVERAL = groups(published=PUBLISHED, former=(FORMER,), foreign=(FOREIGN, DEAD))
+ENDED: dict[str, tuple[Knowledge, list[str]]] = {
+    "all that is due": (known(), ["former", "foreign", "dead"]),
+    "only what is dead, while another record cannot be read": (known(unread=UNREAD), ["dead"]),
+    "a revoke ends what was published all the same": (known(unread=UNREAD, revoking=True), ["former", "dead"]),
+}
+
+
+@pytest.mark.parametrize("sentence", ENDED)
+def test_to_end(sentence: str) -> None:
+    about, expected = ENDED[sentence]
+    assert decisions.to_end(DUE, SEVERAL, policy(), about, "published") == expected
+
+
+def test_a_full_target_is_not_freed_of_what_an_unread_record_may_need() -> None:
+    about = known(unread=UNREAD)
+    assert decisions.to_free(ONE_OF_EACH, policy(), about, ()) == "orphan"
+    full = replace(ONE_OF_EACH, orphans=())
+    with pytest.raises(Failed, match=UNREAD):
+        decisions.to_free(full, policy(), about, ())
+    assert decisions.to_free(full, policy(), replace(about, revoking=True), ()) == "former"
+
+
 def test_what_is_dead_makes_room_first_whatever_the_policy_says() -> None:
     full = groups(published=PUBLISHED, foreign=(FOREIGN, DEAD, replace(FOREIGN, ends=NOW + SECOND)))
     assert decisions.expired_to_free(full, known()) == ["dead"]

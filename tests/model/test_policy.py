@@ -54,6 +54,8 @@ VALID: dict[str, tuple[str, str, dict[str, Any]]] = {
     "the third cloud": ("azure_cloud", "AzureChinaCloud", {"cloud": CLOUDS["AzureChinaCloud"]}),
     "one owner": ("application_owners", "me@example.com", {"owners": ("me@example.com",)}),
     "owners, one a line": ("application_owners", "a@b.c\r\n d@e.f\n", {"owners": ("a@b.c", "d@e.f")}),
+    "owners with a comma behind the last one": ("application_owners", "a@b.c,\n", {"owners": ("a@b.c",)}),
+    "owners with a comma alone": ("application_owners", ",", {"owners": ()}),
     "owners with commas between": ("application_owners", "a@b.c, d@e.f", {"owners": ("a@b.c", "d@e.f")}),
 }
 

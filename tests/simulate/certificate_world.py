@@ -42,9 +42,9 @@ class CertificateWorld(World):
         return self.stage.start(line, SCRIPT, **variables)
 
     @property
-    def pasted(self) -> str:
-        """The version: what else the record says of it is for people, and written with the next one."""
-        return self.outputs[0]
+    def pasted(self) -> tuple[str, ...]:
+        """The version or the thumbprint: what else the record says of it is written with the next one."""
+        return self.outputs
 
     def works(self, record: str) -> bool:
         """The version is there and enabled, and what the record says of it is so."""

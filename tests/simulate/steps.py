@@ -74,7 +74,7 @@ def _copy(world: World, choice: random.Random) -> Happened:
 
 
 def _paste(world: World, choice: random.Random) -> Happened:
-    record, label = choice.choice(world.records), world.pasted
+    record, label = choice.choice(world.records), choice.choice(world.pasted)
     world.edit(record, label, world.value(record, label) + "x")
     return Happened(f"a wrong value is pasted, record {world.records.index(record)}", [], [])
 

@@ -87,9 +87,9 @@ class World(ABC):
         return self.stage.sandbox.keeper.vault.records[record].data
 
     @property
-    def pasted(self) -> str:
-        """The label of what somebody pastes a wrong value into."""
-        return self.outputs[1]
+    def pasted(self) -> tuple[str, ...]:
+        """The labels of what somebody pastes a wrong value into."""
+        return self.outputs[1:]
 
     def published(self, record: str) -> dict[str, str]:
         """What it publishes, by label."""

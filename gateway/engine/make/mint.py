@@ -10,13 +10,15 @@ from datetime import datetime, timedelta
 from typing import ClassVar
 
 from gateway.engine.gathered import Gathered, RunContext
-from gateway.engine.kind import Kind
-from gateway.engine.maker import NEW, READS, Maker, SaveIntent, ledger_of
+from gateway.engine.kind import Kind, Needed
+from gateway.engine.make.others import needed_by
+from gateway.engine.maker import NEW, READS, Maker, SaveIntent
 from gateway.errors import CallError, Failed, Unclear, Unknown
 from gateway.host.background import side_by_side
 from gateway.keeper.record import ReadsRecords, VaultRecord
 from gateway.model import decisions
 from gateway.model.credential import LiveCredential, Marker, Minted, read_marker
+from gateway.model.ledger import read_ledger
 from gateway.model.policy import Policy
 from gateway.secret import Secret
 
@@ -53,7 +55,7 @@ class MintedKind(Kind):
 
     def needed_by_others(
         self, listing: Sequence[LiveCredential], record: VaultRecord, vault: ReadsRecords, policy: Policy, now: datetime
-    ) -> dict[str, str]:
+    ) -> Needed:
         """Those that other records publish, keep until a date, or have delivered. Raises CallError.
 
         Markers name these records. Who needs one that was made by hand is asked only where it might be removed.
@@ -61,14 +63,15 @@ class MintedKind(Kind):
         markers = {key.key_id: read_marker(key.name) for key in listing}
         theirs = {marker.record_uid for marker in markers.values() if marker} - {record.uid}
         by_hand = {key_id for key_id, marker in markers.items() if marker is None}
-        ours = {self.published_id(record), *ledger_of(record).ever_published()}
+        ours = {self.published_id(record), *read_ledger(record.value("rotation_state"), record.uid).ever_published()}
         everybody = bool({"all": by_hand, "replaced": by_hand & ours}.get(policy.remove_old))
-        needed: dict[str, str] = {}
-        for other in vault.read([] if everybody else theirs).values() if theirs or everybody else ():
-            published = self.published_id(other)
-            if other.uid in theirs or (other.uid != record.uid and published in markers):
-                needed |= needed_by(other, published, now)
-        return {key_id: why for key_id, why in needed.items() if key_id in markers}
+        asked = vault.read([] if everybody else theirs).values() if theirs or everybody else ()
+        others = [
+            other
+            for other in asked
+            if other.uid in theirs or (other.uid != record.uid and self.published_by(other) in markers)
+        ]
+        return needed_by(self, others, listing, now)
 
     def maker(self, gathered: Gathered, run: RunContext, save_intent: SaveIntent) -> Maker:
         """What mints one."""
@@ -326,14 +329,3 @@ class Mint(Maker):
                 f"the new secret {minted.key_id} was not published and could not be removed again: {error}",
                 "the next run removes it; the record still holds the previous one",
             ) from None
-
-
-def needed_by(other: VaultRecord, published: str, now: datetime) -> dict[str, str]:
-    """Key ids that another record needs, with the reason: it publishes, keeps or has delivered them.
-
-    Raises Failed: what it keeps cannot be read.
-    """
-    ledger = ledger_of(other)
-    held = {each.partition("@")[0]: f"a destination of record {other.uid} holds it" for each in ledger.holds.values()}
-    kept = dict.fromkeys(ledger.keeps(now), f"record {other.uid} keeps it for a while")
-    return {**held, **kept, **({published: f"published by record {other.uid}"} if published else {})}

@@ -11,19 +11,20 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from gateway.engine.gathered import Gathered, RunContext
-from gateway.engine.kind import Kind
-from gateway.engine.maker import READS, Maker, SaveIntent, ledger_of
+from gateway.engine.kind import Kind, Needed
+from gateway.engine.make.others import needed_by, others_of
+from gateway.engine.maker import READS, Maker, SaveIntent
 from gateway.errors import CallError, Failed, Incomplete, RotationError, Unclear, Unknown
 from gateway.keeper.record import ReadsRecords, VaultRecord
 from gateway.model import decisions
-from gateway.model.credential import GRACE, LiveCredential, Minted, read_stamp
-from gateway.model.ledger import Intent
-from gateway.model.policy import Policy
+from gateway.model.credential import GRACE, NEVER, LiveCredential, Minted, read_stamp
+from gateway.model.ledger import Entry, Intent
+from gateway.model.policy import Policy, read_policy
 from gateway.secret import Secret
 
 log = logging.getLogger("gateway")
@@ -36,6 +37,7 @@ _TAKEN = "another run has begun to regenerate a key; nothing was regenerated"
 _ONE_RECORD = (
     "let one record rotate this target, and hand its keys on with deliver_to: keeper:<uid of the other record>#<label>"
 )
+_PUT_BACK = "put that record's rotation_state back from its history; or empty it, where nothing uses the record"
 
 
 class RegeneratedKind(Kind):
@@ -63,25 +65,25 @@ class RegeneratedKind(Kind):
 
     def needed_by_others(
         self, listing: Sequence[LiveCredential], record: VaultRecord, vault: ReadsRecords, policy: Policy, now: datetime
-    ) -> dict[str, str]:
-        """Those that other records of the target publish or have delivered; asked where one is to be ended for good.
+    ) -> Needed:
+        """Of other records of the target; asked where one is to be ended for good. Raises CallError."""
+        return Needed() if policy.remove_old == "none" else self.needed(listing, record, vault, now)
 
-        Raises:
-            Failed, CallError
-        """
-        return {} if policy.remove_old == "none" else self.needed(listing, record, vault)
+    def needed(
+        self, listing: Sequence[LiveCredential], record: VaultRecord, vault: ReadsRecords, now: datetime
+    ) -> Needed:
+        """As `needed_by_others`, asked now. Raises CallError."""
+        return needed_by(self, others_of(self.is_target_of, record, vault), listing, now)
 
-    def needed(self, listing: Sequence[LiveCredential], record: VaultRecord, vault: ReadsRecords) -> dict[str, str]:
-        """As `needed_by_others`, asked now. Raises Failed, CallError."""
-        others = [other for other in vault.read([]).values() if other.uid != record.uid and self.is_target_of(other)]
-        needed: dict[str, str] = {}
-        for other in others:
-            held = set(ledger_of(other).holds.values())
-            theirs = [key.key_id for key in listing if key.generation in held]
-            needed |= dict.fromkeys(theirs, f"a destination of record {other.uid} holds it")
-            if published := self.published_by(other):
-                needed[published] = f"published by record {other.uid}"
-        return needed
+    def kept_until(self, other: VaultRecord, entry: Entry) -> datetime:
+        """Without a date: until the overlap of its last rotation is over, as in that record's own runs."""
+        last = read_stamp(other.value("last_rotated"))
+        if entry.after or last is None:
+            return entry.after or NEVER
+        try:
+            return last + read_policy(other.value, self.facts.defaults).overlap
+        except Failed:  # its own run says so
+            return NEVER
 
     @abstractmethod
     def published_by(self, other: VaultRecord) -> str:
@@ -146,14 +148,17 @@ class Regeneration(Maker):
         # Where nothing is known to be published, the second key is the one that nobody uses at first.
         return idle if named else sorted(idle, key=lambda key: key.key_id, reverse=True)
 
-    def _free(self, needed: Collection[str]) -> list[LiveCredential]:
-        return [key for key in self._idle() if key.generation not in self._gathered.held and key.key_id not in needed]
+    def _free(self, needed: Needed) -> list[LiveCredential]:
+        free = [key for key in self._idle() if key.generation not in self._gathered.held]
+        return [key for key in free if key.key_id not in needed.reasons and not needed.unread]
 
     def _next(self) -> LiveCredential:
         idle, needed, until = self._idle(), self._needed(), self.may_make_from()
-        if idle and all(key.key_id in needed for key in idle):
-            names = ", ".join(f"{key.key_id} is {needed[key.key_id]}" for key in idle)
-            raise Failed(f"{names}, so it is not regenerated", _ONE_RECORD)
+        if idle and all(key.key_id in needed.reasons for key in idle):
+            names = "; ".join(f"{key.key_id}: {needed.reasons[key.key_id]}" for key in idle)
+            raise Failed(f"not regenerated is {names}", _ONE_RECORD)
+        if needed.unread:
+            raise Failed(f"no key is regenerated: {needed.unread}, so it may need any of them", _PUT_BACK)
         if not (free := self._free(needed)):
             names = ", ".join(key.key_id for key in idle)
             raise Incomplete(f"a destination still holds {names}, so it is not regenerated", "see what is pending")
@@ -178,12 +183,12 @@ class Regeneration(Maker):
         self._was_regenerated(named)  # raises where that is still to come
         return named
 
-    def _needed(self) -> dict[str, str]:
+    def _needed(self) -> Needed:
         gathered = self._gathered
         if gathered.policy.remove_old != "none":
-            return gathered.known.needed_by_others
+            return Needed(gathered.known.needed_by_others, gathered.known.unread)
         try:
-            return self._kind.needed(gathered.inventory.all(), gathered.record, self._run.vault)
+            return self._kind.needed(gathered.inventory.all(), gathered.record, self._run.vault, gathered.known.now)
         except CallError as error:
             raise Failed(f"what other records publish cannot be told: {error}", error.hint) from None
 

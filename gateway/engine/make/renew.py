@@ -14,7 +14,8 @@ from typing import ClassVar
 
 from gateway.azure.key_vault.certificates import UNKNOWN, Operation
 from gateway.engine.gathered import Gathered, RunContext
-from gateway.engine.kind import Kind
+from gateway.engine.kind import Kind, Needed
+from gateway.engine.make.others import needed_by, others_of
 from gateway.engine.maker import NEW, READS, Maker, SaveIntent, refuse_while_at_work
 from gateway.errors import CallError, Failed, Incomplete, Unclear, Waiting
 from gateway.keeper.certificate_attachment import Export
@@ -60,16 +61,17 @@ class RenewedKind(Kind):
     def switch_off(self, version: str) -> None:
         """Nobody is given this version any more. Raises CallError."""
 
+    @abstractmethod
+    def is_target_of(self, record: VaultRecord) -> bool:
+        """Whether another record names the same target, however it is spelled."""
+
     def needed_by_others(
         self, listing: Sequence[LiveCredential], record: VaultRecord, vault: ReadsRecords, policy: Policy, now: datetime
-    ) -> dict[str, str]:
-        """What any other record publishes: a version has no marker. Raises CallError."""
+    ) -> Needed:
+        """Of any other record of the target, as a version has no marker. Raises CallError."""
         if policy.remove_old == "none":
-            return {}
-        others = (other for other in vault.read([]).values() if other.uid != record.uid)
-        return {
-            published: f"published by record {other.uid}" for other in others if (published := self.published_id(other))
-        }
+            return Needed()
+        return needed_by(self, others_of(self.is_target_of, record, vault), listing, now)
 
     def maker(self, gathered: Gathered, run: RunContext, save_intent: SaveIntent) -> Maker:
         """What renews it."""
