@@ -88,7 +88,7 @@ def run(
     only_plan: bool,
     as_json: bool,
 ) -> None:
-    """Run SCRIPT for a record, as the Keeper Gateway would. Write --record=UID: a uid may begin with a dash.
+    """Run SCRIPT for a record, as the Keeper Gateway would.
 
     SCRIPT is a file, or the name of one of this package's scripts, such as azure_app_secret. Exits as the script
     does: 0 done, 1 failed, 2 incomplete, 3 unknown.

@@ -123,6 +123,11 @@ class Unclear(CallError):
         self.may_have_changed = may_have_changed
 
 
+def leaves_doubt(error: Exception) -> bool:
+    """Whether it leaves open if something was changed."""
+    return isinstance(error, Unknown) or (isinstance(error, CallError) and error.may_have_changed)
+
+
 def next_page_elsewhere(where: str) -> Unclear:
     """A list that goes on where our token does not go."""
     what = "the link to the next page points to another host; the list is not complete"

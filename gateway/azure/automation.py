@@ -5,7 +5,7 @@ Source: https://learn.microsoft.com/rest/api/automation
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,19 +58,21 @@ class Job:
         return self.status in _BAD
 
 
-def worker_groups(arm: Arm, account: str) -> list[str]:
-    """The names of an account's hybrid worker groups. Raises CallError."""
+def worker_groups(arm: Arm, account: str) -> Iterator[str]:
+    """The names of an account's hybrid worker groups, page after page. Raises CallError."""
     return _names(arm.pages(f"{account}/hybridRunbookWorkerGroups", WORKER_GROUPS), "Azure worker groups")
 
 
-def runbooks(arm: Arm, account: str) -> list[str]:
-    """The names of an account's runbooks. Raises CallError."""
+def runbooks(arm: Arm, account: str) -> Iterator[str]:
+    """The names of an account's runbooks, page after page. Raises CallError."""
     return _names(arm.pages(f"{account}/runbooks", RUNBOOKS), "Azure runbooks")
 
 
-def _names(listed: Iterable[dict[str, Any]], where: str) -> list[str]:
-    with decoding(where):
-        return [text(each["name"]) for each in listed]
+def _names(listed: Iterable[dict[str, Any]], where: str) -> Iterator[str]:
+    for each in listed:
+        with decoding(where):
+            name = text(each["name"])
+        yield name
 
 
 def read_runbook(body: dict[str, Any], where: str) -> Runbook:

@@ -25,12 +25,12 @@ _PAGE = 999  # the most that Graph gives at once
 # https://learn.microsoft.com/graph/known-issues#some-limitations-apply-to-query-parameters
 _WITH_OWNERS = "$expand=owners($select=id,displayName,userPrincipalName)&$top=100"
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_OWNER_HINT = (
+OWNER_HINT = (
     "give the admin credential Application.ReadWrite.OwnedBy with admin consent, and make its service principal "
     "an owner of the app; a new permission takes some minutes"
 )
 _HINTS = {
-    "Authorization_RequestDenied": _OWNER_HINT,
+    "Authorization_RequestDenied": OWNER_HINT,
     "InvalidAuthenticationToken": "the token was not accepted: check azure_cloud of the admin record",
     "CredentialInvalidLifetimeAsPerAppPolicy": "the tenant's app management policy allows only shorter lifetimes: "
     "lower secret_lifetime_days",

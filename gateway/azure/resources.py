@@ -51,12 +51,16 @@ class Account:
     admits_keys: bool
 
 
-def subscriptions(arm: Arm) -> Iterator[Subscription]:
-    """All that can be seen. Raises CallError."""
-    for each in arm.pages("/subscriptions", SUBSCRIPTIONS):
-        with decoding("Azure subscriptions"):
-            resource = _id(each)
-            yield Subscription(resource, text(each.get("displayName")) or resource)
+def subscriptions(arm: Arm) -> Iterator[dict[str, Any]]:
+    """An entry for each that can be seen, page after page. Raises CallError."""
+    return arm.pages("/subscriptions", SUBSCRIPTIONS)
+
+
+def read_subscription(entry: dict[str, Any]) -> Subscription:
+    """An entry of a list of subscriptions. Raises Unclear: it is none."""
+    with decoding("Azure subscriptions"):
+        resource = _id(entry)
+        return Subscription(resource, text(entry.get("displayName")) or resource)
 
 
 def read_vault(entry: dict[str, Any]) -> Vault:

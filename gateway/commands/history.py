@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from gateway.commands.fit import fit
+from gateway.commands.shared.inputs import RecordsCommand
 from gateway.commands.shared.output import show_table
 from gateway.errors import Failed
 from gateway.host.history import read_history
@@ -20,7 +21,7 @@ _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(day
 _COLUMNS = {"time": "TIME UTC", "exit": "EXIT", "result": "RESULT", "title": "TITLE", "about": "ABOUT"}
 
 
-@click.command(short_help="Show the outcomes of this host's runs.")
+@click.command(cls=RecordsCommand, short_help="Show the outcomes of this host's runs.")
 @click.argument("record", default="", metavar="[RECORD]")
 @click.option("--since", default="7d", metavar="TIME", help="30m, 12h, 7d, 4w or a date; default: 7d.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole JSON line of each run, in a list.")

@@ -12,6 +12,7 @@ import click
 
 import gateway
 from gateway.commands.doors import door_of, due_door
+from gateway.commands.shared.interrupt import note_file
 from gateway.errors import Failed
 from gateway.kinds.registry import KINDS
 
@@ -30,6 +31,7 @@ def scripts(folder: Path, force: bool) -> None:
     try:
         if not force:
             _refuse_others(folder, wanted)
+        note_file(str(folder))
         for name, content in wanted.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)

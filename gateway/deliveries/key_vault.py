@@ -248,9 +248,9 @@ class KeyVaultSecretDestination(Destination):
 def _holds(context: DeliveryContext, version: KeyVaultSecret, value: Secret) -> bool:
     if not context.delivery_form.certificate:
         return version.value == value.reveal()
-    from gateway.model.x509.bundle import holds_same
+    from gateway.model.x509.bundle import holds
 
-    return holds_same(version.value or "", value.reveal())
+    return holds(version.value or "", value.reveal())
 
 
 def _seconds(moment: datetime) -> int:

@@ -135,18 +135,21 @@ class Folders:
     def settled(self, created: Mapping[str, tuple[str, str]]) -> tuple[set[str], dict[str, str]]:
         """What became of the records that `create` seems to have made: Keeper may accept one, and keep another.
 
-        Where the vault cannot be read, Keeper's answer counts.
-
         Args:
             created: by uid, the label and the value of the field that names the thing.
 
         Returns:
             Those that another run has made, and why others are none, by uid.
+
+        Raises:
+            Unclear: the vault cannot be read, and Keeper's answer alone does not tell.
         """
         try:
             found = self._read(list(created)) if created else {}
-        except CallError:
-            return set(), {}
+        except CallError as error:
+            what = f"whether Keeper has kept record {', '.join(created)} cannot be told: {error}"
+            hint = "look for it in the shared folder before you run this again"
+            raise Unclear("Keeper create_secret", what, hint, may_have_changed=True) from None
         others, astray = set[str](), dict[str, str]()
         for uid, (label, address) in created.items():
             if (record := found.get(uid)) is None:

@@ -15,9 +15,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from gateway.azure.apps.owners import make_owners
-from gateway.azure.apps.surroundings import limits_of, principal_passwords
+from gateway.azure.apps.surroundings import limits_of, principal_passwords, why_unchangeable
 from gateway.azure.entra import CANNOT_SIGN_IN, WRONG_SECRETS, aadsts
-from gateway.azure.graph import Application
+from gateway.azure.graph import OWNER_HINT, Application
 from gateway.azure.sign_in import Azure
 from gateway.engine.gathered import Gathered
 from gateway.engine.kind import Wanted
@@ -50,6 +50,7 @@ class AzureAppSecret(MintedKind):
 
     def __init__(self, http: Http, admin: AdminCredential) -> None:
         self.azure = Azure(http, admin, begin_with=admin.cloud.graph)
+        self._admin_client_id = admin.client_id
 
     def identify(self, given: str) -> None:
         """By object id, client id, or its service principal's object id."""
@@ -107,10 +108,12 @@ class AzureAppSecret(MintedKind):
         return {"client_id": self.client_id, "tenant_id": self.azure.tenant_id}
 
     def remarks(self, gathered: Gathered) -> list[Failed | str]:
-        """What the tenant's policies would refuse, and passwords that are not the app's own."""
+        """What Graph would refuse us, and the tenant's policies anybody, and passwords that are not the app's own."""
         graph, target = self.azure.graph, gathered.target
         limits = limits_of(graph, target.object_id, target.created)
         found: list[Failed | str] = []
+        if self._admin_client_id and (why := why_unchangeable(graph, target.object_id, self._admin_client_id)):
+            found.append(Failed(f"no new secret: the admin credential may not change the app: {why}", OWNER_HINT))
         if limits.forbidden:
             found.append(Failed("the tenant's app management policy forbids client secrets on this app", _EXEMPTION))
         elif limits.longest is not None and gathered.policy.lifetime - _SPARED > limits.longest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sandbox.arm.base import GROUP, SUBSCRIPTION, ArmError, collection, filter_terms, json_object
+from sandbox.arm.base import GROUP, SUBSCRIPTION, ArmError, collection, filter_terms, json_object, page
 from sandbox.arm.service import Arm
 from sandbox.automation.jobs import ACCOUNT_TYPE, NO_LONGER, Account, Job, Parameter, Runbook
 from sandbox.proxy.messages import Request, Response
@@ -69,7 +69,8 @@ class Automation(Part):
     def list_runbooks(self, request: Request, match: re.Match[str]) -> Response:
         """The account's runbooks, without their parameters."""
         account = self._account(request, match, "runbooks/read")
-        return collection(runbook.shown(account) for runbook in account.runbooks.values())
+        shown = [runbook.shown(account) for runbook in account.runbooks.values()]
+        return Response.of(200, page(request, shown, self.arm.page_size))
 
     @route("GET", RUNBOOK, "get_runbook")
     def get_runbook(self, request: Request, match: re.Match[str]) -> Response:

@@ -145,6 +145,8 @@ class ServicePrincipal:
     enabled: bool = True
     passwords: list[Password] = field(default_factory=list)
     """its own, which sign in as those of the application do"""
+    administers: str = ""
+    """the directory role by which it may change every application, such as ``Application Administrator``"""
 
     def shown(self, tenant_id: str) -> dict[str, Any]:
         """As Graph shows it."""

@@ -25,6 +25,11 @@ WRITE_OWNED = "Application.ReadWrite.OwnedBy"
 WRITE_ALL = "Application.ReadWrite.All"
 READ_ALL = "Application.Read.All"
 READ_POLICIES = "Policy.Read.ApplicationConfiguration"
+ROLE_IDS = {
+    WRITE_OWNED: "18a4783c-866b-4cc7-a460-3d5e5662c884",
+    WRITE_ALL: "1bfefb4e-e0b5-418b-a88f-73c46d2cc8e9",
+    READ_ALL: "9a5d68dd-52b0-4cc2-bd40-abcf44ac3a30",
+}
 READ_USERS = frozenset({"User.ReadBasic.All", "User.Read.All", "Directory.Read.All", "Directory.ReadWrite.All"})
 
 GENERIC = {

@@ -11,6 +11,7 @@ from sandbox.graph.base import (
     API,
     READ_ALL,
     READ_USERS,
+    ROLE_IDS,
     WRITE_ALL,
     WRITE_OWNED,
     GraphBase,
@@ -70,6 +71,25 @@ class GraphPrincipals(Part):
             if principal.object_id in application.owners
         ]
         return Response.of(200, odata.page(request, "directoryObjects", owned))
+
+    @route("GET", PRINCIPAL + r"/appRoleAssignments", "list_app_roles")
+    def list_app_roles(self, request: Request, match: re.Match[str]) -> Response:
+        """Which permissions of applications it was given: to be read with a permission to read all applications."""
+        principal = self._of_all(request, match)
+        given = [{"appRoleId": ROLE_IDS.get(role, "00000000-0000-0000-0000-000000000000")} for role in principal.roles]
+        return Response.of(200, odata.page(request, "appRoleAssignments", given))
+
+    @route("GET", PRINCIPAL + r"/transitiveMemberOf", "list_memberships")
+    def list_memberships(self, request: Request, match: re.Match[str]) -> Response:
+        """Its groups and directory roles, by their types alone where it may not read more."""
+        principal = self._of_all(request, match)
+        given = [{"@odata.type": "#microsoft.graph.directoryRole", "id": None}] if principal.administers else []
+        return Response.of(200, odata.page(request, "directoryObjects", given))
+
+    def _of_all(self, request: Request, match: re.Match[str]) -> ServicePrincipal:
+        if not self.graph.caller(request).roles & {READ_ALL, WRITE_ALL}:
+            raise GraphError(403)
+        return self._readable_principal(request, match)
 
     @route("GET", API + r"/users/(?P<id>[^/]+)", "get_user")
     def get_user(self, request: Request, match: re.Match[str]) -> Response:

@@ -188,6 +188,37 @@ def test_a_bare_name_is_enough_where_one_vault_has_it(what: str, scene: Scene) -
         assert scene.rows("certificate", "status", name)["certificate"].endswith(f"/{name.rpartition('/')[2]}")
 
 
+def test_a_bare_name_is_enough_for_a_new_version(scene: Scene) -> None:
+    """Of a certificate that is not there yet nobody can tell in which vault it is wanted."""
+    for vault in (scene.vault, scene.other):
+        scene.sandbox.keyvault.add_certificate(vault, "twice-tls")
+    assert scene.rows("certificate", "request", "orders-tls", "--dns=a.example")["certificate"] == OLD
+    assert "certificates/twice-tls" in scene.said("certificate", "request", "twice-tls", "--cn=a.example", code=1)
+    missing = scene.said("certificate", "request", "brand-new", "--cn=a.example", code=1)
+    assert "no certificate brand-new in the" in missing and "name it as VAULT/NAME" in missing
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["Key Vault has it", "Key Vault has it no more"])
+def test_a_bare_name_is_enough_to_delete_the_records_of_a_certificate(there: bool, scene: Scene) -> None:
+    scene.sandbox.keyvault.add_certificate(scene.other, "orders-tls")
+    if not there:
+        scene.sandbox.keyvault.delete_certificate(scene.vault, "orders-tls")
+    delete = ("certificate", "delete", "--from-keeper", "--yes")
+    assert "no record names a certificate nobody" in scene.said(*delete, "nobody", code=1)
+    scene.ask("certificate", "request", "certificates/new-tls", "--cn=a.example", f"--folder={scene.folder_uid}")
+    assert scene.rows(*delete, "ORDERS-tls")[0]["certificate"] == OLD
+    assert not scene.records_of("certificate_id", OLD) and scene.records_of("certificate_id", NEW)
+
+
+def test_a_bare_name_that_records_use_for_two_certificates_is_refused(scene: Scene) -> None:
+    scene.sandbox.keyvault.add_certificate(scene.other, "orders-tls")
+    other = f"{scene.other.url}/certificates/orders-tls"
+    scene.sandbox.keeper.add_record("second", "pamUser", [], [make_field("text", other, "certificate_id")])
+    said = scene.said("certificate", "delete", "--from-keeper", "--yes", "orders-tls", code=1)
+    assert f"hint: name one of them: certificates/orders-tls, {scene.other.name}/orders-tls" in said
+    assert not scene.written()
+
+
 @pytest.mark.parametrize("command", [("policy", "--validity-months=3"), ("renew",), ("show",)], ids=" ".join)
 def test_a_bare_name_is_refused_where_a_vault_cannot_be_asked(command: tuple[str, ...], scene: Scene) -> None:
     """That vault may have it, too."""

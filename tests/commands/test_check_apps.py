@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from sandbox.entra.directory import DAY, Password, Policy, new_id
-from sandbox.graph.base import READ_POLICIES
+from sandbox.graph.base import READ_ALL, READ_POLICIES, WRITE_ALL, WRITE_OWNED
 from sandbox.proxy import faults
 from tests.commands.test_check import check
+from tests.commands.test_plan import plan
 from tests.stage.rotation import Stage
 
 FAR_AHEAD = 4_000_000_000.0
@@ -83,3 +84,34 @@ def test_a_rotation_asks_none_of_this(stage: Stage) -> None:
     allowed(stage)
     assert stage.run().code == 0
     assert not [name for name in stage.sandbox.operations() if "polic" in name or name == "graph.get_service_principal"]
+
+
+MAY: dict[str, tuple[list[str], bool, str, str]] = {
+    "an owner with OwnedBy": ([READ_ALL, WRITE_OWNED], True, "", ""),
+    "an owner, who may not read all": ([WRITE_OWNED], True, "", ""),
+    "all applications": ([READ_ALL, WRITE_ALL], False, "", ""),
+    "a directory role": ([READ_ALL], False, "Application Administrator", ""),
+    "no owner": ([READ_ALL, WRITE_OWNED], False, "", "it is no owner of the app"),
+    "an owner without the permission": ([READ_ALL], True, "", "it has no Application.ReadWrite.OwnedBy"),
+    "neither": ([READ_ALL], False, "", "it has no Application.ReadWrite.OwnedBy"),
+}
+
+
+@pytest.mark.parametrize("who", MAY)
+def test_who_may_not_change_the_app_is_told_beforehand(who: str) -> None:
+    roles, is_owner, administers, words = MAY[who]
+    with Stage(admin_roles=roles) as stage:
+        principal = stage.sandbox.directory.principal_of(stage.at.admin_client_id)
+        assert principal
+        principal.administers = administers
+        if not is_owner:
+            target(stage).owners.clear()
+        found, code = check(stage)
+        errors = [what for level, what in found if level == "error"]
+        row, planned = plan(stage)
+        outcome = stage.run()
+        assert code == planned == outcome.code == (1 if words else 0), (found, row, outcome)
+        assert len(errors) == bool(words) and all(words in what for what in [*errors, row["error"]]), found
+        if words:
+            assert not (row["makes"] or row["removes"] or row["delivers"]) and row["result"] == "failed", row
+            assert row["hint"] in outcome.stderr and row["error"].startswith("no new secret: "), "as the run says it"

@@ -255,7 +255,7 @@ def following(link: str, times: int | None = None) -> Callable[[DiscoverStage], 
     return put
 
 
-ELSEWHERE = "storage-accounts", 1, "the link to the next page points to another host; the list is not complete"
+ELSEWHERE = "storage-accounts", 2, "the link to the next page points to another host; the list is not complete"
 NOBODYS = "11111111-2222-3333-4444-555555555555"
 UNREAD: dict[str, tuple[Callable[[DiscoverStage], None], str, int, str]] = {
     "a role is missing": (locked, "certificates", 2, "Key Vault Reader on the vault"),
@@ -484,6 +484,39 @@ def test_a_record_that_keeper_accepts_and_does_not_keep_is_not_called_made(shop:
     assert not shop.sandbox.keeper.record(made.uid).value("csr")
 
 
+@pytest.mark.parametrize("made_before", [False, True], ids=["a new record", "the record of another host"])
+@pytest.mark.parametrize("by", ["discover certificates", "certificate request", "tls-secret create", "init"])
+def test_a_record_that_keeper_accepts_and_that_cannot_be_read_then_is_unknown(
+    by: str, made_before: bool, shop: DiscoverStage
+) -> None:
+    """Keeper may have thrown it away, for another host has made its own."""
+    noun, folder = by.partition(" ")[0], ("--folder", FOLDER)
+    address = f"{shop.vault.url}/certificates/web1"
+    if noun in ("discover", "init"):
+        add(shop, "certificates", "web1")
+    arguments = {
+        "discover": ["--create"],
+        "certificate": [address, "--dns=web1.example.com"],
+        "tls-secret": [f"--pfx={shop.file(make_bundle('web1'))}", "--vault=shop", "--name=web1"],
+        "init": ["--kind=certificate", f"--target={address}", f"--batch={shop.out / 'web1.batch'}"],
+    }[noun]
+    shop.sandbox.keeper.api.keeps_silent = True
+    put = shop.sandbox.fault("keeper", "create_secret", faults.Pause())
+    shop.sandbox.fault("keeper", "get_secret", faults.Status(503), times=None, when=lambda _: put.release.is_set())
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(shop.command, *by.split(), *arguments, *folder)
+        assert put.reached.wait(patience.seconds(20))
+        if made_before:
+            kind = "tls-secrets" if noun == "tls-secret" else "certificates"
+            done(shop.command("discover", kind, "--only=web1", "--create", *folder, ROTATION_LOCK_DIR=str(shop.home)))
+        put.release.set()
+        outcome = slow.result()
+    (record,) = shop.made()
+    assert outcome.code == 3 and "cannot be told" in outcome.stderr and "(new)" not in outcome.stdout, outcome
+    assert record.uid in outcome.stderr and "look " in outcome.stderr.rpartition("hint: ")[2], outcome
+    assert noun != "discover" or record.uid in outcome.stdout
+
+
 @pytest.mark.parametrize("by", ["certificate request", "tls-secret create"])
 def test_a_command_that_makes_one_record_shows_the_one_that_another_host_has_made_meanwhile(
     by: str, shop: DiscoverStage
@@ -619,6 +652,77 @@ def test_a_page_that_breaks_does_not_lose_those_before_it(command: str, shop: Di
     assert [row["name"] for row in json.loads(outcome.stdout)] == names[:25]
 
 
+LISTS = {
+    "discover certificates": ("certificates", "list_vaults"),
+    "discover tls-secrets": ("tls-secrets", "list_vaults"),
+    "discover storage-accounts": ("storage-accounts", "list_storage_accounts"),
+    "certificate list": ("certificates", "list_vaults"),
+    "certificate vaults": ("certificates", "list_vaults"),
+}
+
+
+@pytest.mark.parametrize("command", LISTS)
+@pytest.mark.parametrize("broken", ["a later page", "an entry", "an address"])
+def test_a_list_of_resource_manager_that_breaks_does_not_lose_what_was_read(
+    command: str, broken: str, shop: DiscoverStage
+) -> None:
+    kind, operation = LISTS[command]
+    add(shop, kind, "web1")
+    if broken == "a later page":
+        for name in ("zzy", "zzz"):
+            shop.add_vault(name) if operation == "list_vaults" else shop.sandbox.storage.add_account(name)
+        shop.sandbox.arm.page_size = 2
+        shop.sandbox.fault("arm", operation, faults.Status(400), nth=2, times=None)
+    else:
+        spoil_an_entry(
+            shop, operation, {"id": []} if broken == "an entry" else {"properties": {"vaultUri": "http://x"}}
+        )
+    outcome = shop.command(*command.split(), "--json")
+    assert outcome.code == (0 if (broken, operation) == ("an address", "list_storage_accounts") else 2), outcome
+    if outcome.code:
+        assert outcome.stderr.count("warning: ") == 1 and "of subscription 'sandbox'" in outcome.stderr, outcome
+        assert "not everything could be read" in outcome.stderr
+    assert len(json.loads(outcome.stdout)) >= 1
+
+
+def spoil_an_entry(stage: DiscoverStage, operation: str, entry: dict[str, Any]) -> None:
+    """The list of all, and before them one entry of another shape."""
+    if operation == "list_vaults":
+        there = [vault.shown() for vault in stage.sandbox.keyvault.vaults.values()]
+    else:
+        there = [each.shown(STORAGE_ACCOUNTS.version) for each in stage.sandbox.storage.accounts()]
+    page = {"value": [there[0] | entry, *there]}
+    answer = faults.Status(200, {"Content-Type": "application/json"}, json.dumps(page).encode())
+    stage.sandbox.fault("arm", operation, answer, times=None)
+
+
+@pytest.mark.parametrize("command", ["discover certificates", "discover tls-secrets", "certificate list"])
+def test_one_whose_versions_cannot_be_read_does_not_lose_the_others(command: str, shop: DiscoverStage) -> None:
+    noun = "tls-secrets" if "tls" in command else "certificates"
+    for name in ("bad1", "web1", "web2"):
+        add(shop, noun, name)
+        add(shop, noun, name, days=20)
+    operation = "list_versions" if noun == "tls-secrets" else "list_certificate_versions"
+    shop.sandbox.fault("keyvault", operation, faults.Status(400), times=None, when=lambda each: "bad1" in each.path)
+    option = "--versions=all" if command == "certificate list" else "--previous-versions"
+    outcome = shop.command(*command.split(), option, "--vault=shop", "--json")
+    assert outcome.code == 2 and outcome.stderr.count("warning: ") == 1 and "bad1" in outcome.stderr, outcome
+    names = sorted(row["name"] for row in json.loads(outcome.stdout))
+    assert names == ["bad1", "web1", "web1", "web2", "web2"]
+
+
+@pytest.mark.parametrize("operation", ["list_subscriptions", "list_vaults"])
+def test_a_bare_name_is_refused_where_not_all_vaults_could_be_listed(operation: str, shop: DiscoverStage) -> None:
+    """One that was not listed may have it, too."""
+    shop.certificate("web1")
+    shop.sandbox.arm.page_size = 1
+    shop.sandbox.fault("arm", operation, faults.Status(400), nth=1 if "subs" in operation else 2, times=None)
+    outcome = shop.command("certificate", "renew", "web1")
+    said = "no vault can be seen" if "subs" in operation else "which vault has a certificate web1 cannot be told"
+    assert outcome.code == 1 and f"error: {said}" in outcome.stderr and "hint: name " in outcome.stderr, outcome
+    assert not shop.writes()
+
+
 @pytest.mark.deep
 def test_five_thousand_certificates(shop: DiscoverStage) -> None:
     names = shop.sandbox.keyvault.add_many_certificates(shop.vault, 5000)
@@ -638,3 +742,13 @@ def test_the_deadline_while_a_vault_is_read(shop: DiscoverStage) -> None:
     shop.sandbox.fault("keyvault", "list_certificates", faults.Slow(0.5), times=None)
     outcome = shop.command("discover", "certificates", ROTATION_DEADLINE_SECONDS="5")
     assert outcome.code == 2 and "a larger ROTATION_DEADLINE_SECONDS lets it read the rest" in outcome.stderr, outcome
+
+
+@pytest.mark.parametrize("command", ["discover certificates --previous-versions", "certificate list --versions=all"])
+def test_the_deadline_while_versions_are_read_is_said_once(command: str, shop: DiscoverStage) -> None:
+    names = shop.sandbox.keyvault.add_many_certificates(shop.vault, 200)
+    shop.sandbox.fault("keyvault", "list_certificate_versions", faults.Slow(0.7), times=None)
+    outcome = shop.command(*command.split(), "--vault=shop", "--json", ROTATION_DEADLINE_SECONDS="5")
+    assert outcome.code == 2 and outcome.stderr.count("warning: ") == 1, outcome
+    assert "a larger ROTATION_DEADLINE_SECONDS lets it read the rest" in outcome.stderr and "so far" in outcome.stderr
+    assert {row["name"] for row in json.loads(outcome.stdout)} == set(names), "each, if only its current version"

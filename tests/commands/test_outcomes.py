@@ -8,8 +8,14 @@ import click
 import pytest
 
 from gateway.__main__ import cli
+from tests.stage import interrupted
+from tests.stage.discover import DiscoverStage, shop
+from tests.stage.forked import Forked
+from tests.stage.rotation import ROOT
 from tests.sweep.commands import GONE, WRITES, cases, judge
 from tests.sweep.deep import deep_unless
+
+__all__ = ["shop"]
 
 # The rest is left to the whole grid.
 KINDS = ("HTTP 403", "500 after it took effect", GONE, "SIGTERM after", "SIGINT twice")
@@ -61,3 +67,31 @@ def test_each_command_that_changes_something_says_where_to_look() -> None:
     for name, command in found.items():
         look = getattr(command.callback, "look", "")
         assert look.format_map({each.name: "X" for each in command.params}).startswith("look "), name
+
+
+FILES: dict[str, tuple[list[str], int]] = {
+    "tls-secret obtain --out": (["tls-secret", "obtain", "shop/api", "--form=cer", "--out={out}/api.cer"], 0),
+    "certificate obtain --out": (["certificate", "obtain", "shop/web1", "--form=cer", "--out={out}/web1.cer"], 0),
+    "discover --csv": (["discover", "certificates", "--vault=shop", "--csv={out}/web.csv"], 0),
+    "discover --json FILE": (["discover", "certificates", "--vault=shop", "--json={out}/web.json"], 0),
+    "scripts --to": (["scripts", "--to={out}"], 3),
+    "bundle": (["bundle", "azure_app_secret", "--out={out}/one.pyz"], 3),
+}
+
+
+@pytest.mark.parametrize("what", FILES)
+def test_a_command_that_has_written_a_file_does_not_say_that_nothing_was_changed(
+    what: str, shop: DiscoverStage
+) -> None:
+    words, code = FILES[what]
+    shop.certificate("web1")
+    shop.tls("api")
+    given = [each.format(out=shop.out) for each in words]
+    process = Forked((interrupted.__file__, *given), shop.variables, None, shop.streams, ROOT)
+    outcome = shop.outcome_of(process, 60)
+    assert outcome.code == code and list(shop.out.iterdir()), outcome
+    assert "nothing was changed" not in outcome.stderr and "Traceback" not in outcome.stderr
+    if code:
+        assert "hint: look at what this command was to change" in outcome.stderr
+    else:
+        assert "stopping after the step in progress" in outcome.stderr and outcome.stdout

@@ -262,3 +262,25 @@ def test_several_errors_are_several_lines_each_with_its_hint(stage: Stage) -> No
     assert any(line.startswith("hint: ") for line in said) and "; https" not in process.stderr
     checked = command(stage, "check", *attached, stage.at.record_uid).stdout.splitlines()
     assert [line.startswith("  x https://") for line in checked].count(True) == 2, checked
+
+
+@pytest.mark.parametrize("form", ["{uid}", "--json {uid}", "{uid} --json", "{credential} {uid}", "{uid} -- {other}"])
+@pytest.mark.parametrize("name", ["plan", "check", "status", "history"])
+def test_a_uid_may_begin_with_a_dash(name: str, form: str, stage: Stage) -> None:
+    """As Keeper's own do now and then; one that is an option's value is left there."""
+    keeper = stage.sandbox.keeper
+    uid, other = "-hAAhhhhhhhhhhhhhhhhhh", "--AAhhhhhhhhhhhhhhhhhh"
+    named = make_field("text", stage.at.target_object_id, "application_object_id")
+    for each in (uid, other):
+        keeper.add_record(f"mine {each}", "pamUser", [make_field("login", "x")], [named], uid=each)
+    credential = {"history": "", "status": f"--drift --credential {other}"}.get(name, f"--credential {other}")
+    words = form.format(uid=uid, other="" if name == "history" else other, credential=credential).split()
+    process = command(stage, name, *words)
+    assert "Usage" not in process.stderr and "No such option" not in process.stderr, process
+    assert name == "history" or "mine -hAAh" in process.stdout, process
+
+
+@pytest.mark.parametrize("wrong", ["--expiring-within-days", "-h", "--jsno"])
+def test_what_is_no_uid_is_an_option(wrong: str, stage: Stage) -> None:
+    process = command(stage, "plan", wrong)
+    assert ("No such option" in process.stderr) != ("Usage: " in process.stdout), process

@@ -344,6 +344,21 @@ def test_one_service_that_fails_does_not_take_the_others_along(stage: Stage) -> 
     assert len(warnings.splitlines()) == len([line for line in warnings.splitlines() if line.startswith("warning: ")])
 
 
+@pytest.mark.parametrize("what, operation, lost", [
+    ("key_vault", "list_vaults", "Key Vaults in subscription 'sandbox': "),
+    ("runbook", "list_runbooks", "Automation account orders-automation: "),
+])  # fmt: skip
+def test_a_page_that_breaks_does_not_lose_those_before_it(what: str, operation: str, lost: str, stage: Stage) -> None:
+    made = furnished(stage)
+    stage.sandbox.automation.add_runbook(made.account, "zzz")
+    for name in ("zzy-vault", "zzz-vault"):
+        stage.sandbox.keyvault.add_vault(name)
+    stage.sandbox.arm.page_size = 1
+    stage.sandbox.fault("arm", operation, faults.Status(400), nth=2, times=None)
+    found, warnings = listed(stage, f"--kind={what}")
+    assert found and lost in warnings and "HTTP 400" in warnings
+
+
 def test_vaults_are_found_once_older_versions_of_azures_api_have_ended(stage: Stage) -> None:
     stage.sandbox.clock.advance(datetime(2027, 3, 1, tzinfo=UTC).timestamp() - stage.sandbox.clock.now())
     furnished(stage)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,11 +17,12 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
 )
 
-from gateway.model.x509 import PEM, PFX, read_public
+from gateway.model.x509 import PEM, PFX, read_public, read_secret, to_pem, to_pfx
 from sandbox.furnish.certificate import OFFICER, SECRETS_USER
 from sandbox.proxy import faults
 from tests.stage.certificate import CertificateStage, opens
 from tests.stage.certificate import names as names_of
+from tests.stage.discover import make_bundle
 from tests.stage.rotation import ROOT, Outcome, Stage
 from tests.sweep.certificate import cases, judge
 from tests.sweep.deep import deep_unless
@@ -325,6 +327,29 @@ def test_a_secret_holds_what_its_type_says(what: str, certificate: Callable[...,
     done(outcomes[1], "not_due")
     assert not outcomes[1].report.get("drift") and stage.sandbox.keyvault.versions(other, "copy")[-1] == found
     assert not stage.leaks(outcomes)
+
+
+@pytest.mark.parametrize("left", [0, 1, 2, 3], ids=["the leaf alone", "one above it", "all", "all and another one"])
+@pytest.mark.parametrize("form", [PFX, PEM])
+def test_a_copy_whose_intermediates_were_removed_is_drift(
+    left: int, form: str, certificate: Callable[..., CertificateStage]
+) -> None:
+    """Clients that know only the root refuse such a server."""
+    stage = certificate(issuer="contoso-ca")
+    other = stage.sandbox.keyvault.add_vault("front-door")
+    stage.sandbox.keyvault.grant(stage.at.admin_client_id, "Key Vault Secrets Officer", other)
+    stage.sandbox.keeper.edit(stage.at.record_uid, "deliver_to", f"{other.url}/secrets/copy")
+    done(stage.run())
+    whole = read_secret(stage.sandbox.keyvault.versions(other, "copy")[-1].value, PFX)
+    cut = replace(whole, chain=(*whole.chain, make_bundle("stranger").leaf)[:left])
+    value = to_pem(cut).decode() if form == PEM else base64.b64encode(to_pfx(cut, "copy", "")).decode()
+    stage.sandbox.clock.advance(1)
+    stage.sandbox.keyvault.set_secret(other, "copy", value, content_type=form)
+    outcome = stage.run()
+    drift = outcome.report.get("drift") or []
+    assert bool(drift) == (left < 2), outcome
+    now = read_secret(stage.sandbox.keyvault.versions(other, "copy")[-1].value, form)
+    assert now.leaf == whole.leaf and set(now.chain) >= set(whole.chain) and not stage.leaks([outcome])
 
 
 def test_a_vault_that_cannot_be_served_is_served_by_the_next_run(certificate: Callable[..., CertificateStage]) -> None:

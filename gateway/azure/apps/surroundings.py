@@ -1,9 +1,11 @@
-"""What the tenant lets an app's client secrets be, and the passwords that its service principal has besides.
+"""What the tenant lets an app's client secrets be, the passwords of its service principal, and who may change it.
 
 Permissions: ``Policy.Read.ApplicationConfiguration`` for the first; for the second ``Application.ReadWrite.OwnedBy``
-and ownership of the app. Who may not read it is told nothing: it is advice, and a rotation does without.
-Sources: https://learn.microsoft.com/graph/api/resources/applicationauthenticationmethodpolicy and
-https://learn.microsoft.com/graph/api/resources/serviceprincipal
+and ownership of the app; for the third ``Application.Read.All``: who sees the app without it is an owner. Who may not
+read it is told nothing: it is advice, and a rotation does without.
+Sources: https://learn.microsoft.com/graph/api/resources/applicationauthenticationmethodpolicy,
+https://learn.microsoft.com/graph/api/resources/serviceprincipal and
+https://learn.microsoft.com/graph/api/serviceprincipal-list-approleassignments
 """
 
 from __future__ import annotations
@@ -18,6 +20,9 @@ from gateway.azure.decode import decoding, entries, mapping, text
 from gateway.azure.graph import Graph, read_passwords
 from gateway.model.credential import LiveCredential, read_stamp
 
+# https://learn.microsoft.com/graph/permissions-reference
+_OWNED_BY = "18a4783c-866b-4cc7-a460-3d5e5662c884"
+_OF_ALL = {"1bfefb4e-e0b5-418b-a88f-73c46d2cc8e9", "19dbc75e-c2e2-444c-a770-ec69d8559fc7"}
 _DEFAULT = "/policies/defaultAppManagementPolicy"
 _DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.\d+)?S)?)?")
 
@@ -78,3 +83,25 @@ def principal_passwords(graph: Graph, client_id: str, now: datetime) -> list[Liv
     found = graph.advice("service principal", path) or {}
     with decoding("Graph service principal"):
         return [each for each in read_passwords(found.get("passwordCredentials")) if each.ends > now]
+
+
+def why_unchangeable(graph: Graph, object_id: str, client_id: str) -> str:
+    """Why the application ``client_id`` may not change this one; empty where it may, or where that is not shown.
+
+    Raises:
+        CallError
+    """
+    own = f"/servicePrincipals(appId='{client_id}')"
+    assigned, memberships = (
+        graph.advice("service principal", f"{own}/{each}") for each in ("appRoleAssignments", "transitiveMemberOf")
+    )
+    if assigned is None or memberships is None or memberships.get("value"):
+        return ""  # a directory role may allow it, too, and which one is not always shown
+    with decoding("Graph service principal"):
+        roles = {text(each.get("appRoleId")).lower() for each in entries(assigned.get("value"))}
+    if roles & _OF_ALL:
+        return ""
+    if _OWNED_BY not in roles:
+        return "it has no Application.ReadWrite.OwnedBy"
+    is_owner = text((graph.advice("service principal", own) or {}).get("id")).lower() in graph.owners(object_id)
+    return "" if is_owner else "it is no owner of the app"

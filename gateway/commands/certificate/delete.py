@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gateway.azure.key_vault.ids import CertificateId
 from gateway.commands.certificate import records
 from gateway.commands.shared import keeper_changes
+from gateway.commands.shared.find_by_name import several
 from gateway.errors import Failed
 from gateway.kinds.registry import CERTIFICATE
 
@@ -18,8 +19,13 @@ if TYPE_CHECKING:
 ONLY_KEEPER = "this command never deletes a certificate from Key Vault"
 
 
-def to_delete(session: Session, certificate_ids: Iterable[CertificateId], uids: Iterable[str]) -> list[VaultRecord]:
-    """The records that are named, or that name these certificates. Raises Failed: all that cannot be deleted."""
+def to_delete(session: Session, given: Iterable[CertificateId | str], uids: Iterable[str]) -> list[VaultRecord]:
+    """The records that are named, or that name these certificates. Raises Failed: all that cannot be deleted.
+
+    Args:
+        given: certificates, or bare names of those that records name; Key Vault may have them no more.
+    """
+    certificate_ids = [_recorded(session, each) if isinstance(each, str) else each for each in given]
     problems: list[str] = []
     found: dict[str, VaultRecord] = {}
     for certificate_id in certificate_ids:
@@ -44,6 +50,18 @@ def to_delete(session: Session, certificate_ids: Iterable[CertificateId], uids: 
     if problems:
         raise Failed.each(problems, "nothing was deleted: correct what is named")
     return list(found.values())
+
+
+def _recorded(session: Session, name: str) -> CertificateId:
+    """The one certificate of this name that records name. Raises Failed: there is none, or there are several."""
+    cloud = session.azure.cloud
+    named = (records.named_in(record, cloud) for record in session.records.values())
+    found = {records.key(each): each.whole() for each in named if each and each.name.lower() == name.lower()}
+    if len(found) == 1:
+        return next(iter(found.values()))
+    if not found:
+        raise Failed(f"no record names a certificate {name}", "keeper-rotation certificate list shows which have one")
+    raise several("certificate", name, [each.vault_url for each in found.values()])
 
 
 def delete(session: Session, wanted: list[VaultRecord]) -> list[dict[str, str]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,9 +13,8 @@ from gateway.azure.key_vault.certificates import UNKNOWN, Version
 from gateway.azure.key_vault.ids import CertificateId
 from gateway.commands.certificate import records
 from gateway.commands.certificate.operation import by_hand
-from gateway.commands.shared.output import warn
 from gateway.commands.shared.progress import progress
-from gateway.commands.shared.survey import VAULT_READER
+from gateway.commands.shared.survey import VAULT_READER, TimeOver, check_time
 from gateway.errors import CallError, Failed, Refused
 from gateway.host.background import side_by_side
 from gateway.model import x509
@@ -26,13 +24,8 @@ if TYPE_CHECKING:
     from gateway.commands.shared.session import Session
 
 T = TypeVar("T")
+R = TypeVar("R")
 CURRENT, PREVIOUS, ALL = "current", "previous", "all"
-COLUMNS = {
-    "vault": "VAULT", "name": "NAME", "version": "VERSION", "state": "STATE", "subject": "SUBJECT",
-    "issuer": "ISSUER", "not_before": "NOT BEFORE", "expires": "EXPIRES", "days_left": "DAYS",
-    "enabled": "ENABLED", "records": "RECORD", "since": "SINCE", "next": "NEXT",
-}  # fmt: skip
-_DETAILS, _PENDING = ("subject", "issuer", "not_before"), ("issuer", "since", "next")
 
 
 @dataclass(frozen=True)
@@ -67,45 +60,52 @@ class ListedVersion:
 
 
 class Listing:
-    """One list. ``failed``: how many vaults refused; ``warned``: something did, and a warning says why."""
+    """One list. ``failed``: how many vaults refused; ``warnings``: what did, and why."""
 
     def __init__(self, session: Session, options: ListOptions) -> None:
         self._session, self._options = session, options
-        self._seen, self._doing = 0, "listing"
+        self._seen, self._doing = 0, ""
         self.failed = 0
-        self.warned = False
+        self.warnings: dict[str, None] = {}
 
     def rows(self, urls: list[str]) -> list[dict[str, Any]]:
         """What these vaults hold, by vault, name and age. Raises CallError."""
+        vaults = [OperatorCertificates(self._session.http, self._session.azure, url) for url in urls]
         with progress(lambda: f"{self._doing}: {self._seen:,} so far"):
-            vaults = [OperatorCertificates(self._session.http, self._session.azure, url) for url in urls]
-            found = self._near(list(chain.from_iterable(side_by_side(self._of_key_vault, vaults))))
+            found = self._each(self._of_key_vault, vaults, "listing")
+            pending = self._each(self._pending, found, "asking what is being made") if self._options.pending else []
+            found = self._near([*self._wanted([each for each in found if each.version.thumbprint]), *pending])
             if self._options.details:
-                self._doing, self._seen = f"reading {len(found):,} certificates", 0
-                found = list(chain.from_iterable(side_by_side(self._detailed, found)))
+                found = self._each(self._detailed, found, f"reading {len(found):,} certificates")
         named = records.by_certificate(self._session.records.values(), self._session.azure.cloud)
         ordered = sorted(found, key=lambda each: (each.vault.url, each.version.name, each.version.made))
         return [self._row(each, named) for each in ordered]
+
+    def _each(self, call: Callable[[R], list[ListedVersion]], items: Sequence[R], doing: str) -> list[ListedVersion]:
+        """What ``call`` finds for all of these: a few at a time, however many vaults they are in."""
+        self._doing, self._seen = doing, 0
+        return list(chain.from_iterable(side_by_side(call, items)))
 
     def _of_key_vault(self, vault: OperatorCertificates) -> list[ListedVersion]:
         found: list[ListedVersion] = []
         if self._attempt(lambda: self._listed(vault, found)) is None and not found:
             self.failed += 1
-            return []
-        pending = side_by_side(self._pending, found) if self._options.pending else []
-        ready = [each for each in found if each.version.thumbprint]
-        if self._options.versions != CURRENT:
-            every = chain.from_iterable(side_by_side(partial(self._versions, vault), ready))
-            ready = [each for each in every if self._options.versions == ALL or not each.current]
-        return ready + list(chain.from_iterable(pending))
+        return found
+
+    def _wanted(self, current: list[ListedVersion]) -> list[ListedVersion]:
+        if self._options.versions == CURRENT:
+            return current
+        every = self._each(self._versions, current, f"listing the versions of {len(current):,} certificates")
+        return [each for each in every if self._options.versions == ALL or not each.current]
 
     def _pending(self, found: ListedVersion) -> list[ListedVersion]:
         """The version of a certificate that is being made, the first or a later one."""
+        self._seen += 1
         vault, name = found.vault, found.version.name
-        operation = self._attempt(lambda: vault.operation(name))
+        operation = self._attempt(lambda: vault.operation(name), name)
         if not (operation and operation.is_open):
             return [] if found.version.thumbprint else [found]
-        since = self._attempt(lambda: vault.begun(name))
+        since = self._attempt(lambda: vault.begun(name), name)
         made = replace(found.version, version="", thumbprint="")
         return [replace(found, version=made, current=False, issuer=operation.issuer, since=since)]
 
@@ -125,13 +125,18 @@ class Listing:
     def _listed(self, vault: OperatorCertificates, found: list[ListedVersion]) -> bool:
         """Add to ``found`` what the vault lists: what came before an error stays."""
         for version in vault.names(pending=self._options.pending):
+            check_time(self._session)
             self._seen += 1
             found.append(ListedVersion(vault, version, current=True))
         return True
 
-    def _versions(self, vault: OperatorCertificates, current: ListedVersion) -> list[ListedVersion]:
-        """All versions of a certificate; which is the current one says its thumbprint, for two may be of one second."""
-        versions = self._attempt(lambda: vault.versions(current.version.name)) or []
+    def _versions(self, current: ListedVersion) -> list[ListedVersion]:
+        """All versions of a certificate, the current one alone where the others cannot be read.
+
+        Which is the current one says its thumbprint, for two may be of one second.
+        """
+        vault, name = current.vault, current.version.name
+        versions = self._attempt(lambda: vault.versions(name), name) or [current.version]
         same = [each for each in versions if each.thumbprint == current.version.thumbprint] or versions
         self._seen += len(versions)
         return [ListedVersion(vault, each, current=each is same[-1]) for each in versions]
@@ -140,21 +145,25 @@ class Listing:
         if not found.version.thumbprint:
             return [found]
         name, version = found.version.name, found.version.version
-        read = self._attempt(lambda: found.vault.whole(name, version))
+        read = self._attempt(lambda: found.vault.whole(name, version), name)
         self._seen += 1
         if read is None or read[1] is None:
             return [found]
         said = x509.facts(read[1])
         return [replace(found, version=read[0], subject=said.subject, issuer=said.issuer)]
 
-    def _attempt(self, call: Callable[[], T]) -> T | None:
+    def _attempt(self, call: Callable[[], T], of: str = "") -> T | None:
+        """What it returns; None, and a warning, where it fails. ``of``: the certificate that it asks for."""
         try:
+            check_time(self._session)
             return call()
+        except TimeOver as error:  # of every certificate that is left
+            self.warnings[f"{error}; {error.hint}"] = None
         except (Failed, CallError) as error:
-            self.warned = True
             denied = isinstance(error, Refused) and error.code in ("ForbiddenByRbac", "AccessDenied", "Forbidden")
-            warn(f"{error}; {VAULT_READER if denied else error.hint}")
-            return None
+            where = f"certificate {of}: " if of else ""
+            self.warnings[f"{where}{error}; {VAULT_READER if denied else error.hint}"] = None
+        return None
 
     def _row(self, found: ListedVersion, named: dict[str, list[Any]]) -> dict[str, Any]:
         version, url = found.version, found.vault.url
@@ -179,20 +188,3 @@ class Listing:
             "since": stamp(found.since),
             "next": following if left is None else "",
         }
-
-
-def columns_of(rows: Sequence[dict[str, Any]], options: ListOptions) -> dict[str, str]:
-    """The columns that say something, and their headings."""
-    wanted = {key for key in COLUMNS if key not in (*_DETAILS, *_PENDING, "version", "enabled")}
-    wanted |= {"version"} if any(row["version"] for row in rows) else set()
-    wanted |= {"enabled"} if any(not row["enabled"] and row["state"] != "pending" for row in rows) else set()
-    wanted |= set(_DETAILS) if options.details else set()
-    wanted |= set(_PENDING) if any(row["state"] == "pending" for row in rows) else set()
-    return {key: heading for key, heading in COLUMNS.items() if key in wanted}
-
-
-def for_people(row: dict[str, Any]) -> dict[str, Any]:
-    """A row as short as a table needs it: days instead of seconds, and no command but its name."""
-    days = {key: row[key][:10] for key in ("not_before", "expires", "since")}
-    following, _, command = row["next"].partition(": ")
-    return row | days | {"version": row["version"][:8], "next": following + (" merge" if command else "")}

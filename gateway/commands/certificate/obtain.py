@@ -82,7 +82,6 @@ def to_files(session: Session, certificate_id: CertificateId, options: FileOptio
         content = _content(vault, version, options)
         if options.history:
             os.makedirs(options.out, mode=0o700, exist_ok=True)
-        session.http.may_have_changed = True
         write_private(paths[version.version], content, force=options.force)
         return {"version": version.version, "file": paths[version.version]}
 

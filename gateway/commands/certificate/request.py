@@ -26,7 +26,7 @@ from gateway.commands.certificate.policy_options import PolicyOptions, issuer_of
 from gateway.commands.shared.output import note, warn
 from gateway.commands.shared.private_file import check_path
 from gateway.deliveries import tags
-from gateway.errors import CallError, Failed, Incomplete, RotationError
+from gateway.errors import CallError, Failed, Incomplete, RotationError, Unknown, leaves_doubt
 from gateway.kinds.registry import CERTIFICATE
 from gateway.model import x509
 from gateway.model.public_cas import not_of_public_cas
@@ -91,7 +91,8 @@ class Request:
         Raises:
             Failed: nothing was asked for; or it was refused, and nothing else was changed.
             Incomplete: it was asked for, and is not issued yet, or something else is left over.
-            Unknown, CallError
+            Unknown: whether it was, or whether something else was done besides, cannot be told.
+            CallError
         """
         policy = self._policy(options)
         check_issuer(self._vault, policy)
@@ -185,7 +186,7 @@ class Request:
 
     def _finish(self, operation: Operation) -> dict[str, Any]:
         """What is left, each by itself: the version is asked for, and nothing of this may hide that."""
-        left: list[str] = []
+        left: dict[str, RotationError | CallError] = {}
         about: dict[str, Any] = {"certificate": str(self._certificate_id), "status": operation.status}
         shown, unsettled = self._ended(operation)
         if self._follow_up.contacts:
@@ -195,10 +196,18 @@ class Request:
             about["next"] = by_hand(self._certificate_id)
         self._attempt("the Keeper record", lambda: about.update(self._in_keeper(operation)), left)
         if unsettled or left:
-            said = ([f"and {unsettled}"] if unsettled else []) + ([f"but not done: {'; '.join(left)}"] if left else [])
-            hint = f"keeper-rotation certificate status {self._certificate_id}; do not ask for it again"
-            raise Incomplete(f"{self._certificate_id.name} was asked for, {'; '.join(said)}", hint)
+            raise self._left_over(unsettled, left)
         return about | shown | (self._followers() if shown else {})
+
+    def _left_over(self, unsettled: str, left: Mapping[str, RotationError | CallError]) -> RotationError:
+        is_open = any(map(leaves_doubt, left.values()))
+        said = [f"and {unsettled}"] if unsettled else []
+        if left:
+            each = "; ".join(f"{what}: {error}; {error.hint}" for what, error in left.items())
+            said.append(f"but {'it cannot be told whether all else was done' if is_open else 'not done'}: {each}")
+        status = f"keeper-rotation certificate status {self._certificate_id}; do not ask for it again"
+        what = f"{self._certificate_id.name} was asked for, {'; '.join(said)}"
+        return Unknown(what, f"look as is said, then {status}") if is_open else Incomplete(what, status)
 
     def _ended(self, operation: Operation) -> tuple[dict[str, Any], str]:
         """What is shown of the version, once it is made; or why that cannot be shown. Raises NotMade."""
@@ -211,11 +220,11 @@ class Request:
         except (Failed, CallError) as error:
             return {}, f"how it stands cannot be told: {error}"
 
-    def _attempt(self, what: str, call: Any, left: list[str]) -> None:
+    def _attempt(self, what: str, call: Any, left: dict[str, RotationError | CallError]) -> None:
         try:
             call()
         except (RotationError, CallError) as error:
-            left.append(f"{what}: {error}; {error.hint}")
+            left[what] = error
 
     def _csr(self, operation: Operation) -> dict[str, str]:
         return csr_of(operation, self._follow_up.csr_out, force=self._follow_up.force)

@@ -14,6 +14,7 @@ from gateway.commands.check.findings import find
 from gateway.commands.credential import attached_options
 from gateway.commands.plan.rehearsal import How, Rehearsed, Stage
 from gateway.commands.plan.show import WOULD
+from gateway.commands.shared.inputs import RecordsCommand
 from gateway.commands.shared.output import counted, note
 from gateway.commands.shared.progress import progress
 from gateway.errors import worst
@@ -22,7 +23,7 @@ from gateway.host.shown import clean, shown
 SIGNS = {Level.ERROR: "x", Level.UNASKED: "?", Level.WARNING: "!"}
 
 
-@click.command(short_help="Find what would stop the next rotation.")
+@click.command(cls=RecordsCommand, short_help="Find what would stop the next rotation.")
 @click.argument("records", nargs=-1, metavar="[RECORD]...")
 @click.option("--all", "all_", is_flag=True, help="Every record that a script of this package rotates.")
 @attached_options
@@ -30,7 +31,7 @@ SIGNS = {Level.ERROR: "x", Level.UNASKED: "?", Level.WARNING: "!"}
 def check(records: tuple[str, ...], all_: bool, attached: tuple[str, ...], configuration: str, as_json: bool) -> None:
     """Find out whether the next run of each RECORD, a uid or a part of a title, would work: all that is wrong, at once.
 
-    Only questions are asked. Where a uid begins with a dash, write -- before it.
+    Only questions are asked.
 
     Exits 0 where each run would work or has nothing to do, 2 where a question could not be asked, else 1.
     """

@@ -70,10 +70,8 @@ def _of_destinations(outcome: Rehearsed) -> Iterator[Finding]:
 
 def _of_the_target(outcome: Rehearsed) -> Iterator[Finding]:
     """What the service lets be, where that can be read."""
-    if outcome.prepared is None:
-        return
     try:
-        remarks = outcome.prepared.kind.remarks(outcome.prepared)
+        remarks = outcome.remarks
     except CallError as error:
         yield Finding(Level.UNASKED, str(error), error.hint)
         return

@@ -81,7 +81,7 @@ class Creation:
                     else:
                         self._make(record, deadline.over())
         except _Stopped as stop:
-            self._settle()
+            self._settle(stop)
             raise self._stopped(stop.record, stop.error) from None
         self._settle()
         return self._finished()
@@ -90,10 +90,16 @@ class Creation:
         self._met += 1
         self._done(record, uid, False)
 
-    def _settle(self) -> None:
-        """What Keeper took may be another run's all the same."""
+    def _settle(self, stop: _Stopped | None = None) -> None:
+        """What Keeper took may be another run's all the same. Raises Unknown: that cannot be told."""
         made = {uid: (record.item.label, record.item.address) for uid, record in self._new.items()}
-        others, astray = self._session.folders.settled(made)
+        try:
+            others, astray = self._session.folders.settled(made)
+        except Unclear as error:
+            for uid, record in self._new.items():
+                self._done(record, uid, False)
+            before = f"{stop.record.title}: {stop.error}; " if stop else ""
+            raise Unknown(f"{before}{error}", error.hint) from None
         self._skipped += [f"{what} ({ASTRAY})" for what in astray.values()]
         for uid, record in self._new.items():
             if uid in others:

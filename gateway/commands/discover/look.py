@@ -50,12 +50,13 @@ class Discovery(Survey):
         current = self._in_key_vault(url, lambda: self._counted(vault.names()))
         if not versions:
             return [_certificate(url, each) for each in current]
-        every = partial(side_by_side, partial(self._versions, vault), current)
-        return list(chain.from_iterable(self._in_key_vault(url, every) if current else ()))
+        return list(chain.from_iterable(side_by_side(partial(self._versions, vault), current)))
 
     def _versions(self, vault: KeyVaultCertificates, current: Version) -> list[Item]:
-        found = list(self._counted(vault.versions(current.name)))
-        newest = found[-1].version if found else ""
+        """All versions; the current one alone where the others cannot be read."""
+        where = f"versions of {vault.url}/certificates/{current.name}"
+        found = self.attempt(where, lambda: self._counted(vault.versions(current.name)), VAULT_READER) or [current]
+        newest = found[-1].version
         return [_certificate(vault.url, each, each.version, each.version == newest) for each in reversed(found)]
 
     def tls_secrets(self, vaults: list[str], *, versions: bool) -> list[Item]:
@@ -67,11 +68,14 @@ class Discovery(Survey):
         current = self._in_key_vault(url, lambda: self._counted(vault.all()))
         if not versions:
             return [_tls_secret(each) for each in current]
-        every = partial(side_by_side, partial(self._secret_versions, vault), current)
-        return list(chain.from_iterable(self._in_key_vault(url, every) if current else ()))
+        return list(chain.from_iterable(side_by_side(partial(self._secret_versions, vault), current)))
 
     def _secret_versions(self, vault: KeyVaultSecrets, current: TlsSecret) -> list[Item]:
-        found = [each for each in self._counted(vault.versions(current.secret_id.name)) if each.is_tls]
+        """All versions; the current one alone where the others cannot be read."""
+        name = current.secret_id.name
+        where = f"versions of {vault.url}/secrets/{name}"
+        listed = self.attempt(where, lambda: self._counted(vault.versions(name)), VAULT_READER)
+        found = [each for each in listed if each.is_tls] or [current]
         return [_tls_secret(each, each.secret_id.version, each is found[-1]) for each in reversed(found)]
 
     def apps(self) -> list[Item]:

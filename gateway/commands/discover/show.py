@@ -22,7 +22,8 @@ from gateway.commands.shared.output import note as say
 from gateway.commands.shared.private_file import check_path, write_private
 from gateway.commands.shared.progress import progress
 from gateway.commands.shared.session import Session, open_session
-from gateway.errors import CallError, Failed, Incomplete, RotationError
+from gateway.commands.shared.survey import not_all
+from gateway.errors import CallError, Failed, RotationError
 from gateway.host.settings import read_settings
 
 STDOUT = "-"
@@ -110,7 +111,7 @@ def show(find: Callable[[Discovery], list[Item]], options: Options) -> None:
     table.show_rows(rows, session.http.now(), as_json=options.json_file == STDOUT)
     for note in look.notes:
         say(f"note: {note}")
-    for warning in look.warnings:
+    for warning in dict.fromkeys(look.warnings):
         warn(warning)
     _close(rows, look, stopped)
 
@@ -205,4 +206,4 @@ def _close(rows: Sequence[KnownItem], look: Discovery, stopped: RotationError | 
         return
     if not look.read:
         raise Failed("nothing could be read", "do what the warnings say")
-    raise Incomplete("not everything could be read; what is shown is not all", "do what the warnings say")
+    raise not_all()

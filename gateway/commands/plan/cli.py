@@ -11,10 +11,11 @@ import click
 from gateway.commands.credential import attached_options
 from gateway.commands.plan.rehearsal import How, Stage
 from gateway.commands.plan.show import as_row, show_plan
+from gateway.commands.shared.inputs import RecordsCommand
 from gateway.errors import worst
 
 
-@click.command(short_help="Show what a rotation would do; change nothing.")
+@click.command(cls=RecordsCommand, short_help="Show what a rotation would do; change nothing.")
 @click.argument("records", nargs=-1, required=True, metavar="RECORD...")
 @attached_options
 @click.option("--now", is_flag=True, help="As with `run --now`.")
@@ -35,7 +36,7 @@ def plan(
     RECORD is a uid or a part of a title.
 
     All is asked that a run asks: the record, the sign-in, the target, the destinations. Nothing is made, saved,
-    delivered or ended. Where a uid begins with a dash, write -- before it.
+    delivered or ended.
 
     Exits as the worst of the runs would: 0 done, 1 nothing would change, 2 something would be left over.
     """
@@ -49,6 +50,7 @@ def plan_all(records: Iterable[str], how: How, *, as_json: bool) -> int:
     stage, rows = Stage(), []
     for number, record in enumerate(stage.find(records)):
         outcome = stage.rehearse(record, how)
+        outcome.ask_target()
         outcome.close()
         rows.append(as_row(outcome))
         if not as_json:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from gateway.commands.outlook import find_named, kind_of
 from gateway.engine.gathered import RunContext
@@ -18,6 +19,7 @@ from gateway.errors import CallError, Failed, RotationError, Unknown
 from gateway.host.deadline import Deadline
 from gateway.host.http import Http
 from gateway.host.lock import UnheldLock
+from gateway.host.report import Report
 from gateway.host.settings import read_settings
 from gateway.keeper.config import find_ksm_config
 from gateway.keeper.parameters import gateway_line, read_params
@@ -59,6 +61,26 @@ class Rehearsed:
         """Its connections. What was prepared can ask nothing more."""
         if self.http:
             self.http.session.close()
+
+    @cached_property
+    def remarks(self) -> list[Failed | str]:
+        """What the target's service would refuse, and lets be, where that can be read. Raises CallError."""
+        return self.prepared.kind.remarks(self.prepared) if self.prepared else []
+
+    def ask_target(self) -> None:
+        """Where something would be made: whether the target's service would let it."""
+        if self.error or not self.plan.makes:
+            return
+        try:
+            remarks = self.remarks
+        except CallError as error:
+            self.plan.report.warnings.append(f"{error}; {error.hint}")
+            return
+        self.plan.report.warnings += [each for each in remarks if isinstance(each, str)]
+        if refusals := [each for each in remarks if isinstance(each, Failed)]:
+            self.error, report = Failed.together(refusals), self.plan.report
+            about = {"why": report.why, "target": report.target, "application": report.application}
+            self.plan = Plan(Report(**about, warnings=report.warnings))  # type: ignore[arg-type]
 
     @property
     def exit_code(self) -> int:

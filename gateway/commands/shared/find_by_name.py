@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from gateway.commands.shared.output import note
@@ -31,7 +31,7 @@ def open_certificate(text: str, session: dict[str, Any], version: str = "") -> t
     from gateway.azure.key_vault.ids import CertificateId
     from gateway.commands.shared.names import read_id
 
-    if not _is_bare(text):
+    if not is_bare(text):
         certificate_id = read_id(text, session["cloud"], version=version)
         return open_session(**session), certificate_id
     opened = open_session(**session)
@@ -52,7 +52,7 @@ def open_secret(text: str, session: dict[str, Any]) -> tuple[Session, SecretId]:
     from gateway.azure.key_vault.secrets import KeyVaultSecrets
     from gateway.commands.shared.names import read_secret_id
 
-    if not _is_bare(text):
+    if not is_bare(text):
         secret_id = read_secret_id(text, session["cloud"])
         return open_session(**session), secret_id
     opened = open_session(**session)
@@ -63,26 +63,36 @@ def open_secret(text: str, session: dict[str, Any]) -> tuple[Session, SecretId]:
     return opened, SecretId(_vault_with(opened, "secret", text, has), text)
 
 
-def _is_bare(text: str) -> bool:
+def is_bare(text: str) -> bool:
+    """Whether it is a name without its vault."""
     return bool(re.fullmatch(r"[0-9a-zA-Z-]{1,127}", text))
 
 
 def _vault_with(session: Session, what: str, name: str, has: Callable[[str], bool]) -> str:
-    """The address of the one vault that has it. Raises Failed: none has, several have, or one cannot be asked."""
+    """The address of the one vault that has it. Raises Failed: none has, several have, or that cannot be told."""
     hint = "name it as VAULT/NAME, or by its identifier"
+    which = f"which vault has a {what} {name} cannot be told"
 
     def ask(url: str) -> bool:
         try:
             return has(url)
         except CallError as error:
-            raise Failed(f"which vault has a {what} {name} cannot be told: {error}", hint) from None
+            raise Failed(f"{which}: {error}", hint) from None
 
-    urls = [url for url, _ in all_key_vaults(session)]
+    seen, are_all = all_key_vaults(session)
+    if not are_all:
+        raise Failed(f"{which}: not all vaults could be listed", hint)
+    urls = [url for url, _ in seen]
     found = [url for url, there in zip(urls, side_by_side(ask, urls), strict=True) if there]
     if len(found) == 1:
         note(f"{what} {name} of {found[0]}")
         return found[0]
     if found:
-        ways = ", ".join(f"{url.removeprefix('https://').partition('.')[0]}/{name}" for url in found)
-        raise Failed(f"several vaults have a {what} {name}", f"name one of them: {ways}")
+        raise several(what, name, found)
     raise Failed(f"no {what} {name} in the {len(urls)} vaults that can be seen", hint)
+
+
+def several(what: str, name: str, urls: Iterable[str]) -> Failed:
+    """The error for a bare name that means one thing in each of these vaults."""
+    ways = ", ".join(f"{url.removeprefix('https://').partition('.')[0]}/{name}" for url in urls)
+    return Failed(f"several vaults have a {what} {name}", f"name one of them: {ways}")

@@ -1,7 +1,8 @@
-"""What an operator hands over or is given outside of Keeper: files, and passwords, which nobody else ever sees."""
+"""What an operator hands over: uids that look like options, files, and passwords, which nobody else ever sees."""
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,26 @@ if TYPE_CHECKING:
     from gateway.host.deadline import Deadline
 
 _LARGEST = 10_000_000
+# Sixteen bytes in base64url. A wrong option has words.
+_DASHED_UID = re.compile(r"-(?!-[a-z]+(-[a-z]+)*$)[\w-]{21}", re.ASCII)
+
+
+class RecordsCommand(click.Command):
+    """A command whose arguments are records: a uid that begins with a dash is no option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As every command, with these uids behind ``--``."""
+        end = args.index("--") if "--" in args else len(args)
+        valued = {name for each in self.params if _takes_value(each) for name in each.opts}
+        uids = [at for at in range(end) if _DASHED_UID.fullmatch(args[at]) and not (at and args[at - 1] in valued)]
+        if not uids:
+            return super().parse_args(ctx, args)
+        before = [args[at] for at in range(end) if at not in uids]
+        return super().parse_args(ctx, [*before, "--", *(args[at] for at in uids), *args[end + 1 :]])
+
+
+def _takes_value(parameter: click.Parameter) -> bool:
+    return isinstance(parameter, click.Option) and not parameter.is_flag and not parameter.count
 
 
 def read(path: str) -> bytes:

@@ -24,8 +24,17 @@ Command = Callable[..., Any]
 LOOK = "look at what this command was to change before you run it again"
 
 
+_files: list[str] = []
+"""those that were written, or are being written now"""
+
+
 class Unfinished(KeyboardInterrupt):
-    """Interrupted a second time, after a change was sent."""
+    """Interrupted after something was changed: a second time, or where nothing is left to be finished first."""
+
+
+def note_file(path: str) -> None:
+    """From now on the command has changed something: this file."""
+    _files.append(path)
 
 
 def interrupted(cause: BaseException | None) -> RotationError:
@@ -39,16 +48,16 @@ def end_on_signals() -> None:
     """Until a session is open: Ctrl-C and SIGTERM end the command."""
 
     def told(_: int) -> None:
-        raise KeyboardInterrupt
+        raise Unfinished if _files else KeyboardInterrupt
 
     handle_signals(told, "SIGINT", "SIGTERM")
 
 
 def finish_on_signals(http: Http, deadline: Deadline) -> None:
-    """From now on they end it only where ``http`` has sent no change, and else stop ``deadline``."""
+    """From now on they end it only where nothing was changed, by ``http`` or in files, and else stop ``deadline``."""
 
     def told(number: int) -> None:
-        if not http.may_have_changed:
+        if not (http.may_have_changed or _files):
             raise KeyboardInterrupt
         if deadline.is_stopped:
             raise Unfinished

@@ -88,7 +88,12 @@ def make(folders: Folders, folder_uid: str, record: NewRecord) -> Created:
 
 
 def make_one(folders: Folders, folder_uid: str, record: NewRecord) -> Created:
-    """As `make`, settled, and said where it is another run's. Raises Astray, Failed, CallError."""
+    """As `make`, settled, and said where it is another run's.
+
+    Raises:
+        Astray, Failed
+        CallError: an `Unclear` with a uid, where the record may be there.
+    """
     uid, made = make(folders, folder_uid, record)
     others, astray = folders.settled({uid: (record.item.label, record.item.address)} if made else {})
     if astray:

@@ -6,6 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
+from gateway.commands.shared.interrupt import note_file
 from gateway.errors import Failed
 
 
@@ -42,6 +43,7 @@ def write_private(path: str, content: bytes, *, force: bool) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        note_file(path)
         if force:
             os.replace(draft, target)
         else:

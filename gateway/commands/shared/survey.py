@@ -12,14 +12,15 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from gateway.azure.key_vault.calls import key_vault_url
-from gateway.azure.resources import read_vault, subscriptions
+from gateway.azure.resources import read_subscription, read_vault, subscriptions
 from gateway.azure.versions import KEY_VAULTS, ApiVersion
 from gateway.commands.shared.output import warn
 from gateway.commands.shared.session import Session
-from gateway.errors import CallError, Failed, Refused
+from gateway.errors import CallError, Failed, Incomplete, Refused
 from gateway.host.background import side_by_side
 
 T = TypeVar("T")
+R = TypeVar("R")
 READER = "give the credential's service principal the role Reader on the subscription or the resource group"
 VAULT_READER = (
     "give the credential's service principal the role Key Vault Reader on the vault, or list of certificates and "
@@ -32,8 +33,8 @@ _OWN_HINTS = ("ForbiddenByFirewall",)
 class Survey:
     """One look around with one credential.
 
-    ``warnings``: places that could not be read; ``notes``: what to know of the others; ``seen`` and ``now_at`` say how
-    far it has come.
+    ``warnings``: places that could not be read, one of them perhaps more than once; ``notes``: what to know of the
+    others; ``seen`` and ``now_at`` say how far it has come.
     """
 
     def __init__(self, session: Session) -> None:
@@ -52,8 +53,11 @@ class Survey:
         """What ``call`` lists; as far as it came, and one warning, where it fails."""
         found: list[T] = []
         try:
+            check_time(self.session)
             for each in call():
                 found.append(each)
+        except TimeOver as error:  # of every place that is left
+            self.warnings.append(f"{error}; {error.hint}")
         except (Failed, CallError) as error:
             denied = isinstance(error, Refused) and error.status in (401, 403) and error.code not in _OWN_HINTS
             self.warnings.append(f"{where}: {error}; {permission if denied else error.hint}")
@@ -65,6 +69,11 @@ class Survey:
             return found
         self.read += bool(found)
         return found
+
+    def _readable(self, where: str, entries: Iterable[R], read: Callable[[R], T]) -> Iterator[T]:
+        """Those of these entries that ``read`` can read."""
+        for entry in entries:
+            yield from self.attempt(where, partial(map, read, [entry]), READER)
 
     def key_vaults(self, named: Iterable[str]) -> list[str]:
         """The addresses of these vaults; of all that the credential sees in all subscriptions, where none is named.
@@ -79,9 +88,13 @@ class Survey:
 
     def seen_key_vaults(self) -> list[tuple[str, str]]:
         """Address and resource id of every vault that the credential sees in all subscriptions."""
-        cloud = self.session.azure.cloud
-        listed = self._resources("key vaults", "Microsoft.KeyVault/vaults", KEY_VAULTS, (), read_vault)
-        return list({key_vault_url(each.url, cloud, "vaultUri"): each.id for each in listed if each.url}.items())
+
+        def read(entry: dict[str, Any]) -> tuple[str, str]:
+            vault = read_vault(entry)
+            return vault.url and key_vault_url(vault.url, self.session.azure.cloud, "vaultUri"), vault.id
+
+        listed = self._resources("key vaults", "Microsoft.KeyVault/vaults", KEY_VAULTS, (), read)
+        return list({url: resource for url, resource in listed if url}.items())
 
     def _resources(
         self, what: str, kind: str, version: ApiVersion, within: Iterable[str], read: Callable[[dict[str, Any]], T]
@@ -93,7 +106,7 @@ class Survey:
         def ask(subscription: str) -> list[T]:
             pages = partial(self.session.azure.arm.pages, f"{subscription}/providers/{kind}", version)
             where = f"{what} of subscription {names[subscription]}"
-            return self.attempt(where, lambda: [read(each) for each in self._counted(pages())], READER)
+            return self.attempt(where, lambda: self._readable(where, self._counted(pages()), read), READER)
 
         found = list(chain.from_iterable(side_by_side(ask, list(names))))
         if not found and not self.warnings:
@@ -102,7 +115,8 @@ class Survey:
 
     def _subscriptions(self) -> dict[str, str]:
         """Ids of all subscriptions, with the names that people know them by."""
-        listed = self.attempt("subscriptions", lambda: list(subscriptions(self.session.azure.arm)), READER)
+        what, entries = "subscriptions", partial(subscriptions, self.session.azure.arm)
+        listed = self.attempt(what, lambda: self._readable(what, entries(), read_subscription), READER)
         if not listed and not self.warnings:
             self.warnings.append(f"subscriptions: none can be seen; {READER}")
         self.read = 0
@@ -110,25 +124,41 @@ class Survey:
 
     def _counted(self, items: Iterable[T]) -> Iterator[T]:
         for item in items:
-            if over := self.session.deadline.over():
-                raise Failed(over, "a larger ROTATION_DEADLINE_SECONDS lets it read the rest")
+            check_time(self.session)
             self.seen += 1
             yield item
 
 
-def all_key_vaults(session: Session) -> list[tuple[str, str]]:
-    """Address and resource id of all vaults that the credential can see; a subscription that refuses is a warning.
+def all_key_vaults(session: Session) -> tuple[list[tuple[str, str]], bool]:
+    """Address and resource id of all vaults that the credential can see, and whether these are all.
+
+    What cannot be listed is a warning.
 
     Raises:
         Failed: there is none.
     """
     survey = Survey(session)
     found = survey.seen_key_vaults()
-    for warning in survey.warnings:
+    for warning in dict.fromkeys(survey.warnings):
         warn(warning)
     if not found:
-        raise Failed("no vault can be seen", f"name one with --vault, or {READER}")
-    return found
+        raise Failed("no vault can be seen", f"name the vault, or {READER}")
+    return found, not survey.warnings
+
+
+class TimeOver(Failed):
+    """There is no time to read the rest."""
+
+
+def check_time(session: Session) -> None:
+    """There is time to read more. Raises TimeOver."""
+    if over := session.deadline.over():
+        raise TimeOver(over, "a larger ROTATION_DEADLINE_SECONDS lets it read the rest")
+
+
+def not_all() -> Incomplete:
+    """What a command that lists ends with, where it has warned of what it could not read."""
+    return Incomplete("not everything could be read; what is shown is not all", "do what the warnings say")
 
 
 def _subscription(text: str) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway.commands.credential import attached_options
+from gateway.commands.shared.inputs import RecordsCommand
 from gateway.commands.shared.private_file import check_path, write_private
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 _SORTS = ("expires", "due", "rotated", "title", "kind", "state")
 
 
-@click.command(short_help="Show all records, what is due and what is wrong.")
+@click.command(cls=RecordsCommand, short_help="Show all records, what is due and what is wrong.")
 @click.argument("records", nargs=-1, metavar="[RECORD]...")
 @click.option("--folder", default="", metavar="FOLDER", help="Only this shared folder (uid or name).")
 @click.option("--drift", is_flag=True, help="Also compare each target and destination.")

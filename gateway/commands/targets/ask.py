@@ -15,7 +15,7 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from gateway.azure.arm import Arm
-from gateway.azure.resources import Subscription, subscriptions
+from gateway.azure.resources import Subscription, read_subscription, subscriptions
 from gateway.azure.versions import ApiVersion
 from gateway.deliveries.addresses import known_destinations, read_destinations
 from gateway.deliveries.base import CANNOT_BE_ASKED, DeliveryContext, Destination
@@ -87,17 +87,23 @@ class Asker:
                 self._in_use.setdefault(_identity(destination), []).append((uid, title))
         self._subscriptions: list[Subscription] = []
 
-    def attempt(self, what: str, call: Callable[[], list[T]], permission: str = READER) -> list[T] | None:
-        """What ``call`` lists; None, and one warning, where it fails. ``permission``: what would allow it."""
+    def attempt(self, what: str, call: Callable[[], Iterable[T]], permission: str = READER) -> list[T] | None:
+        """What ``call`` lists; where it fails one warning, and what came before that, or None.
+
+        ``permission``: what would allow it.
+        """
+        found: list[T] = []
         try:
-            return call()
+            for each in call():
+                found.append(each)
+            return found
         except (Failed, CallError) as error:
             # A vault's firewall and its access policies have a hint of their own.
             denied = error.hint in (PERMISSION_HINT, KeyVaultSecretDestination.rights)
             self.warnings.append(f"{what}: {_bare(error)}; {permission if denied else error.hint}")
         except Exception as error:
             self.warnings.append(f"{what}: an answer that cannot be read ({type(error).__name__})")
-        return None
+        return found or None
 
     def each(self, what: str, call: Callable[[R], list[T]], items: Iterable[tuple[str, R]], permission: str) -> list[T]:
         """What ``call`` lists for all of these, by their names; one that fails does not take the others along."""
@@ -109,14 +115,12 @@ class Asker:
 
     def find_subscriptions(self) -> bool:
         """Whether any can be seen; before anything is asked for `resources`."""
-        self._subscriptions = self.attempt("Azure subscriptions", self._all_subscriptions) or []
-        return bool(self._subscriptions)
-
-    def _all_subscriptions(self) -> list[Subscription]:
-        found = list(subscriptions(self.arm))
-        if not found:
-            raise Failed("none can be seen, so no vault, runbook or API connection either", READER)
-        return found
+        what, none = "Azure subscriptions", "none can be seen, so no vault, runbook or API connection either"
+        found = self.attempt(what, lambda: map(read_subscription, subscriptions(self.arm)))
+        if found == []:
+            self.warnings.append(f"{what}: {none}; {READER}")
+        self._subscriptions = found or []
+        return bool(found)
 
     def resources(self, what: str, path: str, version: ApiVersion, read: Callable[[dict[str, Any]], T]) -> list[T]:
         """The resources at this path of every subscription, as ``read`` makes them of an entry."""
@@ -124,7 +128,7 @@ class Asker:
         def ask(subscription: Subscription) -> list[T] | None:
             pages = partial(self.arm.pages, f"{subscription.id}/{path}", version)
             name = f"{what} in subscription {subscription.name!r}"
-            return self.attempt(name, lambda: [read(each) for each in pages()])
+            return self.attempt(name, lambda: map(read, pages()))
 
         answers = side_by_side(ask, self._subscriptions)
         if not any(answer is None or answer for answer in answers):

@@ -182,7 +182,9 @@ class _Runbooks:
         arm, rights = self._asker.arm, AutomationRunbook.rights
         workers = partial(worker_groups, arm, account.id)
         groups = ["", *(self._asker.attempt(f"worker groups of {account.name}", workers, rights) or [])]
-        named = [(name, f"{account.id}/runbooks/{name}") for name in runbooks(arm, account.id)]
+        what = f"Automation account {account.name}"
+        books = self._asker.attempt(what, partial(runbooks, arm, account.id), rights) or []
+        named = [(name, f"{account.id}/runbooks/{name}") for name in books]
         return self._asker.each("runbook", partial(self._runbook, groups), named, rights)
 
     def _runbook(self, groups: list[str], resource: str) -> list[Candidate]:

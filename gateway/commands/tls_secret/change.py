@@ -9,7 +9,7 @@ from gateway.azure.key_vault.ids import SecretId
 from gateway.azure.key_vault.secrets import KeyVaultSecrets, TlsSecret
 from gateway.commands.shared.facts import TARGET, bundle_of
 from gateway.commands.tls_secret.records import follow, named_in, of_secret, record_for, refuse_others, tls_record
-from gateway.errors import CallError, Failed, Incomplete, Refused, RotationError, Unclear, Unknown
+from gateway.errors import CallError, Failed, Incomplete, Refused, RotationError, Unclear, Unknown, leaves_doubt
 from gateway.host.lost_answer import resolve_lost_answer
 from gateway.keeper.checks import check_editable
 from gateway.secret import Secret
@@ -157,7 +157,7 @@ def rediscover(
 def _outcome(problems: dict[str, RotationError | CallError], done: list[dict[str, Any]]) -> RotationError:
     """The error for those that could not be brought up to date; the worst of them says what it is."""
     codes = {error.exit_code for error in problems.values() if isinstance(error, RotationError)}
-    codes |= {Unknown.exit_code for error in problems.values() if getattr(error, "may_have_changed", False)}
+    codes |= {Unknown.exit_code} if any(map(leaves_doubt, problems.values())) else set()
     codes |= {Incomplete.exit_code} if any(each["result"] == UPDATED for each in done) else set()
     kind = next((each for each in (Unknown, Incomplete) if each.exit_code in codes), Failed)
     what = "; ".join(f"{'' if uid in str(error) else f'record {uid}: '}{error}" for uid, error in problems.items())

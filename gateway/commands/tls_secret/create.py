@@ -19,7 +19,7 @@ from gateway.commands.shared.new_records import TLS, Item, make_one, new_record
 from gateway.commands.shared.output import note
 from gateway.commands.tls_secret.records import follow, of_secret, record_for
 from gateway.deliveries.tags import not_ours
-from gateway.errors import CallError, Failed, Incomplete, RotationError, Unclear, Unknown
+from gateway.errors import CallError, Failed, Incomplete, RotationError, Unclear, Unknown, leaves_doubt
 from gateway.model.x509 import PFX
 from gateway.secret import Secret
 
@@ -160,7 +160,7 @@ def create(session: Session, url: str, bundle: Bundle, wanted: NewTlsSecret) -> 
     Raises:
         Failed: nothing was changed.
         Incomplete: the secret is set, and the record does not show it.
-        Unknown: whether it was set cannot be told.
+        Unknown: whether it was set, or whether the record shows it, cannot be told.
         CallError
     """
     draft, value = check(bundle, wanted, session.http.now())
@@ -190,6 +190,9 @@ def create(session: Session, url: str, bundle: Bundle, wanted: NewTlsSecret) -> 
         hint = (
             f"keeper-rotation tls-secret rediscover {made.secret_id.whole()} --record=UID, or list --add-certificates"
         )
+        if leaves_doubt(error):
+            what = f"{made.secret_id} is set, and whether a record shows it cannot be told: {error}"
+            raise Unknown(what, f"look for the record in the vault; {hint}") from None
         raise Incomplete(f"{made.secret_id} is set; no record shows it: {error}", hint) from None
 
 

@@ -72,10 +72,13 @@ def in_form(value: str, content_type: str | None, name: str) -> str:
     return to_pem(bundle).decode() if content_type == PEM else base64.b64encode(to_pfx(bundle, name, "")).decode()
 
 
-def holds_same(one: str, other: str) -> bool:
-    """Whether two secrets hold the same certificate with its key, be it in another form."""
+def holds(there: str, wanted: str) -> bool:
+    """Whether a secret holds all of what is ``wanted``, be it in another form: certificate, key and those above it."""
     try:
-        return one == other or read_secret(one, "").leaf == read_secret(other, "").leaf
+        if there == wanted:
+            return True
+        found, ours = read_secret(there, ""), read_secret(wanted, "")
+        return found.leaf == ours.leaf and set(found.chain) >= set(ours.chain)
     except (Failed, UnsupportedAlgorithm):
         return False
 

@@ -21,8 +21,7 @@ def certificate() -> None:
     """Certificates of Azure Key Vault: list, request, merge, renew, obtain.
 
     A certificate is named by its identifier, https://<vault>.vault.azure.net/certificates/<name>, as VAULT/NAME, or by
-    its page in the portal; one that is there also by its bare name, where one vault alone has it. Write --option=UID: a
-    uid may begin with a dash.
+    its page in the portal; one that is there also by its bare name, where one vault alone has it.
     """
 
 

@@ -16,14 +16,16 @@ from gateway.commands.shared.session import open_session
 @as_json
 @session_options
 def list_key_vaults(as_json: bool, **session: str) -> None:
-    """List the key vaults that the credential can see, in all subscriptions."""
+    """List the key vaults that the credential can see, in all subscriptions. Exit 2: some could not be listed."""
     from gateway.commands.shared.output import show_table
-    from gateway.commands.shared.survey import all_key_vaults
+    from gateway.commands.shared.survey import all_key_vaults, not_all
 
-    found = all_key_vaults(open_session(**session))
+    found, are_all = all_key_vaults(open_session(**session))
     rows = [{"vault": name.rpartition("/")[2], "address": url, "id": name} for url, name in sorted(found)]
     columns = {"vault": "VAULT", "address": "ADDRESS", "id": "RESOURCE ID"}
     show_table(rows, columns, as_json=as_json, none="no vaults")
+    if not are_all:
+        raise not_all()
 
 
 @click.command(short_help="Show or change the policy of new versions.")

@@ -19,7 +19,6 @@ from gateway.commands.certificate.cli.options import (
 )
 from gateway.commands.credential import session_options
 from gateway.commands.shared.interrupt import changing
-from gateway.commands.shared.session import open_session
 from gateway.errors import Failed, Incomplete
 
 STATUS = "look with keeper-rotation certificate status {certificate_id} before you run this again"
@@ -43,19 +42,21 @@ def request(
 ) -> None:  # fmt: skip
     """Ask for a certificate; for a new version of it where it is there, of which what is not named stays.
 
+    A new one is named with its vault, as VAULT/NAME or by its identifier.
+
     With the issuer Unknown the signing request goes to --csr-out and into the record; `merge` finishes it. Exit 2: it
     is asked for, and not issued yet.
     """
     from gateway.commands.certificate.policies import with_contacts
     from gateway.commands.certificate.request import FollowUp, Request, read_tags
-    from gateway.commands.shared.names import read_id
+    from gateway.commands.shared.find_by_name import open_certificate
 
     options, session = split_options(given)
-    certificate = read_id(certificate_id, session["cloud"], version=NO_VERSION)
     if record_uid and folder:
         raise Failed("--record or --folder, not both", "--record fills in a record, --folder makes one")
     with_contacts([], contacts)
-    labels, opened = read_tags(tags), open_session(**session)
+    labels = read_tags(tags)
+    opened, certificate = open_certificate(certificate_id, session, NO_VERSION)
     folder_uid = opened.folder_uid(folder) if folder else ""
     follow_up = FollowUp(wait, record_uid, folder_uid, csr_out, force, contacts, labels)
     _ended(Request(opened, certificate, follow_up).request(options), as_json)

@@ -10,7 +10,7 @@ from gateway.commands.certificate.cli.options import NO_VERSION, as_json, named
 from gateway.commands.credential import session_options
 from gateway.commands.shared.interrupt import changing
 from gateway.commands.shared.session import open_session
-from gateway.errors import Failed, Incomplete
+from gateway.errors import Failed
 
 
 @click.command("list")
@@ -28,25 +28,29 @@ def list_(
 ) -> None:
     """List certificates, with the Keeper records that name them.
 
-    Exit 2: a vault, or a certificate of it, could not be read; exit 1: none could.
+    Exit 2: a vault, or a certificate of it, could not be read, or not all vaults could be listed; exit 1: none could.
     """
-    from gateway.commands.certificate.list import Listing, ListOptions, columns_of, for_people
+    from gateway.commands.certificate.cli.columns import columns_of, for_people
+    from gateway.commands.certificate.list import Listing, ListOptions
     from gateway.commands.shared.names import read_key_vault
-    from gateway.commands.shared.output import show_table
-    from gateway.commands.shared.survey import all_key_vaults
+    from gateway.commands.shared.output import show_table, warn
+    from gateway.commands.shared.survey import all_key_vaults, not_all
 
     urls = [read_key_vault(text, session["cloud"]) for text in vault]
     opened = open_session(**session)
-    urls = list(dict.fromkeys(urls)) or [url for url, _ in all_key_vaults(opened)]
+    seen, are_all = ([], True) if urls else all_key_vaults(opened)
+    urls = list(dict.fromkeys(urls or [url for url, _ in seen]))
     options = ListOptions(versions, pending, details, days)
     listing = Listing(opened, options)
     rows = listing.rows(urls)
+    for warning in listing.warnings:
+        warn(warning)
     if listing.failed == len(urls):
         raise Failed("no vault could be listed", "see the warnings")
     shown = rows if as_json else list(map(for_people, rows))
     show_table(shown, columns_of(rows, options), as_json=as_json, none="no certificates")
-    if listing.warned:
-        raise Incomplete("not everything could be read; what is shown is not all", "do what the warnings say")
+    if listing.warnings or not are_all:
+        raise not_all()
 
 
 @click.command(short_help="Write a version to a file, or attach it to a record.")
@@ -130,13 +134,16 @@ def delete(
     """Delete the Keeper records of certificates. Key Vault keeps the certificates, with all their versions."""
     from gateway.commands.certificate.delete import ONLY_KEEPER, to_delete
     from gateway.commands.certificate.delete import delete as end
+    from gateway.commands.shared.find_by_name import is_bare
     from gateway.commands.shared.inputs import confirm_deletion
     from gateway.commands.shared.names import read_id
     from gateway.commands.shared.output import note, show_table
 
     if not from_keeper:
         raise Failed(ONLY_KEEPER, "add --from-keeper to delete its records in Keeper; the portal deletes certificates")
-    certificates = [read_id(text, session["cloud"], version=NO_VERSION) for text in certificate_ids]
+    certificates = [
+        text if is_bare(text) else read_id(text, session["cloud"], version=NO_VERSION) for text in certificate_ids
+    ]
     if not certificates and not record_uids:
         raise Failed("what is to be deleted is not said", "name a certificate's ID, or --record=UID")
     opened = open_session(**session)
