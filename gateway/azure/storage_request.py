@@ -14,6 +14,7 @@ import re
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
+from gateway.azure.versions import STORAGE_TABLES
 from gateway.errors import NotSent, Refused, Unclear
 from gateway.host.http import Http
 from gateway.secret import Secret
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 SERVICES = ("blob", "file", "queue", "table")
 # The network or a setting keeps this service closed to us; which key it was does not matter.
 NOT_LET_IN = ("AuthorizationFailure", "KeyBasedAuthenticationNotPermitted")
-_TABLES_VERSION = "2019-02-02"
 _CODE = re.compile(r"\bcode\W{1,5}(\w{1,80})", re.IGNORECASE)
 
 
@@ -76,7 +76,7 @@ def _ask_tables(http: Http, service: str, endpoint: str, account: str, key: Secr
         raise _refusal(account, 403, "AuthenticationFailed") from None  # what is no key signs nothing
     headers = {
         "x-ms-date": made,
-        "x-ms-version": _TABLES_VERSION,
+        "x-ms-version": STORAGE_TABLES.version,
         "Authorization": f"SharedKey {account}:{base64.b64encode(signed).decode()}",
     }
     address = f"{endpoint.rstrip('/')}/?restype=service&comp=properties"

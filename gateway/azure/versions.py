@@ -41,6 +41,9 @@ PERMISSIONS = ApiVersion(
 STORAGE_ACCOUNTS = ApiVersion(
     "Microsoft.Storage", "2025-08-01", f"{_LEARN}/azure/templates/microsoft.storage/storageaccounts", older="2023-05-01"
 )
+STORAGE_TABLES = ApiVersion(
+    "Azure tables", "2019-02-02", f"{_LEARN}/rest/api/storageservices/versioning-for-the-azure-storage-services"
+)
 AUTOMATION_ACCOUNTS = ApiVersion("Microsoft.Automation accounts", "2023-11-01", f"{_AUTOMATION}/automation-account")
 RUNBOOKS = ApiVersion("Microsoft.Automation runbooks", "2018-06-30", f"{_AUTOMATION}/runbook")
 JOBS = ApiVersion("Microsoft.Automation jobs", "2019-06-01", f"{_AUTOMATION}/job")
