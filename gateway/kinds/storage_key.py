@@ -81,8 +81,8 @@ class AzureStorageKey(RegeneratedKind):
         return self.account.name_of(record.secret(self.outputs.value)) or super().published_id(record)
 
     def published_by(self, other: VaultRecord) -> str:
-        """By its value: a name may be of another value by now."""
-        return self.account.name_of(other.secret(self.outputs.value))
+        """By its value, for a name may be of another value by now; by its name, where no key has that value."""
+        return self.account.name_of(other.secret(self.outputs.value)) or self.published_id(other)
 
     def is_target_of(self, record: VaultRecord) -> bool:
         """Whether it names the same account."""

@@ -46,6 +46,17 @@ def test_a_key_that_another_record_publishes_is_not_regenerated(remove_old: str,
     assert stage.regenerated() == [] and stage.works()
 
 
+def test_a_key_that_another_record_names_is_not_regenerated_while_its_value_there_is_wrong(storage: Make) -> None:
+    stage = storage()
+    other = second(stage, "key2")
+    stage.sandbox.keeper.edit(other, "storage_key", "pasted by mistake")
+    outcome = stage.run()
+    assert (outcome.code, stage.regenerated()) == (1, []), outcome
+    assert f"key2: published by record {other}" in outcome.report["error"]
+    stage.sandbox.keeper.edit(other, "active_key", "")
+    assert stage.run().code == 0 and stage.works()
+
+
 def test_a_former_key_that_another_record_publishes_lives_on(storage: Make) -> None:
     stage = storage(settings={"remove_old": "all"})
     other = second(stage, "key1")
