@@ -81,7 +81,7 @@ class StorageAccount:
         """Both keys. They never expire by themselves: their end is when they are to be replaced.
 
         One of unknown age is due, and not at its end: nothing ends. Where neither has the value that the record has
-        ``saved``, both are due, and the start of neither fits. Raises CallError.
+        ``saved``, the start of neither fits. Raises CallError.
         """
         listed = self._listed()
         is_saved = bool(self.name_of(saved))
@@ -93,7 +93,7 @@ class StorageAccount:
                 value.hint if is_saved else "neither",
                 (now if made == _LONG_AGO else made) + lifetime,
                 made,
-                made == _LONG_AGO or not is_saved,
+                made == _LONG_AGO,
             )
             for name, (value, made) in listed.items()
         )

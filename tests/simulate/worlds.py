@@ -149,7 +149,7 @@ class World(ABC):
 
     def refuses_rightly(self, outcome: Outcome) -> bool:
         """Whether no run can heal what is there: here, that a copy of the record publishes what is to end."""
-        return len(self.records) > 1 and "published by record" in str(outcome.report.get("error"))
+        return len(self.records) > 1 and "not regenerated is" in str(outcome.report.get("error"))
 
     def served(self, record: str) -> dict[str, str | None]:
         """What the record's own required destinations hold."""
