@@ -180,10 +180,10 @@ def can_wait(why: Iterable[str], known: Knowledge, *, at_any_time: bool) -> bool
     if not set(why):
         return True
     # Only a rotation of ours can have left something open; where there was none, the first one serves all.
-    if known.ledger.key_id != known.key_id or {FIRST, GONE, UNSAVED, OLD, REFUSED, BEHIND} & set(why):
+    if not known.ledger.key_id or set(DIFFERENT) & set(why):
         return False
     recent = known.last_rotated is not None and known.now - known.last_rotated < PATIENCE
-    return at_any_time or (recent and set(why) == {EVERY_RUN})
+    return at_any_time or (recent and set(why) == {EVERY_RUN} and known.ledger.key_id == known.key_id)
 
 
 def is_pressing(why: Iterable[str], known: Knowledge) -> bool:
