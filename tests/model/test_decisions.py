@@ -222,10 +222,16 @@ CAN_WAIT: dict[str, tuple[list[str], Knowledge, bool, bool]] = {
     "its end is near": (["near its end", "every run"], known(), False, False),
     "its end is near, and a new one would end what a destination holds": (["near its end"], known(), True, True),
     "the schedule, and a person has published another one": (
-        ["every run"], known(ledger=Ledger(key_id="another")), False, False,
+        ["every run"],
+        known(ledger=Ledger(key_id="another")),
+        False,
+        False,
     ),
     "the same, and a new one would end what a destination holds": (
-        ["every run"], known(ledger=Ledger(key_id="another")), True, True,
+        ["every run"],
+        known(ledger=Ledger(key_id="another")),
+        True,
+        True,
     ),
     "its age is not known, and a new one would end what a destination holds": (["of unknown age"], known(), True, True),
     "it would end that, and nothing of ours was published": (["every run"], UNTOUCHED, True, False),
