@@ -61,6 +61,10 @@ class Deliveries:
         """Generations that a required destination holds."""
         return {self.holds[each.address] for each in self.required if each.address in self.holds}
 
+    def may_hold(self, generation: str) -> None:
+        """Whatever was noted, each that was ever served may hold this one by now, and is served again."""
+        self.holds = dict.fromkeys(self.holds, generation)
+
     def check(self, destinations: Iterable[Destination] | None = None) -> list[tuple[Destination, Failed]]:
         """Ask these destinations, or all, before anything is made; what is wrong with required ones, all at once."""
         problems: list[tuple[Destination, Failed]] = []

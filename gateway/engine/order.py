@@ -152,7 +152,7 @@ def _good_enough(state: State) -> LiveCredential | None:
     waits = decisions.can_wait(state.why, prepared.known, at_any_time=holds_up)
     if published is None or (state.why and not (waits and unfinished)):
         return None
-    if not is_accepted(state, published) and (state.why or unfinished):
+    if not is_accepted(state, published) and (state.why or unfinished or _is_in_doubt(state)):
         if not state.why:
             raise Incomplete("nothing was delivered: what the record publishes could not be tried", "see the warnings")
         return None
@@ -184,6 +184,11 @@ def _note_next_due(state: State, ends: datetime, until: datetime | None = None, 
     state.report.next_due = stamp(max(dates)) if dates and not state.is_superseded else ""
 
 
+def _is_in_doubt(state: State) -> bool:
+    """Whether the ledger may be of before what destinations hold: the record was put back, or another host saved it."""
+    return bool(state.prepared.inventory.strays and state.prepared.deliveries.holds)
+
+
 def _unfinished(state: State) -> bool:
     return _is_undelivered(state) or state.prepared.known.ledger.revoking
 
@@ -208,7 +213,8 @@ def _finish(state: State, published: LiveCredential) -> str:
     ledger = find_drift(state, delivery)
     ledger = replace(ledger, entries=ledger.entries | later)
     if strays := decisions.undated(prepared.inventory, prepared.policy, prepared.known):
-        ledger = replace(ledger, entries=ledger.entries | strays)
+        prepared.deliveries.may_hold(decisions.newest(prepared.inventory.strays).generation)
+        ledger = replace(ledger, entries=ledger.entries | strays, holds=prepared.deliveries.holds)
         note(state, ledger)
         entries = strays | entries  # what is to be revoked goes at once
     result = "finished" if _unfinished(state) or state.report.drift else "not_due"

@@ -254,7 +254,7 @@ def _was_made_since(key_id: str, inventory: Inventory, known: Knowledge) -> bool
 
 def undated(inventory: Inventory, policy: Policy, known: Knowledge) -> dict[str, Entry]:
     """What a record that was put back, or another host, may have published, with its date: no ledger has one yet."""
-    chosen = retirements(inventory, policy, known, known.key_id) if policy.remove_old != "none" else {}
+    chosen = retirements(inventory, policy, known, known.key_id)
     return {each.key_id: chosen[each.key_id] for each in inventory.strays if each.key_id in chosen}
 
 

@@ -82,6 +82,55 @@ def test_a_record_that_was_put_back_is_rotated_and_what_it_forgot_ends_a_day_lat
     assert all(put_back.working().values())
 
 
+@pytest.fixture
+def put_back_and_not_due(make_stage: Callable[..., Stage]) -> Stage:
+    """The same, where the secret of the version before lives on, and no run makes another one for some weeks."""
+    stage = make_stage(old_secrets=1, settings={"rotate_before_hours": "24", "overlap_hours": "48"})
+    stage.deliver()
+    assert stage.run().code == 0
+    before = copy.deepcopy(stage.stored())
+    stage.sandbox.keeper.edit(stage.at.record_uid, "rotate_now", "True")
+    rotated(stage)
+    restore(stage, before)
+    assert all(stage.working().values()) and stage.undelivered()
+    return stage
+
+
+@pytest.mark.parametrize("remove_old", ["all", "none"])
+def test_a_record_that_was_put_back_is_delivered_anew_before_what_it_forgot_ends(
+    remove_old: str, put_back_and_not_due: Stage
+) -> None:
+    stage = put_back_and_not_due
+    stage.sandbox.keeper.edit(stage.at.record_uid, "remove_old", remove_old)
+    outcome = stage.run()
+    assert (outcome.code, outcome.result) == (0, "finished"), outcome
+    assert [each for each in stage.undelivered() if "twice" not in each] == []
+    for _ in range(3):
+        stage.sandbox.clock.advance(25 * HOUR)
+        assert stage.run().result == "not_due"
+        assert all(stage.working().values()) and stage.published_works()
+    assert (stage.live() == {stage.value("client_secret_id")}) == (remove_old == "all")
+
+
+def test_what_a_destination_may_hold_since_a_record_was_put_back_stays_until_it_is_served(
+    put_back_and_not_due: Stage,
+) -> None:
+    stage = put_back_and_not_due
+    in_use = stage.live()
+    fault = stage.sandbox.fault("arm", "put_connection", faults.Status(403), times=None)
+    assert stage.run().code == 2
+    stage.sandbox.clock.advance(70 * HOUR)
+    outcome = stage.run()
+    assert outcome.code == 2 and all(stage.working().values()), outcome
+    assert in_use <= stage.live() and fault.fired
+    stage.sandbox.faults.clear()
+    assert stage.run().code == 0
+    assert all(stage.working().values()) and in_use <= stage.live(), "who was served just now may have it in use"
+    stage.sandbox.clock.advance(50 * HOUR)
+    assert stage.run().code == 0
+    assert stage.live() == {stage.value("client_secret_id")} and all(stage.working().values())
+
+
 def test_with_none_what_it_forgot_stays(put_back: Stage) -> None:
     put_back.sandbox.keeper.edit(put_back.at.record_uid, "remove_old", "none")
     forgotten = put_back.live()
