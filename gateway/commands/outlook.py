@@ -178,7 +178,7 @@ def _left_over(key_id: str, known: _Known) -> Iterable[str]:
     due, _ = decisions.split_by_time(later, known.now)
     if due and known.policy.remove_old != "none":
         yield f"to be removed: {', '.join(due)}"
-    if ledger.intent:
+    if ledger.intent and not ledger.intent.late:
         yield "an earlier run was interrupted"
     if ledger.drift:
         yield f"was changed by others: {', '.join(ledger.drift)}"

@@ -104,8 +104,12 @@ class Maker(ABC):
         """What is to be saved, together with the new one, before these are ended; None where nothing is."""
         return None
 
+    def late_intent(self) -> Intent | None:
+        """What the record is to remember beside the new one, while a request may still arrive; None for nothing."""
+        return None
+
     def may_make_from(self) -> datetime | None:
-        """Before this moment a new one would end one that may still be in use; None where one can be made now."""
+        """Before this moment a new one would end one that may still be in use, or may be ended itself; None for now."""
         return None
 
     def before_save(self, minted: Minted, record: VaultRecord) -> VaultRecord:

@@ -81,6 +81,7 @@ def _to_remember(state: State, minted: Minted) -> tuple[Ledger, Intent | None]:
     ended = decisions.to_end(entries, prepared.inventory, prepared.policy, prepared.known, minted.key_id)
     intent = state.maker.intent_to_end(ended)
     at_once = None if prepared.deliveries.open(minted.generation) else intent
+    at_once = at_once or state.maker.late_intent()
     ledger = Ledger(named, prepared.target.object_id, minted.key_id, entries, holds, at_once, revoking=revoking)
     return ledger, intent
 
@@ -144,7 +145,7 @@ def _good_enough(state: State) -> LiveCredential | None:
     prepared, published = state.prepared, state.prepared.inventory.published
     unfinished, until = _unfinished(state), state.maker.may_make_from()
     if until is not None and state.why == [decisions.EVERY_RUN]:
-        log.info("not before %s UTC: what was replaced last may still be in use", f"{until:%Y-%m-%d %H:%M}")
+        log.info("not before %s UTC: the last rotation may still be under way, or in use", f"{until:%Y-%m-%d %H:%M}")
         state.why = []
     # A revoke that was begun is completed first, be it at the price of a destination.
     despite = prepared.known.even_where_not_delivered and not prepared.known.ledger.revoking

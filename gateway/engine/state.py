@@ -173,7 +173,8 @@ class State:
         record = self.run.vault.read([uid])[uid]
         ledger = read_ledger(record.value("rotation_state"), uid)
         if ledger.revoking and kind.published_id(record) == ledger.key_id:
-            self.save_values(record, {"rotation_state": replace(ledger, revoking=False).text(uid)})
+            ledger = replace(ledger, revoking=False, intent=self.maker.late_intent() or ledger.intent)
+            self.save_values(record, {"rotation_state": ledger.text(uid)})
 
     def fence(self, key_id: str) -> str:
         """Why the record may not publish this any more; empty where it does, and no save sent before can come.

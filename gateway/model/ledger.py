@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from gateway.errors import Failed
-from gateway.model.credential import stamp, utc
+from gateway.model.credential import GRACE, stamp, utc
 
 VERSION = 1
 
@@ -33,7 +33,8 @@ class Intent:
     ``key_id``: the key that is to be regenerated, the id of the new password, or the newest version so far; ``before``:
     when that key or version was made, for a password the moment of the intent.
     ``lock_id`` and ``until`` tell which run is at it, and until when, as the marker of a credential does. ``ends``: the
-    key is regenerated only to end its former value, and nobody is to be given the new one.
+    key is regenerated only to end its former value, and nobody is to be given the new one. ``late``: the new one is
+    published, and a request of that run may still arrive, which would end a newer one.
     """
 
     key_id: str
@@ -41,6 +42,11 @@ class Intent:
     lock_id: str
     until: datetime
     ends: bool = False
+    late: bool = False
+
+    def over(self, lock_id: str) -> datetime:
+        """After this nothing of that run can arrive, as far as the host with this lock id can tell."""
+        return self.until if self.lock_id == lock_id else self.until + GRACE
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,7 @@ class Ledger:
             # Records hold intents of every kind under this name.
             rest["regenerating"] = {"key_id": at_work.key_id, "lock": at_work.lock_id, **moments}
             rest["regenerating"] |= {"ends": True} if at_work.ends else {}
+            rest["regenerating"] |= {"late": True} if at_work.late else {}
         return json.dumps(content | rest, separators=(",", ":"))
 
 
@@ -131,4 +138,5 @@ def _entry(row: dict[str, Any]) -> Entry:
 def _intent(row: dict[str, Any] | None) -> Intent | None:
     if row is None:
         return None
-    return Intent(str(row["key_id"]), utc(row["before"]), str(row["lock"]), utc(row["until"]), row.get("ends") is True)
+    ends, late = row.get("ends") is True, row.get("late") is True
+    return Intent(str(row["key_id"]), utc(row["before"]), str(row["lock"]), utc(row["until"]), ends, late)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from tests.stage.name_server import Outage, name_server
 from tests.stage.rotation import Outcome
 from tests.sweep.deep import deep_unless
 
+HOUR = 3600.0
 Make = Callable[..., MongoStage]
 
 
@@ -429,6 +431,65 @@ def test_a_change_that_may_come_later_is_unknown(what: str, mongo: Make) -> None
     stage.sandbox.faults.clear()
     heals(stage)
     assert stage.standard("password") == pending
+
+
+# How often a change is held up, and how the runs end until it is let go: it may come after any number of them.
+COMES_LATE: dict[str, tuple[int | None, list[tuple[int, str]]]] = {
+    "another try went through": (1, [(0, "rotated"), (0, "not_due"), (0, "not_due")]),
+    "no try went through": (None, [(3, "unknown"), (0, "rotated"), (0, "not_due")]),
+}
+
+
+@pytest.mark.parametrize("users", [1, 2])
+@pytest.mark.parametrize("what", COMES_LATE)
+def test_a_change_that_comes_after_the_next_run_ends_no_newer_password(what: str, users: int, mongo: Make) -> None:
+    times, ends = COMES_LATE[what]
+    stage = mongo(**({"alternate_login": "orders-b"} if users == 2 else {}))
+    held = stage.sandbox.fault("mongodb", "updateUser", faults.Pause(), times=times)
+    outcomes = []
+    for _ in ends:
+        outcomes.append(stage.rotate())
+        held.times = held.spoilt  # no further one is held, and those that are stay so
+    assert [(each.code, each.result) for each in outcomes] == ends, outcomes
+    assert outcomes[-1].report["next_due"] and stage.works(stage.standard("password"))
+    held.release.set()
+    time.sleep(patience.seconds(0.3))
+    assert stage.works(stage.standard("password"))
+    stage.sandbox.clock.advance(HOUR)
+    rotated(stage)
+    rotated(stage)
+
+
+def test_a_password_that_is_asked_for_waits_for_what_may_still_come(mongo: Make) -> None:
+    stage = mongo(rotate_before_hours="24")
+    held = stage.sandbox.fault("mongodb", "updateUser", faults.Pause())
+    line = stage.line(dueNow=True)
+    assert stage.finish(stage.start(line, SCRIPT)).code == 0
+    before = stage.standard("password")
+    outcome = stage.finish(stage.start(line, SCRIPT))
+    assert (outcome.code, stage.standard("password")) == (1, before), outcome
+    assert "may still arrive" in outcome.report["error"] and "UTC" in outcome.report["hint"]
+    other = stage.finish(stage.start(line, SCRIPT, ROTATION_LOCK_DIR=str(stage.home / "other")))
+    assert other.code == 1 and stage.standard("password") == before
+    held.release.set()
+    stage.sandbox.clock.advance(HOUR)
+    assert stage.finish(stage.start(line, SCRIPT)).code == 0 and stage.standard("password") != before
+    assert stage.works(stage.standard("password"))
+
+
+def test_a_former_user_that_is_locked_out_late_is_given_no_password_before(mongo: Make) -> None:
+    stage = mongo(alternate_login="orders-b")
+    stage.sandbox.keeper.edit(stage.at.record_uid, "rotate_now", "revoke")
+    held = stage.sandbox.fault("mongodb", "updateUser", faults.Pause(), nth=2)
+    assert stage.rotate().result == "rotated" and not stage.works(OLD, "orders")
+    assert "revoking" not in stage.value("rotation_state")
+    assert stage.rotate().result == "not_due"
+    held.release.set()
+    time.sleep(patience.seconds(0.3))
+    assert stage.works(stage.standard("password"))
+    stage.sandbox.clock.advance(HOUR)
+    rotated(stage)
+    assert stage.works(stage.standard("password"), "orders")
 
 
 def test_a_change_that_comes_while_it_is_looked_for_is_no_failure(mongo: Make) -> None:

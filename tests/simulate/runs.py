@@ -16,8 +16,7 @@ from tests.stage.rotation import Outcome, Process
 from tests.sweep.rotation import FAULTS
 
 PATIENT = {"ROTATION_REQUEST_TIMEOUT_SECONDS": "10", "ROTATION_DEADLINE_SECONDS": "30"}
-# A password that is told to a MongoDB server late is not among them: the next run but one would have to wait for it.
-LATE = re.compile(r"keeper\.update|graph\.(add|remove)|arm\.regenerate")
+LATE = re.compile(r"keeper\.update|graph\.(add|remove)|arm\.regenerate|mongodb\.updateUser")
 SLOW = ("hang", "hang after it took effect", "slow", "slower than the timeout")
 
 

@@ -10,14 +10,18 @@ from __future__ import annotations
 import logging
 import secrets
 from abc import abstractmethod
-from datetime import timedelta
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
 from typing import ClassVar
 
 from gateway.engine.gathered import Gathered, RunContext
 from gateway.engine.kind import Kind
 from gateway.engine.maker import NEW, READS, Maker, SaveIntent, refuse_while_at_work
-from gateway.errors import CallError, Failed, NotSent, RotationError, Unclear, Unknown
+from gateway.errors import CallError, Failed, Incomplete, NotSent, RotationError, Unclear, Unknown
 from gateway.keeper.record import VaultRecord
+from gateway.model import decisions
 from gateway.model.credential import GRACE, LiveCredential, Minted
 from gateway.model.ledger import Intent
 from gateway.secret import Secret
@@ -82,14 +86,15 @@ class Choice(Maker):
         self._deadline = run.deadline
         self._settings = run.settings
         self._save_intent = save_intent
-        self._is_of_before = False
-        """whether the new value is the pending one of an earlier run, which may have told it to the server"""
+        self._of_before: Intent | None = None
+        """that of the earlier run whose pending value is the new one; that run may have told it to the server"""
+        self._key_id = gathered.known.key_id
         self._has_it = False
         """whether the server has that one already"""
         self._is_made = False
         """whether this run has changed who the former user is"""
         self._may_arrive = False
-        """whether the server was told the new value without an answer, and may still take it"""
+        """whether the server was told something without an answer, and may still do it"""
         self.marked_until = run.http.now() + timedelta(seconds=self._deadline.remaining())
 
     def make(self, lifetime: timedelta) -> Minted:
@@ -100,8 +105,9 @@ class Choice(Maker):
             Incomplete: another host's run is at it.
             Unknown: that cannot be told.
         """
+        self._refuse_while_late()
         value, key_id = self._pending()
-        self._is_made = True
+        self._is_made, self._key_id = True, key_id
         minted = Minted(key_id, value, self._http.now() + lifetime)
         # Told once more where the server has it already: it may not have lasted.
         self._has_it = self._has_already(value)
@@ -113,12 +119,34 @@ class Choice(Maker):
     def preview(self, lifetime: timedelta) -> tuple[Minted, str]:
         """A new password, or the pending one."""
         intent, ends = self._gathered.known.ledger.intent, self._http.now() + lifetime
+        self._refuse_while_late()
         turn = " for the other of the two users" if self._kind.takes_turns else ""
         if self._gathered.record.secret("pending_password") and intent:
             refuse_while_at_work(intent, self._gathered.known, "change this password")
             return Minted(intent.key_id, Secret(""), ends), f"the pending password of an earlier run{turn}"
         self._kind.choose()  # by rules that may be wrong
         return Minted(NEW, Secret(""), ends), f"a new password{turn}"
+
+    def may_make_from(self) -> datetime | None:
+        """The end of what an earlier run has sent without an answer: a newer password would end by it."""
+        known, intent = self._gathered.known, self._gathered.known.ledger.intent
+        over = intent.over(known.lock_id) if intent and intent.late else None
+        return over if over and known.now <= over else None
+
+    def _refuse_while_late(self) -> None:
+        if until := self.may_make_from():
+            problem = Failed if decisions.ASKED in self._gathered.why else Incomplete
+            hint = f"nothing was changed; run it again after {until + timedelta(minutes=1):%Y-%m-%d %H:%M} UTC"
+            raise problem(
+                "a password that an earlier run told the server may still arrive, and would end a newer one", hint
+            )
+
+    def late_intent(self) -> Intent | None:
+        """Where this run, or the one whose password it has published, told the server something without an answer."""
+        known, intent, now = self._gathered.known, self._of_before, self._http.now()
+        if self._may_arrive:
+            return Intent(self._key_id, now, known.lock_id, self.marked_until, late=True)
+        return replace(intent, late=True) if intent and now <= intent.until else None
 
     def _has_already(self, value: Secret) -> bool:
         """Whether an earlier run has told the server this value."""
@@ -129,7 +157,7 @@ class Choice(Maker):
             if self._gathered.known.value and not self._logs_in(self._gathered.known.value, self._gathered.record):
                 log.warning("neither the published nor the pending value logs in; the server is told the pending one")
         except CallError as error:
-            if self._is_of_before:
+            if self._of_before:
                 raise Unknown(f"whether the server has the pending value cannot be told: {error}", _BOTH) from None
             raise Failed(f"the server was not told the new value: {error}", error.hint) from None
         return False
@@ -138,7 +166,7 @@ class Choice(Maker):
         pending, intent = self._gathered.record.secret("pending_password"), self._gathered.known.ledger.intent
         if pending and intent:
             refuse_while_at_work(intent, self._gathered.known, "change this password")
-            self._is_of_before = True
+            self._of_before = intent
             return pending, intent.key_id
         value, key_id = self._kind.choose(), secrets.token_hex(8)
         intent = Intent(key_id, self._http.now(), self._gathered.known.lock_id, self.marked_until)
@@ -151,7 +179,7 @@ class Choice(Maker):
 
     def _tell(self, value: Secret) -> None:
         try:
-            self._http.retrying(lambda: self._tell_once(value))
+            self._http.retrying(lambda: self._once(lambda: self._kind.tell(value)))
         except CallError as error:
             never_left = isinstance(error, NotSent) and not self._may_arrive
             if not never_left and self._has_taken(value, error):
@@ -160,9 +188,9 @@ class Choice(Maker):
                 raise Unknown(f"whether the server has the new value cannot be told: {error}", _BOTH) from None
             raise Failed(f"the server did not take the new value: {error}", error.hint) from None
 
-    def _tell_once(self, value: Secret) -> None:
+    def _once(self, change: Callable[[], None]) -> None:
         try:
-            self._kind.tell(value)
+            change()
         except Unclear:
             self._may_arrive = True
             raise
@@ -222,9 +250,10 @@ class Choice(Maker):
         known, intent = self._gathered.known, self._gathered.known.ledger.intent
         if not self.unlisted:
             return ""
-        if not self._is_made and intent and known.now <= intent.until + GRACE:
+        if not self._is_made and intent and not intent.late and known.now <= intent.until + GRACE:
             raise Unclear("the server", "another run may be about to change the former user's password")
-        self._http.retrying(lambda: self._kind.lock_out(found_published=self._is_made))
+        lock_out = partial(self._kind.lock_out, found_published=self._is_made)
+        self._http.retrying(lambda: self._once(lock_out))
         return self.unlisted
 
     def _never_worked(self, published: Secret) -> bool:

@@ -217,8 +217,7 @@ class Regeneration(Maker):
             return False
         if idle.made is not None and idle.made > intent.before:
             return not intent.ends
-        ours = intent.lock_id == self._gathered.known.lock_id
-        over = intent.until if ours else intent.until + GRACE
+        over = intent.over(self._gathered.known.lock_id)
         if self._gathered.known.now <= over:
             raise Incomplete(f"an earlier run may still regenerate {idle.key_id}: it is left alone", _after(over))
         return False
