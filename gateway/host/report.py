@@ -15,6 +15,7 @@ import socket
 import threading
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from itertools import groupby
 from time import monotonic
 from typing import Any
 
@@ -83,9 +84,11 @@ class Report:
         self._conclude(outcome)
         for warning in self.warnings:
             _say("warning", warning)
-        for name, text in (("error", self.error), ("hint", self.hint)):
-            if text:
-                _say(name, text)
+        for hint, parts in groupby(outcome.parts if outcome else (), lambda part: part.hint):
+            for part in parts:
+                _say("error", part.message)
+            if hint:
+                _say("hint", hint)
         _write(1, self._line() + "\n")
         return self.exit_code
 

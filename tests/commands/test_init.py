@@ -90,6 +90,7 @@ def test_what_has_another_record_is_left_alone(shop: DiscoverStage) -> None:
 
 WRONG: dict[str, tuple[list[str], str]] = {
     "no such target": (["--target=nothing"], "nothing that can be seen has this name"),
+    "a target that is nearly one": (["--target=web"], "similar: web1"),
     "no such folder": (["--folder=Elsewhere"], "sees no such folder"),
     "no such configuration": (["--config=" + "A" * 22], "cannot be read"),
     "a destination that is none": (["--deliver-to=x"], "deliver_to: 'x' is not"),

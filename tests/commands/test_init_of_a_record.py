@@ -110,7 +110,9 @@ def test_what_a_person_has_filled_in_stays(keeper_rotates: PasswordStage, mongo:
 
 # What is wrong: fields of the record, options, and the message.
 WRONG: dict[str, tuple[dict[str, str], list[str], str]] = {
-    "no such record": ({}, ["--target=nothing"], "record nothing cannot be read"),
+    "no such record": ({}, ["--target=nothing"], "no PAM User record that can be read has this uid"),
+    "a title that is nearly one": ({}, ["--target=Order database"], "similar: orders database"),
+    "a record that is no PAM User": ({}, ["--target=ADMIN"], "is of type login, not PAM User"),
     "another kind of record": ({"application_object_id": "x"}, [], "is for another target"),
     "another server": ({"mongodb_uri": "mongodb://else.example/"}, [], "says something else in mongodb_uri"),
     "a server that is not allowed": ({}, ["--mongodb-uri=mongodb://else.example/?tls=true"], "may not be used at"),
@@ -127,7 +129,7 @@ def test_nothing_is_changed_where_a_mongodb_user_has(name: str, mongo: MongoStag
     for label, value in fields.items():
         mongo.sandbox.keeper.edit(mongo.at.record_uid, label, value)
     before = revision(mongo)
-    done = command(mongo, *of_mongodb(mongo, *options))
+    done = command(mongo, *of_mongodb(mongo, *(each.replace("ADMIN", mongo.admin_uid) for each in options)))
     assert done.returncode == 1 and words in done.stderr and "hint: " in done.stderr, done
     assert revision(mongo) == before and not (mongo.folder / "b").exists()
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import TypeVar
 
 import click
@@ -47,6 +48,14 @@ def choose(what: str, found: Sequence[tuple[str, T]]) -> T:
     return shown[number - 1][1]
 
 
+def similar(name: str, names: Iterable[str]) -> str:
+    """The end of a hint: those of the names that are nearly this one; empty where none is."""
+    folded = {clean(each).casefold(): clean(each) for each in names}
+    found = get_close_matches(name.casefold(), folded, 3) or [each for each in folded if name.casefold() in each][:3]
+    return f"; similar: {', '.join(folded[each] for each in found)}" if found and name else ""
+
+
 def confirm(question: str) -> None:
-    """Raises click.Abort: the answer is no."""
-    click.confirm(question, abort=True, err=True)
+    """Raises Failed: the answer is no."""
+    if not click.confirm(question, err=True):
+        raise Failed("nothing was changed: that was not agreed to", "run it again, and answer y")

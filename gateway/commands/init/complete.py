@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 
 from gateway.commands.batch import DAILY
-from gateway.commands.init.ask import ask, choose, confirm
+from gateway.commands.init.ask import ask, choose, confirm, similar
 from gateway.commands.init.given import Given
 from gateway.commands.outlook import kind_of
 from gateway.commands.plan.rehearsal import How
@@ -113,6 +113,10 @@ class Completion:
         if len(found) > 1:
             uids = ", ".join(each.uid for each in found)
             raise Failed(f"--target {name!r}: several records have this title: {uids}", "give the uid of one of them")
+        if not found and name not in self._visible:
+            hint = "give the record's uid, or share its folder with the application of this host"
+            what = f"--target {name!r}: no PAM User record that can be read has this uid or title"
+            raise Failed(what, hint + similar(name, (each.title for each in users)))
         return found[0].uid if found else name
 
     def _of_mongodb(self, record: VaultRecord) -> dict[str, str]:

@@ -13,7 +13,7 @@ from gateway.commands.discover.create import one_at_a_time
 from gateway.commands.discover.known_records import KnownItem
 from gateway.commands.discover.look import OURS, Discovery
 from gateway.commands.discover.show import known_rows
-from gateway.commands.init.ask import ask, choose, confirm
+from gateway.commands.init.ask import ask, choose, confirm, similar
 from gateway.commands.init.given import Given
 from gateway.commands.plan.rehearsal import How
 from gateway.commands.shared.new_records import Astray, Item, NewRecord, make_one, new_record
@@ -80,7 +80,9 @@ def _target(given: Given, session: Session, look: Discovery) -> KnownItem:
         return found[0]
     addresses = ", ".join(row.item.address for row in found)
     what = f"several have this name: {addresses}" if found else "nothing that can be seen has this name or id"
-    raise Failed(f"--target {given.target!r}: {what}", "give the id of one that keeper-rotation discover shows")
+    hint = "give the id of one that keeper-rotation discover shows"
+    more = "" if found else similar(name, (row.item.name for row in rows))
+    raise Failed(f"--target {given.target!r}: {what}", hint + more)
 
 
 def _folder(given: Given, session: Session) -> str:
