@@ -1,6 +1,6 @@
 """templates/bicep: whole as far as a parser sees, at one with the documents and the roles, and enough in the sandbox.
 
-Bicep's own compiler is in no package registry that these tests can count on; pycep reads its language.
+Bicep's own compiler is on NuGet and in no registry that these tests can count on; pycep reads its language.
 """
 
 from __future__ import annotations
@@ -109,6 +109,63 @@ def test_it_names_the_extension_that_it_uses() -> None:
     extensions = json.loads((FOLDER / "bicepconfig.json").read_text(encoding="utf-8"))["extensions"]
     used = {word for name in FILES for word in re.findall(r"^extension (\w+)$", source(name), re.MULTILINE)}
     assert used == extensions.keys()
+
+
+# The types of resources, as their publishers describe them: tests/resource_types.json has what is asked for here.
+
+TYPES: dict[str, dict[str, dict[str, list[str]]]] = json.loads(
+    (ROOT / "tests" / "resource_types.json").read_text(encoding="utf-8")
+)["types"]
+# What the language itself has, and no type.
+LANGUAGE = {"scope", "parent", "dependsOn", "condition", "comments", "resources"}
+
+
+def asked() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Each resource: where it stands, its type with its version, and what is said of it; nothing where it is there."""
+    for name in FILES:
+        for label, each in parsed(name).get("resources", {}).items():
+            yield f"{name} {label}", f"{each['type']}@{each['api_version']}", {} if each.get("existing") else body(each)
+    events = json.loads((ROOT / "templates" / "azure" / "near_expiry_events.json").read_text(encoding="utf-8"))
+    for each in events["resources"]:
+        yield f"events {each['name']}", f"{each['type']}@{each['apiVersion']}", each
+
+
+def problems(said: Any, known: dict[str, dict[str, list[str]]], path: str = "") -> list[str]:
+    """Properties that a type does not have, and those that it lacks."""
+    if isinstance(said, list):
+        return [found for each in said for found in problems(each, known, f"{path}[]")]
+    if path not in known or not isinstance(said, dict):
+        return []
+    names, shape = said.keys() - LANGUAGE, known[path]
+    found = [f"{path}: no {name}" for name in sorted({*shape["required"]} - names)]
+    found += [f"{path}: {name} is not known" for name in sorted(names - {*shape["allowed"]})]
+    deeper = ((f"{path}.{name}".lstrip("."), said[name]) for name in names)
+    return found + [each for inner, value in deeper for each in problems(value, known, inner)]
+
+
+def test_every_type_and_version_is_published_and_every_property_is_its() -> None:
+    everything = list(asked())
+    assert {type_ for _, type_, _ in everything} == TYPES.keys()
+    wrong = {where: problems(said, TYPES[type_]) for where, type_, said in everything if said}
+    assert not {where: found for where, found in wrong.items() if found}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("properties", "minimumTlsVersion", "minimalTlsVersion"), "properties: minimalTlsVersion is not known"),
+        (("sku", "name", "tier"), "sku: no name"),
+        (("properties", "properties", "allowSharedKeyAccess"), "allowSharedKeyAccess"),
+    ],
+)
+def test_a_property_that_is_misspelt_or_missing_would_be_seen(change: tuple[str, str, str], said: str) -> None:
+    (account,) = [each for where, _, each in asked() if where == "use_example.bicep account"]
+    place, old, new = change
+    broken = json.loads(json.dumps(account, default=str))
+    inner = broken if old == place else broken[place]
+    inner[new] = inner.pop(old)
+    found = problems(broken, TYPES["Microsoft.Storage/storageAccounts@2025-08-01"])
+    assert any(said in each for each in found), found
 
 
 # Permissions

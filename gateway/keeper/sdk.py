@@ -96,15 +96,14 @@ class Keeper:
         """
         config = self.sdk.config
         payload = SecretsManager.prepare_get_payload(config, None)
-        answer = self.call("get_folders", lambda: json.loads(self.post("get_folders", payload) or "{}"))
-        rows = {row.get("folderUid"): row for row in answer.get("folders") or []}
+        rows = self.call("get_folders", lambda: _rows(self.post("get_folders", payload)))
         app_key = base64_to_bytes(config.get(ConfigKeys.KEY_APP_KEY))
         shared = {uid: key for uid, row in rows.items() if (key := _key(row, CryptoUtils.decrypt_aes, app_key))}
         found = []
         for uid, row in rows.items():
             outer = shared.get(_root(uid, rows, shared), b"")
             if key := shared.get(uid) or _key(row, CryptoUtils.decrypt_aes_cbc, outer):
-                found.append(KeeperFolder(key, uid, "" if uid in shared else row["parent"], _name(row, key)))
+                found.append(KeeperFolder(key, uid, "" if uid in shared else str(row["parent"]), _name(row, key)))
         return found
 
     def check_owner_key(self, what: str) -> None:
@@ -167,6 +166,11 @@ def _opened(row: dict[str, Any], folder: KeeperFolder) -> Any:
         return None
 
 
+def _rows(answer: bytes) -> dict[str, dict[str, Any]]:
+    """The folders by uid. Raises whatever there is for an answer that is none: see `Keeper.call`."""
+    return {str(row["folderUid"]): dict(row) for row in json.loads(answer or "{}").get("folders") or []}
+
+
 def _key(row: dict[str, Any], decrypt: Callable[[bytes, bytes], bytes], outer: bytes) -> bytes:
     try:
         return decrypt(base64_to_bytes(row["folderKey"]), outer)
@@ -179,7 +183,7 @@ def _root(uid: str, rows: Mapping[str, dict[str, Any]], shared: Collection[str])
     for _ in rows:
         if uid in shared:
             return uid
-        uid = rows.get(uid, {}).get("parent") or ""
+        uid = str(rows.get(uid, {}).get("parent") or "")
     return ""
 
 

@@ -11,10 +11,11 @@ import logging
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
-from gateway.errors import CallError, RotationError
+from gateway.errors import CallError, Failed, RotationError
 from gateway.host.deadline import SIGNALS, ignore_signals
 from gateway.host.shown import shown
 from tests.live.answers import Answers
@@ -22,7 +23,7 @@ from tests.live.given import Given, read_given
 from tests.live.ground import PREFIX, Ground
 from tests.live.plan import plan
 from tests.live.steps import take
-from tests.live.sweep import sweep
+from tests.live.sweep import remove_records, sweep
 
 
 class Interrupted(BaseException):
@@ -42,7 +43,11 @@ def main() -> int:
         given = read_given(os.environ)
         if not options.clean_up and not _agreed(given, asks=not options.yes):
             return 1
+        if options.json:
+            options.json.open("a", encoding="utf-8").close()
         ground = Ground(given)
+    except OSError as error:
+        return _refused(Failed(f"--json: {error.strerror}: {options.json}", "name a file that can be written"))
     except (RotationError, CallError) as error:
         return _refused(error)
     except Interrupted:
@@ -68,20 +73,39 @@ def _refused(error: RotationError | CallError) -> int:
 
 
 def _try(ground: Ground, answers: Answers, file: Path | None) -> int:
+    if not _signs_in(ground, answers):
+        return 1
     try:
-        answers.cloud = ground.admin().cloud.name
         take(ground, answers, lambda text: print(text, flush=True))
     except Interrupted as stopped:
         answers.interrupted = str(stopped)
-    except (RotationError, CallError) as error:
-        answers.refuse("S1", error)
+    except Exception as error:  # such as that of a print, where a terminal or a pipe is gone
+        answers.interrupted = type(error).__name__
     ignore_signals()
-    print("clearing up; signals are not heeded", flush=True)
+    _say("clearing up; signals are not heeded")
     _sweep(ground, answers)
-    print(answers.as_text())
+    _say(answers.as_text())
     if file:
         file.write_text(answers.as_json() + "\n", encoding="utf-8")
     return answers.code
+
+
+def _signs_in(ground: Ground, answers: Answers) -> bool:
+    """Whether the admin credential does; where it does not, the record that holds it is removed again."""
+    try:
+        answers.cloud = ground.azure().cloud.name
+        return True
+    except Interrupted:
+        print("stopped; nothing was begun", file=sys.stderr)
+    except (RotationError, CallError) as error:
+        _refused(error)
+    ignore_signals()
+    try:
+        ground.connect()
+        remove_records(ground, of_apps=False)
+    except (RotationError, CallError) as error:
+        _refused(error)
+    return False
 
 
 def _clean(ground: Ground, answers: Answers) -> int:
@@ -89,6 +113,11 @@ def _clean(ground: Ground, answers: Answers) -> int:
     _sweep(ground, answers)
     print("\n".join(f"left behind: {shown(each)}" for each in answers.left) or "nothing is left")
     return 3 if answers.left else 0
+
+
+def _say(text: str) -> None:
+    with suppress(OSError):
+        print(text, flush=True)
 
 
 def _sweep(ground: Ground, answers: Answers) -> None:

@@ -38,7 +38,6 @@ BY_HAND = {
     "E5": "the app's audience is changed in the portal",
     "A2": "the setting is changed by a person",
     "A5": "a public CA charges for it",
-    "A6": "see docs/certificate-request.md",
     "D2": "it takes a token from before December 2026",
     "D5": "look whether the consumer signed in",
     "V": "see docs/listen.md: a deployment, and a day",

@@ -122,8 +122,13 @@ class Ground:
 
     @property
     def vault_url(self) -> str:
-        """The key vault's address. Raises Failed."""
-        return key_vault_url(self.given.key_vault, self.settings.cloud, "LIVE_KEY_VAULT")
+        """The key vault's address. Raises Failed, CallError."""
+        return key_vault_url(self.given.key_vault, self.admin().cloud, "LIVE_KEY_VAULT")
+
+    def sign_in(self) -> tuple[str, str]:
+        """The options by which a command signs in as the trial does. Raises Failed, CallError."""
+        cloud = self.admin().cloud.name
+        return f"--credential={self.admin_uid}", f"--cloud={cloud}"
 
     def key_vault(self) -> KeyVaultCalls:
         """The key vault as the admin credential. Raises Failed, CallError."""

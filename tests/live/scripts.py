@@ -38,7 +38,7 @@ def run_script(ground: Ground, name: str, uid: str, *, now: bool = True) -> Run:
     """Run one of scripts/ for a record. Raises Failed, CallError."""
     visible = ground.vault.read([])
     line = gateway_line(visible, uid, [ground.admin_uid], ground.given.config, due_now=now)
-    with _started([sys.executable, str(ROOT / "scripts" / f"{name}.py")]) as process:
+    with started([sys.executable, str(ROOT / "scripts" / f"{name}.py")]) as process:
         seen = _Connections(process.pid)
         output, _ = process.communicate(line)
         seen.end()
@@ -51,7 +51,7 @@ def run_script(ground: Ground, name: str, uid: str, *, now: bool = True) -> Run:
 
 def command(*arguments: str) -> tuple[int, str]:
     """``keeper-rotation`` with these arguments: its exit code, and all that it said."""
-    with _started([sys.executable, "-m", "gateway", *arguments]) as process:
+    with started([sys.executable, "-m", "gateway", *arguments]) as process:
         output, said = process.communicate()
     return process.returncode, (output + said).decode(errors="replace")
 
@@ -62,7 +62,7 @@ def problem(code: int, said: str) -> str:
 
 
 @contextmanager
-def _started(arguments: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+def started(arguments: list[str]) -> Iterator[subprocess.Popen[bytes]]:
     """In a session of its own: what a terminal sends is for the trial, which lets the script take back what it made."""
     pipe = subprocess.PIPE
     own = os.environ | {"PYTHONPATH": str(ROOT)}

@@ -9,7 +9,7 @@ from pathlib import Path
 from gateway.errors import CallError, RotationError
 from tests.live.answers import Answers
 from tests.live.ground import Ground
-from tests.live.steps import app_secret, certificate, keeper, lag, password, storage
+from tests.live.steps import app_secret, certificate, keeper, lag, merge, password, storage
 
 Step = Callable[[Ground, Answers], None]
 # By the item that stands for each.
@@ -19,6 +19,7 @@ STEPS: tuple[tuple[str, Step], ...] = (
     ("S2", storage.rotate),
     ("A3", storage.list_accounts),
     ("S3", certificate.renew),
+    ("A6", merge.sign_elsewhere),
     ("S4", password.publish),
     ("K4", keeper.save_over_an_old_revision),
     ("K12", keeper.read_in_a_nested_folder),

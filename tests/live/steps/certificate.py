@@ -13,14 +13,9 @@ def renew(ground: Ground, answers: Answers) -> None:
         return answers.skip("S3", "LIVE_KEY_VAULT was not given")
     address = f"{ground.vault_url}/certificates/{ground.name('tls')}"
     wanted = ("--dns=live.example.com", "--issuer=Self", "--validity-months=1")
-    code, said = command("certificate", "request", address, *wanted, f"--credential={_credential(ground)}")
+    code, said = command("certificate", "request", address, *wanted, *ground.sign_in())
     if code:
         return answers.skip("S3", problem(code, said))
     uid = ground.make_record("tls", {"certificate_id": address, "remove_old": "none"})
     run = run_script(ground, "azure_key_vault_certificate", uid)
     answers.judge("S3", run, ok=run.report.get("result") == "rotated")
-
-
-def _credential(ground: Ground) -> str:
-    ground.admin()
-    return ground.admin_uid

@@ -31,9 +31,7 @@ def rotate(ground: Ground, answers: Answers) -> None:
 
 def list_accounts(ground: Ground, answers: Answers) -> None:
     """What the subscription shows in the newest versions of the API."""
-    cloud = ground.admin().cloud.name
-    arguments = ("discover", "storage-accounts", f"--credential={ground.admin_uid}", f"--cloud={cloud}", "--json")
-    code, said = command(*arguments)
+    code, said = command("discover", "storage-accounts", "--json", *ground.sign_in())
     if code:
         return answers.skip("A3", problem(code, said))
-    answers.settle("A3", f"in {cloud} they are known to discover storage-accounts")
+    answers.settle("A3", f"in {answers.cloud} they are known to discover storage-accounts")
