@@ -118,6 +118,10 @@ class MongoDBUser(ChosenKind):
         """With two users."""
         return self.next_login != self.login
 
+    def stay(self) -> None:
+        """The user that is published gets the next password, too."""
+        self.next_login = self.login
+
     def tell(self, value: Secret, published_by: VaultRecord | None = None) -> None:
         """The user whose turn it is, or the published one, has this password from now on."""
         self.server.set_password(self._admin(), self._user(published_by), self.database, value)
@@ -128,7 +132,8 @@ class MongoDBUser(ChosenKind):
 
     def lock_out(self, *, found_published: bool) -> None:
         """That user has a random password from now on."""
-        login = self.login if found_published else self.next_login
+        turned = found_published and self.takes_turns
+        login = self.login if turned else self.record.value("alternate_login")
         self.server.set_password(self._admin(), login, self.database, self.choose())
 
     def _user(self, published_by: VaultRecord | None) -> str:

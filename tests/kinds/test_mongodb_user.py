@@ -216,6 +216,51 @@ def with_vault(stage: MongoStage) -> Any:
     return vault
 
 
+def with_a_dead_password(mongo: Make, **settings: str) -> tuple[MongoStage, Any]:
+    """Two users: the vault holds the former one's password, and the published one's was changed on the server."""
+    stage = mongo(alternate_login="orders-b", **settings)
+    vault = with_vault(stage)
+    rotated(stage)
+    vault.firewall = True
+    stage.sandbox.keeper.edit(stage.at.record_uid, "rotate_now", "True")
+    assert stage.rotate().code == 2
+    stage.server.set_password(stage.standard("login"), "changed-by-a-person-1", "shop")
+    assert not stage.works(stage.standard("password"))
+    return stage, vault
+
+
+def in_use(stage: MongoStage, vault: Any) -> bool:
+    """Whether either user logs in with what the vault holds."""
+    held = str(stage.sandbox.keyvault.value(vault, "orders"))
+    return any(stage.works(held, login) for login in ("orders", "orders-b"))
+
+
+def test_a_dead_password_is_replaced_without_ending_the_other_users_that_a_destination_holds(mongo: Make) -> None:
+    stage, vault = with_a_dead_password(mongo)
+    login = stage.standard("login")
+    for _ in range(2):
+        outcome = stage.rotate()
+        assert outcome.code == 2 and in_use(stage, vault), outcome
+        assert stage.works(stage.standard("password")) and stage.standard("login") == login
+    vault.firewall = False
+    assert stage.rotate().code == 0
+    assert stage.sandbox.keyvault.value(vault, "orders") == stage.standard("password")
+    rotated(stage)
+    assert stage.standard("login") != login and stage.works(stage.standard("password"))
+
+
+def test_a_revoke_locks_the_other_user_out_once_the_destination_is_served(mongo: Make) -> None:
+    stage, vault = with_a_dead_password(mongo)
+    former = str(stage.sandbox.keyvault.value(vault, "orders"))
+    stage.sandbox.keeper.edit(stage.at.record_uid, "rotate_now", "revoke")
+    outcome = stage.rotate()
+    assert outcome.code == 2 and in_use(stage, vault), outcome
+    vault.firewall = False
+    outcome = stage.rotate()
+    assert outcome.code == 0 and stage.works(stage.standard("password")), outcome
+    assert not any(stage.works(former, login) for login in ("orders", "orders-b"))
+
+
 BROKEN = {
     "one user, not near its end": ("", "", False),
     "one user, past its end": ("", "2020-01-01T00:00:00Z", True),

@@ -45,6 +45,9 @@ class ChosenKind(Kind):
         """Whether the published value goes on working when the server has the new one."""
         return False
 
+    def stay(self) -> None:
+        """Where two take turns: the one that is published gets the next value, too."""
+
     @abstractmethod
     def tell(self, value: Secret, published_by: VaultRecord | None = None) -> None:
         """Make the server take this value: a new one, or what a record publishes; twice is the same as once.
@@ -78,9 +81,11 @@ class Choice(Maker):
     def __init__(self, kind: ChosenKind, gathered: Gathered, run: RunContext, save_intent: SaveIntent) -> None:
         self._gathered = gathered
         self._kind = kind
+        self.unlisted = "the former user has a password that nobody knows" if kind.takes_turns else ""
+        if self._is_turn_in_use():
+            kind.stay()
         # With two users the next value ends what a destination still holds; with one that is dead already.
         self.finishes_first = self.keeps_old = kind.takes_turns
-        self.unlisted = "the former user has a password that nobody knows" if kind.takes_turns else ""
         self._run = run
         self._http = run.http
         self._deadline = run.deadline
@@ -96,6 +101,12 @@ class Choice(Maker):
         self._may_arrive = False
         """whether the server was told something without an answer, and may still do it"""
         self.marked_until = run.http.now() + timedelta(seconds=self._deadline.remaining())
+
+    def _is_turn_in_use(self) -> bool:
+        """Whether a destination holds what the next user has, and what is published is dead and held by none."""
+        gathered = self._gathered
+        is_dead = gathered.inventory.published is None
+        return is_dead and bool(gathered.held) and gathered.known.key_id not in gathered.held
 
     def make(self, lifetime: timedelta) -> Minted:
         """A value that the server has: the pending one of an earlier run, or a new one.
