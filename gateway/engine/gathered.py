@@ -10,8 +10,8 @@ from gateway.host.lock import RecordLock
 from gateway.host.settings import Settings
 from gateway.keeper.record import VaultRecord
 from gateway.keeper.vault import Vault
-from gateway.model import decisions
 from gateway.model.credential import Target
+from gateway.model.decisions.inventory import Inventory, Knowledge
 from gateway.model.policy import Policy
 
 
@@ -32,8 +32,8 @@ class Gathered:
     record: VaultRecord
     policy: Policy
     target: Target
-    known: decisions.Knowledge
-    inventory: decisions.Inventory
+    known: Knowledge
+    inventory: Inventory
     held: set[str]
     """generations that a required destination holds"""
     lock: RecordLock

@@ -13,7 +13,7 @@ from typing import ClassVar, Protocol
 from gateway.errors import Incomplete
 from gateway.keeper.record import VaultRecord
 from gateway.model.credential import GRACE, LiveCredential, Minted
-from gateway.model.decisions import Knowledge
+from gateway.model.decisions.inventory import Knowledge
 from gateway.model.ledger import Intent
 from gateway.secret import Secret
 

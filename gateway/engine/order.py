@@ -3,7 +3,7 @@
 ::
 
     0 read      everything is read and checked; nothing is written (``prepare.py``)
-    1 decide    why a new one is to be made, or that what an earlier run left open comes first (``model/decisions.py``)
+    1 decide    why a new one is to be made, or that what an earlier run left open comes first (``model/decisions/``)
     2 verify    where none is made: what the record publishes is accepted (``verify.py``)
     3 make      a new credential, in the way of its kind (``make/``)
     4 prove     it is accepted, on several connections
@@ -211,11 +211,12 @@ def _finish(state: State, published: LiveCredential) -> str:
     due = decisions.to_end(entries, prepared.inventory, prepared.policy, known, published.key_id)
     if (delivery := delivery_of_published(state, published)) is None:
         return "not_due"
+    if strays := decisions.undated(prepared.inventory, prepared.policy, known):
+        prepared.deliveries.may_hold(decisions.newest(prepared.inventory.strays).generation)
     ledger = find_drift(state, delivery)
     ledger = replace(ledger, entries=ledger.entries | later)
-    if strays := decisions.undated(prepared.inventory, prepared.policy, prepared.known):
-        prepared.deliveries.may_hold(decisions.newest(prepared.inventory.strays).generation)
-        ledger = replace(ledger, entries=ledger.entries | strays, holds=prepared.deliveries.holds)
+    if strays:
+        ledger = replace(ledger, entries=ledger.entries | strays, holds=dict(prepared.deliveries.holds))
         note(state, ledger)
         entries = strays | entries  # what is to be revoked goes at once
     result = "finished" if _unfinished(state) or state.report.drift else "not_due"

@@ -112,12 +112,13 @@ def test_a_record_that_was_put_back_is_delivered_anew_before_what_it_forgot_ends
     assert (stage.live() == {stage.value("client_secret_id")}) == (remove_old == "all")
 
 
+@pytest.mark.parametrize("broken", [("arm", "put_connection"), ("keyvault", None)], ids=["unseen", "unreadable"])
 def test_what_a_destination_may_hold_since_a_record_was_put_back_stays_until_it_is_served(
-    put_back_and_not_due: Stage,
+    broken: tuple[str, str | None], put_back_and_not_due: Stage
 ) -> None:
     stage = put_back_and_not_due
     in_use = stage.live()
-    fault = stage.sandbox.fault("arm", "put_connection", faults.Status(403), times=None)
+    fault = stage.sandbox.fault(*broken, faults.Status(403), times=None)
     assert stage.run().code == 2
     stage.sandbox.clock.advance(70 * HOUR)
     outcome = stage.run()

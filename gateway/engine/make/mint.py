@@ -1,77 +1,44 @@
-"""Making a new credential, proving it, and taking it back: what to do when one of these calls breaks half-way."""
+"""Making a new credential and taking it back: what to do when one of these calls breaks half-way."""
 
 from __future__ import annotations
 
 import logging
 import secrets
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import ClassVar
 
 from gateway.engine.gathered import Gathered, RunContext
-from gateway.engine.kind import Kind, Needed
-from gateway.engine.make.others import needed_by
+from gateway.engine.kind import Needed
+from gateway.engine.make.others import needed_by, others_by_markers
+from gateway.engine.make.prove import Proof, ProvedKind
 from gateway.engine.maker import NEW, READS, Maker, SaveIntent
 from gateway.errors import CallError, Failed, Unclear, Unknown
-from gateway.host.background import side_by_side
 from gateway.keeper.record import ReadsRecords, VaultRecord
 from gateway.model import decisions
-from gateway.model.credential import LiveCredential, Marker, Minted, read_marker
-from gateway.model.ledger import read_ledger
+from gateway.model.credential import LiveCredential, Marker, Minted
 from gateway.model.policy import Policy
 from gateway.secret import Secret
 
 log = logging.getLogger("gateway")
 
 
-class MintedKind(Kind):
+class MintedKind(ProvedKind):
     """A kind of which a new one is made beside the old ones; its name is a marker of the record and the run."""
-
-    proof: ClassVar[str] = "sign-in"
 
     @abstractmethod
     def mint(self, name: str, ends: datetime) -> Minted:
         """Make a new one, asked for once. Raises CallError."""
 
     @abstractmethod
-    def prove(self, minted: Minted) -> None:
-        """Ask once whether the new one is accepted now. Raises CallError where it is not."""
-
-    def expect_proofs(self, times: int) -> None:
-        """So many calls of `prove` come soon: what they wait for can begin."""
-
-    @abstractmethod
     def retire(self, key_id: str) -> bool:
         """Remove one; False where it is not there. Raises CallError."""
-
-    def cannot_sign_in(self, error: CallError) -> bool:
-        """Whether ``error``, from `prove`, means that no secret would ever be accepted. Raises CallError."""
-        return False
-
-    def is_refusal(self, error: CallError) -> bool:
-        """Whether ``error``, from `prove`, says that this value is not, or not yet, one of the target's."""
-        return True
 
     def needed_by_others(
         self, listing: Sequence[LiveCredential], record: VaultRecord, vault: ReadsRecords, policy: Policy, now: datetime
     ) -> Needed:
-        """Those that other records publish, keep until a date, or have delivered. Raises CallError.
-
-        Markers name these records. Who needs one that was made by hand is asked only where it might be removed.
-        """
-        markers = {key.key_id: read_marker(key.name) for key in listing}
-        theirs = {marker.record_uid for marker in markers.values() if marker} - {record.uid}
-        by_hand = {key_id for key_id, marker in markers.items() if marker is None}
-        ours = {self.published_id(record), *read_ledger(record.value("rotation_state"), record.uid).ever_published()}
-        everybody = bool({"all": by_hand, "replaced": by_hand & ours}.get(policy.remove_old))
-        asked = vault.read([] if everybody else theirs).values() if theirs or everybody else ()
-        others = [
-            other
-            for other in asked
-            if other.uid in theirs or (other.uid != record.uid and self.published_by(other) in markers)
-        ]
-        return needed_by(self, others, listing, now)
+        """Of those that markers name, and where it matters of whoever publishes one. Raises CallError."""
+        return needed_by(self, others_by_markers(self, listing, record, vault, policy), listing, now)
 
     def maker(self, gathered: Gathered, run: RunContext, save_intent: SaveIntent) -> Maker:
         """What mints one."""
@@ -90,6 +57,7 @@ class Mint(Maker):
         self._settings = run.settings
         self._record_uid = gathered.known.record_uid
         self._lock_id = gathered.known.lock_id
+        self._proof = Proof(kind, gathered, run)
         self._run_id = ""
         self.marked_until = run.http.now()
 
@@ -173,122 +141,20 @@ class Mint(Maker):
         return None
 
     def prove(self, minted: Minted) -> str:
-        """Prove that the new credential works: ``sign-in``, or ``listed`` where the application cannot sign in at all.
-
-        Several sign-ins side by side, each on a connection of its own, so that they may meet several replicas, and one
-        more a moment later. Once one was refused, as many in a row, with growing pauses.
-
-        Raises:
-            Failed: it was not accepted in time.
-        """
-        successes = self._settings.prove_successes
-        if not self._target.can_sign_in:
-            return self._prove_by_listing(minted)
-        errors = side_by_side(lambda _: self._refusal(minted), range(successes))
-        if not any(errors):
-            self._kind.expect_proofs(1)
-            self._deadline.pause(self._settings.prove_interval)
-            self._deadline.check()
-            errors = [self._refusal(minted)]
-        if any(errors):
-            return self._prove_patiently(minted, [error for error in errors if error], successes)
-        return self._kind.proof
-
-    def _refusal(self, minted: Minted) -> CallError | None:
-        try:
-            self._kind.prove(minted)
-        except CallError as error:
-            return error
-        return None
-
-    def _prove_patiently(self, minted: Minted, errors: list[CallError], successes: int) -> str:
-        """``successes`` sign-ins in a row, after these errors."""
-        barred = sum(self._kind.cannot_sign_in(error) for error in errors)
-        in_a_row, last, refused = 0, str(errors[-1]), 0
-        began, until = self._deadline.remaining(), min(self._settings.prove_timeout, self._deadline.for_work())
-        log.info("waiting up to %.0f s for the new secret to be accepted everywhere", until)
-        while in_a_row < successes:
-            if barred >= successes:
-                return self._prove_by_listing(minted)
-            if began - self._deadline.remaining() >= until:
-                raise Failed(f"the new secret was not accepted within {until:.0f} s: {last}", "run again later")
-            self._deadline.pause(self._settings.prove_interval if in_a_row else self._pause_after(refused))
-            self._deadline.check()
-            error = self._refusal(minted)
-            in_a_row, refused = (0, refused + 1) if error else (in_a_row + 1, refused)
-            last = str(error) if error else last
-            barred = barred + 1 if error and self._kind.cannot_sign_in(error) else 0
-        return self._kind.proof
-
-    def _pause_after(self, refused: int) -> float:
-        """Seconds; growing, for many refused sign-ins are throttled, and fill the tenant's log."""
-        return min(10.0, max(self._settings.prove_interval, self._settings.retry_base) * 1.5**refused)
-
-    def _prove_by_listing(self, minted: Minted) -> str:
-        listing = self.shown(minted, self._settings.prove_successes)
-        if all(key.key_id != minted.key_id for key in listing):
-            raise Failed(f"the app does not show the new secret {minted.key_id}", "run again in a few minutes")
-        return "listed"
+        """As `Proof.prove`."""
+        return self._proof.prove(minted)
 
     def refuses(self, published: LiveCredential, value: Secret) -> str:
-        """Why the published one is not accepted: the last of many refusals. One accepted sign-in is enough."""
-        if not value:
-            return "the record holds no value"
-        minted = Minted(published.key_id, value, published.ends, published.made)
-        if not self._target.can_sign_in:
-            return ""
-        try:
-            refusal = self._last_refusal(lambda: self._http.retrying(lambda: self._kind.prove(minted)))
-        except CallError as error:
-            if self._kind.cannot_sign_in(error):
-                return ""
-            raise
-        return str(refusal or "")
+        """As `Proof.refuses`."""
+        return self._proof.refuses(published, value)
 
     def sign_in_again(self, value: Secret) -> None:
-        """As `Maker.sign_in_again`. Refused means "not yet" for as long as proving may take."""
-        try:
-            refusal = self._last_refusal(lambda: self._kind.sign_in_again(value))
-        except Failed as stopped:
-            raise Unclear("signing in with the new secret", str(stopped), stopped.hint) from None
-        if refusal:
-            raise refusal
+        """As `Proof.sign_in_again`."""
+        self._proof.sign_in_again(value)
 
-    def _last_refusal(self, sign_in: Callable[[], None]) -> CallError | None:
-        """None where it is accepted in time. Raises Failed: stopped. Raises CallError: anything but a refusal."""
-        began, until = self._deadline.remaining(), min(self._settings.prove_timeout, self._deadline.for_work())
-        refused = 0
-        while True:
-            try:
-                sign_in()
-                return None
-            except CallError as error:
-                if not self._kind.is_refusal(error):
-                    raise
-                if began - self._deadline.remaining() >= until:
-                    return error
-            self._deadline.pause(self._pause_after(refused))
-            self._deadline.check()
-            refused += 1
-
-    def shown(self, minted: Minted, times: int = 1) -> tuple[LiveCredential, ...]:
-        """The last listing, once it shows the new credential ``times`` times in a row, or when proving has to end.
-
-        Raises:
-            CallError: there was no time to find out, too.
-        """
-        began, until = self._deadline.remaining(), min(self._settings.prove_timeout, self._deadline.for_work())
-        in_a_row, attempt = 0, 0
-        while True:
-            listing = self._kind.live()
-            in_a_row = in_a_row + 1 if any(key.key_id == minted.key_id for key in listing) else 0
-            if in_a_row == times or (attempt >= READS and began - self._deadline.remaining() >= until):
-                return listing
-            if not in_a_row:
-                self._deadline.pause(min(10.0, self._settings.retry_base * 2**attempt))
-                attempt += 1
-            if reason := self._deadline.over():
-                raise Unclear("Graph application", f"the new secret is not shown yet, and {reason}")
+    def shown(self, minted: Minted) -> tuple[LiveCredential, ...]:
+        """As `Proof.shown`."""
+        return self._proof.shown(minted)
 
     def remove(self, key_id: str, *, now_made: bool = False) -> bool:
         """Remove a credential; False where it was gone already.

@@ -11,8 +11,9 @@ from datetime import datetime
 from gateway.engine.kind import Kind, Needed
 from gateway.errors import Failed
 from gateway.keeper.record import ReadsRecords, VaultRecord
-from gateway.model.credential import NEVER, LiveCredential
+from gateway.model.credential import NEVER, LiveCredential, read_marker
 from gateway.model.ledger import read_ledger
+from gateway.model.policy import Policy
 
 
 def others_of(
@@ -20,6 +21,27 @@ def others_of(
 ) -> list[VaultRecord]:
     """All records that can be read and are of the target, but this one. Raises CallError."""
     return [other for other in vault.read([]).values() if other.uid != record.uid and is_target_of(other)]
+
+
+def others_by_markers(
+    kind: Kind, listing: Sequence[LiveCredential], record: VaultRecord, vault: ReadsRecords, policy: Policy
+) -> list[VaultRecord]:
+    """Those that markers name. Who publishes one that was made by hand is asked only where it might be removed.
+
+    Raises:
+        CallError
+    """
+    markers = {key.key_id: read_marker(key.name) for key in listing}
+    theirs = {marker.record_uid for marker in markers.values() if marker} - {record.uid}
+    by_hand = {key_id for key_id, marker in markers.items() if marker is None}
+    ours = {kind.published_id(record), *read_ledger(record.value("rotation_state"), record.uid).ever_published()}
+    everybody = bool({"all": by_hand, "replaced": by_hand & ours}.get(policy.remove_old))
+    asked = vault.read([] if everybody else theirs).values() if theirs or everybody else ()
+    return [
+        other
+        for other in asked
+        if other.uid in theirs or (other.uid != record.uid and kind.published_by(other) in markers)
+    ]
 
 
 def needed_by(kind: Kind, others: Iterable[VaultRecord], listing: Sequence[LiveCredential], now: datetime) -> Needed:
