@@ -24,6 +24,7 @@ _RIGHTS = (
     "add the admin credential's service principal to the organisation (Basic) and make it Administrator of the "
     "service connection"
 )
+_NAMED = 5
 _TOKEN_ENDED = (
     f"put a new token in {PAT_LABEL}, made for this organisation: the old one has expired, was revoked, or is for "
     "another organisation; tokens for 'All accessible organizations' stop working on 1 December 2026"
@@ -133,8 +134,19 @@ class DevOpsConnection(Destination):
     def _get(self, context: DeliveryContext) -> Endpoint:
         endpoint = self.organisation_of(context).endpoint(self.project, self.endpoint_id)
         if not endpoint:
-            raise Failed(f"{self.address}: there is no such service connection, or we may not see it", _RIGHTS)
+            what = f"{self.address}: there is no such service connection, or we may not see it"
+            raise Failed(what, f"{self._others(context)}{_RIGHTS}")
         return endpoint
+
+    def _others(self, context: DeliveryContext) -> str:
+        """What there is in the project for our app instead, as the beginning of a hint; empty where nothing is."""
+        try:
+            listed = self.organisation_of(context).endpoints(self.project)
+        except CallError:
+            return ""
+        ours = context.delivery_form.roles["clientid"].lower()
+        found = [f"{each.name!r} ({each.endpoint_id})" for each in listed if each.client_id.lower() == ours]
+        return f"of this app the project has {', '.join(found[:_NAMED])}; else " if found else ""
 
     def organisation_of(self, context: DeliveryContext) -> DevOps:
         """Its organisation, with the token of an attached record, else with the admin credential."""

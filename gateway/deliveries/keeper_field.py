@@ -6,6 +6,7 @@ Permission: the Gateway's application may edit that record, which names ours in 
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 
 from gateway.deliveries.base import Delivery, DeliveryContext, Denied, Destination, Receipt, refuse
 from gateway.errors import CallError, Failed, Refused, Unclear
@@ -14,6 +15,7 @@ from gateway.model.clouds import Cloud
 from gateway.model.fields import is_order
 
 _TRIES = 4
+_NEAR = 0.75  # as difflib counts
 
 
 class KeeperField(Destination):
@@ -89,18 +91,34 @@ class KeeperField(Destination):
         if is_order(self.label):
             what = f"{self.address}: scripts read a field of this name for what to do, so no secret is put there"
             raise Failed(what, "name a field of another label")
-        record = self._read(context)
+        record = self._of_vault(context)
         agrees = context.record_uid in re.split(r"[\s,]+", record.value("receives_from"))
         if not agrees and self.address not in context.agreed:
             what = f"{self.address}: the record does not name the one that is rotated in its field receives_from"
             line = f"let who may edit record {self.keeper_record} add this line to its field receives_from"
             raise Failed(what, f"{line}: {context.record_uid}")
+        self._check_label(record)
         return record
 
     def _read(self, context: DeliveryContext) -> VaultRecord:
+        record = self._of_vault(context)
+        self._check_label(record)
+        return record
+
+    def _of_vault(self, context: DeliveryContext) -> VaultRecord:
         record = context.vault.read([self.keeper_record]).get(self.keeper_record)
         if record is None:
-            raise Failed(f"{self.address}: the record cannot be read", "share it with the Gateway's application")
-        if not record.has(self.label):
-            raise Failed(f"{self.address}: the record has no field with this label", "labels are matched exactly")
+            what = f"{self.address}: record {self.keeper_record} cannot be read"
+            raise Failed(what, "correct the uid, or share the record with the Gateway's application")
         return record
+
+    def _check_label(self, record: VaultRecord) -> None:
+        """The record has the field. Which others it has is told to those alone whom it agrees to."""
+        if record.has(self.label):
+            return
+        there = list(dict.fromkeys(label for label, _ in record.fields_in_order() if label))
+        near = get_close_matches(self.label.casefold(), {each.casefold(): each for each in there}, 1, _NEAR)
+        meant = next((each for each in there if near and each.casefold() == near[0]), "")
+        hint = f"write #{meant}: labels are matched exactly" if meant else "labels are matched exactly"
+        named = f"; it has {', '.join(there)}" if there else "; it has no field"
+        raise Failed(f"{self.address}: the record has no field with this label{named}", hint)

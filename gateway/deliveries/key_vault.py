@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from gateway.azure.key_vault.calls import KeyVaultCalls
+from gateway.azure.key_vault.ids import VAULT_NAME, no_vault_name
 from gateway.deliveries.base import Delivery, DeliveryContext, Destination, Receipt, refuse, without_login
 from gateway.deliveries.synced import HINT, is_whole_record, may_be_synced
 from gateway.deliveries.tags import KEY, RECORD, check_owner, kept
@@ -69,13 +70,15 @@ class KeyVaultSecretDestination(Destination):
             parts = urlsplit(inner)
         if "/secrets" not in parts.path and "vault." not in parts.netloc:
             return None
-        host = rf"[a-zA-Z0-9](?:[a-zA-Z0-9-]{{1,22}}[a-zA-Z0-9])?\.{re.escape(cloud.key_vault)}"
+        host = rf"{VAULT_NAME}\.{re.escape(cloud.key_vault)}"
         found = re.fullmatch(r"/secrets/([0-9a-zA-Z-]{1,127})(?:/[0-9a-f]{32})?/?", parts.path)
         is_vault = parts.scheme == "https" and re.fullmatch(host, parts.netloc)
         name = re.fullmatch(r"/secrets/([^/]+)/?", parts.path)
         if is_vault and name and not found and not parts.query:
             what = f"deliver_to: {without_login(name[1])!r} is no name for Key Vault"
             raise Failed(what, f"a name is 1 to 127 letters, digits and dashes; the form is {cls.example}")
+        if why := no_vault_name(parts.netloc, cloud):
+            raise Failed(f"deliver_to: {why}", f"the form is {cls.example}")
         if not is_vault or not found or parts.query:
             raise refuse(line, f"is not a secret of a vault in {cloud.name}", cls.example)
         return cls(f"https://{parts.netloc.lower()}", found.group(1), optional)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from gateway.azure.key_vault.certificates import HINTS, KeyVaultCertificates, Version, check_free
+from gateway.azure.key_vault.certificate_answers import Version
+from gateway.azure.key_vault.certificates import HINTS, KeyVaultCertificates, check_free
 from gateway.azure.key_vault.ids import CertificateId
 from gateway.deliveries.base import Delivery, DeliveryContext, Destination, Receipt, comparable_address
 from gateway.deliveries.tags import KEY, RECORD, check_owner, kept

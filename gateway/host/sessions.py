@@ -58,6 +58,12 @@ class _Connection(HTTPSConnection):
         """As the base class, which takes one for closed whose server has sent the tickets of TLS 1.3 by now."""
         return super().is_connected or self._has_only_tickets()
 
+    def _connect_tls_proxy(self, hostname: str, sock: socket.socket) -> ssl.SSLSocket:
+        """As the base class. One of truststore's contexts opens one connection at a time, so each has its own."""
+        if self.proxy_config and _trust_system():
+            self.proxy_config = self.proxy_config._replace(ssl_context=_new(_of_proxies()))
+        return super()._connect_tls_proxy(hostname, sock)
+
     def _has_only_tickets(self) -> bool:
         if not isinstance(self.sock, ssl.SSLSocket):
             return False
@@ -125,9 +131,8 @@ class _Adapter(HTTPAdapter):
 
         It leaves Nagle's algorithm on there: 40 ms for each POST.
         """
-        bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
         if str(proxy).lower().startswith("https"):
-            options["proxy_ssl_context"] = _trusting(bundle or _authorities())
+            options["proxy_ssl_context"] = _trusting(_of_proxies())
         options |= {"socket_options": [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]}
         return _with_our_pool(super().proxy_manager_for(proxy, **options))
 
@@ -161,6 +166,11 @@ def connect(used: requests.Session, url: str, seconds: float) -> None:
 def _authorities() -> str:
     """Whose are trusted where nobody names a bundle: those of certifi; empty: the operating system's."""
     return "" if _trust_system() else DEFAULT_CA_BUNDLE_PATH
+
+
+def _of_proxies() -> str:
+    """As `_authorities`, of those that are asked whether a proxy is what it says."""
+    return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or _authorities()
 
 
 def _trusting(authorities: str) -> ssl.SSLContext:

@@ -188,6 +188,11 @@ def _configuration(host_cloud: Cloud, values: Mapping[str, str], uid: str) -> Ad
 def _complete(source: str, needed: Mapping[str, str]) -> None:
     if missing := [label for label, value in needed.items() if not value]:
         raise Failed(f"admin credential, {source}: without {', '.join(missing)}", "fill in these fields in the vault")
+    if placeholders := [label for label, value in needed.items() if not value.strip("0-")]:
+        raise Failed(
+            f"admin credential, {source}: still the template's placeholder: {', '.join(placeholders)}",
+            "fill in what the overview of the admin's app registration shows",
+        )
 
 
 def _spelled(values: Mapping[str, str]) -> dict[str, str]:

@@ -26,6 +26,9 @@ TRIES = 3
 # The uids that a thing may have: a record in the trash keeps its own, and so does one that stands for something else.
 UIDS = 6
 ASTRAY = "restore that record in the vault, empty the trash, or name another folder; then run it again"
+LOOK = (
+    "look for it in the shared folder before you run this again; where it lies in the trash, restore it or empty that"
+)
 NewField = tuple[str, str, str]
 """label, Keeper's field type, value"""
 
@@ -43,6 +46,14 @@ class Created(NamedTuple):
 
     uid: str
     made: bool
+
+
+class Settled(NamedTuple):
+    """What became of new records, by uid: another run has made it; why it is none; why that cannot be told."""
+
+    others: set[str]
+    astray: dict[str, str]
+    doubts: dict[str, str]
 
 
 class _Taken(Exception):
@@ -132,33 +143,26 @@ class Folders:
         hint = "give the application the right to edit in the shared folder"
         raise Failed(f"no record can be created in folder {shared.name or folder_uid}: {reason}", hint)
 
-    def settled(self, created: Mapping[str, tuple[str, str]]) -> tuple[set[str], dict[str, str]]:
+    def settled(self, created: Mapping[str, tuple[str, str]]) -> Settled:
         """What became of the records that `create` seems to have made: Keeper may accept one, and keep another.
 
         Args:
             created: by uid, the label and the value of the field that names the thing.
-
-        Returns:
-            Those that another run has made, and why others are none, by uid.
-
-        Raises:
-            Unclear: the vault cannot be read, and Keeper's answer alone does not tell.
         """
         try:
             found = self._read(list(created)) if created else {}
         except CallError as error:
-            what = f"whether Keeper has kept record {', '.join(created)} cannot be told: {error}"
-            hint = "look for it in the shared folder before you run this again"
-            raise Unclear("Keeper create_secret", what, hint, may_have_changed=True) from None
-        others, astray = set[str](), dict[str, str]()
+            what = "whether Keeper has kept record {} for {} cannot be told: {}"
+            return Settled(set(), {}, {uid: what.format(uid, of, error) for uid, (_, of) in created.items()})
+        settled = Settled(set(), {}, {})
         for uid, (label, address) in created.items():
             if (record := found.get(uid)) is None:
-                astray[uid] = f"Keeper took record {uid} for {address}, and does not show it"
+                settled.doubts[uid] = f"Keeper took record {uid} for {address}, and does not show it"
             elif not _same(record.value(label), address):
-                astray[uid] = f"record {uid}, which is that of {address}, is of something else by now"
+                settled.astray[uid] = f"record {uid}, which is that of {address}, is of something else by now"
             elif not self._is_ours(record):
-                others.add(uid)
-        return others, astray
+                settled.others.add(uid)
+        return settled
 
     def _folders(self) -> list[Any]:
         self._seen = self._keeper.folders()

@@ -13,6 +13,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, BinaryIO
 
 from gateway.errors import Failed
@@ -25,6 +26,8 @@ MOST_BYTES = 5_000_000
 
 _NAMES = ("uid", "title", "application_client_id", "clientId", "clientSecret", "tenantId")
 _LONGEST_LABEL = 1_000
+# As difflib counts: of 22 characters three may be wrong.
+_NEAR = 0.85
 
 _HOW = (
     "the Keeper Gateway passes this line when the script is attached to a PAM User record; "
@@ -218,7 +221,12 @@ def gateway_line(
 def readable(visible: Mapping[str, VaultRecord], uid: str) -> VaultRecord:
     """The record with this uid. Raises Failed."""
     if uid not in visible:
-        hint = "check the uid (22 characters), and share its folder with the application of this host"
+        if not re.fullmatch(r"[\w-]{22}", uid, re.ASCII):
+            hint = "copy the uid from the record's details in the web vault: 22 letters, digits, dashes and underscores"
+            raise Failed(f"{uid!r} is no uid of a record", hint)
+        near = get_close_matches(uid, visible, 1, _NEAR)
+        hint = f"meant is perhaps {near[0]} ({visible[near[0]].title}); else " if near else ""
+        hint += "check the uid, and share its folder with the application of this host"
         raise Failed(f"record {uid!r} cannot be read", hint)
     return visible[uid]
 

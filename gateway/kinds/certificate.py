@@ -20,7 +20,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from gateway.azure.key_vault.certificates import SELF, UNKNOWN, KeyVaultCertificates, Operation, Version
+from gateway.azure.key_vault.certificate_answers import SELF, UNKNOWN, Operation, Version
+from gateway.azure.key_vault.certificates import KeyVaultCertificates
 from gateway.azure.key_vault.ids import CertificateId
 from gateway.azure.sign_in import Azure
 from gateway.deliveries.tags import not_ours
@@ -138,12 +139,13 @@ class KeyVaultCertificate(RenewedKind):
         return self.newest.expires - (self.newest.not_before or self.newest.made)
 
     def remarks(self, gathered: Gathered) -> list[Failed | str]:
-        """What the policy asks for and a public CA does not give, and a renewal that comes too often."""
+        """What a public CA does not give of what the policy asks for, names that are lost, a renewal too often."""
         found: list[Failed | str] = []
         policy = self.policy_change.applied(self.vault.policy(self.name))
         issuer = str((policy.get("issuer") or {}).get("name") or UNKNOWN)
         if issuer != SELF:
             found += not_of_public_cas(policy, gathered.known.now.date())
+        found += self._lost_names()
         before = gathered.policy.threshold
         if before and before * 2 > self.validity():
             days = (self.validity() - before).days
@@ -152,6 +154,12 @@ class KeyVaultCertificate(RenewedKind):
                 f"valid: it is renewed after {max(days, 0)} days; 33% goes with any validity"
             )
         return found
+
+    def _lost_names(self) -> list[Failed | str]:
+        wanted = {name.lower() for name in self.policy_change.dns_names}
+        has = x509.facts(self.vault.certificate(self.name, self.newest.version)).dns_names if wanted else ()
+        lost = [name for name in has if name.lower() not in wanted]
+        return [f"dns_names: the next version loses {', '.join(lost)}, which the newest one has"] if lost else []
 
     def waits_for(self, record: VaultRecord) -> tuple[str, str] | None:
         """A CA, once the record has its signing request, until somebody merges its answer or cancels."""

@@ -5,9 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import random
-import threading
-from collections import OrderedDict
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
 
@@ -17,7 +14,8 @@ from gateway.host.report import Report
 from gateway.keeper.record import VaultRecord
 from gateway.listener.events import Event, Unusable, read_events
 from gateway.listener.health import KEEPER, Health
-from gateway.listener.offsets import Partition
+from gateway.listener.hub.offsets import Partition
+from gateway.listener.memory import HOUR, Memory
 from gateway.listener.queue import Job, Work
 from gateway.listener.records import Records, address_in
 from gateway.listener.run_script import Rotator, ScriptResult
@@ -27,66 +25,6 @@ from gateway.listener.versions import Versions
 log = logging.getLogger("gateway")
 
 _LONGEST_PAUSE = 600.0
-_HOUR, _DAY = 3600.0, 86400.0
-_MOST_REMEMBERED = 10_000
-
-
-@dataclass
-class SeenVersion:
-    """What is known of one version of a secret. It only saves work: another listener finds out by itself.
-
-    ``is_gone``: the vault holds a newer one, which is for good. ``since``: the record's `last_rotated` at the first
-    try, ``made``: whether a try has made a new secret. ``set_aside``: the outcome of further events about it, and since
-    when on this host's monotonic clock.
-    """
-
-    tries: int = 0
-    since: str | None = None
-    made: bool = False
-    is_gone: bool = False
-    set_aside: tuple[str, float] | None = None
-
-
-class Memory:
-    """The versions that events have named, the latest ones; and what was logged in the last hour."""
-
-    def __init__(self) -> None:
-        self._seen: OrderedDict[tuple[str, str], SeenVersion] = OrderedDict()
-        self._said: OrderedDict[str, float] = OrderedDict()
-        self._rotated: OrderedDict[str, float] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def of(self, event: Event) -> SeenVersion:
-        """What is known of the event's version."""
-        with self._lock:
-            seen = self._seen.setdefault((event.object, event.version), SeenVersion())
-            self._seen.move_to_end((event.object, event.version))
-            if len(self._seen) > _MOST_REMEMBERED:
-                self._seen.popitem(last=False)
-        return seen
-
-    def rotated(self, uid: str) -> None:
-        """An event has had this record rotated."""
-        with self._lock:
-            self._rotated[uid] = monotonic()
-            if len(self._rotated) > _MOST_REMEMBERED:
-                self._rotated.popitem(last=False)
-
-    def was_rotated(self, uid: str) -> bool:
-        """Whether that was so in the last day."""
-        with self._lock:
-            return monotonic() - self._rotated.get(uid, -_DAY) < _DAY
-
-    def is_news(self, what: str) -> bool:
-        """Whether this was not said in the last hour; from now on it was."""
-        now = monotonic()
-        with self._lock:
-            if now - self._said.get(what, -_HOUR) < _HOUR:
-                return False
-            self._said[what] = now
-            if len(self._said) > _MOST_REMEMBERED:
-                self._said.popitem(last=False)
-        return True
 
 
 class Dispatcher:
@@ -121,7 +59,7 @@ class Dispatcher:
         event, seen = job.event, self._memory.of(job.event)
         if seen.is_gone:
             return self._finish(job, "duplicate")
-        if seen.set_aside and monotonic() - seen.set_aside[1] < _HOUR:
+        if seen.set_aside and monotonic() - seen.set_aside[1] < HOUR:
             return self._finish(job, seen.set_aside[0])
         try:
             records = self._records.answering(event)

@@ -13,13 +13,13 @@ from gateway.errors import CallError
 from gateway.host.process import keep_to_ourselves
 from gateway.host.settings import read_settings
 from gateway.keeper.config import find_ksm_config
-from gateway.listener.consumer import Intake
 from gateway.listener.dispatch import Dispatcher
 from gateway.listener.health import EVENT_HUB, KEEPER, Health, serve
+from gateway.listener.hub.consumer import Intake
+from gateway.listener.hub.sign_in import SignIn
 from gateway.listener.records import Records
 from gateway.listener.run_script import Rotator
 from gateway.listener.settings import ListenSettings, read_listen_settings
-from gateway.listener.sign_in import SignIn
 from gateway.listener.versions import Versions
 
 log = logging.getLogger("gateway")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from gateway.listener.events import Event
-from gateway.listener.offsets import Message, Partition
+from gateway.listener.hub.offsets import Message, Partition
 
 log = logging.getLogger("gateway")
 

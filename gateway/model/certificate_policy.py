@@ -9,6 +9,7 @@ import copy
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 
 from gateway.errors import Failed
@@ -22,6 +23,9 @@ LONGEST_SUBJECT = 1000
 LONGEST_CN = 64
 _PART = re.compile(r'\s*([A-Za-z]+|\d+(?:\.\d+)+)\s*=\s*("(?:[^"]|"")+"|(?:\\.|[^",\\])+)')
 _EMPTY = re.compile(r'\s*(?:[A-Za-z]+|\d+(?:\.\d+)+)\s*=\s*(?:""\s*)?(?=,|$)')
+_DNS_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_DNS = re.compile(rf"(?:\*\.)?{_DNS_LABEL}(?:\.{_DNS_LABEL})*")
+_LONGEST_DNS = 253
 # Other ways to write the same: Windows's, and the one in which a certificate's own subject is shown.
 _SIGNS = {"S": "ST", "EMAILADDRESS": "E", "1.2.840.113549.1.9.1": "E"}
 # What Key Vault shows of a policy, and does not take back.
@@ -146,10 +150,32 @@ def read_policy_change(value: Callable[[str], str], shown_subject: Callable[[], 
         subject = read_subject(subject) if subject else ""
     except ValueError as error:
         problems.append(f"subject: {error}")
+    names = tuple(dict.fromkeys(filter(None, re.split(r"[\s,]+", value("dns_names")))))
+    problems += [f"dns_names: {wrong}" for wrong in filter(None, map(no_dns_name, names))]
     if problems:
         raise Failed.each(problems, "correct these fields of the PAM User record in the vault")
-    names = tuple(filter(None, re.split(r"[\s,]+", value("dns_names"))))
     return PolicyChange(int(months) if months else None, kind.upper(), size.upper(), subject, names)
+
+
+def no_dns_name(name: str) -> str:
+    """Why a certificate cannot have this DNS name, and how it could; empty where it can."""
+    if _is_address(name):
+        return f"{name!r} is none: Key Vault cannot put IP addresses into a certificate; import one that has them"
+    if len(name) <= _LONGEST_DNS and _DNS.fullmatch(name):
+        return ""
+    if name.endswith(".") and _DNS.fullmatch(name[:-1]):
+        return f"{name!r} is none: write it without the last dot"
+    try:
+        return f"{name!r} is none" + ("" if name.isascii() else f": write it as {name.encode('idna').decode()}")
+    except UnicodeError:
+        return f"{name!r} is none"
+
+
+def _is_address(name: str) -> bool:
+    try:
+        return bool(ip_address(name))
+    except ValueError:
+        return False
 
 
 def same_subject(one: str, other: str) -> bool:

@@ -97,7 +97,7 @@ def read_policy(
     if not value("overlap_hours").strip():  # a default must not contradict what the record does say
         policy = replace(policy, overlap=min(policy.overlap, policy.lifetime / 2))
     read_notify_policy(value, read)
-    read.problems += [] if read.problems or not chooses_lifetime else _contradictions(policy)
+    read.problems += _contradictions(policy) if chooses_lifetime else []
     if policy.enabled or any(problem.startswith("rotation_enabled") for problem in read.problems):
         read.check()
     return policy

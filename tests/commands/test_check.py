@@ -173,3 +173,32 @@ def test_so_it_is_of_mongodb() -> None:
 def test_a_credential_that_cannot_sign_in_is_told_as_an_error(stage: Stage) -> None:
     stage.sandbox.keeper.edit(stage.at.admin_record_uid, "client_secret", "wrong")
     assert _signs_in_with(stage) == {}
+
+
+CREDENTIALS: dict[str, tuple[str, str, str]] = {
+    "a word": ("ADMIN_UID", "'ADMIN_UID' is no uid of a record", "copy the uid from the record's details"),
+    "one letter wrong": ("{near}", "cannot be read", "meant is perhaps {admin} ("),
+    "another one": ("A" * 22, "cannot be read", "check the uid, and share its folder"),
+}
+
+
+@pytest.mark.parametrize("what", CREDENTIALS)
+@pytest.mark.parametrize("name", ["plan", "check", "targets --record="])
+def test_a_credential_that_is_no_record_is_named(name: str, what: str, stage: Stage) -> None:
+    admin = stage.at.admin_record_uid
+    given, message, hint = (
+        each.format(admin=admin, near=("B" if admin[0] == "A" else "A") + admin[1:]) for each in CREDENTIALS[what]
+    )
+    words = [f"{name}{_uid(stage)}"] if name.endswith("=") else [name, _uid(stage)]
+    process = command(stage, *" ".join(words).split(" "), f"--credential={given}")
+    said = process.stdout + process.stderr
+    assert process.returncode == 1 and message in said and hint in said, process
+
+
+def test_an_admin_credential_that_is_still_the_templates_is_named(stage: Stage) -> None:
+    for label in ("application_client_id", "tenant_id"):
+        stage.sandbox.keeper.edit(stage.at.admin_record_uid, label, "00000000-0000-0000-0000-000000000000")
+    found, code = check(stage)
+    said = "still the template's placeholder: application_client_id, tenant_id"
+    assert code == 1 and any(level == "error" and said in each for level, each in found), found
+    assert said in stage.run().stderr

@@ -484,10 +484,11 @@ def test_a_record_that_keeper_accepts_and_does_not_keep_is_not_called_made(shop:
     assert not shop.sandbox.keeper.record(made.uid).value("csr")
 
 
+@pytest.mark.parametrize("answer", [faults.Status(503), faults.Empty()], ids=["no answer", "an empty one"])
 @pytest.mark.parametrize("made_before", [False, True], ids=["a new record", "the record of another host"])
 @pytest.mark.parametrize("by", ["discover certificates", "certificate request", "tls-secret create", "init"])
 def test_a_record_that_keeper_accepts_and_that_cannot_be_read_then_is_unknown(
-    by: str, made_before: bool, shop: DiscoverStage
+    by: str, made_before: bool, answer: faults.Kind, shop: DiscoverStage
 ) -> None:
     """Keeper may have thrown it away, for another host has made its own."""
     noun, folder = by.partition(" ")[0], ("--folder", FOLDER)
@@ -502,7 +503,7 @@ def test_a_record_that_keeper_accepts_and_that_cannot_be_read_then_is_unknown(
     }[noun]
     shop.sandbox.keeper.api.keeps_silent = True
     put = shop.sandbox.fault("keeper", "create_secret", faults.Pause())
-    shop.sandbox.fault("keeper", "get_secret", faults.Status(503), times=None, when=lambda _: put.release.is_set())
+    shop.sandbox.fault("keeper", "get_secret", answer, times=None, when=lambda _: put.release.is_set())
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(shop.command, *by.split(), *arguments, *folder)
         assert put.reached.wait(patience.seconds(20))
@@ -512,9 +513,20 @@ def test_a_record_that_keeper_accepts_and_that_cannot_be_read_then_is_unknown(
         put.release.set()
         outcome = slow.result()
     (record,) = shop.made()
-    assert outcome.code == 3 and "cannot be told" in outcome.stderr and "(new)" not in outcome.stdout, outcome
+    assert outcome.code == 3 and "(new)" not in outcome.stdout, outcome
+    assert "cannot be told" in outcome.stderr or "does not show it" in outcome.stderr, outcome
     assert record.uid in outcome.stderr and "look " in outcome.stderr.rpartition("hint: ")[2], outcome
     assert noun != "discover" or record.uid in outcome.stdout
+
+
+def test_of_many_records_in_doubt_a_few_are_named_and_the_table_has_all(shop: DiscoverStage) -> None:
+    names = shop.sandbox.keyvault.add_many_certificates(shop.vault, 12)
+    put = shop.sandbox.fault("keeper", "create_secret", faults.Slow(0), nth=12)
+    shop.sandbox.fault("keeper", "get_secret", faults.Status(503), times=None, when=lambda _: put.fired)
+    outcome = shop.command("discover", "certificates", "--vault=shop", "--create", "--folder", FOLDER)
+    assert outcome.code == 3 and outcome.stderr.count("whether Keeper has kept record") == 5, outcome
+    assert "0 of 12 records were made" in outcome.stderr and "…" in outcome.stderr
+    assert all(each.uid in outcome.stdout for each in shop.made()) and len(shop.made()) == len(names)
 
 
 @pytest.mark.parametrize("by", ["certificate request", "tls-secret create"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -15,6 +16,9 @@ from zipfile import ZipFile
 import pytest
 
 from gateway.commands.check.script import _CALL
+from gateway.commands.shared import private_file
+from gateway.commands.shared.private_file import write_private
+from gateway.errors import Failed
 from gateway.kinds.registry import KINDS
 from sandbox.furnish.passwords import script_field
 from tests.commands.test_check import check
@@ -142,3 +146,22 @@ def test_a_file_that_is_there_stays(file: Path) -> None:
 def test_what_is_no_kind_is_refused(kind: str) -> None:
     refused = bundle(kind)
     assert refused.returncode == 1 and "azure_storage_key" in refused.stderr
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP, errno.ENOSYS])
+def test_a_file_system_without_hard_links_will_do(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "one.pyz"
+    write_private(str(path), b"content", force=False)
+    assert path.read_bytes() == b"content" and path.stat().st_mode & 0o777 == 0o600
+    monkeypatch.setattr(private_file, "check_path", lambda path, force: None)  # the file has appeared meanwhile
+    with pytest.raises(Failed, match="is there already"):
+        write_private(str(path), b"other", force=False)
+    assert path.read_bytes() == b"content" and list(tmp_path.iterdir()) == [path]
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(Failed, match="cannot be written"):
+        write_private(str(tmp_path / "two.pyz"), b"content", force=False)
+    assert list(tmp_path.iterdir()) == [path], "not even an empty one is left"

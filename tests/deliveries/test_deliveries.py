@@ -228,8 +228,10 @@ def test_devops_is_checked_first(what: str, stage: Stage) -> None:
 
 def test_devops_connection_that_is_not_there(stage: Stage) -> None:
     made = stage.deliver("devops_address")
+    right = made.devops_address.rpartition("=")[2]
     deliver_to(stage, made.devops_address[:-4] + "0000")
     refused(stage, "no such service connection")
+    assert f"({right}); else add the admin" in stage.run().report["hint"], "which one there is for this app"
 
 
 def personal_access_token(stage: Stage) -> None:
@@ -581,7 +583,10 @@ def test_another_keeper_record(stage: Stage) -> None:
 
 
 KEEPER: dict[str, tuple[Callable[[Stage, str], str], str]] = {
-    "a label that it does not have": (lambda stage, uid: f"keeper:{uid}#other", "no field with this label"),
+    "a label that it does not have": (
+        lambda stage, uid: f"keeper:{uid}#other",
+        "no field with this label; it has its secret, receives_from, note",
+    ),
     "a record that cannot be read": (lambda stage, uid: f"keeper:{'A' * 22}#x", "cannot be read"),
     "the record that is rotated": (lambda stage, uid: f"keeper:{stage.at.record_uid}#client_secret", "is rotated"),
     "no label": (lambda stage, uid: f"keeper:{uid}", "is not a field of a Keeper record"),
@@ -597,6 +602,23 @@ def test_keeper_label_that_is_wrong_in_a_line_that_was_added(stage: Stage) -> No
     assert outcome.code != 0, outcome
     assert "the record has no field with this label" in outcome.report["error"]
     assert "labels are matched exactly" in outcome.report["hint"] and "network" not in outcome.report["hint"]
+
+
+def test_the_label_that_is_nearly_meant_is_named_by_a_record_that_agrees_and_by_no_other(stage: Stage) -> None:
+    uid = stage.consumer("its secret")
+    deliver_to(stage, f"keeper:{uid}#Its secrte")
+    assert "write #its secret: labels are matched exactly" in stage.run().report["hint"]
+    stage.sandbox.keeper.edit(uid, "receives_from", "")
+    outcome = stage.run()
+    assert "receives_from" in outcome.report["error"] and "its secret" not in str(outcome.report), outcome
+
+
+@pytest.mark.parametrize(
+    "line", ["https://orders_vault.vault.azure.net/secrets/a", "https://-x.vault.azure.net/secrets/a"]
+)
+def test_a_host_that_is_no_name_of_a_vault_is_said_to_be_that(line: str, stage: Stage) -> None:
+    deliver_to(stage, line)
+    refused(stage, "is no name of a key vault: it has 3 to 24 letters, digits and dashes")
 
 
 @pytest.mark.parametrize("what", KEEPER)

@@ -83,6 +83,33 @@ def test_a_host_that_hangs_while_a_connection_is_opened_holds_up_no_other(ca: st
     assert float(said.stdout) < 5
 
 
+@pytest.mark.parametrize("ca", ["certifi", "system"])
+def test_a_proxy_that_hangs_while_a_connection_is_opened_holds_up_no_other_connection(ca: str, stage: Stage) -> None:
+    """Behind one address there may be several: the next one, which breaks off at once, is heard at once."""
+    program = (
+        "import os, socket, threading, time\n"
+        "from gateway.host.deadline import Deadline\n"
+        "from gateway.host.http import Http\n"
+        "from gateway.errors import CallError\n"
+        "proxy = socket.create_server(('127.0.0.1', 0))\n"
+        "os.environ['HTTPS_PROXY'] = f'https://localhost:{proxy.getsockname()[1]}'\n"
+        "http = Http(10.0, Deadline(60.0, 1.0))\n"
+        "http.open('https://hangs.example/')\n"
+        "accepted, _ = proxy.accept()\n"
+        "accepted.recv(1, socket.MSG_PEEK)\n"
+        "threading.Thread(target=lambda: proxy.accept()[0].close(), daemon=True).start()\n"
+        "began = time.monotonic()\n"
+        "try:\n"
+        "    http.raw('it', 'GET', 'https://other.example/')\n"
+        "except CallError:\n"
+        "    print(time.monotonic() - began)\n"
+    )
+    variables = {key: value for key, value in stage.variables.items() if "PROXY" not in key.upper()}
+    variables |= {"PYTHONPATH": os.getcwd(), "ROTATION_CA": ca}
+    said = subprocess.run([sys.executable, "-c", program], env=variables, capture_output=True, text=True, check=True)
+    assert float(said.stdout) < 5
+
+
 def refused(stage: Stage, **variables: str) -> Outcome:
     outcome = stage.run(**variables)
     assert outcome.code == 1 and not stage.sandbox.operations(), outcome

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 from gateway.model.x509 import PEM, PFX, read_public, read_secret, to_pem, to_pfx
 from sandbox.furnish.certificate import OFFICER, SECRETS_USER
 from sandbox.proxy import faults
+from tests.commands.test_check import check
 from tests.stage.certificate import CertificateStage, opens
 from tests.stage.certificate import names as names_of
 from tests.stage.discover import make_bundle
@@ -152,6 +153,40 @@ def test_what_the_record_wants_different(
     stage = certificate(settings={wish: value})
     done(stage.run())
     assert not stage.wrong() and seen(stage.versions()[-1].certificate)
+
+
+NO_NAMES = {
+    "shop example.com bücher.example": "dns_names: 'bücher.example' is none: write it as xn--bcher-kva.example",
+    "10.0.0.1": "dns_names: '10.0.0.1' is none: Key Vault cannot put IP addresses into a certificate",
+    "a.example.com.": "dns_names: 'a.example.com.' is none: write it without the last dot",
+    "https://a.example.com": "dns_names: 'https://a.example.com' is none",
+    "a..example.com, -b.example.com": "dns_names: 'a..example.com' is none; dns_names: '-b.example.com' is none",
+    ".".join(["a" * 60] * 5): "is none",
+}
+
+
+@pytest.mark.parametrize("value", NO_NAMES)
+def test_dns_names_that_are_none_are_refused_before_anything_is_asked_for(
+    value: str, certificate: Callable[..., CertificateStage]
+) -> None:
+    stage = certificate(settings={"dns_names": value})
+    found, code = check(stage)
+    assert code == 1 and NO_NAMES[value] in "; ".join(each for level, each in found if level == "error"), found
+    outcome = stage.run()
+    assert outcome.code == 1 and NO_NAMES[value] in outcome.stderr, outcome
+    assert len(stage.versions()) == 1 and not any(changes(each) for each in stage.sandbox.operations())
+
+
+@pytest.mark.parametrize("names, lost", [
+    ("new.example.com", "orders.example.com"), ("ORDERS.example.com, new.example.com", ""), ("", ""),
+])  # fmt: skip
+def test_a_name_that_the_next_version_would_lose_is_a_warning(
+    names: str, lost: str, certificate: Callable[..., CertificateStage]
+) -> None:
+    stage = certificate(dns_names=["orders.example.com"], settings={"dns_names": names})
+    found, code = check(stage)
+    said = [each for level, each in found if level == "warning" and "dns_names" in each]
+    assert code == 0 and (f"loses {lost}, which" in said[0] if lost else not said), found
 
 
 def organisation(each: x509.Certificate) -> str:

@@ -19,10 +19,10 @@ import pytest
 from gateway.errors import Failed, Refused
 from gateway.host.settings import read_settings
 from gateway.keeper.vault import Vault
-from gateway.listener import consumer
 from gateway.listener.events import Event
 from gateway.listener.health import Health
-from gateway.listener.offsets import Partition
+from gateway.listener.hub import consumer
+from gateway.listener.hub.offsets import Partition
 from gateway.listener.queue import Job, Work
 from gateway.listener.records import Records
 from gateway.listener.run_script import Rotator
@@ -311,7 +311,7 @@ from gateway.errors import CallError, Failed
 from gateway.keeper.config import find_ksm_config
 from gateway.listener.health import Health
 from gateway.listener.settings import read_listen_settings
-from gateway.listener.sign_in import SignIn
+from gateway.listener.hub.sign_in import SignIn
 from gateway.host.report import Stderr
 from gateway.host.settings import read_settings
 import logging

@@ -222,3 +222,10 @@ def test_a_default_gives_way_to_what_the_record_says() -> None:
     """Half of the life that the record asks for, where the kind's usual overlap is as long as that."""
     given = {"secret_lifetime_days": "1"}
     assert read_policy(lambda label: given.get(label, ""), {"overlap_hours": "24"}).overlap == DAY / 2
+
+
+def test_no_problem_hides_another() -> None:
+    fields = {"remove_old": "some", "overlap_hours": "9000", "secret_lifetime_days": "365", "rotate_now": "soon"}
+    with pytest.raises(Failed) as raised:
+        read_policy(lambda label: fields.get(label, ""))
+    assert all(label in raised.value.message for label in ("remove_old", "overlap_hours", "rotate_now"))

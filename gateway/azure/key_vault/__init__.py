@@ -1,5 +1,5 @@
 """Azure Key Vault: ids, calls through Microsoft's clients, and what a key vault holds.
 
 ``ids.py`` reads addresses; ``calls.py`` makes the clients and sorts their errors; ``certificates.py`` and
-``secrets.py`` stand on both, and ``certificate_changes.py`` adds what only operators do.
+``secrets.py`` stand on both, with ``certificate_answers.py``; ``certificate_changes.py`` adds what only operators do.
 """

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from gateway.azure.key_vault.ids import split
+from gateway.azure.key_vault.ids import VAULT_NAME, split
 from gateway.errors import CallError, Failed, NotSent, Refused, Unclear
 from gateway.host.http import Http, never_left, retry_after
 from gateway.model.clouds import Cloud
@@ -42,7 +42,7 @@ def key_vault_url(text: str, cloud: Cloud, where: str = "--vault") -> str:
     parts = split(given if "//" in given else f"https://{given}")
     name = parts.netloc.removesuffix(f".{cloud.key_vault}")
     known = parts.netloc != name or "//" not in given
-    fits = re.fullmatch(r"[a-z0-9](?:[a-z0-9-]{1,22}[a-z0-9])?", name)
+    fits = re.fullmatch(VAULT_NAME, name)
     if parts.scheme != "https" or not known or not fits or parts.path.strip("/") or parts.query or parts.fragment:
         shown = re.sub(r"//[^/\s]*@", "//", text)
         what = f"{where}: {shown!r} is not a vault in {cloud.name}"

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from gateway.azure.key_vault.certificates import KeyVaultCertificates, Version, _version
+from gateway.azure.key_vault.certificate_answers import Version, read_version
+from gateway.azure.key_vault.certificates import KeyVaultCertificates
 from gateway.errors import Failed, Refused, Unclear
 from gateway.host.lost_answer import resolve_lost_answer
 
@@ -37,7 +38,7 @@ class OperatorCertificates(KeyVaultCertificates):
             if error.status != 404:
                 raise
             raise not_there(self.url, name, version) from None
-        return _version(found.properties), read_certificate(bytes(found.cer)) if found.cer else None
+        return read_version(found.properties), read_certificate(bytes(found.cer)) if found.cer else None
 
     def chain(self, name: str, version: str) -> list[x509.Certificate]:
         """A version and the certificates above it, without the private key."""
@@ -48,11 +49,18 @@ class OperatorCertificates(KeyVaultCertificates):
 
     def begun(self, name: str) -> datetime | None:
         """When the version that is being made was asked for; None where Key Vault does not show it."""
-        listed = list(self._calls.listed(self._client.list_properties_of_certificate_versions(name), _version))
+        listed = list(self._calls.listed(self._client.list_properties_of_certificate_versions(name), read_version))
         open_ones = [each.made for each in listed if not each.thumbprint]
         if not listed:
             open_ones = [self.whole(name)[0].made]
         return max(open_ones, default=None)
+
+    def merge(self, name: str, chain: list[bytes]) -> Version:
+        """Finish a pending operation with the certificates that a CA signed, in DER, the leaf first."""
+        made = self._calls.retrying(
+            lambda: self._client.merge_certificate(name, chain), repeat_unclear=False, tells=True
+        )
+        return read_version(made.properties)
 
     def cancel(self, name: str) -> None:
         """Ask for the open operation to be cancelled."""
@@ -81,6 +89,10 @@ class OperatorCertificates(KeyVaultCertificates):
             gone = "its operation was removed"
             resolve_lost_answer(error, lambda: self.operation(name) is None or None, gone, self._look("status", name))
 
+    def set_policy(self, name: str, policy: dict[str, Any]) -> dict[str, Any]:
+        """Change the policy; what is not named stays."""
+        return self._send("PATCH", f"certificates/{name}/policy", policy)
+
     def change_policy(self, name: str, changed: dict[str, Any]) -> dict[str, Any]:
         """The policy after these sections of it were changed."""
 
@@ -92,6 +104,24 @@ class OperatorCertificates(KeyVaultCertificates):
             return self.set_policy(name, changed)
         except Unclear as error:
             return resolve_lost_answer(error, look, f"the policy of {name} was changed", self._look("policy", name))
+
+    def issuers(self) -> list[tuple[str, str]]:
+        """Names and providers of the issuers that are set up in the vault."""
+        listed = self._calls.retrying(lambda: list(self._client.list_properties_of_issuers()))
+        return [(str(each.name), str(each.provider or "")) for each in listed]
+
+    def contacts(self) -> list[dict[str, str]]:
+        """Whom Key Vault writes to: ``email``, ``name``, ``phone``."""
+        try:
+            return list(self._send("GET", "certificates/contacts").get("contacts") or [])
+        except Refused as error:
+            if error.status == 404:
+                return []
+            raise
+
+    def set_contacts(self, contacts: list[dict[str, str]]) -> None:
+        """Replace the contacts of the vault."""
+        self._send("PUT", "certificates/contacts", {"contacts": contacts})
 
     def change_contacts(self, wanted: list[dict[str, str]]) -> None:
         """Replace the contacts of the vault, perhaps by none: Key Vault does not take an empty list."""

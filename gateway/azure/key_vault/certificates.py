@@ -8,12 +8,11 @@ Source: https://learn.microsoft.com/azure/key-vault/certificates/about-certifica
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from gateway.azure.key_vault.calls import CredentialSource, KeyVaultCalls
+from gateway.azure.key_vault.certificate_answers import Operation, Version, read_operation, read_version
 from gateway.errors import Failed, Refused
 from gateway.host.http import Http
 from gateway.secret import Secret
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 ROLE = "Key Vault Certificates Officer"
 READ_ROLE = "Key Vault Secrets User"
-SELF, UNKNOWN = "Self", "Unknown"
 HINTS = {
     "ForbiddenByRbac": f"give the admin credential's service principal the role {ROLE} on the vault, and "
     f"{READ_ROLE} where the private key is read; a new role takes some minutes",
@@ -34,36 +32,6 @@ HINTS = {
     "ForbiddenByFirewall": "let this host through the vault's firewall",
     "ObjectIsDeletedButRecoverable": "a deleted certificate has this name: recover or purge it, or choose another name",
 }
-
-
-@dataclass(frozen=True)
-class Version:
-    """One version, as it is listed. ``made``, ``not_before`` and ``expires`` are UTC."""
-
-    name: str
-    version: str
-    made: datetime
-    not_before: datetime | None
-    expires: datetime
-    enabled: bool
-    thumbprint: str
-    tags: dict[str, str]
-
-
-@dataclass(frozen=True)
-class Operation:
-    """The making of a version. ``status``: ``inProgress``, ``completed``, ``cancelled`` or ``failed``."""
-
-    status: str
-    issuer: str
-    csr: bytes
-    request_id: str
-    said: str
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it is still to end."""
-        return self.status == "inProgress"
 
 
 class KeyVaultCertificates:
@@ -82,15 +50,15 @@ class KeyVaultCertificates:
 
     def names(self, *, pending: bool = False) -> Iterator[Version]:
         """The current version of every certificate, page after page; with ``pending`` also what is still made."""
-        return self._calls.listed(self._client.list_properties_of_certificates(include_pending=pending), _version)
+        return self._calls.listed(self._client.list_properties_of_certificates(include_pending=pending), read_version)
 
     def versions(self, name: str) -> list[Version]:
         """All versions, oldest first; none where there is no such certificate."""
-        listed = self._calls.listed(self._client.list_properties_of_certificate_versions(name), _version)
+        listed = self._calls.listed(self._client.list_properties_of_certificate_versions(name), read_version)
         # What is still being made has no dates.
         found = sorted((each for each in listed if each.expires), key=lambda each: each.made)
         if found[1:] and found[-1].made == found[-2].made:  # whole seconds: which of two is current, the vault knows
-            current = _version(self._calls.retrying(lambda: self._client.get_certificate(name)).properties)
+            current = read_version(self._calls.retrying(lambda: self._client.get_certificate(name)).properties)
             found.sort(key=lambda each: (each.made, each.version == current.version))
         return found
 
@@ -153,29 +121,18 @@ class KeyVaultCertificates:
             tries += 1
             if tries > 1 and (begun := self.operation(name)) and begun.request_id != last:
                 return begun
-            return _operation(self._ask("POST", f"certificates/{name}/create", content))
+            return read_operation(self._ask("POST", f"certificates/{name}/create", content))
 
         return self._calls.retrying(once, repeat_unclear=False, tells=True)
-
-    def set_policy(self, name: str, policy: dict[str, Any]) -> dict[str, Any]:
-        """Change the policy; what is not named stays."""
-        return self._send("PATCH", f"certificates/{name}/policy", policy)
 
     def operation(self, name: str) -> Operation | None:
         """The last operation; None where there is none."""
         try:
-            return _operation(self._send("GET", f"certificates/{name}/pending"))
+            return read_operation(self._send("GET", f"certificates/{name}/pending"))
         except Refused as error:
             if error.status == 404:
                 return None
             raise
-
-    def merge(self, name: str, chain: list[bytes]) -> Version:
-        """Finish a pending operation with the certificates that a CA signed, in DER, the leaf first."""
-        made = self._calls.retrying(
-            lambda: self._client.merge_certificate(name, chain), repeat_unclear=False, tells=True
-        )
-        return _version(made.properties)
 
     def load(self, name: str, pfx: bytes, policy: dict[str, Any], tags: dict[str, str]) -> None:
         """Import a PFX without password as a new version, with this policy."""
@@ -209,24 +166,6 @@ class KeyVaultCertificates:
                 return None
             raise
 
-    def issuers(self) -> list[tuple[str, str]]:
-        """Names and providers of the issuers that are set up in the vault."""
-        listed = self._calls.retrying(lambda: list(self._client.list_properties_of_issuers()))
-        return [(str(each.name), str(each.provider or "")) for each in listed]
-
-    def contacts(self) -> list[dict[str, str]]:
-        """Whom Key Vault writes to: ``email``, ``name``, ``phone``."""
-        try:
-            return list(self._send("GET", "certificates/contacts").get("contacts") or [])
-        except Refused as error:
-            if error.status == 404:
-                return []
-            raise
-
-    def set_contacts(self, contacts: list[dict[str, str]]) -> None:
-        """Replace the contacts of the vault."""
-        self._send("PUT", "certificates/contacts", {"contacts": contacts})
-
     def _send(
         self,
         method: str,
@@ -253,30 +192,3 @@ def check_free(vault: KeyVaultCertificates, name: str) -> None:
     if vault.is_deleted(name):
         what = f"{vault.url}/certificates/{name}: a deleted certificate has this name"
         raise Failed(what, HINTS["ObjectIsDeletedButRecoverable"])
-
-
-def _version(listed: Any) -> Version:
-    return Version(
-        name=str(listed.name),
-        version=str(listed.version or ""),
-        made=listed.created_on,
-        not_before=listed.not_before,
-        expires=listed.expires_on,
-        enabled=bool(listed.enabled),
-        thumbprint=bytes(listed.x509_thumbprint or b"").hex().upper(),
-        tags=dict(listed.tags or {}),
-    )
-
-
-def _operation(body: dict[str, Any]) -> Operation:
-    from base64 import b64decode
-
-    error = body.get("error") or {}
-    said = " ".join(str(part) for part in (error.get("code"), error.get("message")) if part)
-    return Operation(
-        status=str(body.get("status") or ""),
-        issuer=str((body.get("issuer") or {}).get("name") or ""),
-        csr=b64decode(body.get("csr") or ""),
-        request_id=str(body.get("request_id") or ""),
-        said=said or str(body.get("status_details") or ""),
-    )

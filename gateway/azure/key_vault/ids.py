@@ -13,6 +13,9 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from gateway.errors import Failed
 from gateway.model.clouds import Cloud
 
+VAULT_NAME = "[a-zA-Z0-9](?:[a-zA-Z0-9-]{1,22}[a-zA-Z0-9])?"
+"""a pattern, as wide as Azure's own checks have ever been"""
+
 
 @dataclass(frozen=True)
 class _ObjectId:
@@ -53,11 +56,13 @@ class _ObjectId:
         if parts.netloc == cloud.portal:
             blade = f"/Microsoft_Azure_KeyVault/{cls.what.capitalize()}/"
             parts = split(unquote(parts.fragment).partition(blade)[2])
-        host = rf"[a-zA-Z0-9](?:[a-zA-Z0-9-]{{1,22}}[a-zA-Z0-9])?\.{re.escape(cloud.key_vault)}"
+        host = rf"{VAULT_NAME}\.{re.escape(cloud.key_vault)}"
         path = re.fullmatch(rf"/{cls.collection}/([0-9a-zA-Z-]{{1,127}})(?:/([0-9a-f]{{32}}))?/?", parts.path)
         if parts.scheme != "https" or not re.fullmatch(host, parts.netloc) or not path or parts.query:
             shown = re.sub(r"//[^/\s]*@", "//", text)
             what = f"{where}: {shown!r} is not a {cls.what} of a vault in {cloud.name}"
+            if why := no_vault_name(parts.netloc, cloud):
+                what = f"{where}: {why}"
             raise Failed(what, f"the form is {cls.example(cloud)}")
         return cls(f"https://{parts.netloc.lower()}", path.group(1), path.group(2) or "")
 
@@ -82,6 +87,14 @@ def split(text: str) -> SplitResult:
         return urlsplit(text)
     except ValueError:  # such as a bracket in the place of the host
         return urlsplit("")
+
+
+def no_vault_name(host: str, cloud: Cloud) -> str:
+    """Why a host of Key Vault cannot be one, by its name; empty where it can, or is another host."""
+    name = host.lower().removesuffix(f".{cloud.key_vault}")
+    if name == host.lower() or re.fullmatch(VAULT_NAME, name, re.IGNORECASE):
+        return ""
+    return f"{name!r} is no name of a key vault: it has 3 to 24 letters, digits and dashes"
 
 
 def check_name(name: str) -> None:

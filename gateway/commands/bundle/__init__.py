@@ -1,1 +1,1 @@
-"""`keeper-rotation bundle`: a script and the package that it opens, in one file."""
+"""`keeper-rotation bundle`: a script and the package that it opens, in a single file."""

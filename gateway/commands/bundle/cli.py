@@ -14,12 +14,12 @@ from gateway.kinds import registry
 _KINDS = [facts.name for facts in registry.KINDS if facts.implementation]
 
 
-@click.command(short_help="Write one file that holds a script and the package.")
+@click.command(short_help="Write a single file that holds a script and the package.")
 @click.argument("kind", type=click.Choice(_KINDS))
 @click.option("--out", metavar="FILE", help="File to write; KIND.pyz in this folder if not given.")
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
 def bundle(kind: str, out: str | None, force: bool) -> None:
-    """Write the script of KIND and the package into one file to attach, for a host where the package is not installed.
+    """Write the script of KIND and the package into a single file to attach, for a host without the package.
 
     The file runs with what Keeper's guide installs: keeper-secrets-manager-core and azure-identity. Prints its SHA-256,
     in the form that `sha256sum --check` reads; the same release gives the same file.

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from gateway.azure.key_vault.certificate_answers import Version
 from gateway.azure.key_vault.certificate_changes import OperatorCertificates
-from gateway.azure.key_vault.certificates import Version
 from gateway.azure.key_vault.ids import CertificateId
 from gateway.commands.certificate import records
 from gateway.commands.certificate.obtain import chosen, each_version

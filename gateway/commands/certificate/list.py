@@ -8,8 +8,8 @@ from datetime import datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from gateway.azure.key_vault.certificate_answers import UNKNOWN, Version
 from gateway.azure.key_vault.certificate_changes import OperatorCertificates
-from gateway.azure.key_vault.certificates import UNKNOWN, Version
 from gateway.azure.key_vault.ids import CertificateId
 from gateway.commands.certificate import records
 from gateway.commands.certificate.operation import by_hand

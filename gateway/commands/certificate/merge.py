@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from gateway.azure.key_vault.certificate_answers import UNKNOWN, Operation, Version
 from gateway.azure.key_vault.certificate_changes import OperatorCertificates
-from gateway.azure.key_vault.certificates import UNKNOWN, Operation, Version
 from gateway.azure.key_vault.ids import CertificateId
 from gateway.commands.certificate import records
 from gateway.commands.certificate.operation import described

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gateway.azure.key_vault.certificate_answers import Version
 from gateway.azure.key_vault.certificate_changes import OperatorCertificates, not_there
-from gateway.azure.key_vault.certificates import Version
 from gateway.azure.key_vault.ids import CertificateId
 from gateway.commands.shared.output import warn
 from gateway.commands.shared.private_file import check_path, write_private

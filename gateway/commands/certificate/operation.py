@@ -8,8 +8,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
+from gateway.azure.key_vault.certificate_answers import UNKNOWN, Operation, Version
 from gateway.azure.key_vault.certificate_changes import OperatorCertificates, not_there
-from gateway.azure.key_vault.certificates import UNKNOWN, Operation, Version
 from gateway.azure.key_vault.ids import CertificateId
 from gateway.commands.shared.private_file import check_path, write_private
 from gateway.commands.shared.progress import progress

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from gateway.azure.key_vault.certificate_answers import SELF, UNKNOWN
 from gateway.azure.key_vault.certificate_changes import OperatorCertificates, not_there
-from gateway.azure.key_vault.certificates import SELF, UNKNOWN
 from gateway.azure.key_vault.ids import CertificateId
 from gateway.commands.certificate.policy_options import (  # fmt: skip
     ACTIONS,

@@ -9,13 +9,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from ipaddress import ip_address
 from typing import Any
 
-from gateway.azure.key_vault.certificates import SELF, UNKNOWN
+from gateway.azure.key_vault.certificate_answers import SELF, UNKNOWN
 from gateway.errors import Failed
 from gateway.model import public_cas, subjects
-from gateway.model.certificate_policy import PolicyChange
+from gateway.model.certificate_policy import PolicyChange, no_dns_name
 from gateway.model.x509 import PEM, PFX
 from gateway.model.x509.usages import EXTENDED_KEY_USAGES
 
@@ -26,8 +25,6 @@ KEY_USAGES = (
     "cRLSign", "encipherOnly", "decipherOnly",
 )  # fmt: skip
 PERCENTAGE = 80
-_DNS_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_DNS = rf"(?:\*\.)?{_DNS_LABEL}(?:\.{_DNS_LABEL})*"
 _MAIL = r"[^@\s,]+@[^@\s,]+"
 _DAYS_A_MONTH = 27  # what Key Vault itself reckons with here
 
@@ -157,34 +154,18 @@ def _subject(options: PolicyOptions, before: Mapping[str, Any] | None, problems:
 
 def _add_names(props: dict[str, Any], options: PolicyOptions, problems: list[str]) -> None:
     sans = dict(props.get("sans") or {})
-    rules = {"dns": ("dns_names", _DNS), "email": ("emails", _MAIL), "upn": ("upns", _MAIL)}
-    for option, (section, form) in rules.items():
+    rules = {"dns": ("dns_names", no_dns_name), "email": ("emails", _no_mail), "upn": ("upns", _no_mail)}
+    for option, (section, why_not) in rules.items():
         names = _listed(getattr(options, option))
-        wrong = (name for name in names if not re.fullmatch(form, name) or _is_address(name))
-        problems += [f"--{option}: {name!r} is none{_better(name) if option == 'dns' else ''}" for name in wrong]
+        problems += [f"--{option}: {wrong}" for wrong in filter(None, map(why_not, names))]
         if names:
             sans[section] = names
     if sans:
         props["sans"] = sans
 
 
-def _is_address(name: str) -> bool:
-    try:
-        return bool(ip_address(name))
-    except ValueError:
-        return False
-
-
-def _better(name: str) -> str:
-    """How a name that is none could be one."""
-    if _is_address(name):
-        return ": Key Vault cannot put IP addresses into a certificate; import one that has them"
-    if name.endswith(".") and re.fullmatch(_DNS, name[:-1]):
-        return ": write it without the last dot"
-    try:
-        return "" if name.isascii() else f": write it as {name.encode('idna').decode()}"
-    except UnicodeError:
-        return ""
+def _no_mail(name: str) -> str:
+    return "" if re.fullmatch(_MAIL, name) else f"{name!r} is none"
 
 
 def _listed(given: tuple[str, ...]) -> list[str]:

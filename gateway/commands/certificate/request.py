@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from gateway.azure.key_vault.certificate_answers import SELF, UNKNOWN, Operation
 from gateway.azure.key_vault.certificate_changes import OperatorCertificates, not_there
-from gateway.azure.key_vault.certificates import SELF, UNKNOWN, Operation, check_free
+from gateway.azure.key_vault.certificates import check_free
 from gateway.azure.key_vault.ids import CertificateId
 from gateway.commands.certificate import records
 from gateway.commands.certificate.operation import (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gateway.azure.key_vault.certificate_answers import UNKNOWN, Version
 from gateway.azure.key_vault.certificate_changes import OperatorCertificates
-from gateway.azure.key_vault.certificates import UNKNOWN, Version
 from gateway.commands.certificate import records
 from gateway.commands.certificate.operation import by_hand
 from gateway.commands.certificate.policies import readable

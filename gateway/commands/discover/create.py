@@ -16,7 +16,7 @@ from gateway.commands.shared.progress import progress
 from gateway.commands.shared.session import Session
 from gateway.errors import CallError, Failed, Incomplete, RotationError, Unclear, Unknown
 from gateway.host.lock import LockHeld, RecordLock
-from gateway.keeper.folders import ASTRAY, Folders
+from gateway.keeper.folders import ASTRAY, LOOK, Folders
 
 _SHOWN = 5
 AGAIN = "run it again: it continues with the rest; ROTATION_DEADLINE_SECONDS says how long one run may take"
@@ -61,6 +61,7 @@ class Creation:
         self._met = 0
         self._total = 0
         self._skipped: list[str] = []
+        self._doubts: list[str] = []
 
     def run(self, records: Sequence[NewRecord]) -> str:
         """Make those that no other run makes meanwhile; what was done, in words.
@@ -81,39 +82,40 @@ class Creation:
                     else:
                         self._make(record, deadline.over())
         except _Stopped as stop:
-            self._settle(stop)
-            raise self._stopped(stop.record, stop.error) from None
+            self._settle()
+            error = self._stopped(stop.record, stop.error)
+            raise self._with_doubts(str(error)) if self._doubts else error from None
         self._settle()
+        if self._doubts:
+            raise self._with_doubts(self._so_far())
         return self._finished()
 
     def _meet(self, record: NewRecord, uid: str) -> None:
         self._met += 1
         self._done(record, uid, False)
 
-    def _settle(self, stop: _Stopped | None = None) -> None:
-        """What Keeper took may be another run's all the same. Raises Unknown: that cannot be told."""
+    def _settle(self) -> None:
+        """What Keeper took may be another run's all the same."""
         made = {uid: (record.item.label, record.item.address) for uid, record in self._new.items()}
-        try:
-            others, astray = self._session.folders.settled(made)
-        except Unclear as error:
-            for uid, record in self._new.items():
-                self._done(record, uid, False)
-            before = f"{stop.record.title}: {stop.error}; " if stop else ""
-            raise Unknown(f"{before}{error}", error.hint) from None
+        others, astray, doubts = self._session.folders.settled(made)
         self._skipped += [f"{what} ({ASTRAY})" for what in astray.values()]
+        self._doubts = list(doubts.values())
         for uid, record in self._new.items():
             if uid in others:
                 self._meet(record, uid)
             elif uid not in astray:
-                self._done(record, uid, True)
-        self._new = {uid: record for uid, record in self._new.items() if uid not in others | set(astray)}
+                self._done(record, uid, uid not in doubts)
+        gone = others | astray.keys() | doubts.keys()
+        self._new = {uid: record for uid, record in self._new.items() if uid not in gone}
+
+    def _with_doubts(self, so_far: str) -> Unknown:
+        return Unknown(f"{so_far}; {_first([*self._doubts, *self._skipped])}", LOOK)
 
     def _finished(self) -> str:
         if not self._skipped:
             return f"{counted(len(self._new), 'record')} made{self._of_others()}"
         hint = "do what is said for each, and run it again"
-        said = "; ".join(self._skipped[:_SHOWN]) + ("; …" if len(self._skipped) > _SHOWN else "")
-        raise (Incomplete if self._new else Failed)(f"{self._so_far()}; {said}", hint)
+        raise (Incomplete if self._new else Failed)(f"{self._so_far()}; {_first(self._skipped)}", hint)
 
     def _so_far(self) -> str:
         return f"{len(self._new):,} of {self._total:,} records were made{self._of_others()}"
@@ -157,6 +159,11 @@ class Creation:
         if not self._new:
             return Failed(f"no record was made; {record.title}: {error}", error.hint)
         return Incomplete(f"{self._so_far()}; {record.title}: {error}", error.hint if error.hint else AGAIN)
+
+
+def _first(texts: Sequence[str]) -> str:
+    """As many as can be read; of the others the table has the uids."""
+    return "; ".join(texts[:_SHOWN]) + ("; …" if len(texts) > _SHOWN else "")
 
 
 class _Stopped(Exception):

@@ -14,7 +14,8 @@ from itertools import chain
 from typing import TypeVar
 
 from gateway.azure.graph import Application
-from gateway.azure.key_vault.certificates import KeyVaultCertificates, Version
+from gateway.azure.key_vault.certificate_answers import Version
+from gateway.azure.key_vault.certificates import KeyVaultCertificates
 from gateway.azure.key_vault.secrets import KeyVaultSecrets, TlsSecret
 from gateway.azure.resources import Account, read_account
 from gateway.azure.versions import STORAGE_ACCOUNTS

@@ -16,12 +16,12 @@ from gateway.commands.discover.show import known_rows
 from gateway.commands.init.ask import ask, choose, confirm, similar
 from gateway.commands.init.given import Given
 from gateway.commands.plan.rehearsal import How
-from gateway.commands.shared.new_records import Astray, Item, NewRecord, make_one, new_record
+from gateway.commands.shared.new_records import Item, NewRecord, make_one, new_record
 from gateway.commands.shared.output import note, warn
 from gateway.commands.shared.progress import progress
 from gateway.commands.shared.session import Session, open_session
 from gateway.deliveries.addresses import read_destinations
-from gateway.errors import Failed, Unknown
+from gateway.errors import Failed
 from gateway.keeper.record import VaultRecord
 from gateway.kinds.registry import of_target
 
@@ -103,10 +103,7 @@ def _made(session: Session, row: KnownItem, record: NewRecord, folder: str) -> s
         note(f"record {uid} is there already")
         return uid
     lock = one_at_a_time(session.settings.lock_dir)
-    try:
-        made = make_one(session.folders, folder, record)
-    except Astray as error:
-        raise Unknown(str(error), f"look into the folder: it may be there by now; if not, {error.hint}") from None
+    made = make_one(session.folders, folder, record)
     del lock
     note(f"record {made.uid} {'made' if made.made else 'is there already'}: {record.title}")
     return made.uid

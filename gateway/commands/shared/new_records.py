@@ -16,9 +16,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gateway.commands.shared.output import note
-from gateway.errors import Failed
+from gateway.errors import Failed, Unclear
 from gateway.host.shown import cell
-from gateway.keeper.folders import ASTRAY, Created, Folders, NewField
+from gateway.keeper.folders import ASTRAY, LOOK, Created, Folders, NewField
 from gateway.kinds import registry
 from gateway.kinds.registry import ROTATED, of_target
 from gateway.model.fields import TYPES, Field
@@ -73,10 +73,6 @@ def new_record(item: Item, more: Mapping[str, str] | None = None) -> NewRecord:
     return NewRecord(item, title, name, values | pending | NOOP | wishes, every | values | wishes)
 
 
-class Astray(Failed):
-    """Keeper took the record, and does not show it."""
-
-
 def make(folders: Folders, folder_uid: str, record: NewRecord) -> Created:
     """Create it, unless another run has done so meanwhile; `Folders.settled` tells for sure.
 
@@ -91,14 +87,16 @@ def make_one(folders: Folders, folder_uid: str, record: NewRecord) -> Created:
     """As `make`, settled, and said where it is another run's.
 
     Raises:
-        Astray, Failed
+        Failed
         CallError: an `Unclear` with a uid, where the record may be there.
     """
     uid, made = make(folders, folder_uid, record)
-    others, astray = folders.settled({uid: (record.item.label, record.item.address)} if made else {})
-    if astray:
-        raise Astray(astray[uid], ASTRAY)
-    made = made and not others
+    settled = folders.settled({uid: (record.item.label, record.item.address)} if made else {})
+    if settled.doubts:
+        raise Unclear("Keeper create_secret", settled.doubts[uid], LOOK, may_have_changed=True)
+    if settled.astray:
+        raise Failed(settled.astray[uid], ASTRAY)
+    made = made and not settled.others
     if not made:
         note(f"record {uid} was made by another run meanwhile")
     return Created(uid, made)

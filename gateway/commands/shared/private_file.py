@@ -47,7 +47,7 @@ def write_private(path: str, content: bytes, *, force: bool) -> None:
         if force:
             os.replace(draft, target)
         else:
-            os.link(draft, target)  # fails where a file has appeared meanwhile
+            _put(draft, target)
     except FileExistsError:
         raise Failed(f"{path} is there already", "name another file, or write over it with --force") from None
     except OSError as error:
@@ -55,3 +55,18 @@ def write_private(path: str, content: bytes, *, force: bool) -> None:
     finally:
         if draft and os.path.exists(draft):
             os.unlink(draft)
+
+
+def _put(draft: str, target: Path) -> None:
+    """Give the draft its name. Raises FileExistsError: a file has appeared meanwhile."""
+    try:
+        os.link(draft, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links: the name is taken by an empty file first
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        try:
+            os.replace(draft, target)
+        except OSError:
+            os.unlink(target)
+            raise

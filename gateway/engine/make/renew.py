@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar
 
-from gateway.azure.key_vault.certificates import UNKNOWN, Operation
+from gateway.azure.key_vault.certificate_answers import UNKNOWN, Operation
 from gateway.engine.gathered import Gathered, RunContext
 from gateway.engine.kind import Kind, Needed
 from gateway.engine.make.others import needed_by, others_of

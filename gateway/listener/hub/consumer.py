@@ -15,21 +15,20 @@ from typing import Any, Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from gateway.errors import CallError, Failed, RotationError
+from gateway.errors import Failed
 from gateway.listener.health import EVENT_HUB, ROTATIONS, Health
-from gateway.listener.offsets import Partition
+from gateway.listener.hub.lag import Lag
+from gateway.listener.hub.offsets import Partition
+from gateway.listener.hub.outage import Outage
+from gateway.listener.hub.sign_in import SignIn
 from gateway.listener.queue import Work
 from gateway.listener.settings import ListenSettings
-from gateway.listener.sign_in import USER, SignIn
 
 log = logging.getLogger("gateway")
 
 _POLL_SECONDS = 0.2
 _COMMIT_SECONDS = 1.0
-_LOOK_SECONDS = 5.0  # between two looks at whether the Event Hub is back
-_ASK_SECONDS = 10.0  # between two questions how far a partition goes that is not fetched from
 _LONG_PAUSE = 300.0  # without fetching, after which it is said
-_RENEW_SECONDS = 60.0  # between two readings of a connection string that was refused
 
 # What Azure recommends for its Event Hubs: it drops connections that are idle for four minutes.
 # https://learn.microsoft.com/azure/event-hubs/apache-kafka-configurations
@@ -41,8 +40,6 @@ _PROPERTIES: Mapping[str, str | int | bool] = {
     "socket.keepalive.enable": True,
     "client.id": "keeper-rotation",
 }
-_GONE = (KafkaError._ALL_BROKERS_DOWN, KafkaError._AUTHENTICATION)
-_REASONS = (KafkaError._TRANSPORT, KafkaError._RESOLVE, KafkaError._SSL, KafkaError._AUTHENTICATION)
 
 
 class MessageHandler(Protocol):
@@ -65,12 +62,12 @@ class Intake:
         self._dispatcher = dispatcher
         self._health = health
         self._partitions: dict[int, Partition] = {}
-        self._reason = self._fatal = ""
-        self._is_refused = False
+        self._outage = Outage(listen, sign_in, health)
         self._is_paused: bool | None = False  # None: not known
         self._paused_at = float("inf")
-        self._committed_at = self._looked_at = self._renewed_at = self._asked_at = 0.0
+        self._committed_at = 0.0
         self._consumer = Consumer(self._properties(), logger=_silent())
+        self._lag = Lag(self._consumer, listen.event_hub, health)
 
     def _properties(self) -> dict[str, Any]:
         ours = {
@@ -78,7 +75,7 @@ class Intake:
             "group.id": self._listen.consumer_group,
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
-            "error_cb": self._on_error,
+            "error_cb": self._outage.note,
             "on_commit": self._on_commit,
         }
         return {**_PROPERTIES, **self._listen.kafka, **ours, **self._sign_in.properties()}
@@ -106,8 +103,8 @@ class Intake:
             self._consumer.close()
 
     def _turn(self, message: Message | None) -> None:
-        if self._fatal:
-            raise Failed(f"event hub: {self._fatal}", "start the listener again")
+        if fatal := self._outage.fatal:
+            raise Failed(f"event hub: {fatal}", "start the listener again")
         if message is not None and (error := message.error()):
             self._health.trouble(EVENT_HUB, error.str())
         elif message is not None:
@@ -122,7 +119,7 @@ class Intake:
             self._paused_at = float("inf")
             self._health.well(ROTATIONS)
         if self._health.is_wrong(EVENT_HUB):
-            self._look()
+            self._outage.look(self._consumer)
 
     def _take(self, message: Message) -> None:
         number, offset = message.partition(), message.offset()
@@ -155,7 +152,7 @@ class Intake:
         if time.monotonic() - self._committed_at < _COMMIT_SECONDS:
             return
         self._committed_at = time.monotonic()
-        self._show_lag()
+        self._lag.show(self._partitions.values(), fetches=self._is_paused is False)
         if self._store(self._partitions.values()):
             with contextlib.suppress(KafkaException):  # told to _on_commit
                 self._consumer.commit(asynchronous=True)
@@ -187,32 +184,6 @@ class Intake:
             for partition in self._partitions.values():
                 partition.stored = None
 
-    def _show_lag(self) -> None:
-        # What is remembered is from the last fetch, and while paused there is none.
-        asks = self._is_paused is not False and time.monotonic() - self._asked_at > _ASK_SECONDS
-        self._asked_at = time.monotonic() if asks else self._asked_at
-        for partition in self._partitions.values():
-            with contextlib.suppress(KafkaException):
-                if asks:
-                    self._ask(partition)
-                _, high = self._consumer.get_watermark_offsets(self._at(partition), cached=True)
-                behind = self._behind(partition)
-                if max(high, partition.end) >= 0 and behind >= 0:
-                    lag = max(high, partition.end) - behind
-                    self._health.metrics.lag.labels(str(partition.number)).set(max(0, lag))
-
-    def _ask(self, partition: Partition) -> None:
-        first, partition.end = self._consumer.get_watermark_offsets(self._at(partition), timeout=1.0)
-        (committed,) = self._consumer.committed([self._at(partition)], timeout=1.0)
-        partition.begin = max(first, committed.offset)
-
-    def _behind(self, partition: Partition) -> int:
-        """The first offset that is not dealt with; negative where that is not known."""
-        if (following := partition.next()) is not None:
-            return following
-        (position,) = self._consumer.position([self._at(partition)])
-        return position.offset - partition.waiting() if position.offset >= 0 else partition.begin
-
     # Partitions come and go
 
     def _on_assign(self, _consumer: Consumer, assigned: list[TopicPartition]) -> None:
@@ -243,43 +214,13 @@ class Intake:
         leaving = [partition for partition in found if partition]
         for partition in leaving:
             partition.lost = True
-            with contextlib.suppress(KeyError):
-                self._health.metrics.lag.remove(str(partition.number))
+            self._lag.forget(partition)
         return leaving
 
     def _owns(self, what: str) -> None:
         numbers = sorted(self._partitions)
         self._health.owns(numbers)
         log.info(what, ", ".join(map(str, numbers)) or "none")
-
-    # The Event Hub is gone, and comes back
-
-    def _on_error(self, error: KafkaError) -> None:
-        self._fatal = error.str() if error.fatal() else self._fatal
-        self._reason = error.str() if error.code() in _REASONS else self._reason
-        self._is_refused = self._is_refused or error.code() == KafkaError._AUTHENTICATION
-        if error.code() in _GONE:
-            self._health.trouble(EVENT_HUB, self._reason or error.str())
-
-    def _look(self) -> None:
-        if time.monotonic() - self._looked_at < _LOOK_SECONDS:
-            return
-        self._looked_at = time.monotonic()
-        self._renew()
-        with contextlib.suppress(KafkaException):
-            topic = self._consumer.list_topics(self._listen.event_hub, timeout=1.0).topics[self._listen.event_hub]
-            if topic.error is None:
-                self._is_refused, self._reason = False, ""
-                self._health.well(EVENT_HUB)
-
-    def _renew(self) -> None:
-        """A connection string that is refused may have been changed in its record."""
-        due = time.monotonic() - self._renewed_at > _RENEW_SECONDS
-        if self._listen.sign_in != "connection-string" or not self._is_refused or not due:
-            return
-        self._renewed_at = time.monotonic()
-        with contextlib.suppress(CallError, RotationError):
-            self._consumer.set_sasl_credentials(USER, self._sign_in.connection_string())
 
 
 def _silent() -> logging.Logger:
