@@ -70,7 +70,7 @@ class Mint(Maker):
         """
         unclear = 0
         if self._target.can_sign_in:
-            self._kind.expect_proofs(self._settings.prove_successes)
+            self._kind.expect_proofs(self._settings.prove_successes + 1)
         for attempt in range(1, self._deadline.TRIES + 1):
             name = self._marker()
             try:
