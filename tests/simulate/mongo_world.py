@@ -15,6 +15,7 @@ class MongoWorld(World):
 
     name = "mongodb_user"
     may_be_copied = False  # a user has one password
+    forgets = True
     outputs = ("password_id", "password")
     policies: ClassVar = {
         "alternate_login": ("", "orders-b"),

@@ -14,7 +14,7 @@ class Seen:
     """What worked before a step.
 
     ``copies``: records that show what was made for another one; ``served``: the destinations of a record that hold
-    something that is accepted.
+    something that is accepted; ``forgetful``: records that say less than their destinations have been given since.
     """
 
     working: frozenset[str]
@@ -22,6 +22,7 @@ class Seen:
     served: dict[str, frozenset[str]]
     published: dict[str, dict[str, str]]
     revoking: frozenset[str]
+    forgetful: frozenset[str]
 
     @classmethod
     def of(cls, world: World) -> Seen:
@@ -32,6 +33,7 @@ class Seen:
             {record: _living(world, record) for record in world.records},
             {record: world.published(record) for record in world.records},
             frozenset(record for record in world.records if world.is_revoking(record)),
+            frozenset(world.put_back if world.forgets else ()),
         )
 
 
@@ -49,7 +51,8 @@ def kept(world: World, before: Seen) -> list[str]:
         is_dead = record in before.working - before.copies and not world.alive(record)
         if is_dead and not before.revoking - {record}:
             found.append(f"P1: {record} publishes a dead secret")
-        if (dead := before.served[record] - _living(world, record)) and not before.revoking:
+        dead = before.served[record] - _living(world, record)
+        if dead and not before.revoking and record not in before.forgetful:
             found.append(f"P2: dead at {', '.join(sorted(dead))}")
     return found
 

@@ -114,7 +114,7 @@ def two_hosts(world: World, choice: random.Random) -> Happened:
     wrong = kept(world, before) + unseen(world, outcomes)
     for record, outcome in zip((other, held), outcomes, strict=True):
         wrong += told(world, before, record, outcome, alone=False)
-    if all(each.code == 0 and each.result != "disabled" for each in outcomes):
+    if not before.revoking and all(each.code == 0 and each.result != "disabled" for each in outcomes):
         wrong += [each for record in {other, held} for each in complete(world, record)]
     return Happened(f"two hosts, one held at {what} ({kind.name}){pressed}", wrong, outcomes, fault)
 

@@ -57,6 +57,7 @@ def _restore(world: World, choice: random.Random) -> Happened:
         for part in ("fields", "custom"):
             stored.data[part] = copy.deepcopy(choice.choice(versions)[part])
         stored.revision += 1
+        world.put_back.add(record)
         return Happened(f"record {world.records.index(record)} is put back", [], [])
     versions.append(copy.deepcopy(world.data(record)))
     return Happened("somebody remembers how the record is", [], [])

@@ -15,6 +15,7 @@ class StorageWorld(World):
 
     name = "azure_storage_key"
     requests = requests_of("storage key")
+    forgets = True
     outputs = ("active_key", "storage_key")
     policies: ClassVar = {
         "remove_old": ("all", "replaced", "none", ""),

@@ -36,6 +36,8 @@ class World(ABC):
     outputs: tuple[str, ...]
     """the labels of what the record publishes"""
     may_be_copied = True
+    forgets = False
+    """whether a record that is put back cannot be told from what the service lists: it marks nothing with our name"""
     policies: Mapping[str, tuple[str, ...]]
     """what an operator may write into which field"""
 
@@ -45,6 +47,8 @@ class World(ABC):
         self.hosts = [stage.home / name for name in ("host-a", "host-b")]
         self.history: dict[str, list[dict[str, Any]]] = {}
         self.late: list[faults.Fault] = []
+        self.put_back: set[str] = set()
+        """records that were put back, and have had no good run since"""
         admin = stage.sandbox.directory.applications[stage.at.admin_object_id]
         for password in admin.passwords:
             password.end += YEARS
@@ -66,7 +70,10 @@ class World(ABC):
 
     def finish(self, process: Process) -> Outcome:
         """Wait for it."""
-        return self.stage.finish(process)
+        outcome = self.stage.finish(process)
+        if outcome.code == 0:
+            self.put_back.discard(outcome.report["record"])
+        return outcome
 
     def run(self, record: str, host: Path, **variables: str) -> Outcome:
         """A run, to its end."""
