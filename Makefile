@@ -27,7 +27,7 @@ help:             ## show these targets
 
 install: .venv/ready          ## .venv: what a gateway host needs, with pins and hashes, and nothing else
 
-demo: .venv-demo/ready        ## the main job, shown in a stand-in vault and tenant on this machine
+demo: .venv-demo/ready        ## the main job, in a stand-in vault and tenant on this machine; REFERENCE_SCRIPT=FILE compares
 	@.venv-demo/bin/python -m sandbox.demo
 
 # Runs wait more than they work, so there are more of them than cores.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gateway.commands.shared.output import terminal_width
@@ -22,7 +22,10 @@ def fit(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], flexible:
     wide = {key: max([len(heading), *(len(_text(row.get(key))) for row in rows)]) for key, heading in columns.items()}
     free = most - 2 * (len(columns) - 1) - sum(width for key, width in wide.items() if key not in flexible)
     widths = _shared(free, {key: wide[key] for key in flexible if key in columns}, flexible)
-    return [{**row, **{key: cut(_text(row.get(key)), width) for key, width in widths.items()}} for row in rows]
+    return [
+        {**row, **{key: _CUTS.get(key, cut)(_text(row.get(key)), width) for key, width in widths.items()}}
+        for row in rows
+    ]
 
 
 def _shared(free: int, wanted: dict[str, int], shares: Mapping[str, int]) -> dict[str, int]:
@@ -38,6 +41,15 @@ def _shared(free: int, wanted: dict[str, int], shares: Mapping[str, int]) -> dic
 def cut(text: str, width: int) -> str:
     """The text, or its beginning and a sign that there is more."""
     return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _cut_inside(text: str, width: int) -> str:
+    """The text, or its beginning and end: the titles of a series begin alike."""
+    ends = (width - 1) // 2
+    return text if len(text) <= width else f"{text[: width - 1 - ends]}…{text[-ends:]}"
+
+
+_CUTS: dict[str, Callable[[str, int], str]] = {"title": _cut_inside}
 
 
 def _text(value: Any) -> str:

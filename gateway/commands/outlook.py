@@ -85,6 +85,8 @@ def find_named(records: Iterable[VaultRecord], names: Iterable[str]) -> list[Vau
         if not meant:
             hint = "give a uid or a part of a title of one that keeper-rotation status shows; where it is missing there"
             hint += ", share its folder with the application of this host"
+            if name.startswith("--"):
+                hint = f"options come before `--`, records behind it: write {name} in front of it"
             raise Failed(f"no record of this package is named {name!r}", hint)
         found |= {each.uid: each for each in meant}
     return list(found.values())

@@ -15,7 +15,15 @@ from gateway.errors import CallError, Failed
 from gateway.host.http import Http
 from gateway.host.lock import RecordLock
 from gateway.keeper.admin import AdminSearch, attached_credentials, choose_admin
-from gateway.keeper.checks import check_alone, check_editable, check_labels, check_script, copies_of, read_record
+from gateway.keeper.checks import (
+    check_alone,
+    check_editable,
+    check_labels,
+    check_noop,
+    check_script,
+    copies_of,
+    read_record,
+)
 from gateway.keeper.parameters import Params
 from gateway.model import decisions
 from gateway.model.allowed import check_destinations, check_targets
@@ -55,7 +63,7 @@ class Preparation:
 
     def warnings(self) -> list[str]:
         """What is odd, and does not stop the run."""
-        found = list(self._warnings)
+        found = [*self._warnings, *(check_noop(self.record) if self._params.by_hand else ())]
         found += [f"the record has several fields {label}; the first counts" for label in self.record.repeated_labels()]
         credentials = [record.uid for record in attached_credentials(self._params)]
         if len(credentials) > 1:

@@ -106,11 +106,19 @@ def choose_admin(search: AdminSearch) -> AdminCredential:
     return search.found
 
 
+def has_admin(search: AdminSearch) -> bool:
+    """Whether any of the sources has one. Raises Failed: it lacks something; CallError."""
+    return _first(search) is not None
+
+
+def _first(search: AdminSearch) -> AdminCredential | None:
+    return next(filter(None, (source(search) for source in SOURCES)), None)
+
+
 def _choose(search: AdminSearch) -> AdminCredential:
-    for source in SOURCES:
-        if found := source(search):
-            _check_cloud(search.record, found)
-            return found
+    if found := _first(search):
+        _check_cloud(search.record, found)
+        return found
     uid = search.params.configuration_uid
     looked = f"PAM configuration {uid} holds no Azure credential or cannot be read" if uid else "no PAM configuration"
     raise Failed(

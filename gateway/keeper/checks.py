@@ -79,6 +79,14 @@ def check_labels(record: VaultRecord, facts: KindFacts, *, by_hand: bool) -> lis
     return [f"field label {label!r} looks like {right!r} and is ignored" for label, right in doubtful.items()]
 
 
+def check_noop(record: VaultRecord) -> list[str]:
+    """The warning that is due where Keeper itself may rotate it, too."""
+    if record.value("NOOP").strip().lower() == "true":
+        return []
+    what = "NOOP is not True: the Gateway may try to change a password of its own making before the script runs"
+    return [f"{what}; add the field NOOP with the value True"]
+
+
 @dataclass(frozen=True)
 class Copies:
     """Where an app's own secret is kept, as ``uid#label``. ``known``: with those that may hold a former one of it."""

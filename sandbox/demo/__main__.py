@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sandbox.demo.events import play
 from sandbox.demo.processes import killer
+from sandbox.demo.published import compare
 from sandbox.demo.screen import act, command, say, verdict
 from sandbox.furnish.destinations import furnish_destinations
 from sandbox.furnish.rotation import Furnished
@@ -119,6 +120,8 @@ def main() -> int:
     fine = (ends, was_left, healed, answered) == ([0, 3, 0], True, True, True)
     say()
     verdict(fine, "Nothing was lost at any moment." if fine else "SOMETHING WENT WRONG")
+    with tempfile.TemporaryDirectory() as folder:
+        compare(Path(folder))
     say("\nNext: docs/get-started.md, the way to your first real rotation." if fine else "")
     return 0 if fine else 1
 

@@ -7,7 +7,6 @@ ours, and each figure of ours is also given as its ratio to that of the run besi
 from __future__ import annotations
 
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import certifi
 
+from sandbox.demo.published import cut_out
 from tests.stage.rotation import SCRIPT, Stage
 
 RUNS = int(os.environ.get("BENCH_RUNS", "11"))
@@ -97,20 +97,6 @@ def _trust_as_hosts_do(bundle: Path) -> None:
     bundle.write_bytes(bundle.read_bytes() + Path(certifi.where()).read_bytes())
 
 
-def reference(folder: Path) -> Path | None:
-    """The published script, cut out of the document that holds it; None where there is no such document."""
-    source = os.environ.get("REFERENCE_SCRIPT")
-    if not source:
-        return None
-    text = Path(source).read_text(encoding="utf-8")
-    found = re.search(r"^import logging\n.*?(?=^Last updated|\Z)", text, re.MULTILINE | re.DOTALL)
-    if not found:
-        sys.exit(f"{source}: no script in it")
-    path = folder / "reference.py"
-    path.write_text(found.group(0), encoding="utf-8")
-    return path
-
-
 def compared(name: str, measure: Measure, other: Path | None) -> Iterator[tuple[str, ...]]:
     """A row of ours as installed, one without the pause between proofs, and one of the other script."""
     ours: dict[str, list[Cost]] = {"": [], ", without the pause": []}
@@ -141,7 +127,7 @@ def _row(name: str, costs: list[Cost], beside: list[Cost]) -> tuple[str, ...]:
 def rows() -> Iterator[tuple[str, ...]]:
     """All rows of the table."""
     with Stage() as stage:
-        other = reference(stage.folder)
+        other = cut_out(stage.folder)
         for old, milliseconds in ((5, 50), (1, 50), (20, 50), (5, 0), (5, 200)):
             name = f"{old} old secret{'s' * (old > 1)}, {milliseconds} ms"
             yield from compared(name, rotation(milliseconds / 1000, old), other)

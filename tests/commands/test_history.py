@@ -217,6 +217,16 @@ def test_the_table_fits_the_terminal_whatever_titles_hold(file: Path, monkeypatc
     assert not [sign for sign in shown if not (sign.isprintable() or sign == "\n")] and "…" in shown
 
 
+def test_titles_that_begin_alike_can_be_told_apart(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.commands.fit.terminal_width", lambda: 80)
+    monkeypatch.setattr("gateway.commands.shared.output.terminal_width", lambda: 80)
+    for name in ("billing", "orders", "returns"):
+        furnish(title=f"Azure app secret - production-{name}-api", error="the service is out of reach " * 9)
+    titles = [re.search(r"rotated  (.{8,20}?)  ", line) for line in invoke().output.splitlines()[1:]]
+    shown = [found[1] for found in titles if found]
+    assert len({*shown}) == 3 and all(each.startswith("Azure app") and each.endswith("-api") for each in shown), shown
+
+
 def test_where_none_is_kept_the_command_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(history.VARIABLE, "")
     error = invoke().exception

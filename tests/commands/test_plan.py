@@ -284,3 +284,11 @@ def test_a_uid_may_begin_with_a_dash(name: str, form: str, stage: Stage) -> None
 def test_what_is_no_uid_is_an_option(wrong: str, stage: Stage) -> None:
     process = command(stage, "plan", wrong)
     assert ("No such option" in process.stderr) != ("Usage: " in process.stdout), process
+
+
+def test_an_option_behind_the_dashes_is_told_where_it_belongs(stage: Stage) -> None:
+    process = command(stage, "plan", "--", stage.at.record_uid, "--revoke")
+    assert process.returncode == 1 and process.stderr.splitlines() == [
+        "error: no record of this package is named '--revoke'",
+        "hint: options come before `--`, records behind it: write --revoke in front of it",
+    ]

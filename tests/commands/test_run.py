@@ -60,6 +60,17 @@ def test_it_rotates_a_record(uid: str | None, make_stage: Callable[..., Stage]) 
     assert f"{'key_id':12} {stage.value('client_secret_id')}" in process.stdout
 
 
+@pytest.mark.parametrize("noop", ["True", "true ", "False", ""])
+def test_who_runs_plans_or_checks_a_record_is_warned_where_keeper_may_rotate_it_too(noop: str, stage: Stage) -> None:
+    uid = stage.at.record_uid
+    stage.sandbox.keeper.edit(uid, "NOOP", noop)
+    for arguments in (["plan", uid], ["check", uid], ["run", str(SCRIPT), f"--record={uid}"]):
+        process = command(stage, *arguments, "--json")
+        assert ("NOOP is not True: the Gateway may" in process.stdout) == (noop[:4].lower() != "true"), process
+        assert process.stdout.count("NOOP is not") <= 1 and process.returncode == 0, process
+    assert not [each for each in stage.run().report["warnings"] if "NOOP" in each], "by hand only"
+
+
 def test_the_attached_record_is_the_one_that_signs_in(make_stage: Callable[..., Stage]) -> None:
     stage = make_stage(config_has_secret=False)
     arguments = (

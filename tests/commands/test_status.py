@@ -242,6 +242,21 @@ def test_options_say_which(shown: Stage) -> None:
     assert refused.returncode == 1 and "elephant" in refused.stderr and "hint:" in refused.stderr
 
 
+EMPTY = {
+    "Zebra --only=trouble": "no record of these is in trouble",
+    "Zebra --expiring-within=30": "no record of these expires within 30 days",
+    "Shop --only=trouble --expiring-within=1": "no record of these is in trouble and expires within 1 day",
+    "--folder=Empty --only=trouble": "no record in folder Empty is in trouble",
+    "--folder=Empty": "no record in folder Empty is of this package",
+}
+
+
+def test_where_there_is_none_it_says_none_of_what(shown: Stage) -> None:
+    shown.sandbox.keeper.vault.add_folder("Empty")
+    for arguments, words in EMPTY.items():
+        assert command(shown, "status", *arguments.split()).stdout == f"{words}\n", arguments
+
+
 def test_a_folder_is_named_by_its_name_or_uid_and_holds_its_inner_folders(shown: Stage) -> None:
     vault = shown.sandbox.keeper.vault
     outer = vault.add_folder("Outer")

@@ -68,6 +68,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         found = tmp_path_factory.mktemp("page") / "status.html"
         process = command(stage, "status", f"--html={found}")
         assert (process.returncode, process.stdout) == (0, ""), process
+        assert process.stderr == f"page with {len(EVIL) + 7} records written to {found}\n"
         assert command(stage, "status", f"--html={found}").returncode == 1, "it is not written over"
         assert command(stage, "status", f"--html={found}", "--force").returncode == 0
         assert not [canary for canary in stage.canaries() if canary in found.read_text()]

@@ -74,6 +74,19 @@ def test_the_older_name_and_the_newer_one_may_be_mixed() -> None:
     assert run_due.make_context("run-due", given).params["attached"] == ("A", "B")
 
 
+@pytest.mark.parametrize("name", ["certificate list", "discover apps", "certificate vaults"])
+def test_a_record_that_cannot_sign_in_is_named_and_what_it_lacks(name: str, stage: Stage) -> None:
+    other = stage.sandbox.keeper.add_record("no credential", "login")
+    done = command(stage, *name.split(), f"--credential={other}")
+    assert done.returncode == 1 and done.stderr.splitlines() == [
+        f"error: admin credential: record {other} (--credential) has no application_client_id",
+        "hint: name a record with application_client_id, client_secret and tenant_id, or leave --credential out to use "
+        "the PAM configuration",
+    ]
+    chosen = f"--credential={stage.at.config_record_uid}"
+    assert "--credential" not in command(stage, *name.split(), chosen).stderr, "a PAM configuration may be named, too"
+
+
 def test_both_spellings_of_organisation_are_taken_everywhere() -> None:
     options = [(name, each) for name, found in commands(cli) for each in found.params if "--organisation" in each.opts]
     assert len(options) >= 3 and all("--organization" in each.opts for _, each in options)

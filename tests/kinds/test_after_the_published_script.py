@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
+from sandbox.demo.published import cut_out
 from sandbox.proxy import faults
-from tests.bench.rotation import reference
 from tests.stage import patience
 from tests.stage.rotation import Outcome, Stage
 
@@ -47,7 +47,7 @@ def by_the_script(stage: Stage, how: str) -> None:
     fault = {NOT_REMOVED: ("graph", "remove_password"), NOT_SAVED: ("keeper", "update_secret")}.get(how)
     if fault:
         stage.sandbox.fault(*fault, faults.Status(503), times=None)
-    script = reference(stage.folder)
+    script = cut_out(stage.folder)
     assert script
     text = script.read_text(encoding="utf-8")
     script.write_text(text.replace("/etc/keeper-gateway/gateway-config.json", stage.variables["KSM_CONFIG_FILE"]))

@@ -182,12 +182,17 @@ def test_the_newest_is_the_one_that_was_made_last() -> None:
 
 # Why to rotate: what is published, what is known, rotate_before, asked for, the reasons
 
+ENDED, VERSION = "6B29FC40-ca47-1067-b31d-00dd010662da", "6b29fc40ca471067b31d00dd010662da"
+ZEROS = "00000000-0000-0000-0000-000000000000"
 UNTOUCHED = known(key_id="typed by hand", ledger=Ledger())
 REASONS: dict[str, tuple[LiveCredential | None, Knowledge, timedelta | None, bool, list[str]]] = {
     "every run rotates where the record names no time": (PUBLISHED, known(), None, False, ["every run"]),
     "every run is not the reason where somebody asks": (PUBLISHED, known(), None, True, ["asked for"]),
     "what we published is gone": (None, known(), DAY, False, ["gone"]),
     "nothing of ours was ever published": (None, UNTOUCHED, DAY, False, ["placeholder"]),
+    "what another tool published is gone": (None, known(key_id=ENDED, ledger=Ledger()), DAY, False, ["gone"]),
+    "so is a certificate's version": (None, known(key_id=VERSION, ledger=Ledger()), DAY, False, ["gone"]),
+    "an id of zeros is a template's": (None, known(key_id=ZEROS, ledger=Ledger()), DAY, False, ["placeholder"]),
     "far from its end it is not": (PUBLISHED, known(), DAY, False, []),
     "as far from its end as it may be, not yet": (replace(PUBLISHED, ends=NOW + DAY), known(), DAY, False, []),
     "a second nearer": (replace(PUBLISHED, ends=NOW + DAY - SECOND), known(), DAY, False, ["near its end"]),

@@ -9,7 +9,7 @@ from gateway.commands.check.script import script_problems
 from gateway.commands.plan.rehearsal import How, Rehearsed, Stage
 from gateway.errors import CallError, Failed, Incomplete, NotSent, Refused, RotationError, Unclear, Waiting
 from gateway.host.notify.message import check_package
-from gateway.keeper.checks import check_alone, check_editable, check_labels
+from gateway.keeper.checks import check_alone, check_editable, check_labels, check_noop
 from gateway.keeper.record import VaultRecord
 from gateway.kinds.registry import ROTATED
 from gateway.model.fields import TYPES
@@ -97,9 +97,5 @@ def _of_the_record(record: VaultRecord, facts: KindFacts) -> Iterator[Finding]:
             yield Finding(Level.ERROR, error.message, error.hint)
     if unread := [label for label in record.custom_labels() if label not in TYPES]:
         yield Finding(Level.WARNING, f"no script reads the fields {', '.join(unread)}", "labels are matched exactly")
-    if record.value("NOOP").strip().lower() != "true":
-        yield Finding(
-            Level.WARNING,
-            "NOOP is not True: the Gateway may try to change a password of its own making before the script runs",
-            "add the field NOOP with the value True",
-        )
+    for warning in check_noop(record):
+        yield Finding(Level.WARNING, warning)

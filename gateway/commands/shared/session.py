@@ -13,7 +13,7 @@ from gateway.host.deadline import Deadline
 from gateway.host.http import Http
 from gateway.host.lock import RecordLock
 from gateway.host.settings import Settings, read_settings
-from gateway.keeper.admin import AdminSearch, choose_admin
+from gateway.keeper.admin import AdminSearch, choose_admin, has_admin
 from gateway.keeper.config import find_ksm_config
 from gateway.keeper.files import Files
 from gateway.keeper.folders import Folders, SharedFolder
@@ -103,8 +103,14 @@ def open_session(credential_uid: str, configuration_uid: str, cloud: str) -> Ses
     finish_on_signals(http, deadline)
     vault = Vault(find_ksm_config(), http)
     records = vault.read([])
-    params = _params(records, credential_uid, configuration_uid)
-    admin = choose_admin(AdminSearch(params, None, vault, settings.cloud))
+    search = AdminSearch(_params(records, credential_uid, configuration_uid), None, vault, settings.cloud)
+    if credential_uid and not has_admin(search):
+        raise Failed(
+            f"admin credential: record {credential_uid} (--credential) has no application_client_id",
+            "name a record with application_client_id, client_secret and tenant_id, or leave --credential out to use "
+            "the PAM configuration",
+        )
+    admin = choose_admin(search)
     _check_cloud(admin, CLOUDS[cloud])
     try:
         azure = Azure(http, admin, begin_with=admin.cloud.arm)

@@ -11,6 +11,7 @@ import click
 
 from gateway.commands.credential import attached_options
 from gateway.commands.shared.inputs import RecordsCommand
+from gateway.commands.shared.output import counted, note
 from gateway.commands.shared.private_file import check_path, write_private
 
 if TYPE_CHECKING:
@@ -65,11 +66,13 @@ def status(
         check_path(html, force=force)
     reading = read_all(folder)
     more = _with_drift(reading, attached, configuration) if drift else list
-    rows = show.choose_rows(reading, show.Wanted(records, only == "trouble", expiring_within, sort), more)
+    wanted = show.Wanted(records, only == "trouble", expiring_within, sort, folder)
+    rows = show.choose_rows(reading, wanted, more)
     if html:
         from gateway.commands.status.page import page
 
         write_private(html, page(rows, reading.now, socket.gethostname()).encode(), force=force)
+        note(f"page with {counted(len(rows), 'record')} written to {html}")
     elif as_json:
         show.show_json(rows)
     elif as_csv:
@@ -77,7 +80,7 @@ def status(
     elif len(rows) == 1 and records:
         show.show_one(rows[0])
     else:
-        show.show_rows(rows)
+        show.show_rows(rows, wanted.none())
     sys.exit(1 if fail_within is not None and show.is_failing(rows, fail_within) else 0)
 
 

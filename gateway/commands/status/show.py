@@ -15,7 +15,7 @@ import click
 from gateway.commands.fit import fit
 from gateway.commands.outlook import find_named
 from gateway.commands.reading import Reading
-from gateway.commands.shared.output import show, show_table, terminal_width
+from gateway.commands.shared.output import counted, show, show_table, terminal_width
 from gateway.commands.status.rows import NOTE, OFF, TROUBLE, WELL, Overview, Row
 from gateway.host.shown import cell
 
@@ -38,12 +38,21 @@ SORTS: dict[str, Callable[[Row], Any]] = {
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be shown. ``records``: names, as `find_named` takes them."""
+    """What is to be shown. ``records``: names, as `find_named` takes them; ``folder``: the one that was read."""
 
     records: tuple[str, ...] = ()
     only_trouble: bool = False
     expiring_within: int | None = None
     sort: str = "state"
+    folder: str = ""
+
+    def none(self) -> str:
+        """What is said where there is no such record."""
+        which = " of these" if self.records else f" in folder {self.folder}" if self.folder else ""
+        days = self.expiring_within
+        trouble = "is in trouble" if self.only_trouble else ""
+        ends = f"expires within {counted(days, 'day')}" if days is not None else ""
+        return f"no record{which} {' and '.join(filter(None, (trouble, ends))) or 'is of this package'}"
 
 
 def choose_rows(
@@ -96,13 +105,13 @@ def _inert(value: Any) -> str:
     return words if words.lstrip("-").isdigit() else cell(words)
 
 
-def show_rows(rows: Sequence[Row]) -> None:
-    """For people: a table, or all that is known of a single record."""
+def show_rows(rows: Sequence[Row], none: str) -> None:
+    """For people: a table; ``none`` where it would be empty."""
     width = terminal_width()
     columns = _COLUMNS | ({"last": "LAST RUN HERE UTC", "uid": "RECORD"} if width is None or width >= _WIDE else {})
     lines = [_line(row) for row in rows]
     shown = fit(lines, columns, {"title": 2, "about": 3})
-    show_table(shown, columns, as_json=False, none="no records", paint=[_COLORS.get(row.state) for row in rows])
+    show_table(shown, columns, as_json=False, none=none, paint=[_COLORS.get(row.state) for row in rows])
 
 
 def show_one(row: Row) -> None:

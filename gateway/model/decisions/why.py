@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import timedelta
 
@@ -11,6 +12,9 @@ from gateway.model.policy import Policy
 
 # What a broken destination lacks may hold up a rotation that nothing but the schedule asks for, for so long.
 PATIENCE = timedelta(days=7)
+
+# A key id of an app's secret or a version of a certificate. Templates have words or zeros in its place.
+_ID = re.compile(r"(?=.*[1-9a-f])[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
 
 EVERY_RUN = "every run"
 ASKED = "asked for"
@@ -30,14 +34,19 @@ def reasons(published: LiveCredential | None, known: Knowledge, policy: Policy, 
     near = A_DAY if policy.rotate_before is None else policy.rotate_before
     holds = {
         ASKED: asked,
-        FIRST: published is None and not known.ledger.key_id,
-        GONE: published is None and known.ledger.key_id != "",
+        FIRST: published is None and not _names_one(known),
+        GONE: published is None and _names_one(known),
         UNSAVED: published is not None and not _fits(published, known),
         OLD: published is not None and published.is_due,
         NEAR_END: published is not None and published.ends - known.now < near,
         EVERY_RUN: policy.rotate_before is None and not asked,
     }
     return [reason for reason, is_so in holds.items() if is_so]
+
+
+def _names_one(known: Knowledge) -> bool:
+    """Whether the record ever published one: by a run of ours, or by another tool, whose id it still has."""
+    return known.ledger.key_id != "" or bool(_ID.fullmatch(known.key_id))
 
 
 def _fits(published: LiveCredential, known: Knowledge) -> bool:
