@@ -15,6 +15,8 @@ from gateway.errors import PERMISSION_HINT, CallError, Failed, RotationError, Un
 from gateway.host.background import Background
 
 T = TypeVar("T")
+UNKNOWN = ""
+"""for a generation: what a destination holds that others have written to"""
 
 
 class Deliveries:
@@ -64,6 +66,10 @@ class Deliveries:
     def may_hold(self, generation: str) -> None:
         """Whatever was noted, each that was ever served may hold this one by now, and is served again."""
         self.holds = dict.fromkeys(self.holds, generation)
+
+    def was_changed(self, destination: Destination) -> None:
+        """Others have written to it: it is served again, and until then it may hold any."""
+        self.holds[destination.address] = UNKNOWN
 
     def check(self, destinations: Iterable[Destination] | None = None) -> list[tuple[Destination, Failed]]:
         """Ask these destinations, or all, before anything is made; what is wrong with required ones, all at once."""

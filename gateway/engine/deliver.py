@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from gateway.deliveries.base import Delivery, Destination
+from gateway.deliveries.distribution import UNKNOWN
 from gateway.engine.state import State
 from gateway.errors import CallError, Failed, RotationError
 from gateway.keeper.record import VaultRecord
@@ -72,7 +73,9 @@ def deliver(state: State, delivery: Delivery, ledger: Ledger, intent: Intent | N
             state.leave(f"not delivered: {error}", error.hint)
     if state.prepared.known.even_where_not_delivered or not deliveries.open(delivery.generation, required=True):
         ledger = replace(ledger, intent=intent or ledger.intent)
-    served, has_news = _all_served(state, delivery), deliveries.holds != before
+    # One that others have changed, and that could not be served, is noted too: it may hold any from now on.
+    has_news = deliveries.holds != before or UNKNOWN in deliveries.holds.values()
+    served = _all_served(state, delivery)
     # Where all who failed are optional, time has passed: the record is looked at again before anything is removed.
     if has_news or (served and waiting and state.published):
         return note(state, replace(ledger, holds=deliveries.holds)) and served
@@ -96,7 +99,7 @@ def find_drift(state: State, delivery: Delivery) -> Ledger:
     state.report.drift = [each.address for each in found]
     for destination in found:
         if destination.address not in before:
-            del deliveries.holds[destination.address]
+            deliveries.was_changed(destination)
         else:
             what = f"{destination.address} shows another value again, a run after it was delivered again"
             hint = "find out who writes to it, or take the line out of deliver_to; the next rotation serves it"

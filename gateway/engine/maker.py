@@ -28,8 +28,12 @@ NEW = "(new)"
 class SaveIntent(Protocol):
     """Saves what is about to be made in the record; only then it is made."""
 
-    def __call__(self, intent: Intent, taken: str, values: Mapping[str, str] | None = None) -> None:
-        """Save it, together with ``values`` by label. ``taken``: the error where another run was first.
+    def __call__(
+        self, intent: Intent, taken: str, values: Mapping[str, str] | None = None, *, over: VaultRecord | None = None
+    ) -> None:
+        """Save it, together with ``values`` by label.
+
+        ``taken``: the error where another run was first; ``over``: the record as it was read since a save of it failed.
 
         Raises:
             Failed: that is so, or nothing was saved.

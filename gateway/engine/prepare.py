@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from gateway.azure.sign_in import Azure
 from gateway.deliveries.base import DeliveryContext, Destination
-from gateway.deliveries.distribution import Deliveries
+from gateway.deliveries.distribution import UNKNOWN, Deliveries
 from gateway.engine.gathered import RunContext
 from gateway.engine.kind import Kind, Wanted
 from gateway.engine.state import Prepared
@@ -121,6 +121,8 @@ class Preparation:
         deliveries = Deliveries(destinations, ledger.holds, self._context(kind, admin, destinations, copies))
         inventory = decisions.sort(listing, known)
         held = set() if known.even_where_not_delivered else deliveries.held()
+        if UNKNOWN in held:
+            held |= {each.generation for each in inventory.all() if each not in inventory.orphans}
         why = decisions.reasons(inventory.published, known, self.policy, asked=self._is_asked)
         why += [decisions.BEHIND] if kind.is_behind(self.record, inventory.all()) else []
         if kind.rotates_itself(admin):  # its record may say when it ends, and this run may put a new one there

@@ -73,7 +73,9 @@ class Rehearsal(State):
         """Nothing."""
         return []
 
-    def save_intent(self, intent: Intent, taken: str, values: Mapping[str, str] | None = None) -> None:
+    def save_intent(
+        self, intent: Intent, taken: str, values: Mapping[str, str] | None = None, *, over: VaultRecord | None = None
+    ) -> None:
         """Nothing."""
 
     def save_new(self, minted: Minted, ledger: Ledger) -> Saved:

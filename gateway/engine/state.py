@@ -114,14 +114,17 @@ class State:
 
     # Saving
 
-    def save_intent(self, intent: Intent, taken: str, values: Mapping[str, str] | None = None) -> None:
+    def save_intent(
+        self, intent: Intent, taken: str, values: Mapping[str, str] | None = None, *, over: VaultRecord | None = None
+    ) -> None:
         """Note in the record what is about to be made: see `SaveIntent` in maker.py. Raises Failed, Unknown."""
-        self.ledger = replace(self.ledger, intent=intent)
-        noted = self.ledger.text(self.record.uid)
+        record = over or self.record
         # Whoever noted something meanwhile was first: theirs must not be overwritten.
-        before = self.record.value("rotation_state")
+        before = record.value("rotation_state")
+        self.ledger = replace(read_ledger(before, record.uid) if over else self.ledger, intent=intent)
+        noted = self.ledger.text(record.uid)
         save = self._save(
-            self.record,
+            record,
             {"rotation_state": noted, **(values or {})},
             Labels(self.prepared.kind.target, "rotation_state", "pending_password"),
             lambda record: record.value("rotation_state") not in (before, noted, ""),

@@ -73,16 +73,16 @@ class Keeper:
 
         One that a person made in a folder comes beside the folders, under the key of one of them. The SDK tries the
         application's key alone, and leaves it out: https://github.com/Keeper-Security/secrets-manager/pull/1094
+        With one record that cannot be read it leaves out the whole folder.
 
         Raises:
             CallError
         """
         answer = self.call("get_secret", lambda: self.sdk.get_secrets(uids, full_response=True))
         left_out = [each["r"] for each in answer.bad_records]
-        try:
-            folders = self.folders() if left_out else []
-        except CallError:
-            return list(answer.records)
+        left_out += [row for each in answer.bad_folders for row in _inside(each["f"])]
+        # Without the folders nobody knows what these need: they are not taken for records that are not there.
+        folders = self.folders() if left_out else []
         opened = (next(filter(None, (_opened(row, folder) for folder in folders)), None) for row in left_out)
         return [*answer.records, *filter(None, opened)]
 
@@ -156,6 +156,13 @@ class Keeper:
         hint = "" if throttled or not where.endswith(" get_secret") else _other_configuration()
         said = str(body.get("message", ""))
         raise Refused(where, status, code, said, throttled=throttled, retry_after=wait, hint=hint)
+
+
+def _inside(folder: dict[str, Any]) -> list[dict[str, Any]]:
+    """The records of a folder that the SDK has left out."""
+    rows = folder.get("records")
+    found = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    return [{"folderUid": folder.get("folderUid"), **row} for row in found]
 
 
 def _opened(row: dict[str, Any], folder: KeeperFolder) -> Any:

@@ -57,6 +57,36 @@ def test_a_key_that_another_record_names_is_not_regenerated_while_its_value_ther
     assert stage.run().code == 0 and stage.works()
 
 
+@pytest.mark.parametrize("remove_old", ["none", "all"])
+def test_without_the_folders_nobody_knows_which_key_another_record_publishes(remove_old: str, storage: Make) -> None:
+    stage = storage(settings={"remove_old": remove_old})
+    stage.sandbox.keeper.vault.records[second(stage, "key2")].by_hand = True
+    stage.sandbox.fault("keeper", "get_folders", faults.Malformed(), times=None)
+    outcome = stage.run()
+    assert (outcome.code, stage.regenerated()) == (1, []), outcome
+    assert "Keeper get_folders" in outcome.report["error"] and stage.works()
+
+
+# Who may edit any record of a folder may write these; Keeper's SDK then leaves out the whole folder.
+UNREADABLE: dict[str, dict[str, object]] = {
+    "a field without a type": {"type": "login", "title": "broken", "fields": [{"value": ["x"]}]},
+    "no object": [],  # type: ignore[dict-item]
+}
+
+
+@pytest.mark.parametrize("broken", UNREADABLE)
+@pytest.mark.parametrize("remove_old", ["none", "all"])
+def test_a_record_that_cannot_be_read_hides_no_other_that_publishes_a_key(
+    remove_old: str, broken: str, storage: Make
+) -> None:
+    stage = storage(settings={"remove_old": remove_old})
+    other = second(stage, "key2")
+    stage.sandbox.keeper.vault.records[stage.sandbox.keeper.add_record("broken")].data = UNREADABLE[broken]
+    outcome = stage.run()
+    assert (outcome.code, stage.regenerated()) == (1, []), outcome
+    assert other in outcome.report["error"] and stage.works()
+
+
 def test_a_former_key_that_another_record_publishes_lives_on(storage: Make) -> None:
     stage = storage(settings={"remove_old": "all"})
     other = second(stage, "key1")

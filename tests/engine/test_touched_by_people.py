@@ -132,6 +132,40 @@ def test_what_a_destination_may_hold_since_a_record_was_put_back_stays_until_it_
     assert stage.live() == {stage.value("client_secret_id")} and all(stage.working().values())
 
 
+@pytest.mark.parametrize("may_hold", ["what a record that was put back forgot", "a former one that a person put there"])
+def test_what_a_destination_may_hold_since_it_was_changed_makes_no_room(
+    may_hold: str, make_stage: Callable[..., Stage]
+) -> None:
+    stage = make_stage(
+        old_secrets=0,
+        audience="AzureADandPersonalMicrosoftAccount",
+        settings={"rotate_before_hours": "24", "overlap_hours": "48"},
+    )
+    address = stage.deliver("secret_address").secret_address
+    assert stage.run().code == 0
+    before = copy.deepcopy(stage.stored())
+    stage.sandbox.keeper.edit(stage.at.record_uid, "rotate_now", "True")
+    rotated(stage)
+    if "put back" in may_hold:
+        restore(stage, before)
+    else:
+        (former,) = [field["value"][0] for field in before["custom"] if field.get("label") == "client_secret"]
+        stage.sandbox.keyvault.set_secret(stage.destinations.vault, stage.destinations.secret_name, former)
+    stage.sandbox.fault("keyvault", "set_secret", faults.Status(403), times=None)
+    assert stage.run().code == 2
+    stage.sandbox.clock.advance(73 * HOUR)
+    for _ in range(2):
+        stage.sandbox.keeper.edit(stage.at.record_uid, "rotate_now", "True")
+        outcome = stage.run()
+        assert stage.working()[address] and stage.published_works(), outcome
+    stage.sandbox.faults.clear()
+    stage.sandbox.keeper.edit(stage.at.record_uid, "rotate_now", "")
+    assert stage.run().result == "finished"
+    stage.sandbox.clock.advance(50 * HOUR)
+    assert stage.run().code == 0 and stage.live() == {stage.value("client_secret_id")}
+    assert stage.working()[address]
+
+
 def test_with_none_what_it_forgot_stays(put_back: Stage) -> None:
     put_back.sandbox.keeper.edit(put_back.at.record_uid, "remove_old", "none")
     forgotten = put_back.live()

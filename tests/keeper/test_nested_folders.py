@@ -62,11 +62,13 @@ def test_a_nested_folder_that_is_told_of_with_its_parent(by_hand: bool, stage: S
     assert stage.run().code == 0
 
 
-def test_folders_that_cannot_be_had_leave_a_record_unread_and_nothing_else(stage: Stage) -> None:
+def test_without_the_folders_a_record_of_theirs_is_not_taken_for_one_that_is_not_there(stage: Stage) -> None:
     move(stage, stage.sandbox.keeper.vault.default_folder, by_hand=True)
+    live = stage.live()
     stage.sandbox.fault("keeper", "get_folders", faults.Malformed(), times=None)
     outcome = stage.run()
-    assert outcome.code == 1 and "cannot be read" in outcome.report["error"], outcome
+    assert outcome.code == 1 and "Keeper get_folders" in outcome.report["error"], outcome
+    assert stage.live() == live
 
 
 def test_the_parents_share_is_not_the_childs(stage: Stage) -> None:

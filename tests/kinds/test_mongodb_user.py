@@ -505,6 +505,29 @@ def test_a_change_that_comes_after_the_next_run_ends_no_newer_password(what: str
     rotated(stage)
 
 
+# How many tries of telling the former password again are held up.
+TOLD_AGAIN = {"no try went through": (None, 3), "another try went through": (1, 1)}
+
+
+@pytest.mark.parametrize("what", TOLD_AGAIN)
+def test_a_former_password_that_is_told_again_and_comes_late_ends_no_newer_one(what: str, mongo: Make) -> None:
+    times, code = TOLD_AGAIN[what]
+    stage = mongo()
+    stage.sandbox.fault("keeper", "update_secret", faults.Status(403), nth=2)
+    held = stage.sandbox.fault("mongodb", "updateUser", faults.Pause(), nth=2, times=times)
+    assert stage.rotate().code == code and stage.standard("password") == OLD
+    held.times = held.spoilt  # no further one is held, and those that are stay so
+    outcome = stage.rotate()
+    assert outcome.code == 2 and "may still arrive" in outcome.report["error"], outcome
+    held.release.set()
+    time.sleep(patience.seconds(0.3))
+    published, pending = stage.standard("password"), stage.value("pending_password")
+    assert stage.works(published) or stage.works(pending)
+    stage.sandbox.clock.advance(HOUR)
+    rotated(stage)
+    assert stage.works(stage.standard("password"))
+
+
 def test_a_password_that_is_asked_for_waits_for_what_may_still_come(mongo: Make) -> None:
     stage = mongo(rotate_before_hours="24")
     held = stage.sandbox.fault("mongodb", "updateUser", faults.Pause())

@@ -283,6 +283,13 @@ def test_a_key_is_proved_at_the_service_whose_network_lets_this_host_in(open_ser
     assert asked.count(open_service) > 1
 
 
+def test_a_service_that_accepts_slowly_accepts(storage: Make) -> None:
+    stage = storage()
+    stage.sandbox.fault("blob", "get_account_information", faults.Slow(1.3), times=None)
+    outcome = stage.run(ROTATION_REQUEST_TIMEOUT_SECONDS="10", ROTATION_DEADLINE_SECONDS="60")
+    assert (outcome.code, outcome.result) == (0, "rotated"), outcome
+
+
 def test_a_service_without_a_route_is_passed_over(storage: Make) -> None:
     stage = storage()
     stage.sandbox.fault("blob", "connect", faults.Refuse(), times=None)

@@ -283,7 +283,7 @@ class Choice(Maker):
                 record = self._run.vault.read([uid])[uid]
                 published = record.secret(self._kind.outputs.value)
                 if published and not self._never_worked(published):
-                    self._http.retrying(lambda: self._kind.tell(published, record))
+                    self._tell_again(published, record)
                     if not self._is_accepted(published, record, self._deadline.remaining()):
                         raise Failed("it refuses that one")
         except (RotationError, CallError, KeyError) as error:
@@ -291,3 +291,28 @@ class Choice(Maker):
             raise Unknown(what, _BOTH) from None
         if self._may_arrive:
             raise Unknown("the server may still take the pending value, though it was told the published one", _BOTH)
+
+    def _tell_again(self, published: Secret, record: VaultRecord) -> None:
+        lost = False
+
+        def once() -> None:
+            nonlocal lost
+            try:
+                self._kind.tell(published, record)
+            except Unclear:
+                lost = True
+                raise
+
+        try:
+            self._http.retrying(once)
+        finally:
+            if lost:
+                self._note_late(record)
+
+    def _note_late(self, record: VaultRecord) -> None:
+        """Until this run's time is over nobody publishes the pending value: the one told again may come and end it."""
+        intent = Intent(self._key_id, self._http.now(), self._gathered.known.lock_id, self.marked_until, late=True)
+        try:
+            self._save_intent(intent, "another run has begun to change this password", over=record)
+        except (RotationError, CallError) as error:
+            log.warning("it is not noted that the former password may still arrive: %s", error)

@@ -224,9 +224,8 @@ class Regeneration(Maker):
                     return "listed"
                 in_a_row, last = 0, error
             if in_a_row < times:
-                if began - self._deadline.remaining() >= until:
-                    what = f"{name} was not accepted within {until:.0f} s"
-                    raise Failed(f"{what}: {last}" if last else what, last.hint if last else "run it again later")
+                if last and began - self._deadline.remaining() >= until:
+                    raise Failed(f"{name} was not accepted within {until:.0f} s: {last}", last.hint)
                 pause = self._settings.prove_interval if in_a_row else self._settings.retry_base
                 self._deadline.pause(max(pause, 0.0))
         return self._kind.proof
