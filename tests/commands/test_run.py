@@ -357,7 +357,7 @@ def test_a_record_can_be_named_by_its_title(stage: Stage) -> None:
     assert command(stage, *arguments, f"--record={title.upper()}").returncode == 0 and stage.published_works()
     other = stage.sandbox.keeper.add_record(title, "login", [])
     process = command(stage, *arguments, f"--record={title}")
-    assert process.returncode == 1 and "cannot be read" in process.stderr and other not in process.stdout
+    assert process.returncode == 1 and "is no uid of a record" in process.stderr and other not in process.stdout
 
 
 @pytest.mark.parametrize("name", ["azure_app_secret", "azure_app_secret.py", "scripts/azure_app_secret.py"])

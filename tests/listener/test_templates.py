@@ -69,7 +69,7 @@ def _collectors() -> Any:
 
 def logged() -> Iterator[str]:
     """Every message that the listener may log."""
-    for path in (ROOT / "gateway" / "listener").glob("*.py"):
+    for path in (ROOT / "gateway" / "listener").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.search(r"%[sd.]", node.value):
                 yield node.value

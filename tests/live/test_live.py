@@ -292,7 +292,7 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
     "a wrong client secret": (
         {
             "LIVE_ADMIN_RECORD": "",
-            "LIVE_ADMIN_CLIENT_ID": "0" * 8,
+            "LIVE_ADMIN_CLIENT_ID": "2f1d7c3a-5b7e-4c8e-9a51-3f2b6c7d8e9f",
             "LIVE_ADMIN_TENANT_ID": "contoso.example",
             "LIVE_ADMIN_CLIENT_SECRET": "wrong-secret-of-the-admin",
         },
