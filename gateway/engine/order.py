@@ -34,7 +34,7 @@ from gateway.engine.deliver import (
     note,
 )
 from gateway.engine.publish import give_way, make, publish, tidy
-from gateway.engine.retire import make_room, remove_orphans, retire
+from gateway.engine.retire import has_no_room, make_room, remove_orphans, retire
 from gateway.engine.state import State
 from gateway.engine.verify import is_accepted
 from gateway.errors import CallError, Failed, Incomplete, RotationError
@@ -149,7 +149,8 @@ def _good_enough(state: State) -> LiveCredential | None:
         state.why = []
     # A revoke that was begun is completed first, be it at the price of a destination.
     despite = prepared.known.even_where_not_delivered and not prepared.known.ledger.revoking
-    holds_up = state.maker.finishes_first and _is_undelivered(state) and not despite
+    comes_first = state.maker.finishes_first or has_no_room(state)
+    holds_up = comes_first and _is_undelivered(state) and not despite
     waits = decisions.can_wait(state.why, prepared.known, at_any_time=holds_up)
     if published is None or (state.why and not (waits and unfinished)):
         return None

@@ -15,6 +15,20 @@ from gateway.model.ledger import Entry
 log = logging.getLogger("gateway")
 
 
+def has_no_room(state: State) -> bool:
+    """Whether the target can hold no further credential, and none may go: a destination that is served may free one."""
+    prepared, most = state.prepared, state.prepared.target.most_live
+    if not most or len(prepared.inventory.all()) < most:
+        return False
+    if decisions.expired_to_free(prepared.inventory, prepared.known):
+        return False
+    try:
+        decisions.to_free(prepared.inventory, prepared.policy, prepared.known, prepared.held)
+    except Failed:
+        return True
+    return False
+
+
 def make_room(state: State, is_accepted: Callable[[State, LiveCredential], bool]) -> None:
     """Remove one where the target can hold no further credential. Raises Failed: none may go."""
     prepared, most = state.prepared, state.prepared.target.most_live

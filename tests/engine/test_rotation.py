@@ -439,6 +439,28 @@ def test_a_full_app_whose_overlap_lasts_has_nothing_to_do(make_stage: Callable[.
     assert len(stage.live()) == 2
 
 
+@pytest.mark.parametrize(("reason", "first"), [("asked for", 2), ("near its end", 0)])
+def test_a_full_app_serves_the_destination_that_holds_the_former_secret_before_it_makes_room(
+    reason: str, first: int, make_stage: Callable[..., Stage]
+) -> None:
+    audience = "AzureADandPersonalMicrosoftAccount"
+    stage = make_stage(old_secrets=0, audience=audience, settings={"rotate_before_hours": "24"})
+    address = stage.deliver("secret_address").secret_address
+    rotated(stage)
+    stage.sandbox.fault("keyvault", "set_secret", faults.Status(403), times=None)
+    assert stage.run(stage.line(dueNow=True)).code == 2 and len(stage.live()) == 2
+    stage.sandbox.faults.clear()
+    if reason == "asked for":
+        stage.sandbox.keeper.edit(stage.at.record_uid, "rotate_now", "True")
+    else:
+        ends = datetime.fromisoformat(stage.value("expires")).timestamp()
+        stage.sandbox.clock.advance(ends - stage.sandbox.clock.now() - HOUR)
+    outcome = stage.run()
+    assert outcome.code == first and outcome.report["delivered"] == [address], outcome
+    rotated(stage)
+    assert stage.live() == {stage.value("client_secret_id")} and stage.working()[address]
+
+
 def test_a_full_app_that_may_lose_nothing_says_so(make_stage: Callable[..., Stage]) -> None:
     """A date of the past, which today's policy does not let come, is no reason to wait in silence."""
     audience = "AzureADandPersonalMicrosoftAccount"
