@@ -17,7 +17,7 @@ from tests.stage.rotation import Stage
 from tests.sweep.deep import deep_unless
 
 LABELS = sorted({each.label for each in (*FIELDS, *ADMIN_FIELDS, *MONGODB_ADMIN_FIELDS)} | {"login", "password"})
-QUICK = {"application_object_id", "deliver_to"}
+QUICK = {"deliver_to"}
 AZURE = {"login.microsoftonline.com", "graph.microsoft.com", "management.azure.com"}
 VAULT = "https://theirs.vault.azure.net"
 

@@ -38,6 +38,7 @@ def _lose(world: World, choice: random.Random) -> Happened:
     return Happened("all secrets are lost", kept(world, before), [])
 
 
+@pytest.mark.deep
 def test_a_broken_promise_is_seen_and_the_schedule_made_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(KINDS, "lose", (0, _lose))
     steps = [Step("run", 3), Step("wait", 1), Step("policy", 5), Step("lose", 1), Step("wait", 2)]
