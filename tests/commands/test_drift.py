@@ -155,7 +155,8 @@ def test_many_are_compared_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr(many.sandbox.server, "exchange", counted)
         found = drift(many)
         assert [uid for uid in many.apps if found[uid]["drift"] == []] == list(many.apps)
-        assert 2 <= most[0] <= AT_ONCE
+        # One that has its answer may ask again before the sandbox has put the last exchange away.
+        assert 2 <= most[0] <= AT_ONCE + 2
 
 
 def test_it_says_how_far_it_is(served: Stage) -> None:

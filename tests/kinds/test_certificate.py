@@ -173,7 +173,7 @@ def test_dns_names_that_are_none_are_refused_before_anything_is_asked_for(
     found, code = check(stage)
     assert code == 1 and NO_NAMES[value] in "; ".join(each for level, each in found if level == "error"), found
     outcome = stage.run()
-    assert outcome.code == 1 and NO_NAMES[value] in outcome.stderr, outcome
+    assert outcome.code == 1 and NO_NAMES[value] in outcome.report["error"], outcome
     assert len(stage.versions()) == 1 and not any(changes(each) for each in stage.sandbox.operations())
 
 

@@ -336,7 +336,7 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
     "a script": ({"LISTEN_SCRIPTS": "x=/nowhere.py"}, "there is no file /nowhere.py"),
     "a secret": ({"LISTEN_KAFKA": "sasl.password=swordfish"}, "sasl.password may hold a secret"),
     "ours": ({"LISTEN_KAFKA": "enable.auto.commit=true"}, "enable.auto.commit is not yours to set"),
-    "a number": ({"LISTEN_TRIES": "0"}, "tries: '0' is not a number of at least 1"),
+    "a number": ({"LISTEN_TRIES": "0"}, "tries: '0' is not a whole number of at least 1"),
     "an address": ({"LISTEN_HEALTH_ADDRESS": "8080x"}, "is not HOST:PORT"),
     "a cloud": ({"LISTEN_AZURE_CLOUD": "Cumulus"}, "azure_cloud: 'Cumulus' is none of"),
     "the file": ({}, "cannot read"),
