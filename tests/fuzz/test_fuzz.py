@@ -20,7 +20,7 @@ from tests.fuzz.targets import TARGETS
 
 # CPU seconds in which one input must be read, on a host that has other things to do.
 LONGEST = 3.0
-SECONDS = [pytest.param(1.0, id="a second"), pytest.param(30.0, id="half a minute", marks=pytest.mark.deep)]
+SECONDS = [pytest.param(0.5, id="half a second"), pytest.param(30.0, id="half a minute", marks=pytest.mark.deep)]
 
 
 @pytest.fixture(autouse=True)
